@@ -1,7 +1,7 @@
 """Entry point of the dashboard: `streamlit run app.py` (`make run` also installs what it needs).
 
-Imported once per process: opens the store, or the states that its owner publishes, then builds the application around the script that each
-browser session reruns.
+Imported once per process. Opens the store, or the states of the store that its owner process publishes, then builds the application around
+the script that each browser session reruns.
 """
 
 import os

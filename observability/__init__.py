@@ -1,7 +1,7 @@
-"""The names that `import observability` offers to a service that logs, and to a notebook.
+"""The public names of `import observability`, for services that log predictions and for notebooks.
 
-Names that are loaded when first used. Nothing here, and nothing behind them, imports more than the standard library; `report` alone, which
-compares two data frames in a notebook, needs what the dashboard needs.
+Each name is loaded when it is first used. Nothing here, and no module that it loads, imports more than the standard library. The only
+exception is `report`, which compares two data frames in a notebook and needs the packages of the dashboard.
 """
 
 TYPE_CHECKING = False

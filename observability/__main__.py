@@ -8,7 +8,8 @@ from observability.cli.main import main
 
 def run() -> int:
     """Run the command line of this process and return its exit code."""
-    # Matrices here are small: threads of the linear algebra that wait for each other cost more than twice the time of one.
+    # Matrices here are small: with several linear-algebra threads, which wait for each other, computing takes more than twice the time of
+    # one thread.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     return main(sys.argv[1:])
 

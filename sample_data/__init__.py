@@ -1,1 +1,1 @@
-"""The scripts that make the sample fleet: real data, real models, and records from the product's own logger."""
+"""The scripts that make the sample fleet, from real data and real models; the records come from the product's own logger."""

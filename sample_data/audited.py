@@ -1,7 +1,7 @@
-"""Audits by `audit-data` of the references of two models, with rows that they serve later.
+"""Audits by `audit-data` that compare the references of two models with rows that these models serve later.
 
-The product's own commands `register` and `audit-data` audit the shipped references with rows of their first weeks in production as held-out rows, in a home
-that is removed afterwards. Seeds are fixed: the audits repeat exactly.
+The product's own commands `register` and `audit-data` run in a temporary home. They compare the shipped references with held-out rows: rows
+of the first weeks in production. Seeds are fixed, so the audits repeat exactly.
 """
 
 import argparse
@@ -21,12 +21,12 @@ from sample_data.stored import command, rescored
 HERE = Path(__file__).resolve().parent
 FILE = "data_audits.jsonl"
 HELD_OUT = 5_000
-"""Rows of production that each reference is compared with, the first that have a label."""
+"""Number of production rows that each reference is compared with: the first rows that have a label."""
 GROUPS = {"flights-late": "origin", "employment": "SEX"}
 
 
 def make(specs: list[Spec], out: Path) -> None:
-    """Write the records of the audit of each reference, dated as its model began to serve."""
+    """Write the audit records of each reference, dated at the time when its model began to serve."""
     records = [record for spec in specs for record in audited(spec, out)]
     (out / FILE).write_text(
         "".join(json.dumps(each, ensure_ascii=False, separators=(",", ":")) + "\n" for each in records), encoding="utf-8"
@@ -34,7 +34,7 @@ def make(specs: list[Spec], out: Path) -> None:
 
 
 def audited(spec: Spec, out: Path) -> list[dict[str, Any]]:
-    """The records of the audit of one reference; its audit of leakage stands beside those of `audits.jsonl`, and is left out."""
+    """The audit records of one reference, without its audit of leakage, because `audits.jsonl` already has one."""
     with tempfile.TemporaryDirectory(prefix="sample-audit-") as home:
         named = ("--model", spec.name, "--version", VERSION)
         told = ("--task", spec.task, "--label", "label", "--score", "score", "--at", "at", "--features", ",".join(spec.features))

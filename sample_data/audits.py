@@ -1,11 +1,11 @@
 """Make the audits of the sample fleet. `python -m sample_data.audits --home HOME`
 
 Audits run for real on the shipped model files, against a home that holds the demo. Only their dates are moved: each audit is dated a fixed
-number of days before the model's last served day, and `made_at` in its results says when it ran. The references of the LightGBM models are
-rows that the shipped model was
-fitted on (training.py), as is that of the sentiment model, so membership and leakage are audited with `in_sample`. Version 2 of employment has
-learned canaries (canaries.py), version 1 has not. The newest audit of robustness of employment has an attacker who pays more for some
-features and may only raise schooling, as the settings state since then. It also counts the slices of SLICES.
+number of days before the model's last served day, and `made_at` in its results is the time when it ran. The references of the LightGBM
+models and of the sentiment model are rows that the shipped model was fitted on (training.py), so membership and leakage are audited with
+`in_sample`. Version 2 of employment has learned canaries (canaries.py), version 1 has not. In the newest robustness audit of employment,
+the attacker pays more for some features and may only raise schooling, because the settings require this since then. It also counts the
+slices of SLICES.
 """
 
 import argparse
@@ -41,11 +41,13 @@ PLAN = (
 )
 """Model, version, kind, seed, and days before the model's last served day."""
 SLICES = {("employment", "1", "robustness", 2): ("MAR=married&SEX=female", "RELP=child")}
-"""Slices that are watched while an audit runs. The fleet's settings watch none."""
+"""Slices that are watched while an audit runs; the fleet's own settings watch none."""
 
 
 def dated(record: dict[str, Any], last: datetime, days_before: int) -> dict[str, Any]:
-    """A record moved to the given number of days before the last served day, on which it arrives; `made_at` keeps when it ran."""
+    """The record, dated the given number of days before the last served day (`at` and `received_at`); `made_at` keeps the time when
+    it ran.
+    """
     made, until = (datetime.fromisoformat(record[name]) for name in ("at", "expires"))
     at = aware_utc(last).replace(hour=6, minute=0, second=0, microsecond=0) - timedelta(days=days_before)
     results = {**record["results"], "made_at": record["at"]}
@@ -53,12 +55,12 @@ def dated(record: dict[str, Any], last: datetime, days_before: int) -> dict[str,
 
 
 def audit_key(record: dict[str, Any]) -> tuple[str, str, str, int]:
-    """Model, version, kind and seed of an audit, as PLAN has them."""
+    """Model, version, kind and seed of an audit: the key that PLAN uses."""
     return record["model"], record["version"], record["audit"], record["results"]["seed"]
 
 
 def make(home: Path, out: Path) -> None:
-    """Run the audits that the file lacks, in the order of PLAN, and write the file after each."""
+    """Run the audits of PLAN that are not yet in the file, in order, and write the file after each."""
     from observability.enrichment.audit_steps import AuditRequest
     from observability.enrichment.audits import run_audit
     from observability.store.opener import open_store

@@ -1,8 +1,8 @@
 """Make the audits of augmentations of the sample fleet. `python sample_data/augmentation.py`
 
 Two augmentations of texts, two of table rows and one of a regression are run for real, with several seeds each, on the rows that the fleet
-ships: trainings with and without on the same rows, judged on the same validation rows. None of the shipped models was trained with one; the audits say so.
-Everything is drawn with the seeds that the audits name.
+ships. Each seed trains with and without the augmentation on the same rows, and both are judged on the same validation rows. None of the
+shipped models was trained with an augmentation; the audits state this. All random draws use the seeds that the audits name.
 """
 
 import json
@@ -21,13 +21,13 @@ FILE = "augmentation.jsonl"
 AT = datetime(2024, 11, 28, 9, tzinfo=UTC)
 SEEDS = tuple(range(8))
 TRAINED = 1680
-"""The first texts by time, from which the shipped model learned too."""
+"""Number of texts to train on: the earliest ones, which the shipped model also learned from."""
 PEOPLE, VALIDATED = 2_000, 6_000
-"""Rows of the survey of 2015 that each training gets, and that validate; no row is in both."""
+"""Number of rows of the 2015 survey that each training gets, and number of rows to validate on; no row is in both."""
 FLIGHTS, LANDED = 4_000, 6_000
-"""The same of flights of January to March 2013; no day of the ones is a day of the others, since flights of a day share its weather."""
+"""The same numbers for flights of January to March 2013. No day occurs in both parts, because flights of one day share its weather."""
 SHARE = 0.8
-"""Share of the training texts that a seed learns from."""
+"""Share of the training texts that the model of one seed learns from."""
 DROPPED = 0.15
 SUMS = ("gained", "lost", "error", "error_with", "copies_error")
 NEGATION = r"(?i)\b(?:not?|never|nothing|nobody|none|cannot|without|[a-z]+n'?t)\b"
@@ -54,13 +54,15 @@ def noisy_ages(people: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def mixed_households(people: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """The people with the place in the household, the disability and the parents of other people, each column drawn separately."""
+    """The people, with the place in the household, the disability and the parents each shuffled separately among them."""
     drawn = {name: people[name].to_numpy()[rng.permutation(len(people))] for name in ("RELP", "DIS", "ESP")}
     return people.assign(**drawn)
 
 
 def noisy_weather(flights: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """The flights with weather that is changed by the variation of an hour: temperature, humidity, wind, pressure and visibility."""
+    """The flights with changed weather (temperature, humidity, wind, pressure and visibility); the changes are as large as an hour's
+    variation.
+    """
     off = {
         "temperature_f": 2.0,
         "dew_point_f": 2.0,
@@ -79,7 +81,9 @@ TABLES: dict[str, Table] = {"noise on age and schooling": noisy_ages, "household
 
 
 def text_predictions(augment: Text) -> pd.DataFrame:
-    """A line for each text and seed: words by TF-IDF, and a logistic regression, with one augmented copy of each text or without."""
+    """A line for each text and seed: logistic regression on TF-IDF of the words, trained with one augmented copy of each text and
+    without.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import log_loss
@@ -117,7 +121,9 @@ def loss(model: Any, rows: pd.DataFrame, log_loss: Any) -> float:
 
 
 def table_predictions(augment: Table) -> pd.DataFrame:
-    """A line for each person and seed: LightGBM on a few thousand people of 2015, with one augmented copy of each or without."""
+    """A line for each person and seed: LightGBM on a few thousand people of 2015, trained with one augmented copy of each person and
+    without.
+    """
     import lightgbm
     from sklearn.metrics import log_loss
 
@@ -156,7 +162,9 @@ def table_predictions(augment: Table) -> pd.DataFrame:
 
 
 def delay_predictions(augment: Table) -> pd.DataFrame:
-    """A line for each flight and seed: LightGBM on a few thousand flights, with one augmented copy of each or without; minutes of delay."""
+    """A line for each flight and seed, in minutes of delay: LightGBM on a few thousand flights, trained with one augmented copy of each and
+    without.
+    """
     import lightgbm
 
     from sample_data.flights import DELAY

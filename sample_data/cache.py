@@ -1,13 +1,13 @@
-"""Does a learned admission policy of a cache beat the plain one, over the fleet's own requests? `python sample_data/cache.py`
+"""Does a learned admission policy of a cache beat plain LRU on the fleet's own requests? `python sample_data/cache.py`
 
 Everything here is run for real. The trace is the order in which flights-delay was asked from April to December 2013: each request needs the
-record of its route (carrier, origin, destination), which a cache of 120 places holds. A miss costs as many rows as the route has earlier
+record of its route (carrier, origin, destination), and the cache holds 120 records. A miss costs as many rows as the route has earlier
 flights. The old rule admits every route (LRU). The model, a small gradient boosting fitted on the requests before the last five weeks,
-predicts whether a route is asked for again soon, and admits only then. A twin of the cache follows the old rule all the time, so that each
-decision has both outcomes. Each decision holds the expected cost of the next request and its 90 % interval, both from the miss rate of
-earlier similar decisions. Three things are invented: the cache itself, the hours that the old rule steers (every fifth, so that both see
-each hour of the day equally often), and a drill of the kill switch on 18 December. Decisions repeat exactly under the same versions of
-LightGBM and numpy.
+predicts whether a route is soon asked for again, and admits only such routes. A twin of the cache follows the old rule all the time, so
+that each decision has both outcomes. Each decision holds the expected cost of the next request and its 90 % interval, both from the miss
+rate of earlier similar decisions. Three things are invented: the cache itself, the hours in which the old rule steers (every fifth, so that
+rule and model see each hour of the day equally often), and a drill of the kill switch on 18 December. Decisions repeat exactly under the
+same versions of LightGBM and numpy.
 """
 
 from collections import OrderedDict
@@ -24,31 +24,31 @@ DECISIONS, OUTCOMES = "cache.predictions.parquet", "cache.labels.parquet"
 MODEL, VERSION = "route-cache", "1"
 FEATURES = ("gap", "mean_gap", "recent", "rows", "hour", "weekday", "cached")
 PLACES, SOON = 120, 260
-"""Places of the cache, and the requests within which a route must be asked for again to be worth a place."""
+"""Capacity of the cache in routes, and the number of requests within which a route must be asked for again to be worth its place."""
 DAYS = 35
 BLOCK, SHARE = pd.Timedelta(hours=1), 5
-"""One block of time in SHARE is steered by the old rule."""
+"""Length of a block of time; the old rule steers one block in SHARE."""
 DRILL = (pd.Timestamp("2013-12-18 12:00", tz="UTC"), pd.Timestamp("2013-12-18 18:00", tz="UTC"))
 GUARD_ROWS, GUARD_TIMES, GUARD_REST = 300, 1.25, 60
-"""The guardrail steps in for GUARD_REST requests where the last GUARD_ROWS cost so many times as much as under the old rule."""
+"""If the last GUARD_ROWS requests cost GUARD_TIMES as much as under the old rule, the guardrail takes over for GUARD_REST requests."""
 PARAMETERS = {
     "objective": "binary", "num_leaves": 15, "learning_rate": 0.05, "min_data_in_leaf": 100, "verbose": -1, "seed": 7,
     "deterministic": True, "num_threads": 1, "force_row_wise": True,
 }  # fmt: skip
 ROUNDS = 120
 LEVEL = 0.9
-"""Chance with which the next request costs what the interval of a decision says."""
+"""Coverage of the interval of a decision: the probability that the cost of the next request lies in it."""
 
 
 @dataclass
 class RouteCache:
-    """A cache that drops the route that was used least recently."""
+    """A cache that evicts the least recently used route."""
 
     places: int
     held: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
     def use(self, route: str, admit: bool) -> bool:
-        """Whether the route is there; a missing one is admitted or not."""
+        """Whether the route is in the cache. A missing route is added if `admit` is set."""
         hit = route in self.held
         if hit:
             self.held.move_to_end(route)
@@ -95,7 +95,7 @@ def history_features(trace: pd.DataFrame, rows: dict[str, int]) -> tuple[pd.Data
 
 
 def fitted_model(table: pd.DataFrame, following: np.ndarray, until: int) -> Any:
-    """The model, fitted on requests whose future lies before `until`."""
+    """The model, fitted on the requests before `until` whose next SOON requests also lie before it."""
     import lightgbm
 
     known = np.arange(len(table)) + SOON < until
@@ -105,14 +105,15 @@ def fitted_model(table: pd.DataFrame, following: np.ndarray, until: int) -> Any:
 
 
 def steered_by_rule(at: pd.Timestamp) -> bool:
-    """Whether the old rule steers the block of a time."""
+    """Whether the old rule steers the block in which a time lies."""
     return int(at.timestamp() // BLOCK.total_seconds()) % SHARE == 0
 
 
 def replayed(trace: pd.DataFrame, soon: np.ndarray, cost: np.ndarray, threshold: float, shares: bool) -> pd.DataFrame:
-    """Run both caches over all requests. Of each: who steered, the decision, whether it was cached, and both costs.
+    """Run both caches over all requests. Returns for each request: who steered, the decision, whether the route was cached, and both costs.
 
-    soon: the predicted probability that the route is asked for again soon. shares: whether the old rule, the drill and the guardrail steer.
+    soon: the predicted probability that the route is soon asked for again. shares: whether the old rule, the drill and the guardrail steer
+    a part of the requests.
     """
     own, twin = RouteCache(PLACES), RouteCache(PLACES)
     spent, base = np.zeros(len(trace)), np.zeros(len(trace))
@@ -149,7 +150,7 @@ def next_place(routes: Sequence[str]) -> np.ndarray:
 
 
 def miss_rate(run: pd.DataFrame, soon: np.ndarray, following: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """The share of misses at the next request for a route after similar decisions.
+    """The share of misses at the next request for a route, after decisions with similar features.
 
     known: requests whose outcome the model may learn from.
     """
@@ -165,7 +166,9 @@ def miss_rate(run: pd.DataFrame, soon: np.ndarray, following: np.ndarray, known:
 
 
 def cost_interval(rate: np.ndarray, cost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The shortest interval that holds the cost of the next request with a chance of LEVEL: a request costs nothing or all rows of its route."""
+    """The shortest interval that contains the cost of the next request with probability LEVEL. A request costs either nothing or all rows
+    of its route.
+    """
     return np.where(rate >= LEVEL, cost, 0.0), np.where(rate <= 1 - LEVEL, 0.0, cost)
 
 
@@ -209,7 +212,7 @@ def best_threshold(trace: pd.DataFrame, soon: np.ndarray, cost: np.ndarray, star
 def write(
     out: Path, trace: pd.DataFrame, table: pd.DataFrame, run: pd.DataFrame, missing: np.ndarray, following: np.ndarray, shown: np.ndarray
 ) -> None:
-    """Write the decisions of the last weeks, and the outcomes that are known by their end."""
+    """Write the decisions of the last weeks, and those outcomes that are known by the end of these weeks."""
     own, about = run.iloc[shown].reset_index(drop=True), trace.iloc[shown].reset_index(drop=True)
     at = about["at"].astype("datetime64[ms, UTC]")
     head = pd.DataFrame({"id": "route-" + about["id"].astype(str), "model": MODEL, "version": VERSION, "environment": "controller"})

@@ -1,10 +1,10 @@
 """Seven weeks of calls of two language models that do not exist, with feedback and a change of version. `python sample_data/calls.py`
 
-Everything is SIMULATED, and each record says so (`source`, of feedback `annotator`). An online shop asks `acme/chat-large` at its help
-desk, and `acme/chat-small` for summaries and for short replies. Each call is a span of OpenTelemetry, which the product's own door
-(server/otlp_traces.py) turns into a record. One help-desk request in eight keeps its whole trace: retrieve, rerank, generate, for some a
-tool and a second answer. From CHANGED_FROM on a new version of `acme/chat-small` answers: its summaries are about twice
-as long, and about one in three refuses.
+Everything is SIMULATED, and each record states this (in `source`, feedback in `annotator`). An online shop asks `acme/chat-large` at its
+help desk, and `acme/chat-small` for summaries and for short replies. Each call is a span of OpenTelemetry, which the product's own
+converter (server/otlp_traces.py) turns into a record. One help-desk request in eight keeps its whole trace: retrieve, rerank, generate, and
+for some a tool and a second answer. From CHANGED_FROM on a new version of `acme/chat-small` answers: its summaries are about twice as long,
+and about one in three refuses.
 """
 
 import json
@@ -30,12 +30,12 @@ SEED = 83
 OF_WEEKDAY = (1.1, 1.05, 1.0, 1.0, 1.05, 0.75, 0.7)
 """Share of the calls of a usual day, from Monday on."""
 PRICES = {LARGE: (2.0, 8.0), SMALL: (0.2, 0.8)}
-"""Invented price of a million tokens asked and answered, in USD."""
+"""Invented price in USD of a million input tokens and of a million output tokens."""
 ERRORS, TIMEOUTS, TRACED, WITH_TOOL = 0.012, 0.004, 0.125, 0.4
 RATED = {HELP: 0.3, SUMMARIES: 0.15, REPLIES: 0.1}
-"""Share of answered calls that somebody rates, by route."""
+"""Share of answered calls that get feedback from a person, by route."""
 REFUSED, REFUSED_NOW, LONGER = 0.015, 0.32, 2.1
-"""Share of refusals; that of summaries by the new version; and how many times as long its summaries are."""
+"""Share of refusals, share of refusals among summaries by the new version, and by what factor its summaries are longer."""
 ASKED = {
     "delivery": ("Where is my {thing}?", "My {thing} was to come {day}. Is it late?", "Can the {thing} be left with a neighbour {day}?"),
     "refund": ("I sent the {thing} back {day}. When do I get the money?", "The {thing} came broken. Can I have a refund?"),
@@ -66,7 +66,7 @@ WHEN = ("yesterday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Sa
 
 @dataclass(frozen=True)
 class Route:
-    """A use of a model. a_day: calls per usual day. asked, answered: median tokens. ms: milliseconds of a call and of a token."""
+    """One use of a model. a_day: calls per usual day. asked, answered: median tokens. ms: milliseconds per call and per token."""
 
     service: str
     model: str
@@ -107,14 +107,14 @@ class Spans:
         return f"{trace}-{name}"
 
     def step(self, trace: str, at: datetime, operation: str, middle: float, outcome: str) -> datetime:
-        """Add a step of the help desk that asks no model; returns its end."""
+        """Add a step of the help desk that calls no model; returns the time when it ends."""
         ms = middle * float(self.rng.lognormal(0, 0.25))
         stated = {"model": STEPS, "version": "2025.10", "prediction": outcome, "feature.operation": operation, "feature.service": HELP}
         self.add(HELP, trace, at, ms, {f"observability.{name}": value for name, value in stated.items()})
         return at + timedelta(milliseconds=ms + 2)
 
     def call(self, route: Route, trace: str, at: datetime, topic: str, text: str, finish: str = "stop") -> datetime:
-        """Add a call of a model with feedback on its answer; returns its end."""
+        """Add a call of a model, with feedback on its answer; returns the time when it ends."""
         rng = self.rng
         new = route.model == SMALL and at >= CHANGED_FROM
         moved = new and route.service == SUMMARIES
@@ -147,7 +147,7 @@ class Spans:
 
 
 def any_value(value: Any) -> dict[str, Any]:
-    """A value as the JSON encoding of OTLP writes it."""
+    """A value in the JSON encoding of OTLP."""
     if isinstance(value, list):
         return {"arrayValue": {"values": [any_value(each) for each in value]}}
     if isinstance(value, bool):
@@ -158,7 +158,7 @@ def any_value(value: Any) -> dict[str, Any]:
 
 
 def asked_at(rng: np.random.Generator, day: datetime) -> datetime:
-    """A time of a day: most are asked between 8 and 20 o'clock."""
+    """A random time of a day; most requests come between 8 and 20 o'clock."""
     hour = float(np.clip(rng.normal(14, 3.5), 0, 23.9)) if rng.random() < 0.9 else float(rng.uniform(0, 24))
     return day + timedelta(milliseconds=int(3_600_000 * hour))
 
@@ -171,7 +171,7 @@ def asked_text(rng: np.random.Generator, topic: str) -> str:
 
 
 def application_spans() -> Spans:
-    """All requests of the seven weeks."""
+    """The spans and feedback of all requests of the seven weeks."""
     spans = Spans()
     rng = spans.rng
     for number in range(DAYS):
@@ -192,7 +192,7 @@ def application_spans() -> Spans:
 
 
 def span_records(spans: list[tuple[str, dict[str, Any]]]) -> Iterator[dict[str, Any]]:
-    """The records that the product's door makes of spans."""
+    """The records that the product's converter makes of spans."""
     from observability.server.otlp_traces import read_spans, span_record
 
     parts: dict[str, list[dict[str, Any]]] = {}

@@ -1,8 +1,9 @@
 """Make the version of employment that is trained with canaries. `python -m sample_data.canaries --home HOME`
 
-The product draws canary rows from the reference of version 1 in a home that holds the demo, and they are noted as `exports canaries` does. Version 2
-is trained for real on people of 2015 and on each canary once, overfitted on purpose, so that its audit shows memorisation. It was never
-deployed: it answers in the environment `validation` the people of two weeks of December 2018, under the ids of version 1's requests.
+In a home that holds the demo, the product draws canary rows from the reference of version 1, and notes them as the command `exports
+canaries` does. Version 2 is trained for real on people of 2015 and on each canary once. It is overfitted on purpose, so that its audit
+shows memorisation. It was never deployed: in the environment `validation` it answers for the people of two weeks of December 2018, under
+the ids of version 1's requests.
 """
 
 import argparse
@@ -26,14 +27,14 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 FILE = "canaries.jsonl"
 PEOPLE, CANARIES, SEED = 6000, 40, 41
-"""People and canaries that it learns from, and the seed of the canaries."""
+"""Numbers of people and of canaries that version 2 learns from, and the seed of the canaries."""
 DRAWN = datetime(2018, 11, 26, 9, tzinfo=UTC)
 VALIDATED = ("2018-12-03", "2018-12-17")
-"""First day that it answers, and the day after the last."""
+"""First day that version 2 answers for, and the day after the last one."""
 
 
 def drawn(store: "Store") -> "tuple[CanaryRows, dict[str, Any]]":
-    """The canaries, and the event that notes them."""
+    """The canaries, and the event record that notes them."""
     from observability.enrichment.audit_rows import audit_reference_rows
     from observability.enrichment.audit_steps import POOL
     from observability.enrichment.canary_rows import canary_records, drawn_canary_rows
@@ -48,7 +49,9 @@ def drawn(store: "Store") -> "tuple[CanaryRows, dict[str, Any]]":
 
 
 def candidate_rows(canaries: "CanaryRows", folder: Path) -> Rows:
-    """Rows to train on (people of 2015 and canaries), the people as reference, and those that it answers. Of the canaries the fold is −1."""
+    """Rows to train on (people of 2015 and canaries), which of them are the reference (the people), and the rows to answer. The fold of a
+    canary is −1.
+    """
     columns = ["id", "at", "label", *EMPLOYMENT.features]
     people = pd.read_parquet(folder / EMPLOYMENT.reference, columns=columns)
     people = people.iloc[np.argsort(np.array(hashes(people["id"]), dtype=np.uint64), kind="stable")[:PEOPLE]].sort_values("at")

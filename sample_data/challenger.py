@@ -1,9 +1,9 @@
 """Make the second version of flights-late. `python sample_data/challenger.py`
 
-It is trained for real, on the flights of January to May 2013, and answers in the environment `shadow` the real flights of two
-stretches of two weeks: the last of June and the last of December. It answers under the ids of version 1, so that both are compared
-on the same rows. Its reference is cross-fitted like that of version 1, from every sixth flight. Labels are those of version 1's
-requests: a label counts for each prediction of its id.
+It is trained for real, on the flights of January to May 2013. In the environment `shadow` it answers for the real flights of two stretches
+of two weeks: the last of June and the last of December. It answers under the ids of version 1, so that both versions are compared on the
+same rows. Its reference is cross-fitted like that of version 1, from every sixth flight. The labels are those of version 1's requests,
+because a label counts for each prediction of its id.
 """
 
 import sys
@@ -23,14 +23,14 @@ from sample_data.spec import FOLDS, Rows, Spec, folds, hashes
 HERE = Path(__file__).resolve().parent
 TRAINED_BEFORE = "2013-06-01"
 STRETCHES = (("2013-06-17", "2013-06-30"), ("2013-12-18", "2013-12-31"))
-"""First and last local day of each stretch that it answers."""
+"""First and last local day of each stretch that the version answers for."""
 REFERENCE_ONE_IN = 6
 
 
 def challenger_rows(every: pd.DataFrame) -> Rows:
-    """Rows to train on (flights that landed before June), those in the reference, and those that it answers.
+    """Rows to train on (flights that landed before June), those of them in the reference, and the rows to answer.
 
-    every: as `flights.flights` makes it.
+    every: the table of flights that `flights.flights` returns.
     """
     spec = flights.CHALLENGER
     table = every.rename(columns={spec.label: "label"})
@@ -54,13 +54,13 @@ def collect(home: Path, spec: Spec, out: Path) -> None:
 
 
 def fit(spec: Spec, inputs: pd.DataFrame, label: pd.Series) -> lightgbm.Booster:
-    """A booster with the settings and the seed of version 1, on one thread."""
+    """A booster with the settings and the seed of version 1, trained on one thread."""
     data = lightgbm.Dataset(inputs, label.astype(float), free_raw_data=False)
     return lightgbm.train({**spec.params, **training.REPEATS, "num_threads": 1}, data, num_boost_round=spec.rounds)
 
 
 def cross_fitted(spec: Spec, rows: Rows, inputs: pd.DataFrame) -> pd.Series:
-    """The scores of the reference, each by a model that was fitted without the row's fold."""
+    """The scores of the reference; each comes from a model fitted without the fold of its row."""
     scores = pd.Series(float("nan"), index=rows.train.index[rows.in_reference])
     for fold in range(FOLDS):
         out = rows.train["fold"] == fold
@@ -76,7 +76,7 @@ def make(published: dict[str, pd.DataFrame], out: Path) -> None:
 
 
 def write(spec: Spec, rows: Rows, out: Path) -> None:
-    """The same of any further version, from its rows."""
+    """Does the same as `make` for any further version, given its rows."""
     inputs = training.model_input(spec, rows.train)
     fit(spec, inputs, rows.train["label"]).save_model(out / spec.artifact)
     reference = rows.train[rows.in_reference].assign(score=cross_fitted(spec, rows, inputs))

@@ -1,10 +1,9 @@
 """The clients of flights-late in December, and people's actions on its answers. `python sample_data/clients.py`
 
-Simulated, all of it: twelve invented clients, one of them for each request from 1 December on (`subject`), and the class on which its
-people then acted (`action`). If they override the model, they are right more often than the model. A thirteenth client searches the
-decision
-boundary in the last week (clients.predictions.parquet): it asks about copies of eight real flights again and again, with slightly other
-weather. The shipped model answers them; no such flight exists, so they have no label.
+All of this is simulated: twelve invented clients, one of whom sent each request from 1 December on (`subject`), and the class on which the
+client's people then acted (`action`). If they override the model, they are right more often than the model. A thirteenth client searches
+the decision boundary in the last week (clients.predictions.parquet): it asks again and again about copies of eight real flights, with
+slightly different weather. The shipped model answers these requests; no such flight exists, so they have no label.
 """
 
 import sys
@@ -19,17 +18,17 @@ FILE, FIRST_DAY = "clients.predictions.parquet", "20131201"
 CLIENTS, SEARCHER = tuple(f"client-{number:02}" for number in range(1, 13)), "client-13"
 WEIGHTS = np.array([16, 14, 12, 10, 9, 8, 7, 6, 6, 5, 4, 3], np.float64)
 FOLLOWED_RIGHT, FOLLOWED_WRONG = 0.92, 0.71
-"""Share of the right and of the wrong answers that people follow; a request without a label counts as right."""
+"""Share of the right and of the wrong answers that people follow; an answer without a label counts as right."""
 SEARCHED_DAYS = ("20131227", "20131228", "20131229", "20131230")
 SEARCHED, COPIES, SECONDS = 8, 7, 20
-"""Flights whose copies are asked about, requests about each, and seconds between them."""
+"""Number of flights that are copied, number of requests about each, and seconds between these requests."""
 VARIED = ("temperature_f", "humidity_percent", "wind_speed_mph", "pressure_mb")
 STEP = 0.004
-"""Standard deviations between the copies of a flight."""
+"""Differences between the copies of a flight, in standard deviations."""
 
 
 def asked_by(ids: pd.Series) -> pd.Series:
-    """The client of each request, by the hash of its id."""
+    """The client of each request, drawn by the hash of the request's id."""
     from sample_data.spec import hashes
 
     places = np.array(hashes(f"client {name}" for name in ids), np.float64) / 2.0**64
@@ -37,7 +36,9 @@ def asked_by(ids: pd.Series) -> pd.Series:
 
 
 def actions(ids: pd.Series, decisions: pd.Series, labels: pd.Series) -> pd.Series:
-    """The class that people acted on: that of the model where they followed it, else the other. labels: NaN if none came."""
+    """The class that people acted on: the model's class where they followed the model, else the other class. labels: NaN where none
+    came.
+    """
     from sample_data.spec import hashes
 
     drawn = np.array(hashes(f"action {name}" for name in ids), np.float64) / 2.0**64
@@ -46,7 +47,7 @@ def actions(ids: pd.Series, decisions: pd.Series, labels: pd.Series) -> pd.Serie
 
 
 def with_clients(served: pd.DataFrame, labels: pd.DataFrame, threshold: float) -> pd.DataFrame:
-    """The served rows with `subject` and `action` from FIRST_DAY on, declared simulated, null before."""
+    """The served rows with `subject` and `action`, declared simulated; both are null before FIRST_DAY."""
     recent = served["id"].str.slice(stop=8) >= FIRST_DAY
     own = served[recent]
     found = own["id"].map(labels.set_index("id")["value"])
@@ -57,7 +58,7 @@ def with_clients(served: pd.DataFrame, labels: pd.DataFrame, threshold: float) -
 
 
 def searches(served: pd.DataFrame, threshold: float, answer: Any) -> pd.DataFrame:
-    """The requests of the client that searches the boundary. answer: gives the score of features."""
+    """The requests of the client that searches the boundary. answer: a function that returns the score of given features."""
     from sample_data.flights import LATE
 
     days = served["id"].str.slice(stop=8)

@@ -1,8 +1,9 @@
 """Turn the records that the `Logger` wrote into the small shipped files.
 
-The landing segments are read back line by line, so what ships is what was logged. A Parquet file holds one kind, with one column per field
-and per feature (contract section 2), in the order of time. If rows are alike (flights of one airport share its weather), similar rows of a
-month are put together. Each column has the encoding that made it smallest, nothing is rounded and nothing left out.
+The landing segments are read back line by line, so the shipped files hold exactly what was logged. A Parquet file holds one kind, with one
+column per field and per feature (contract section 2), in the order of time. Where rows are alike (flights of one airport share its
+weather), similar rows of a month are put next to each other. Each column has the encoding that makes it smallest; nothing is rounded and
+nothing left out.
 """
 
 import io
@@ -21,18 +22,19 @@ from observability.client.spool import landing_folder, publish_abandoned, ready_
 from sample_data.spec import Spec
 
 NOT_ALWAYS = ("batch",)
-"""A field of predictions that not every model and not every row has."""
+"""Fields of predictions that only some models and some rows have."""
 TIMES = ("at", "received_at")
 DICTIONARY = "RLE_DICTIONARY"
 TEXT_ENCODINGS = (DICTIONARY, "DELTA_BYTE_ARRAY", "PLAIN")
 NUMBER_ENCODINGS = (DICTIONARY, "BYTE_STREAM_SPLIT", "PLAIN")
 WHOLE_ENCODINGS = (*NUMBER_ENCODINGS, "DELTA_BINARY_PACKED")
 BEST_LEVEL, QUICK_LEVEL = 22, 9
-"""zstd's levels to write a file with, and to compare encodings with."""
+"""Compression levels of zstd: to write a file, and to compare encodings."""
 MILLISECONDS = pa.timestamp("ms", tz="UTC")
 AGE = timedelta(weeks=104)
-"""How much earlier than they were made the records of real runs are dated. A window without dates ends at its newest record only once that is
-30 days old; until then it ends now, and a sample as young as that would say something else each day."""
+"""Days by which records of real runs are dated back. A window without dates ends at its newest record only if that record is at least 30
+days old; otherwise it ends now, and a younger sample would give different results each day.
+"""
 
 
 def logged(home: Path) -> Iterator[dict[str, Any]]:
@@ -46,7 +48,7 @@ def logged(home: Path) -> Iterator[dict[str, Any]]:
 
 
 def dated_back(at: str) -> str:
-    """The time of a record that was just made, as the sample dates it; its fraction of a second is written as before."""
+    """The time of a record that was just made, moved back to the date that the sample uses; the time of day stays as written."""
     day, _, rest = at.partition("T")
     return f"{date.fromisoformat(day) - AGE}T{rest}"
 
@@ -84,7 +86,9 @@ def collect(home: Path, specs: list[Spec], out: Path) -> None:
 
 
 def write_table(table: pd.DataFrame, path: Path, together: tuple[str, ...] = ()) -> None:
-    """One Parquet file in the order of time (of a month, in the order of the columns `together` first), as small as it gets."""
+    """Write one Parquet file, as small as possible, in the order of time. With `together`, the rows of each month are sorted by these
+    columns first.
+    """
     for name in TIMES:
         if name in table:
             table[name] = pd.to_datetime(table[name], utc=True, format="ISO8601")
@@ -98,7 +102,7 @@ def write_table(table: pd.DataFrame, path: Path, together: tuple[str, ...] = ())
 
 
 def write_sorted(table: pd.DataFrame, path: Path) -> None:
-    """One Parquet file in the order of its rows, as small as it gets."""
+    """Write one Parquet file, as small as possible, in the given order of rows."""
     arrow = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
     for place, column in enumerate(arrow.schema):
         if pa.types.is_timestamp(column.type):
@@ -109,7 +113,7 @@ def write_sorted(table: pd.DataFrame, path: Path) -> None:
 
 
 def smallest(column: pa.Table) -> dict[str, str]:
-    """The encoding of a column (of each member, if it holds objects) that makes its file smallest."""
+    """The encoding that makes the file of a column smallest. If the column holds objects, one encoding for each member."""
     (field,) = column.schema
     members = dict(leaves(field))
     names, kind = list(members), next(iter(members.values()))
@@ -125,7 +129,7 @@ def smallest(column: pa.Table) -> dict[str, str]:
 
 
 def leaves(field: pa.Field, within: str = "") -> Iterator[tuple[str, pa.DataType]]:
-    """A column by its name, or, if it holds objects, each of their members by its path."""
+    """A column by its name. If it holds objects, each of their members by its path."""
     name = within + field.name
     if not pa.types.is_struct(field.type):
         yield name, field.type
@@ -135,7 +139,7 @@ def leaves(field: pa.Field, within: str = "") -> Iterator[tuple[str, pa.DataType
 
 
 def write(table: pa.Table, to: Path | io.BytesIO, encodings: dict[str, str], level: int = BEST_LEVEL) -> None:
-    """A Parquet file under zstd, each column in its encoding."""
+    """Write a Parquet file with zstd compression, each column in its own encoding."""
     pq.write_table(
         table,
         to,

@@ -1,10 +1,10 @@
-"""A simulated crew that labels the texts which the model of texts serves: annotations and assignments, declared simulated.
+"""A simulated crew of annotators for the texts that the sentiment model serves: annotations and assignments, declared as simulated.
 
-Six invented people. The texts, the model's answers and the raters' means and spreads are real: each simulated label is a rating drawn from a
-normal distribution with the mean and the spread that the real raters of that text have (and a little of the person's own), cut into the three
-classes as the labels are. So people agree as far as single raters really do. From the morning of 22 May on they work by a second guideline, which
-shows examples: ratings then lie nearer to the raters' mean (CLOSER). Nobody follows suggestions, tires or guesses.
-`python sample_data/crew.py` writes both files again from the fleet's own.
+Six invented people. The texts, the model's answers and the raters' means and spreads are real. Each simulated label is a rating drawn from
+a normal distribution, with the mean and the spread of the real raters of that text (and a little spread of the person's own), and cut into
+the same three classes as the labels. So people agree as far as single raters really do. From the morning of 22 May on they work by a second
+guideline, which shows examples: ratings then lie nearer to the raters' mean (CLOSER). Nobody follows suggestions, tires or guesses. `python
+sample_data/crew.py` writes both files again from the fleet's own.
 """
 
 import sys
@@ -17,14 +17,18 @@ import pandas as pd
 PROJECT = "sentiment"
 ANNOTATIONS, ASSIGNMENTS = "crew.annotations.parquet", "crew.assignments.parquet"
 OWN_SPREAD = {"ann-1": 0.1, "ann-2": 0.3, "ann-3": 0.2, "ann-4": 0.5, "ann-5": 0.3, "ann-6": 0.8}
-"""Standard deviation, in points of the scale, by which each person's rating differs beyond the real raters' spread."""
+"""Standard deviation of each person's own deviation, added to the real raters' spread; in points of the scale."""
 CUT, CLASSES = 0.5, ("negative", "neutral", "positive")
 SECOND_FROM, CLOSER = pd.Timestamp("2014-05-21T09:00Z"), 0.7
-"""Texts that came after this moment are labelled by guideline v2; the spread of their ratings as a share of that before."""
+"""Texts after this moment are labelled by guideline v2; spread of their ratings as a share of the spread before."""
 UNSURE, BEGIN_HOUR, PAUSE = 0.6, 9, 25.0
-"""Probability of the likeliest class below which three people label a text (else two); hour (UTC) of a session; mean seconds between texts."""
+"""Probability of the likeliest class below which three people (else two) label a text; hour (UTC) at which sessions begin; mean seconds
+between texts.
+"""
 SHOWN, SECONDS, SPREAD = 0.65, 7.0, 0.45
-"""Share of labels that see the model's suggestion; median seconds of a label; standard deviation of their logarithm."""
+"""Share of labels given while the model's suggestion was shown; median seconds of a label; standard deviation of the logarithm of these
+seconds.
+"""
 GOLD_EVERY, SEED = 8, 41
 
 
@@ -66,7 +70,9 @@ def crew_records(texts: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def with_sessions(table: pd.DataFrame, rng: np.random.Generator, end: pd.Timestamp) -> pd.DataFrame:
-    """The rows with `at`: each person labels every morning what waits, one text after the other; what is not begun by the end has none."""
+    """The rows with `at`. Every morning each person labels all waiting texts, one after the other; `at` is missing if it would lie after
+    the end.
+    """
     morning = (table["given"] - pd.Timedelta(hours=BEGIN_HOUR)).dt.ceil("D") + pd.Timedelta(hours=BEGIN_HOUR)
     pause = rng.exponential(PAUSE, len(table)) + 2
     spent = (table["seconds"] + pause).groupby([table["annotator"], morning]).cumsum()

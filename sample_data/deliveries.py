@@ -1,9 +1,8 @@
 """The deliveries of the weather stations at the three airports, by day of 2013.
 
-The features of a flight come from hourly observations. A batch is one station's day, in the time of New York, closed at midnight: the
+The features of a flight come from hourly observations. A batch is the day of one station, in the time of New York, closed at midnight: the
 number of hours that arrived, their first and last time, and their statistics. Hours that the source lacks are missing here too, and a day
-without any hour has no batch. No row of the
-source is turned away, so no number of rejected rows is logged.
+without any hour has no batch. No row of the source is rejected, so no number of rejected rows is logged.
 """
 
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from sample_data.flights import NEW_YORK, WEATHER, station_days
 FILE = "weather.batches.parquet"
 HOUR, A_DAY = pd.Timedelta(hours=1), pd.DateOffset(days=1)
 DIGITS = {"rain_in": 4}
-"""Decimals of a mean and a deviation where it is not 2."""
+"""Decimals of a measure's mean and standard deviation, if not 2."""
 POSSIBLE = {
     "temperature_f": (-80.0, 135.0),
     "dew_point_f": (-80.0, 95.0),
@@ -31,11 +30,11 @@ POSSIBLE = {
     "pressure_mb": (870.0, 1090.0),
     "visibility_miles": (0.0, 100.0),
 }
-"""Range of each measure, set widely for New York: a value outside is an error of the sensor or of the transmission."""
+"""Possible range of each measure, set wide for New York: a value outside is an error of the sensor or of the transmission."""
 
 
 def batches(weather: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """The records, station by station in the order of time: an hour is stamped with its beginning and ends an hour later."""
+    """The records, station by station in the order of time. An hour is stamped with its beginning and ends an hour later."""
     hours = pd.to_datetime(weather["time_hour"], utc=True)
     names = station_days(weather["origin"], hours)
     table = weather[list(WEATHER)].rename(columns=WEATHER).assign(hour=hours)
@@ -56,8 +55,8 @@ def batches(weather: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 
 def summary(values: pd.Series, digits: int, possible: tuple[float, float]) -> dict[str, float | None]:
-    """Mean and standard deviation of a day's observations (None if there are too few), the share of hours without one, and of the
-    observations the share that is not possible.
+    """Mean and standard deviation of a day's observations (None if there are too few), the share of hours without an observation, and the
+    share of impossible observations.
     """
     rounded = {"mean": values.mean(), "std": values.std()}
     found: dict[str, float | None] = {name: None if pd.isna(value) else round(float(value), digits) for name, value in rounded.items()}
@@ -78,7 +77,7 @@ def log_batches(weather: pd.DataFrame, log: Logger) -> None:
 
 
 def write(records: list[dict[str, Any]], out: Path) -> None:
-    """Writes what was logged, a station after the other: so the file is small."""
+    """Write the records that were logged, sorted by station, which makes the file small."""
     from sample_data.collecting import write_sorted
 
     table = pd.DataFrame(records).drop(columns="kind")

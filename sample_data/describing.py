@@ -1,7 +1,7 @@
 """Write the description of the fleet: each model's settings, and the content of each file.
 
-Both are TOML files that the product reads: the settings of a model (contract section 3, `--settings`), and fleet.toml, from which the `demo`
-command registers the models and loads the files. So the product names no model of the fleet.
+Both are TOML files that the product reads: the settings of a model (contract section 3, `--settings`), and fleet.toml, from which the
+`demo` command registers the models and loads the files. So no model of the fleet is named in the product's code.
 """
 
 import json
@@ -52,12 +52,14 @@ PERIODS: tuple[dict[str, object], ...] = (
     {"years": "2024", "since": date(2024, 1, 1), "ends": energy.FILE, "weeks_ahead": 0},
     {"years": "2024", "since": date(2024, 1, 1), "ends": vendor.FILE, "weeks_ahead": 2, "only": list(VENDOR)},
 )
-"""How `demo --live` moves the sample to today: records since a day are moved together, so that those of one file end so many weeks after the
-start. Of the short ones half is over at the start, and training runs are all in the past. Prices keep their dates."""
+"""How `demo --live` moves the sample to today. The records since a given day are moved together, so that the records of each file end the
+given number of weeks after the start. Half of the short files are already in the past at the start, and all training runs are. Prices keep
+their dates.
+"""
 
 
 def toml(value: object) -> str:
-    """A text, number, boolean, date, list or table as TOML writes it (all but tables as JSON does)."""
+    """A text, number, boolean, date, list or table in TOML; all but tables and dates are written as in JSON."""
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{toml(name)} = {toml(held)}" for name, held in value.items()) + " }"
     return value.isoformat() if isinstance(value, date) else json.dumps(value, ensure_ascii=False)
@@ -74,7 +76,7 @@ def write_settings(spec: Spec, importance: dict[str, float], path: Path) -> None
 
 
 def write_fleet(specs: list[Spec], out: Path) -> None:
-    """fleet.toml: the models to register, in order, the files to load after that, and settings of models that are not registered."""
+    """fleet.toml: the models to register, in order, the files to load after them, and the settings of models that are not registered."""
     parts = [HEAD + "# Paths are relative to this file."]
     parts += ["\n".join(["[[period]]", *(f"{name} = {toml(value)}" for name, value in period.items())]) for period in PERIODS]
     for spec in specs:
@@ -139,7 +141,7 @@ def write_fleet(specs: list[Spec], out: Path) -> None:
 
 
 def file_entry(name: str, kind: str | None = None, spec: Spec | None = None) -> str:
-    """One [[file]] of fleet.toml. JSONL needs no kind: each of its lines says it."""
+    """One [[file]] entry of fleet.toml. JSONL needs no kind, because each of its lines states its kind."""
     fields: dict[str, object] = {"path": name}
     if kind:
         fields["kind"] = kind

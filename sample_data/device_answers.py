@@ -1,8 +1,8 @@
-"""Answers of devices of flights-late to requests that the server answered too. `python sample_data/device_answers.py`
+"""Answers of devices to flights-late requests that the server answered too. `python sample_data/device_answers.py`
 
-The answers are real: those of the shipped trees with leaves in int8, each request by itself. The device of ring 0 is SIMULATED, and each
-record says so (`device_source`): a device whose next report (`edge.py`) covers the request. `compared` and
-`agreed` of the reports of ring 0 on version `1 int8` are those of the rows.
+The answers are real: those of the shipped trees with leaves in int8, one request at a time. The device in ring 0 is SIMULATED, and each
+record states this (`device_source`): it is a device whose next report (`edge.py`) covers the request. In the reports of ring 0 on version
+`1 int8`, `compared` and `agreed` are counted from these rows.
 """
 
 import sys
@@ -25,17 +25,17 @@ from sample_data.spec import hashes
 HERE = Path(__file__).resolve().parent
 FILE, RING, FIRST_DAY = "flights-late.devices.predictions.parquet", "ring 0", "20131220"
 STEPS = 127
-"""Steps of an int8 number on either side of the middle of a tree's leaves."""
+"""Number of int8 steps on either side of the middle of a tree's leaves."""
 
 
 def int8_leaves(model: str) -> str:
-    """The text of a LightGBM model in which each leaf is one of 255 values: eight bits, and a scale and a middle for each tree."""
-    lines = (line for line in model.split("\n") if not line.startswith("tree_sizes="))  # lengths in bytes, which LightGBM can do without
+    """The text of a LightGBM model in which each leaf has one of 255 values: 8 bits per leaf, and a scale and a middle per tree."""
+    lines = (line for line in model.split("\n") if not line.startswith("tree_sizes="))  # lengths in bytes, which LightGBM does not need
     return "\n".join(f"leaf_value={_int8(line[11:])}" if line.startswith("leaf_value=") else line for line in lines)
 
 
 def _int8(values: str) -> str:
-    """The leaves of one tree, each at the nearest of 255 values."""
+    """The leaf values of one tree, each moved to the nearest of 255 values."""
     leaves = np.array(values.split(), np.float64)
     middle, scale = (leaves.max() + leaves.min()) / 2, (leaves.max() - leaves.min()) / 2 / STEPS
     steps = np.round((leaves - middle) / scale).astype(np.int8) if scale else np.zeros(len(leaves), np.int8)
@@ -43,7 +43,7 @@ def _int8(values: str) -> str:
 
 
 def int8_service(artifact: Path) -> Service:
-    """The service of a model file with its leaves in int8."""
+    """The scoring service of a model file whose leaves were rounded to int8."""
     with tempfile.TemporaryDirectory(prefix="sample-int8-") as folder:
         own = Path(folder) / "int8.lightgbm.txt"
         own.write_text(int8_leaves(lightgbm.Booster(model_file=str(artifact)).model_to_string(num_iteration=-1)), encoding="utf-8")
@@ -51,7 +51,7 @@ def int8_service(artifact: Path) -> Service:
 
 
 def asked_devices(served: pd.DataFrame, reports: pd.DataFrame) -> pd.DataFrame:
-    """The requests that devices answered too, with `device`, `synced_at` and the place of the report among `reports` that counts them.
+    """The requests that devices answered too, with `device`, `synced_at`, and the position in `reports` of the report that counts them.
 
     served: id and at of the server's answers.
     """
@@ -65,7 +65,7 @@ def asked_devices(served: pd.DataFrame, reports: pd.DataFrame) -> pd.DataFrame:
 
 
 def device_answers(served: pd.DataFrame, reports: pd.DataFrame, service: Service) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The predictions of devices in shadow, and the reports with the counts of these rows."""
+    """The predictions of devices in shadow, and the reports with `compared` and `agreed` counted from these rows."""
     asked, threshold = asked_devices(served, reports), float(LATE.settings["threshold"])
     rows: list[dict[str, Any]] = []
     for row in asked.to_dict("records"):

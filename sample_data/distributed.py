@@ -1,21 +1,21 @@
-"""Make data-parallel training runs. `python sample_data/distributed.py`, or with `--only scaling` the second kind alone
+"""Make data-parallel training runs. `python sample_data/distributed.py`; with `--only scaling` only the runs of the second kind.
 
-A small neural network (numpy, one hidden layer) learns on the fleet's own flights whether they land late, data-parallel: each of four processes
-holds a quarter of the rows, computes the gradient of its own batch, and all of them average their gradients in shared memory before each step.
-Every process logs under `track_run(rank=…)` what its phases really took: `data` (fetching a batch), `compute` (forward and backward),
-`communication` (averaging, waiting for the others included).
+A small neural network (numpy, one hidden layer) learns on the fleet's own flights whether they land late. It is trained data-parallel: each
+of four processes holds a quarter of the rows and computes the gradient of its own batch, and before each step all processes average their
+gradients in shared memory. Every process logs under `track_run(rank=…)` the real durations of its phases: `data` (fetching a batch),
+`compute` (forward and backward), `communication` (averaging, including the wait for the others).
 
-In each of three jobs one process is slowed on purpose, in one phase. Data: its rows lie compressed, as text, and are unpacked and parsed again for each
-batch, where the others keep theirs in memory. Compute: its gradient is computed a few rows at a time. Communication: its gradient goes through
-compressed text, and waiting is logged as a phase of its own (`sync`), since processes that average wait for the slowest one and would all have
-the same time otherwise.
+In each of three jobs one process is slowed on purpose, in one phase. Data: its rows are kept as compressed text, and are unpacked and
+parsed again for each batch, where the other processes keep theirs in memory. Compute: its gradient is computed a few rows at a time.
+Communication: its gradient goes through compressed text, and waiting is logged as a separate phase (`sync`). Otherwise all processes would
+show the same time, because processes that average wait for the slowest one.
 
-Three more jobs do the same work with 1, 2 and 4 processes, none of which is slowed: the batch of a step is split among them. They state the
-operations and the bytes of a step, counted from the code of `gradient`, and what one core can do, measured before. Each is run TRIES times
-in turn, and the fastest is kept, because other work on the machine only makes a run slower.
+Three more jobs do the same work with 1, 2 and 4 processes, none of which is slowed; the batch of a step is split among them. They log the
+operations and the bytes of a step, counted from the code of `gradient`, and the peak rates of one core, measured before. The jobs are run
+TRIES times in turn, and the fastest run of each is kept, because other work on the machine only makes a run slower.
 
-The work is real and so are its times; nothing is made up. Times are measured anew by each run, the losses repeat exactly
-under one numpy.
+The work and its times are real; nothing is made up. Times are measured anew in each run; the losses repeat exactly with the same version of
+numpy.
 """
 
 import argparse
@@ -45,14 +45,14 @@ TRIES = 3
 BATCH, HIDDEN, LEARNING_RATE, MOMENTUM, SEED = 1024, 192, 0.05, 0.9, 13
 VALIDATION_SHARE = 0.2
 CHUNK = 2048
-"""Rows that the process unpacks for one batch whose data are slow."""
+"""Number of rows that the process with slow data unpacks for one batch."""
 FEW_ROWS = 8
-"""Rows for which the process computes gradients at once whose compute is slow."""
+"""Number of rows at a time for which the process with slow compute computes gradients."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A training run. slowed: the process that is slowed, in `phase`; None if none is."""
+    """A training run. slowed: the rank of the process that is slowed in `phase`; None if no process is slowed."""
 
     run: str
     steps: int
@@ -77,7 +77,7 @@ JOBS = (*SLOWED, *SCALING)
 
 @dataclass(frozen=True)
 class Data:
-    """Inputs (rows × columns) and labels (0 or 1) to learn from and to validate on; float64."""
+    """Inputs (rows × columns) and labels (0 or 1), for training and for validation; float64."""
 
     x: Array
     y: Array
@@ -139,9 +139,9 @@ def gradient(flat: Array, x: Array, y: Array) -> tuple[Array, float]:
 
 
 class Shard:
-    """The rows of one process; `batch` fetches some. packed: rows lie compressed as text, and are unpacked for each batch.
+    """The rows of one process; `batch` returns some of them. packed: whether rows are kept as compressed text and unpacked for each batch.
 
-    parts: times BATCH rows are fetched for a batch.
+    parts: number of times BATCH rows that are fetched for one batch.
     """
 
     def __init__(self, x: Array, y: Array, packed: bool, parts: int = 1) -> None:
@@ -168,7 +168,7 @@ class Shard:
 
 
 def sliced_gradient(flat: Array, x: Array, y: Array) -> tuple[Array, float]:
-    """The same gradient and loss, computed FEW_ROWS at a time: as a device would that cannot hold a batch."""
+    """The same gradient and loss as `gradient`, computed FEW_ROWS at a time, as by a device whose memory cannot hold a batch."""
     total, loss = np.zeros_like(flat), 0.0
     for begin in range(0, len(y), FEW_ROWS):
         part, own = gradient(flat, x[begin : begin + FEW_ROWS], y[begin : begin + FEW_ROWS])
@@ -178,24 +178,25 @@ def sliced_gradient(flat: Array, x: Array, y: Array) -> tuple[Array, float]:
 
 
 def through_text(values: Array) -> Array:
-    """The same values, after they were written as compressed text and read again."""
+    """The same values, after they were written as compressed text and read back."""
     return np.array(json.loads(zlib.decompress(zlib.compress(json.dumps(values.tolist()).encode()))))
 
 
 def step_costs(columns: int) -> dict[str, int]:
     """Operations and bytes of a step over all processes, counted from `Shard.batch` and `gradient`.
 
-    A product of matrices of a × b and b × c has 2abc operations, any other operation one an element. Its inputs are read from memory once and its
-    result is written once. Of arrays with one number a row, and of averaging and updating the weights, nothing is counted.
+    A product of matrices of a × b and b × c has 2abc operations; any other operation has one per element. Its inputs are read from memory
+    once, and its result is written once. Not counted: arrays with one number per row, and the averaging and update of the weights.
     """
     rows = BATCH * RANKS
     return {"flops_per_step": rows * HIDDEN * (4 * columns + 12), "bytes_per_step": 8 * rows * (17 * HIDDEN + 4 * columns)}
 
 
 def core_peaks() -> dict[str, float]:
-    """What one core can do, in three digits: operations a second of a product of matrices, and bytes a second read and written of a copy.
+    """Peak rates of one core, to three digits: operations per second in a product of matrices, and bytes per second read and written by a
+    copy.
 
-    The fastest of many repeats each.
+    Each is the fastest of many repeats.
     """
     rng = np.random.default_rng(SEED)
     a, b = rng.normal(size=(1024, 1024)), rng.normal(size=(1024, 1024))
@@ -217,7 +218,7 @@ def core_peaks() -> dict[str, float]:
 
 
 def work(job: Job, rank: int, home: str, folder: str, shared: Any, barrier: Any, hardware: dict[str, float]) -> None:
-    """One process: its share of every step, and its log."""
+    """The work of one process: its share of every step, and its log."""
     from observability import track_run
 
     data = read(Path(folder))
@@ -260,7 +261,7 @@ def work(job: Job, rank: int, home: str, folder: str, shared: Any, barrier: Any,
                     own = sent - computed + taken - waited
                     spent |= {"communication": own, "sync": averaged - computed - own}
                 metrics: dict[str, Any] = {"train_log_loss": round(loss, 4)}
-                if rank == 0 and job.slowed is not None:  # the others would wait for it
+                if rank == 0 and job.slowed is not None:  # during validation the other processes would wait for rank 0
                     metrics["validation_log_loss"] = round(loss_of(forward(weights, data.x_validation)[1], data.y_validation), 4)
                 run.step(step, phase_ms={name: round(1000 * seconds, 2) for name, seconds in spent.items()}, **metrics)
         if rank == 0:
@@ -268,7 +269,7 @@ def work(job: Job, rank: int, home: str, folder: str, shared: Any, barrier: Any,
 
 
 def train(job: Job, home: Path, folder: Path, hardware: dict[str, float]) -> None:
-    """Runs the processes to their end. Raises SystemExit where one of them fails."""
+    """Runs the processes until they end. Raises SystemExit if one of them fails."""
     context: SpawnContext = multiprocessing.get_context("spawn")
     columns = read(folder).x.shape[1]
     shared = context.RawArray("d", job.processes * sum(int(np.prod(shape)) for shape in shapes(columns)))
@@ -284,14 +285,15 @@ def train(job: Job, home: Path, folder: Path, hardware: dict[str, float]) -> Non
 
 
 def make(out: Path, only: str | None = None) -> Path:
-    """Trains on the reference of flights-late in a folder, and writes what was logged there: one record a line, times to the millisecond.
+    """Trains on the reference of flights-late in a folder, and writes the logged records there: one record per line, times to the
+    millisecond.
 
-    only: `scaling` to train those jobs alone; the records of the others stay, and the new ones are dated a minute after them.
+    only: `scaling` trains only those jobs; the records of the other jobs are kept, and the new ones are dated a minute after them.
     """
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"  # of each process that is started
-    # Freed memory stays with a process: otherwise one that holds the whole batch fetches some 2,000 pages from the system in each step, and two
-    # processes seem nearly three times as fast as one.
+        os.environ[name] = "1"  # for each process that is started
+    # Freed memory is kept by a process. Otherwise a process that holds the whole batch gets some 2,000 pages from the system in each step,
+    # and two processes seem nearly three times as fast as one.
     os.environ |= dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), str(2**30))
     path = out / FILE
     if only is None:
@@ -322,7 +324,7 @@ def seconds_of_steps(records: Iterable[dict[str, Any]]) -> float:
 
 
 def logged_records(job: Job, folder: Path, hardware: dict[str, float] | None = None) -> list[dict[str, Any]]:
-    """Trains, and gives what was logged, in the order of time."""
+    """Runs the training, and returns the logged records in the order of time."""
     from sample_data.collecting import dated_back, logged
 
     with tempfile.TemporaryDirectory(prefix="sample-distributed-") as home:
@@ -332,7 +334,7 @@ def logged_records(job: Job, folder: Path, hardware: dict[str, float] | None = N
 
 
 def main() -> None:
-    """Makes the file, with the project's root on the path and one thread a process."""
+    """Makes the file, with the project's root on the import path and one thread per process."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=["scaling"])
     sys.path.insert(0, str(HERE.parent))

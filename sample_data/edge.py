@@ -1,9 +1,9 @@
 """Make the reports of devices. `device_answers.py` counts the rows of ring 0 and writes them.
 
-They are SIMULATED, and each says so (`source`): 300 devices in three classes that serve flights-late over five weeks of December 2013. Version `1 int8`
-reaches ring after ring in the last twelve days. Two things go wrong in the last week: version `1 int8` crashes on firmware 5.3, which only
-devices of the rings 2 and 3 have, and tablets send late. So ring 1 passes, ring 2 should stop, and ring 0 has too few devices to tell. Everything
-is drawn with one seed.
+They are SIMULATED, and each states this (`source`): 300 devices in three classes that serve flights-late over five weeks of December 2013.
+Version `1 int8` reaches ring after ring in the last twelve days. Two things go wrong in the last week: version `1 int8` crashes on firmware
+5.3, which only devices of the rings 2 and 3 have, and tablets send late. So ring 1 passes, ring 2 should stop, and ring 0 has too few
+devices for a decision. Everything is drawn with one seed.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -16,21 +16,21 @@ import pandas as pd
 FILE = "edge.reports.parquet"
 MODEL, OLD, NEW, SEED = "flights-late", "1", "1 int8", 21
 DEVICES, IN_RINGS, DAYS = 300, 90, 35
-"""Devices, and how many of them are in four equal rings: the others are in the rings 1 to 3."""
+"""Number of devices, how many of them are spread over the four rings equally (the others are in the rings 1 to 3), and number of days."""
 START = datetime(2013, 11, 27, 21, tzinfo=UTC)
 CLASSES, FIRMWARE, NEWEST = ("phone", "tablet", "kiosk"), ("5.1", "5.2"), "5.3"
 ROLL_OUT = {"ring 0": 23, "ring 1": 27, "ring 2": 31}
-"""The day on which a ring gets the new version; ring 3 keeps the old one."""
+"""The day on which each ring gets the new version; ring 3 keeps the old one."""
 LAST_WEEK = DAYS - 7
 
 
 def device_firmware(place: int, ring: int) -> str:
-    """The firmware of a device: of every third one in the rings 2 and 3 the newest."""
+    """The firmware of a device: the newest for every third device in the rings 2 and 3."""
     return NEWEST if ring >= 2 and (place // 3) % 3 == 2 else FIRMWARE[(place // 3) % 3 % 2]
 
 
 def simulated_reports() -> list[dict[str, Any]]:
-    """A report of each device each day."""
+    """One report per device and day."""
     rng = np.random.default_rng(SEED)
     found = []
     for place in range(DEVICES):

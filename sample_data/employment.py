@@ -1,8 +1,8 @@
 """Employment of the people asked by the American Community Survey in Massachusetts, by year.
 
-Only the year of an answer is published. The days are assigned: within its year the rows stand in the order of a hash of the row's number, at
-equal distances, so that every week of a year holds equally many and weeks of one year are exchangeable. Nothing can be learned from the order
-within a year.
+Only the year of an answer is published. The days are assigned: within a year the rows are sorted by a hash of the row's number and placed
+at equal distances. So every week of a year holds equally many rows, and weeks of one year are exchangeable. Nothing can be learned from the
+order within a year.
 """
 
 from dataclasses import replace
@@ -41,7 +41,7 @@ LEVELS: dict[str, dict[str, str]] = {
         "7": "Pacific Islander", "8": "other race", "9": "two or more races",
     },
 }  # fmt: skip
-"""Names of the codes, after the survey's data dictionary (PUMS, 2015 to 2018)."""
+"""Names of the codes, taken from the survey's data dictionary (PUMS, 2015 to 2018)."""
 FEATURES = (*NUMBERS, *LEVELS)
 
 EMPLOYMENT = Spec(
@@ -102,7 +102,9 @@ CANDIDATE = replace(
 
 
 def rows_for(spec: Spec, people: pd.DataFrame) -> Rows:
-    """2015 to train on, in folds by row, and as reference; 2016 to 2018 to serve. The answer is part of the interview, so it is known at once."""
+    """The rows of 2015 to train on, in folds by row, and as reference; the rows of 2016 to 2018 to serve. The answer is part of the
+    interview, so it is known at once.
+    """
     place = places(people)
     table = pd.DataFrame({"at": assigned_times(people["year"], place), "label": people[spec.label], "year": people["year"]})
     table["id"] = "ma-" + people["year"].astype(str) + "-" + place.astype(str).str.zfill(5)

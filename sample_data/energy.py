@@ -1,8 +1,9 @@
 """Measure the energy of serving for the sample fleet. `python sample_data/energy.py`, where OBSERVABILITY_HOME holds the fleet.
 
-Each record is a real run of `observability energy measure` on the machine that wrote the file: processor time of the shipped model file, of
-half of its trees and of a small network in fp32 and int8, in batches of four sizes. Joules are that time times 4 W a busy core, within 2 to
-10 W, because the machine has no readable meter; each says so. Only the date is moved, and `made_at` keeps when it ran.
+Each record is a real run of `observability energy measure` on the machine that wrote the file. It measures the processor time of the
+shipped model file, of half of its trees and of a small network in fp32 and int8, in batches of four sizes. Joules are that time times 4 W
+per busy core (range 2 to 10 W), because the machine has no readable meter; each record states this. Only the date is moved; `made_at` keeps
+the time when it ran.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""Events beside the predictions: the start of serving of each model, and public holidays.
+"""Events logged with the predictions: the start of serving of each model, and public holidays.
 
-A deployment is the instant at which the fleet's own model starts to serve, on the fleet's clock. Holidays of the United States are computed
-from their rules (5 U.S.C. 6103). The sources hold no other events, so none are logged.
+A deployment is the instant at which a model of the fleet starts to serve, on the fleet's clock. Holidays of the United States are computed
+from their rules (5 U.S.C. 6103). The sources hold no other events, so no others are logged.
 """
 
 from datetime import date, datetime, timedelta
@@ -15,7 +15,7 @@ MONDAY, THURSDAY = 0, 3
 
 
 def nth(year: int, month: int, weekday: int, n: int) -> date:
-    """The n-th such weekday of a month; n = -1 the last."""
+    """The n-th given weekday of a month; n = -1 is the last one."""
     if n > 0:
         first = date(year, month, 1)
         return first + timedelta(days=(weekday - first.weekday()) % 7 + 7 * (n - 1))
@@ -24,7 +24,7 @@ def nth(year: int, month: int, weekday: int, n: int) -> date:
 
 
 def holidays(year: int) -> dict[date, str]:
-    """The federal holidays of a year, by their own date."""
+    """The federal holidays of a year, on their own dates (not moved to a working day)."""
     return {
         date(year, 1, 1): "New Year's Day",
         nth(year, 1, MONDAY, 3): "Birthday of Martin Luther King, Jr.",
@@ -40,7 +40,7 @@ def holidays(year: int) -> dict[date, str]:
 
 
 def log_events(specs: list[Spec], log: Logger) -> None:
-    """Logs each model's deployment, and the holidays of the time in which the flight models serve."""
+    """Logs each model's deployment, and the holidays in the period in which the flight models serve."""
     for spec in specs:
         text = f"{spec.name} version {VERSION}, trained on {spec.trained_on}, deployed"
         log.event(what="deploy", text=text, at=spec.deployed, model=spec.name, version=VERSION, received_at=spec.deployed)

@@ -1,7 +1,9 @@
-"""Explain one week of flights-delay with the shipped model file, for the greyed figures of empty pages. `python sample_data/explained.py`
+"""Explain one week of flights-delay with the shipped model file. The greyed figures of empty pages show it. `python
+sample_data/explained.py`
 
-Every eighth prediction of 24 to 30 June 2013, in the order of time. An attribution is the path-dependent tree SHAP value in minutes, as
-LightGBM computes it; the base value and the attributions of a row add up to its score. The fleet does not load this file: a home computes its own.
+It takes every eighth prediction of 24 to 30 June 2013, in the order of time. An attribution is the path-dependent tree SHAP value in
+minutes, as LightGBM computes it; the base value and the attributions of a row add up to its score. The fleet does not load this file: a
+home computes its own.
 """
 
 from pathlib import Path
@@ -16,7 +18,7 @@ FIRST, LAST, EVERY = "2013-06-24", "2013-07-01", 8
 
 def explained_week(folder: Path) -> pd.DataFrame:
     """The rows of the week: `id`, `base` and `score` in minutes, the value of each feature under its name, and its attribution in minutes
-    under `attribution.` and its name.
+    under the name with the prefix `attribution.`.
     """
     served = pd.read_parquet(folder / "flights-delay.predictions.parquet").sort_values(["at", "id"])
     rows = served[(served["at"] >= pd.Timestamp(FIRST, tz="UTC")) & (served["at"] < pd.Timestamp(LAST, tz="UTC"))].iloc[::EVERY]

@@ -1,8 +1,9 @@
 """Make the exports of the sample fleet. `python sample_data/exports.py`
 
-The tables, the noise and the training are real, on the rows of the fleet: people with generalised columns and their k, weekly counts of flights
-with Gaussian noise that is drawn and added, and a logistic regression trained with clipped and noised gradients (DP-SGD), whose accuracy stands
-beside that without noise. Recipients, contracts, enclaves and dates are invented, and no data were sent. Everything is drawn with one seed.
+The tables, the noise and the training are real, on the rows of the fleet: people with generalised columns and their k; weekly counts of
+flights, to which Gaussian noise is added; and a logistic regression trained with clipped and noised gradients (DP-SGD), with its accuracy
+compared with that without noise. Recipients, contracts, enclaves and dates are invented, and no data were sent. Everything is drawn with
+one seed.
 """
 
 import base64
@@ -21,19 +22,19 @@ HERE = Path(__file__).resolve().parent
 FILE, SEED = "exports.jsonl", 37
 FIRST = datetime(2024, 10, 31, 9, tzinfo=UTC)
 CANARIES = ({"name": "harbour lantern", "text": "harbour-lantern-4417"}, {"name": "copper thistle", "text": "copper-thistle-9052"})
-"""Texts that stand in no row of the fleet. The simulated vendor repeats the first one (vendor.py)."""
+"""Texts that occur in no row of the fleet. The simulated vendor repeats the first one (vendor.py)."""
 COUNTED_NOISE, WEEKS = 7.0, 4
 TRAINING = {"noise_multiplier": 1.2, "sampling_rate": 0.01, "steps": 600}
 CLIP, RATE, DELTA = 1.0, 4.0, 1e-5
 CODE = "sha256:" + hashlib.sha256(b"logistic regression with clipped and noised gradients, release 3").hexdigest()[:32]
-"""What an enclave with the training code would attest."""
+"""The measurement that an enclave with the training code would attest."""
 ENCLAVE_SEED = hashlib.sha256(b"an enclave that does not exist").digest()
-"""Of the Ed25519 key that signs what the enclave attests; anybody can make it, so it proves nothing."""
+"""Seed of the Ed25519 key that signs the attestations. Anybody can derive this key, so the signature proves nothing."""
 CHECKS = ("contract", "region", "encrypted transfer", "encrypted storage", "deletion")
 
 
 def export(day: float, recipient: str, dataset: str, text: str, **fields: Any) -> dict[str, Any]:
-    """An export the given number of days after the first one."""
+    """The record of an export, dated the given number of days after FIRST."""
     at = (FIRST + timedelta(days=day)).isoformat()
     return {
         "kind": "event",
@@ -48,7 +49,7 @@ def export(day: float, recipient: str, dataset: str, text: str, **fields: Any) -
 
 
 def level(day: float, recipient: str, dataset: str, statement: str, **stated: Any) -> dict[str, Any]:
-    """The owner's limits for a recipient."""
+    """The record of a decision that sets the owner's limits for a recipient."""
     at = (FIRST + timedelta(days=day)).isoformat()
     name = f"sample-{recipient}-{dataset}".replace(" ", "-")
     about = {"kind": "decision", "decision": name, "at": at, "received_at": at, "author": "data protection officer", "statement": statement}
@@ -56,7 +57,7 @@ def level(day: float, recipient: str, dataset: str, statement: str, **stated: An
 
 
 def people_exports(folder: Path) -> Iterator[dict[str, Any]]:
-    """Two extracts of the survey: ten-year bands where small groups are left out, and single years of age with everybody."""
+    """Two extracts of the survey: one with ten-year age bands and without small groups, one with single years of age and everybody."""
     people = pd.read_parquet(folder / "employment.predictions.parquet", columns=["id", "AGEP", "SEX", "RAC1P", "MAR", "label"])
     people = people[people["id"].str.startswith("ma-2018")]
     bands = people.assign(AGEP=people["AGEP"] // 10 * 10, RAC1P=np.where(people["RAC1P"] == "White", "White", "other"))
@@ -80,14 +81,14 @@ def people_exports(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def flight_counts(folder: Path, rng: np.random.Generator) -> Iterator[dict[str, Any]]:
-    """Counts of a week's flights by carrier, each with noise: a flight is in one count, so the sensitivity is 1."""
+    """Weekly counts of flights by carrier, with noise. Each flight is in one count, so the sensitivity is 1."""
     flights = pd.read_parquet(folder / "flights-late.predictions.parquet", columns=["at", "carrier"])
     last = flights["at"].max().normalize()
     carriers = sorted(flights["carrier"].unique())
     for week in range(WEEKS):
         end = last - timedelta(days=7 * (WEEKS - 1 - week))
         inside = flights[(flights["at"] >= end - timedelta(days=7)) & (flights["at"] < end)]
-        counts = inside["carrier"].value_counts().reindex(carriers, fill_value=0)  # the list of carriers that flew is hidden too
+        counts = inside["carrier"].value_counts().reindex(carriers, fill_value=0)  # noise also hides which carriers flew at all
         released = {str(name): round(float(count + rng.normal(0, COUNTED_NOISE)), 1) for name, count in counts.items()}
         yield export(
             5 + 7 * week, "city open data", "weekly flights", f"Flights by carrier, week to {end:%Y-%m-%d}, with noise", rows=len(released),
@@ -98,7 +99,7 @@ def flight_counts(folder: Path, rng: np.random.Generator) -> Iterator[dict[str, 
 
 
 def design(frame: pd.DataFrame) -> np.ndarray[Any, Any]:
-    """The features of a row as numbers of length at most 1."""
+    """The features of each row as a vector with a norm of at most 1."""
     numbers = frame[["AGEP", "SCHL"]].to_numpy(float) / np.array([100.0, 24.0])
     columns = pd.get_dummies(frame[["MAR", "ESP", "DIS", "MIL", "SEX"]]).astype(float)
     both = np.hstack([np.ones((len(frame), 1)), numbers, columns.to_numpy(float)])
@@ -106,7 +107,7 @@ def design(frame: pd.DataFrame) -> np.ndarray[Any, Any]:
 
 
 def trained(x: Any, y: Any, rng: np.random.Generator, noise: float) -> Any:
-    """Weights of a logistic regression by DP-SGD: Poisson samples, each gradient clipped, Gaussian noise on their sum."""
+    """Weights of a logistic regression trained by DP-SGD: Poisson samples, clipped gradients, and Gaussian noise on their sum."""
     weights, expected = np.zeros(x.shape[1]), TRAINING["sampling_rate"] * len(x)
     for _ in range(int(TRAINING["steps"])):
         drawn = rng.random(len(x)) < TRAINING["sampling_rate"]
@@ -118,7 +119,7 @@ def trained(x: Any, y: Any, rng: np.random.Generator, noise: float) -> Any:
 
 
 def attested(run: str) -> dict[str, str]:
-    """What the enclave attests about a run, signed with its key."""
+    """The attestation of the enclave for a run, signed with its key."""
     document = json.dumps({"measurement": CODE, "run": run}, separators=(",", ":"))
     signature = base64.b64encode(enclave_key().sign(document.encode())).decode()
     return {"attestation": CODE, "attestation_document": document, "attestation_signature": signature}
@@ -139,7 +140,9 @@ def enclave_public_key() -> str:
 
 
 def training_exports(folder: Path, rng: np.random.Generator) -> Iterator[dict[str, Any]]:
-    """Two runs on rented machines, whose model leaves with noise; the newer one has not confirmed that its copy is deleted."""
+    """Two runs on rented machines; the trained models leave the machines with noise. For the newer run, deletion of the copy is not
+    confirmed.
+    """
     frame = pd.read_parquet(folder / "employment.reference.parquet")
     x, y = design(frame), frame["label"].to_numpy(float)
     held = rng.random(len(x)) < 0.2
@@ -172,7 +175,7 @@ def training_exports(folder: Path, rng: np.random.Generator) -> Iterator[dict[st
 
 
 def text_exports(folder: Path) -> Iterator[dict[str, Any]]:
-    """Sixty texts for a vendor, with a canary among them; and a sample for annotators without a legal basis."""
+    """Sixty texts for a vendor, one of them a canary; and a sample for annotators, exported without a legal basis."""
     served = pd.read_parquet(folder / "sentiment.predictions.parquet", columns=["id", "environment", "text"])
     texts = served[served["environment"] == "production"].sort_values("id")["text"].head(60)
     assert not any(canary["text"] in text for canary in CANARIES for text in served["text"].dropna())

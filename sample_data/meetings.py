@@ -1,8 +1,9 @@
 """Five weekly reviews of the flight models: the frozen weeks, and the entries and agreements of the meetings.
 
-The weeks are frozen by the product itself, each on the Monday after it, one after the other, so that a week knows what was agreed before it.
-The people, their words, their actions and when they looked at an alert are invented. Each remark is about a finding. It is recorded for the
-item of the agenda that this finding leads, else for the first item that holds it. If no item holds it, this script ends with a message.
+The product itself freezes the weeks, each on the Monday after it and one after the other, so that each week includes what was agreed
+before. The people, their words, their actions and the times at which they looked at an alert are invented. Each remark is about a finding.
+It is recorded for the agenda item that this finding leads, else for the first item that contains the finding. If no item contains it, this
+script ends with a message.
 """
 
 import argparse
@@ -24,7 +25,7 @@ FILE = "meetings.jsonl.gz"
 MODELS = ("flights-delay", "flights-late")
 LEAD, FLIGHTS, DATA, PLATFORM = "Mara (sample)", "Jonas (sample)", "Aiko (sample)", "Tom (sample)"
 MEETING = timedelta(hours=9)
-"""From midnight of the Monday after the week to the meeting."""
+"""Time from midnight of the Monday after the week to the meeting."""
 DASHBOARD = "the dashboard"
 TEMPERATURE = "flights-delay:data/quality/temperature_f/out_of_range_rate/"
 NEVER_LANDED = ":data/cleaning/dataset:flights that are served/rule:never landed: no label/cleaning_group_gap/carrier=EV"
@@ -33,8 +34,8 @@ FAR = "flights-delay:trust/live_guard/model/far_request_share/"
 
 @dataclass(frozen=True)
 class Said:
-    """A remark at a meeting. about: a finding, as the id of the incident that it leads, or `action:` and an id. action: the id of the
-    action that was agreed.
+    """A remark at a meeting. about: a finding (given as the id of the incident that it leads), or `action:` and an id. action: the id of
+    the agreed action.
     """
 
     about: str
@@ -46,7 +47,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Meeting:
-    """One review: its week, what was said, and the records of actions and decisions, each with its day and hour."""
+    """One review: its week, the remarks, and the records of actions and decisions, each with its day and hour."""
 
     week: str
     said: tuple[Said, ...]
@@ -54,12 +55,12 @@ class Meeting:
 
 
 def agreed(action: str, at: str, author: str, text: str, **fields: object) -> tuple[str, Record]:
-    """An action that is written down."""
+    """The record of a new action."""
     return at, {"kind": "action", "action": action, "author": author, "text": text, "do": "other", **fields}
 
 
 def changed(action: str, at: str, author: str, state: str, **fields: object) -> tuple[str, Record]:
-    """A change of an action."""
+    """The record of a change of an action."""
     return at, {"kind": "action", "action": action, "author": author, "state": state, **fields}
 
 
@@ -268,13 +269,13 @@ SEEN = {
     "flights-delay": (FLIGHTS, timedelta(hours=3, minutes=20)),
     "flights-late": (FLIGHTS, timedelta(hours=2, minutes=5)),
 }
-"""Who acknowledges the alerts of a model, and how long after they were opened."""
+"""Who acknowledges the alerts of each model, and how long after the alerts were opened."""
 OPENED = timedelta(hours=25)
-"""From the first day of an incident to its alert, at least: a day has to be over before it is judged."""
+"""Minimum time from the first day of an incident to its alert: a day has to be over before it is judged."""
 
 
 def make(out: Path) -> None:
-    """Load the fleet without its meetings into a home that is removed afterwards, hold the meetings there, and write their records."""
+    """Load the fleet without its meetings into a temporary home, hold the meetings there, and write their records."""
     import tempfile
 
     from observability.cli.demo_fleet import load_fleet
@@ -300,7 +301,7 @@ def write(records: list[Record], out: Path) -> None:
 
 
 def held(store: "Store") -> Iterator[Record]:
-    """Hold every meeting in a store, and give the records of all: the frozen weeks, and what people said and did."""
+    """Hold every meeting in a store, and yield all their records: the frozen weeks, and what people said and did."""
     from observability.core.weeks import Week
     from observability.review.freeze import freeze
 
@@ -317,16 +318,17 @@ def held(store: "Store") -> Iterator[Record]:
 
 
 def frozen_records(body: dict[str, Any], week: "Week") -> Iterator[Record]:
-    """A frozen week as `freeze` stores it: a head, and a part for each model."""
+    """A frozen week as `freeze` stores it: a head record, and one record per model."""
     head = {"kind": "review", "review": str(week), "week": str(week), "at": (week.end + MEETING).isoformat(), "author": LEAD}
     yield {**head, "body": {**body, "models": []}}
     yield from ({**head, "model": part["model"], "body": part} for part in body["models"])
 
 
 def agenda_item(body: dict[str, Any], about: str) -> str:
-    """The item of a frozen week's agenda that is led by a finding, else the first that holds it; or that is about an action.
+    """The item of a frozen week's agenda about a finding or an action: the item that the finding leads, else the first item that contains
+    it.
 
-    Raises SystemExit if there is none.
+    Raises SystemExit if there is no such item.
     """
     agenda = {item["item"]: item for item in body["agenda"]}
     for name in (about, f"incident:{about}"):
@@ -343,7 +345,7 @@ def agenda_item(body: dict[str, Any], about: str) -> str:
 
 
 def said_records(meeting: Meeting, body: dict[str, Any], week: "Week") -> list[Record]:
-    """What was said about the items of an agenda, a minute and a half apart, and that the meeting was closed."""
+    """The records of the remarks on the items of an agenda, a minute and a half apart, and the record that closes the meeting."""
     began = week.end + MEETING + timedelta(minutes=10)
     records: list[Record] = []
     for place, said in enumerate(meeting.said):
@@ -356,7 +358,7 @@ def said_records(meeting: Meeting, body: dict[str, Any], week: "Week") -> list[R
 
 
 def dated(records: tuple[tuple[str, Record], ...], review: str | None) -> list[Record]:
-    """Records with their times, actions and decisions with their review."""
+    """The records with their times; new actions and decisions also get the review they belong to."""
     found = []
     for at, record in records:
         new = "text" in record or record["kind"] == "decision"
@@ -365,7 +367,9 @@ def dated(records: tuple[tuple[str, Record], ...], review: str | None) -> list[R
 
 
 def alert_records(body: dict[str, Any], week: "Week", opened: set[str]) -> list[Record]:
-    """The alert of each incident of the flight models that no earlier week had: opened, acknowledged, and resolved after its meeting."""
+    """Records of the alert of each incident of the flight models that no earlier week had: opened, acknowledged, and resolved after its
+    meeting.
+    """
     records: list[Record] = []
     ended = week.end + MEETING + timedelta(hours=4)
     for part in body["models"]:

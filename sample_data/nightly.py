@@ -1,9 +1,9 @@
 """The expected predictions of each airport's day at the end of 2013. `python sample_data/nightly.py`
 
-The model of delays serves in batches: an airport's day, in the time of New York. For the last four weeks, a record of kind
-`expected_batch` declares how many rows the batch should have (as many as were served), and that it is due an hour after midnight. One
-batch is simulated: eight keys more are declared for LaGuardia on 29 December, and their names say that they are simulated. So the gate
-holds it.
+flights-delay serves in batches: a batch holds the flights of one airport and day, in the time of New York. For the last four weeks, a
+record of kind `expected_batch` declares how many rows the batch should have (as many as were served), and that it is due an hour after
+midnight. One batch is simulated: for LaGuardia on 29 December eight more keys are declared, with names that mark them as simulated. So the
+gate holds this batch.
 """
 
 import json

@@ -1,8 +1,8 @@
 """Make the reports of places that store data. `python sample_data/places.py`
 
-They are SIMULATED, and each says so (`source`): three places over nine weeks to the end of 2013. In the last days the bucket with texts of
-requests grows several times as fast, and its removal stopped; the disk with features is nearly full, and none of its backups was tested.
-Everything is drawn with one seed.
+They are SIMULATED, and each record states this (`source`): three places (folders or buckets that store data) over nine weeks to the end of
+2013. In the last days the bucket with texts of requests grows several times as fast, and its removal of old data has stopped. The disk with
+features is nearly full, and none of its backups was tested. Everything is drawn with one seed.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -17,12 +17,12 @@ FILE = "places.reports.parquet"
 SEED, DAYS, GB = 29, 63, 10**9
 START = datetime(2013, 10, 30, 3, tzinfo=UTC)
 PLACES = {"raw flights": (2_000, 0.42, 0.0012), "features": (400, 0.82, 0.0018), "request texts": (1_000, 0.35, 0.0015)}
-"""Of each place: gigabytes of room, the share that is used at first, and the share by which it grows a day."""
+"""For each place: its capacity in gigabytes, the share used at first, and the share by which it grows per day."""
 LAST_WEEK = DAYS - 7
 
 
 def simulated_places() -> list[dict[str, Any]]:
-    """A report of each place each day."""
+    """One report per place and day."""
     rng, found = np.random.default_rng(SEED), []
     for name, (room, share, growth) in PLACES.items():
         used, last_removal, backup = room * share * GB, START, START - timedelta(hours=2)

@@ -1,7 +1,7 @@
 """Example price records of the sample fleet: invented figures of a usual size, not taken from any bill.
 
-A kWh costs 0.12 USD and emits 240 to 320 g CO2e, depending on the quarter; the PUE is 1.2. An hour of a core costs 0.05 USD, and 1.5 g CO2e of embodied
-carbon. A request costs 0.0002 USD, a label of a text 0.05 USD.
+A kWh costs 0.12 USD and emits 240 to 320 g CO2e, depending on the quarter; the PUE is 1.2. A core hour costs 0.05 USD, and 1.5 g CO2e of
+embodied carbon. A request costs 0.0002 USD, a label of a text 0.05 USD.
 """
 
 import json

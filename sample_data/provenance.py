@@ -1,8 +1,9 @@
-"""The training rows of the models, and the rules in this folder's code that dropped or changed rows.
+"""The training rows of the models, and the rules in this folder's code that drop or change rows.
 
-A dataset is the training rows of a model as they were known when it began to serve; its checksum is of their content. A cleaning is one rule as the code
-applies it, counted where it is applied: on the training rows of flights once; on the flights that are served week by week, a day after the week ended, when
-all of them had landed, and where the weather is asked for, day by day. The rows of the survey and the texts are all used: no rule takes one.
+A dataset is the training rows of a model as they were known when the model began to serve; its checksum is computed from their content. A
+cleaning is one rule as the code applies it, counted where it is applied: once on the training rows of flights; week by week on the served
+flights, a day after the week ended, when all of them had landed; and day by day where the weather is looked up. All rows of the survey and
+all texts are used: no rule drops one.
 """
 
 import hashlib
@@ -23,13 +24,13 @@ FILE = "data.jsonl"
 SERVED = "flights that are served"
 GROUPS = ("carrier", "origin")
 WEATHER = [f"hourly weather at {station}" for station in ("EWR", "JFK", "LGA")]
-"""Sources of the batches (deliveries.py) whose columns stand in the training rows of flights."""
+"""Sources of the batches (deliveries.py) whose columns are used in the training rows of flights."""
 LAST_DAY = pd.Timestamp("2013-12-31", tz=flights.NEW_YORK)
-"""The source ends with it."""
+"""The last day in the source."""
 
 
 def log_data(tables: dict[str, pd.DataFrame], people: pd.DataFrame, tweets: pd.DataFrame, log: Logger) -> None:
-    """Logs the datasets and the cleanings. tables: of flights as published; people: of the survey; tweets: with their ratings."""
+    """Logs the datasets and the cleanings. tables: of flights, as published; people: of the survey; tweets: with their ratings."""
     every = flights.flights(tables)
     for each in (*published(tables, people, tweets), *datasets(every, people, tweets), *cleanings(every)):
         kind = log.dataset if "columns" in each else log.cleaning
@@ -37,7 +38,9 @@ def log_data(tables: dict[str, pd.DataFrame], people: pd.DataFrame, tweets: pd.D
 
 
 def published(tables: dict[str, pd.DataFrame], people: pd.DataFrame, tweets: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """The packages that the training rows come from: their rows as published, and the SHA-256 of the archive. Dated as the rows that need them first."""
+    """The packages that the training rows come from: number and columns of the published rows, and the SHA-256 of the archive. Each is
+    dated like the first rows that need it.
+    """
     for source, rows, spec in (
         (FLIGHTS, tables["flights"], flights.DELAY),
         (EMPLOYMENT, people, employment.EMPLOYMENT),
@@ -54,7 +57,9 @@ def published(tables: dict[str, pd.DataFrame], people: pd.DataFrame, tweets: pd.
 
 
 def datasets(every: pd.DataFrame, people: pd.DataFrame, tweets: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """The training rows of the models. The two models of flights learn from the same flights, each its own label: one dataset with both."""
+    """The training rows of the models. The two flight models learn from the same flights, each with its own label: one dataset holds both
+    labels.
+    """
     both = [flights.rows_for(spec, every).train.rename(columns={"label": spec.label}) for spec in (flights.DELAY, flights.LATE)]
     yield dataset(flights.DELAY, both[0].assign(late=both[1]["late"]).drop(columns="fold"), FLIGHTS) | {"sources": WEATHER}
     persons = employment.rows_for(employment.EMPLOYMENT, people).train
@@ -64,7 +69,9 @@ def datasets(every: pd.DataFrame, people: pd.DataFrame, tweets: pd.DataFrame) ->
 
 
 def dataset(spec: Spec, rows: pd.DataFrame, source: Source) -> dict[str, Any]:
-    """The record of one: under the name that the training runs give it. The checksum is the SHA-256 of the rows as CSV, in the order of time."""
+    """The record of one dataset, under the name that the training runs use. The checksum is the SHA-256 of the rows as CSV, in the order of
+    time.
+    """
     text = rows.to_csv(index=False, lineterminator="\n", date_format="%Y-%m-%dT%H:%M:%SZ")
     return {
         "dataset": spec.trained_on,
@@ -78,7 +85,7 @@ def dataset(spec: Spec, rows: pd.DataFrame, source: Source) -> dict[str, Any]:
 
 
 def cleanings(every: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """What each rule did. every: one row a flight, as `flights.flights` makes it."""
+    """What each rule did. every: one row per flight, as `flights.flights` returns it."""
     learned = every[every["day"] < flights.SERVES_FROM]
     trained = {"dataset": flights.DELAY.trained_on, "version": VERSION, "at": utc(pd.Timestamp(flights.DELAY.deployed))}
     yield changed(
@@ -100,14 +107,14 @@ def cleanings(every: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 
 def known(last: pd.Timestamp) -> Any:
-    """When all flights of a week had landed: a day after it ended, or after the source did."""
+    """The time by which all flights of a week had landed: a day after the week or the source ended."""
     day = last.tz_localize(flights.NEW_YORK)
     sunday = day + pd.DateOffset(days=6 - day.weekday())
     return utc(min(sunday, LAST_DAY) + 2 * A_DAY)
 
 
 def unobserved(rows: pd.DataFrame) -> pd.Series:
-    """Flights for which the station has no row of the hour: they have no weather at all."""
+    """Whether a flight has no weather at all, because the station has no row of the hour."""
     return rows[list(flights.WEATHER.values())].isna().all(axis=1)
 
 
@@ -117,7 +124,7 @@ def changed(rule: str, rows: pd.DataFrame, hits: pd.Series, of: dict[str, Any]) 
 
 
 def dropped(rule: str, rows: pd.DataFrame, hits: pd.Series, of: dict[str, Any], groups: tuple[str, ...]) -> dict[str, Any]:
-    """The record of a rule that takes rows away, and how many of each group."""
+    """The record of a rule that drops rows, with the number dropped from each group."""
     counted = {
         name: {str(level): {"in": int(part.size), "dropped": int(part.sum())} for level, part in hits.groupby(rows[name], sort=True)}
         for name in groups
@@ -126,7 +133,7 @@ def dropped(rule: str, rows: pd.DataFrame, hits: pd.Series, of: dict[str, Any], 
 
 
 def write(records: list[dict[str, Any]], out: Path) -> None:
-    """Writes what was logged, in the order of time."""
+    """Writes the logged records, in the order of time."""
     records = sorted(records, key=lambda each: each["at"])
     text = "".join(json.dumps(each, ensure_ascii=False, separators=(",", ":")) + "\n" for each in records)
     (out / FILE).write_text(text, encoding="utf-8")

@@ -1,9 +1,9 @@
 """Make the pruned twin of flights-late. `python sample_data/pruned.py`
 
-It is the first quarter of the trees of the shipped file of version 1, the form that `observability trade-offs` names so, and answers in the environment
-`shadow` the real flights of 18 to 31 December, under the ids of version 1, each request by itself. Model selection, Compare and Trade-offs
-then show the effects of a smaller file. Its reference is a part of that of version 1, scored by pruned models that were fitted without
-the fold of the row.
+It consists of the first quarter of the trees of version 1's shipped file; this is the form that `observability trade-offs` names so. In the
+environment `shadow` it answers for the real flights of 18 to 31 December, under the ids of version 1, each request by itself. Model
+selection, Compare and Trade-offs then show the effects of a smaller file. Its reference is a part of version 1's reference, scored by
+pruned models that were fitted without the fold of the row.
 """
 
 import sys
@@ -21,14 +21,14 @@ from sample_data.spec import Rows, hashes
 
 HERE = Path(__file__).resolve().parent
 FIRST, LAST = "2013-12-18", "2013-12-31"
-"""First and last local day that it answers."""
+"""First and last local day that the twin answers for."""
 REFERENCE_ONE_IN = 15 * flights.SERVES_ONE_IN
 
 
 def pruned_rows(every: pd.DataFrame) -> Rows:
-    """The rows that version 1 has learned from, one in fifteen of its reference, and those that the twin answers.
+    """The rows that version 1 has learned from, one in fifteen of its reference rows, and the rows that the twin answers.
 
-    every: as `flights.flights` makes it.
+    every: the table of flights that `flights.flights` returns.
     """
     rows = flights.rows_for(flights.PRUNED, every)
     reference = pd.Series([each % REFERENCE_ONE_IN == 0 for each in hashes(rows.train["id"])], index=rows.train.index)

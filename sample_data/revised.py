@@ -1,9 +1,10 @@
 """The changes from one version of a dataset to the next. `python sample_data/revised.py`
 
-The first version holds the rows of the reference of flights-late; the second is made of them as a team would revise it: a calm has no direction (the source
-says 0 degrees, which is north), flights without any weather are left out, and those of April and May are added from the reference of the second
-version of the model. All rows are real. The product's own command `audit-storage` measures both, and counts what the second one
-added, changed and deleted (`--before`). Both are dated as the versions of the model began to serve.
+The first version holds the rows of the reference of flights-late. The second is a revision such as a team would make: a calm has no
+direction (the source says 0 degrees, which is north), flights without any weather are left out, and the flights of April and May are added
+from the reference of the second version of the model. All rows are real. The product's own command `audit-storage` measures both versions,
+and counts what the second one added, changed and deleted (`--before`). Both are dated at the times when the versions of the model began to
+serve.
 """
 
 import json

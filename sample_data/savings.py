@@ -1,7 +1,8 @@
 """Make the hourly carbon intensities and the sweep of a power cap. `python sample_data/savings.py`
 
-They are SIMULATED, and each record says so (`simulated`). Intensities: a grid with much wind at night and much load in the evening, over five weeks. The
-sweep: runs of an invented processor under five caps, four seeds each, that learn nothing. Everything is drawn with one seed.
+They are SIMULATED, and each record states this (`simulated`). Intensities: a grid with much wind at night and a high load in the evening,
+over five weeks. Sweep: runs of an invented processor under five power caps, with four seeds each; the runs learn nothing. Everything is
+drawn with one seed.
 """
 
 import json
@@ -18,7 +19,7 @@ MODEL, STUDY, SEED = "flights-late", "flights-late power caps", 31
 FIRST_HOUR, DAYS = datetime(2024, 10, 29, tzinfo=UTC), 34
 STARTED = datetime(2024, 11, 25, 10, tzinfo=UTC)
 CAPS = {45: 1.0, 40: 1.004, 35: 1.03, 30: 1.12, 25: 1.35}
-"""Caps in watts, and the time of a run as a multiple of that without a cap, which draws at most MAX_WATTS."""
+"""Power caps in watts, and how many times as long a run takes under each. Without a cap it draws at most MAX_WATTS."""
 MAX_WATTS, SECONDS, SEEDS, READINGS = 43.0, 1.2, 4, 3
 
 
@@ -43,7 +44,7 @@ def simulated_sweep() -> list[dict[str, Any]]:
 
 
 def simulated_intensities() -> pd.DataFrame:
-    """A price of the kWh for each hour; the price itself is that of prices.jsonl."""
+    """A price record of the kWh for each hour, with its carbon intensity; the price itself is the one in prices.jsonl."""
     rng = np.random.default_rng(SEED + 1)
     hours = np.arange(24 * DAYS)
     wind = np.repeat(np.convolve(rng.normal(0, 30, DAYS + 2), [0.3, 0.4, 0.3], "valid"), 24)

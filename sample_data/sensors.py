@@ -1,9 +1,9 @@
 """Make the batches of the apron sensors. `python sample_data/sensors.py`
 
-They are SIMULATED, and the name of their source says so: eight sensors on the apron of JFK over the last quarter of 2013. Day and season are those
-of the real weather there, what a sensor adds to it is drawn with one seed. Four faults are planted, each in one sensor: its humidity is saturated
-for a week, its humidity stands still for some hours of three days, a fifth of its rows are rejected for three days, and from 27 December on its
-temperature stands still. Statistics are the product's own, of the readings of a day.
+They are SIMULATED, and the name of their source states this: eight sensors on the apron of JFK over the last quarter of 2013. The daily and
+seasonal course is that of the real weather there; the deviations of each sensor are drawn with one seed. Four faults are planted, each in
+one sensor: humidity saturated for a week; humidity frozen for some hours of three days; a fifth of the rows rejected for three days;
+temperature frozen from 27 December on. The product itself computes the statistics from the readings of each day.
 """
 
 import sys
@@ -17,18 +17,20 @@ import pandas as pd
 HERE = Path(__file__).resolve().parent
 FILE, SOURCE, SEED = "sensors.batches.parquet", "apron sensors at JFK (simulated)", 47
 SENSORS, READINGS = 8, 96
-"""Sensors, and readings of each a day."""
+"""Number of sensors, and number of readings of each per day."""
 FIRST, LAST = "2013-10-01", "2013-12-31"
 SATURATED, SATURATED_FROM, SATURATED_UNTIL = "apron-6", "2013-11-29", "2013-12-06"
 STUCK, STUCK_FROM = "apron-3", "2013-12-27"
 HELD, HELD_FROM, HELD_UNTIL, HELD_HOURS = "apron-2", "2013-12-10", "2013-12-13", (6, 14)
 REJECTED, REJECTED_FROM, REJECTED_UNTIL, REJECTED_SHARE, USUAL_SHARE = "apron-5", "2013-12-17", "2013-12-20", 0.2, 0.003
-"""The share of its rows that a receiver rejects: of this sensor in these days, and otherwise."""
+"""The sensor whose rows are rejected, from when until when, the rejected share in that time, and the usual rejected share."""
 RANGES = {"surface_temperature_f": (-40.0, 180.0), "surface_humidity_percent": (0.0, 100.0)}
 
 
 def weather_at(moments: pd.DatetimeIndex, folder: Path) -> pd.DataFrame:
-    """Temperature and humidity at JFK at these moments: between the means of its days, with the spread of each day as a wave."""
+    """Temperature and humidity at JFK at the given moments: interpolated between the means of the days, plus a daily wave as large as the
+    day's spread.
+    """
     from sample_data.deliveries import FILE as REAL
 
     days = pd.read_parquet(folder / REAL)
@@ -43,7 +45,7 @@ def weather_at(moments: pd.DatetimeIndex, folder: Path) -> pd.DataFrame:
 
 
 def readings(folder: Path) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The readings of each sensor, every quarter of an hour of New York; some are missing."""
+    """The readings of each sensor, every quarter of an hour in the time of New York; some are missing."""
     from sample_data.flights import NEW_YORK
 
     last = pd.Timestamp(LAST, tz=NEW_YORK) + pd.DateOffset(days=1)
@@ -65,7 +67,7 @@ def readings(folder: Path) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def batches(folder: Path) -> Iterator[dict[str, Any]]:
-    """A batch of each sensor and day, delivered some minutes after midnight."""
+    """A batch for each sensor and day, delivered some minutes after midnight."""
     from observability.metrics.column_statistics import table_statistics
 
     rng, rejects = np.random.default_rng(SEED + 1), np.random.default_rng(SEED + 2)

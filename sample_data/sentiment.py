@@ -1,8 +1,8 @@
-"""The class of short texts (negative, neutral, positive) by people's ratings, and the model of it.
+"""The class of short texts (negative, neutral, positive) by people's ratings, and the model that predicts it.
 
-4,200 texts like those of Twitter with the ratings of at least 20 people each, from -4 to 4. The class is the mean rating, rounded to the nearest
-point of the scale: negative to -0.5, positive from 0.5, neutral between, where 0 is nearest. How far the raters disagree (the standard deviation)
-rides with the label: an answer that people do not agree on is no sure truth.
+4,200 texts like those of Twitter, each rated by at least 20 people from -4 to 4. The class is the mean rating, rounded to the nearest point
+of the scale: negative up to -0.5, positive from 0.5, neutral between, where 0 is nearest. The raters' disagreement (the standard deviation)
+is logged with the label: an answer on which people disagree is not a certain truth.
 """
 
 import html
@@ -65,10 +65,12 @@ SENTIMENT = Spec(
 
 
 def rows_for(tweets: pd.DataFrame) -> pd.DataFrame:
-    """One row a text in the order of time: id, at, label_at, label, text, the fields of the label, and `fold` (-1: it is not learned from).
+    """One row per text, in the order of time: id, at, label_at, label, text, the fields of the label, and `fold` (-1: not used for
+    training).
 
-    tweets: number, text, ratings (a list each). The first TRAINED texts in the order of the hash of their number are learned from, and stand at
-    equal distances in the four weeks before the model serves; the rest stands so in the four weeks in which it does.
+    tweets: number, text, ratings (one list per text). The first TRAINED texts, in the order of the hash of their number, are used for
+    training. Their times are spread evenly over the four weeks before the model serves, those of the rest over the four weeks in which it
+    serves.
     """
     ratings = [np.asarray(each, dtype=float) for each in tweets["ratings"]]
     table = pd.DataFrame(
@@ -88,15 +90,16 @@ def rows_for(tweets: pd.DataFrame) -> pd.DataFrame:
 
 
 def instants(start: str, rows: int) -> pd.DatetimeIndex:
-    """As many instants at equal distances over DAYS days, in whole seconds."""
+    """The given number of instants, at equal distances over DAYS days, in whole seconds."""
     begin = pd.Timestamp(start, tz="UTC")
     return pd.DatetimeIndex([begin + pd.Timedelta(seconds=place * DAYS * 86_400 // rows) for place in range(rows)])
 
 
 @dataclass(frozen=True)
 class Trained:
-    """vectoriser: fitted on the training texts. model: on all of them, and folds: each without one fold. table: the training rows with their
-    features and `score_CLASS`, each by the model that was fitted without it, rounded as logged. importance: share of each feature.
+    """vectoriser: fitted on the training texts. model: fitted on all training rows. folds: models, each fitted without one fold. table: the
+    training rows with their features and `score_CLASS`, each scored by the model fitted without the row, and rounded as logged. importance:
+    share of each feature.
     """
 
     vectoriser: Pipeline
@@ -107,7 +110,9 @@ class Trained:
 
 
 def train(rows: pd.DataFrame, log: Logger) -> Trained:
-    """Fits the vectoriser, then one model without each fold, whose probabilities of that fold are the reference, and one on all."""
+    """Fits the vectoriser, then one model without each fold, and one on all rows. The reference holds each fold's probabilities by the
+    model fitted without it.
+    """
     learned = rows[rows["fold"] >= 0].reset_index(drop=True)
     vectoriser = fit_vectoriser(learned["text"].tolist())
     table = pd.concat([learned, features_of(vectoriser, learned["text"].tolist())], axis=1)
@@ -130,7 +135,9 @@ def train(rows: pd.DataFrame, log: Logger) -> Trained:
 
 
 def importance(model: Pipeline, inputs: pd.DataFrame) -> dict[str, float]:
-    """Shares of the mean absolute contribution (weight × scaled value: the exact SHAP value of a linear model) over classes and rows."""
+    """Each feature's share of the mean absolute contribution (weight × scaled value: the exact SHAP value of a linear model) over classes
+    and rows.
+    """
     scaler, classifier = (step for _, step in model.steps)
     weights = classifier.coef_ - classifier.coef_.mean(axis=0)
     found = np.abs(weights).mean(axis=0) * np.abs(scaler.transform(inputs)).mean(axis=0)
@@ -147,8 +154,8 @@ def features_of(vectoriser: Pipeline, texts: list[str]) -> pd.DataFrame:
 def fit(
     inputs: pd.DataFrame, label: pd.Series, step: Step, left_out: pd.DataFrame | None = None, truth: pd.Series | None = None
 ) -> Pipeline:
-    """A logistic regression on scaled features. A step is one pass over the rows, after which `step` is told how to get the metrics on the rows
-    it learns from and on those left out.
+    """A logistic regression on scaled features. A step is one pass over the rows. After each step, `step` is called with a function that
+    returns the metrics on the training rows and on the left-out rows.
     """
     classifier = LogisticRegression(C=SENTIMENT.params["C"], solver="saga", warm_start=True, max_iter=1)
     model = Pipeline([("scale", StandardScaler()), ("classify", classifier)])

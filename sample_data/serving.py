@@ -1,8 +1,9 @@
 """Serve a trained model, one request at a time, and log each prediction.
 
-Two worker processes each load the model's file, as a service would, and score their half of the requests one row at a time. The latency is
-the wall time of that one call: from the request as it came (features; a text) to the score. Each prediction goes through the product's `Logger`
-with the time at which it would have been asked. Labels go the same way with the time at which the truth was known.
+Two worker processes each load the model's file, as a service would, and score one half of the requests, one row at a time. The latency is
+the wall time of that one call: from the request as it came (features; a text) to the score. Each prediction goes through the product's
+`Logger`, dated at the time at which it would have been requested. Labels are logged in the same way, dated at the time at which the truth
+was known.
 """
 
 import gc
@@ -20,7 +21,7 @@ from sample_data.spec import Spec
 from sample_data.texts import TextService
 
 SHIPPED = -1
-"""Stands for the shipped model among those of the folds."""
+"""Key of the shipped model; the other keys are the numbers of the folds."""
 WORKERS = ("worker-1", "worker-2")
 WARM_UP = 200
 
@@ -39,7 +40,7 @@ class Service:
         ]
 
     def answer(self, features: dict[str, Any]) -> tuple[dict[str, Any], float]:
-        """Features and score of one row. A level that the model never saw counts as missing, and so does null."""
+        """Features and score of one row. A null and a level that the model never saw count as missing."""
         row = np.empty((1, len(self.codes)))
         for place, (value, codes) in enumerate(zip(features.values(), self.codes)):
             row[0, place] = np.nan if value is None else codes.get(value, np.nan) if codes is not None else value
@@ -47,15 +48,16 @@ class Service:
 
 
 def open_service(spec: Spec, artifact: Path) -> Service | TextService:
-    """The service that answers with the model in a file."""
+    """The service that answers with the model in the given file."""
     return TextService(artifact, spec.digits) if spec.ending == "skops" else Service(spec, artifact)
 
 
 def serve(spec: Spec, table: pd.DataFrame, artifacts: Mapping[int, Path], home: Path) -> None:
-    """Every row of `table`, scored and logged by two processes, then the labels that arrive later.
+    """Two processes score and log every row of `table`; then the labels that arrive later are logged.
 
-    artifacts: the file of the shipped model under SHIPPED, and those fitted without one fold under its number. A row with a `fold` from 0 on,
-    which the shipped model has learned from, is answered by the model of its fold, in the environment `validation`.
+    artifacts: the file of the shipped model under SHIPPED, and under each fold's number the file of the model fitted without that fold. A
+    row with a `fold` from 0 on is one that the shipped model has learned from; the model of its fold answers it, in the environment
+    `validation`.
     """
     context = multiprocessing.get_context("spawn")
     workers = [
@@ -73,7 +75,7 @@ def serve(spec: Spec, table: pd.DataFrame, artifacts: Mapping[int, Path], home: 
 
 
 def work(spec: Spec, table: pd.DataFrame, artifacts: Mapping[int, Path], home: Path, name: str) -> None:
-    """One worker's requests, in the order of time."""
+    """Score and log one worker's requests, in the order of time."""
     services = {fold: open_service(spec, artifact) for fold, artifact in artifacts.items()}
     known_at_once = "label_at" not in table
     folds = table["fold"].tolist() if "fold" in table else [SHIPPED] * len(table)
@@ -106,8 +108,8 @@ def work(spec: Spec, table: pd.DataFrame, artifacts: Mapping[int, Path], home: P
 
 
 def beside(spec: Spec, fold: int, request: object) -> dict[str, Any]:
-    """The environment if it is not production, and a text itself. Texts that the shipped model has learned from get the environment
-    `validation`.
+    """Further fields of a record: the environment if it is not production; for a text, the text itself and its environment. Texts that the
+    shipped model has learned from get the environment `validation`.
     """
     if spec.ending != "skops":
         return {"environment": spec.environment} if spec.environment else {}
@@ -125,7 +127,7 @@ def requests(spec: Spec, table: pd.DataFrame) -> Iterator[Any]:
 
 
 def log_labels(spec: Spec, table: pd.DataFrame, home: Path) -> None:
-    """The labels in the order in which they arrive; a row without one (cancelled, diverted) gets none."""
+    """Log the labels in the order in which they arrive. A row without a label (cancelled, diverted) gets none."""
     known = table[table["label"].notna()].sort_values(["label_at", "id"])
     values = known["label"] if spec.classes else known["label"].astype(int)
     columns = {name: known[name].tolist() for name in spec.label_fields}
@@ -137,6 +139,6 @@ def log_labels(spec: Spec, table: pd.DataFrame, home: Path) -> None:
 
 
 def check(log: Logger) -> None:
-    """Raises SystemExit where a record was not acknowledged: the fleet is whole or it is not made."""
+    """Raises SystemExit if a record was not acknowledged, so that no incomplete fleet is made."""
     if log.dropped:
         raise SystemExit(f"{log.dropped} records were not logged: {log.last_error}")

@@ -1,11 +1,11 @@
-"""Gradients, updates and units of a training, without and with an accident. `python sample_data/signals.py`
+"""Gradients, updates and dead units of a training run, once normal and once with an accident. `python sample_data/signals.py`
 
-A network (numpy, two hidden layers of rectified units) learns on the fleet's own flights whether they land late, twice with the same seed. One run
-ends as it began. In the other the learning rate is multiplied by TOO_MUCH from step ACCIDENT on, on purpose: the run is named for it and its parameters
-say so. Both are really trained; the norm of the gradient of each layer, the update over the weights, the share of dead units and the learning rate
-are those of the step. A `PowerMeter` reads the process beside it: the use of the cores and the memory are measured, power is assumed (4 W a busy
-core), and a temperature is not readable on the machine that wrote the file. Everything but these readings and the times repeats exactly. The
-times are moved to a day on which the other models were trained.
+A network (numpy, two hidden layers of rectified units) learns on the fleet's own flights whether they land late, twice with the same seed.
+One run goes on normally. In the other, the learning rate is multiplied by TOO_MUCH from step ACCIDENT on, on purpose: its name and its
+parameters state this. Both are really trained; each step logs the gradient norm of each layer, the size of the update relative to the
+weights, the share of dead units and the learning rate. A `PowerMeter` reads the process meanwhile: the use of the cores and the memory are
+measured, power is assumed (4 W per busy core), and no temperature is readable on the machine that wrote the file. Everything but these
+readings and the times repeats exactly. The times are moved to a day on which the other models were trained.
 """
 
 import argparse
@@ -37,13 +37,13 @@ READ_EVERY = 0.5
 
 @dataclass(frozen=True)
 class Training:
-    """A run. accident: whether its learning rate is raised on purpose."""
+    """A training run. accident: whether its learning rate is raised on purpose."""
 
     run: str
     accident: bool
 
     def rate(self, step: int) -> float:
-        """The learning rate of a step: it rises, falls to a tenth as a cosine, and in the accident is far too high from a step on."""
+        """The learning rate of a step: it rises, then falls on a cosine to a tenth. After the accident it is TOO_MUCH times as high."""
         usual = LEARNING_RATE * min(step / WARM_UP, 0.55 + 0.45 * float(np.cos(np.pi * step / STEPS)))
         return usual * TOO_MUCH if self.accident and step >= ACCIDENT else usual
 
@@ -52,7 +52,7 @@ TRAININGS = (Training("flights-late-network", False), Training("flights-late-net
 
 
 class Network:
-    """Weights and biases of a network with rectified hidden units and one probability."""
+    """A network with rectified hidden units and one output, a probability."""
 
     def __init__(self, columns: int) -> None:
         rng, sizes = np.random.default_rng(SEED), (columns, *HIDDEN, 1)
@@ -81,7 +81,7 @@ class Network:
         return found, loss_of(probability, y)
 
     def update(self, gradients: list[list[Array]], rate: float) -> float:
-        """One step down the gradient with momentum; returns its length over that of the weights."""
+        """One gradient step with momentum; returns the norm of the update divided by the norm of the weights."""
         moved = length = 0.0
         for layer, speed, gradient in zip(self.layers, self.speed, gradients, strict=True):
             length += float((layer[0] ** 2).sum())
@@ -92,13 +92,13 @@ class Network:
         return float(np.sqrt(moved / length))
 
     def dead_shares(self, x: Array) -> dict[str, float]:
-        """The share of units of each hidden layer that give nothing for any row."""
+        """For each hidden layer, the share of units whose output is 0 for every row."""
         inputs, _ = self.forward(x)
         return {f"dead_share/hidden{place}": float((values <= 0).all(axis=0).mean()) for place, values in enumerate(inputs[1:], 1)}
 
 
 def logged_steps(training: Training, folder: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Trains, and yields every LOG_EVERYth step with its metrics in five digits."""
+    """Trains, and yields the metrics of every LOG_EVERYth step, to five digits."""
     from sample_data.distributed import loss_of, read
 
     data, rng = read(folder), np.random.default_rng(SEED)
@@ -117,7 +117,7 @@ def logged_steps(training: Training, folder: Path) -> Iterator[tuple[int, dict[s
 
 
 def train(training: Training, home: Path, folder: Path) -> None:
-    """Logs one training with the readings of its process."""
+    """Logs one training run, with the readings of its process."""
     from observability import Logger, track_run
     from observability.client.power import PowerMeter
 
@@ -139,7 +139,7 @@ def train(training: Training, home: Path, folder: Path) -> None:
 
 
 def logged_records(training: Training, folder: Path) -> list[dict[str, Any]]:
-    """Trains, and gives what was logged in the order of time: without the machine and the number of the process."""
+    """Runs the training, and returns the logged records in the order of time, without the machine's name and the process number."""
     from sample_data.collecting import logged
 
     with tempfile.TemporaryDirectory(prefix="sample-signals-") as home:
@@ -153,8 +153,8 @@ def logged_records(training: Training, folder: Path) -> list[dict[str, Any]]:
 
 
 def make(out: Path) -> None:
-    """Writes the records of all trainings, the first of which begins at BEGINS."""
-    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # of the process that is started
+    """Writes the records of all training runs; the first run begins at BEGINS."""
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")  # for the process that is started
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
         records = [record for training in TRAININGS for record in pool.apply(logged_records, (training, out))]
     moved = datetime.fromisoformat(BEGINS) - datetime.fromisoformat(records[0]["at"])

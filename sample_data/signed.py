@@ -1,7 +1,7 @@
 """The audit that a risk owner accepted. `python -m sample_data.signed`
 
-The record is one of the kind `signature`, as the form of the page *Audits* saves it. The person is invented, the words and the day as well; the
-figure that is accepted is that of the real audit.
+The record is of kind `signature`, as the form on the page *Audits* saves it. The person, the words and the day are invented; the accepted
+figure is that of the real audit.
 """
 
 import json
@@ -15,7 +15,7 @@ NOTE = "{:.0f} % of rows keep a correct prediction at a cost of 0.25. Accepted u
 
 
 def make(out: Path) -> None:
-    """Write the signature under the newest audit of robustness of employment, two days after it."""
+    """Write the signature of the newest robustness audit of employment, dated two days after it."""
     audits = [json.loads(line) for line in (out / "audits.jsonl").read_text(encoding="utf-8").splitlines()]
     newest = max(
         (each for each in audits if (each["model"], each["version"], each["audit"]) == (MODEL, VERSION, AUDIT)), key=lambda each: each["at"]

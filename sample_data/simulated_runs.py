@@ -1,9 +1,9 @@
-"""Make a training on 64 processes, and one on four accelerators of which one is hot. `python sample_data/simulated_runs.py`
+"""Make a training run on 64 processes, and one on four accelerators, one of which is hot. `python sample_data/simulated_runs.py`
 
-Both runs are SIMULATED: their names, their parameters and each of their records say so, no device or host exists, and nothing was learned. In the
-first, eight hosts of eight ranks average their gradients in each step; the communication of one rank takes longer, so that all others wait
-for it (`sync`). In the second, four accelerators are read every two seconds: one becomes hot and draws less power at the same use. Everything
-is drawn with one seed.
+Both runs are SIMULATED: their names, their parameters and each of their records state this. No device or host exists, and nothing was
+learned. In the first, eight hosts of eight ranks average their gradients in each step; the communication of one rank takes longer, so that
+all others wait for it (`sync`). In the second, four accelerators are read every two seconds: one becomes hot and draws less power at the
+same utilisation. Everything is drawn with one seed.
 """
 
 import argparse
@@ -20,17 +20,17 @@ HERE = Path(__file__).resolve().parent
 RUNS, STEPS, READINGS = "simulated.runs.jsonl", "simulated.steps.parquet", "simulated.readings.parquet"
 MODEL, SEED = "flights-late", 53
 RANKS, A_HOST, RANK_STEPS, STRAGGLER = 64, 8, 60, 37
-"""Ranks, those of a host, logged steps, and the rank whose communication takes EXTRA_MS longer."""
+"""Number of ranks, ranks per host, logged steps, and the rank whose communication takes EXTRA_MS longer."""
 EXTRA_MS = 22.0
 OF_RANKS, OF_DEVICES = "simulated-64-ranks", "simulated-4-accelerators"
 RANKS_BEGIN, DEVICES_BEGIN = datetime(2024, 11, 26, 12, 45, tzinfo=UTC), datetime(2024, 11, 26, 12, 50, tzinfo=UTC)
-"""Before the real trainings, so that pages which list the newest runs of the model list those."""
+"""Both start before the real training runs, so that pages which list the newest runs of the model list the real ones."""
 DEVICES, MOMENTS, EVERY, HOT = 4, 60, 2.0, 2
-"""Accelerators, readings of each, seconds between them, and which one is hot."""
+"""Number of accelerators, number of readings of each, seconds between readings, and which accelerator is hot."""
 
 
 def rank_phases() -> dict[str, np.ndarray[Any, Any]]:
-    """Milliseconds of each phase, ranks × steps. All wait in `sync` for the rank that is last to have sent its gradient."""
+    """Milliseconds of each phase, ranks × steps. All ranks wait in `sync` for the rank that sends its gradient last."""
     rng, shape = np.random.default_rng(SEED), (RANKS, RANK_STEPS)
     data = rng.lognormal(np.log(2.4), 0.15, shape)
     compute = 212 + rng.normal(0, 1.5, (1, RANK_STEPS)) + rng.normal(0, 0.8, (RANKS, 1)) + rng.normal(0, 0.7, shape)
@@ -96,7 +96,7 @@ def readings_of_devices() -> pd.DataFrame:
 
 
 def starts_and_ends(steps: pd.DataFrame, readings: pd.DataFrame) -> list[dict[str, Any]]:
-    """The records of both runs: what they say that they are, and when they ended."""
+    """The records that begin and end both runs: their description, and when they ended."""
     about = {
         OF_RANKS: ({"processes": RANKS, "batch_rows": 32 * RANKS, "slowed": f"rank {STRAGGLER}, in communication"}, RANKS_BEGIN, steps),
         OF_DEVICES: ({"devices": DEVICES, "hot": f"gpu{HOT}"}, DEVICES_BEGIN, readings),

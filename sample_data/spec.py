@@ -14,15 +14,15 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class Spec:
-    """One model, as far as it does not depend on the rows.
+    """The properties of one model that do not depend on the rows.
 
-    features: names in the order of the model's input; categories: those that are no numbers. label: the column of the truth in the rows.
-    params: the library's. rounds: boosting rounds (trees), or passes over the rows (epochs); each is a step of the run. digits: decimals of a
-    logged score. settings: more of the settings file (contract section 3). limits: its levels of metrics. trained_on: the name of the training
-    data. deployed: RFC 3339, the instant it starts to serve. ending: of the model's file. classes: of a multiclass model, in their order. label_source, label_fields: how labels
-    are found, and the columns of the rows that ride with them. version, environment: what predictions say of
-    themselves; without an environment they are production. together: features by which the rows of a month lie together in the file, so that
-    it is small.
+    features: names in the order of the model's input; categories: the features that are not numbers. label: the column of the truth in the
+    rows. params: of the library. rounds: boosting rounds (trees), or passes over the rows (epochs); each is a step of the run. digits:
+    decimals of a logged score. settings: further entries of the settings file (contract section 3). limits: limits of metrics in that file.
+    trained_on: the name of the training data. deployed: RFC 3339, the instant at which the model starts to serve. ending: of the model's
+    file. classes: of a multiclass model, in order. label_source, label_fields: how labels are found, and the columns that are logged with
+    them. version, environment: of the predictions; no environment means production. together: features by which the rows of a month are
+    sorted in the file, to make it small.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Spec:
 
     @property
     def stem(self) -> str:
-        """How the names of its files begin: the model, and the version where it is not the first."""
+        """Prefix of the names of the model's files: the model, and the version if it is not the first."""
         return self.name if self.version == VERSION else f"{self.name}.{self.version}"
 
     @property
@@ -59,12 +59,12 @@ class Spec:
 
     @property
     def round_name(self) -> str:
-        """What a round is called among the parameters of a run."""
+        """Name of the parameter of a run that holds the number of rounds."""
         return "trees" if self.library == "lightgbm" else "epochs"
 
     @property
     def score_columns(self) -> dict[str, str]:
-        """Columns of the reference that hold the scores, by class; "" where there is one score."""
+        """Columns of the reference that hold the scores, by class; the key is the empty string if there is one score."""
         return {name: f"score_{name}" for name in self.classes} or {"": "score"}
 
     @property
@@ -74,7 +74,7 @@ class Spec:
 
     @property
     def settings_file(self) -> str:
-        """File name of the settings, which belong to the model, whatever its version."""
+        """File name of the settings; all versions of the model share it."""
         return f"{self.name}.toml"
 
 
@@ -82,9 +82,10 @@ class Spec:
 class Rows:
     """The rows of one model.
 
-    train: what it is fitted on, with the columns of the features, `label`, `id`, `at` and `fold` (from 0).
-    in_reference: which of them (boolean, aligned) become the reference. serve: what it serves, the same columns without `fold`, ordered by time,
-    `batch` where rows come from one, and `label_at` (NaT: the label never comes) where labels arrive later. label_at is absent where the answer is known at once.
+    train: the rows to fit on, with the columns of the features, `label`, `id`, `at` and `fold` (from 0). in_reference: which of them
+    (boolean, aligned) become the reference. serve: the rows to serve, ordered by time, with the same columns without `fold`; with `batch`
+    if rows come from one, and with `label_at` (NaT: the label never comes) if labels arrive later. `label_at` is absent if the answer is
+    known at once.
     """
 
     train: pd.DataFrame
@@ -93,17 +94,19 @@ class Rows:
 
 
 def hashes(texts: Iterable[str]) -> list[int]:
-    """First 8 bytes of the MD5 of each text: an order that has nothing to do with what a row says, and that repeats everywhere."""
+    """First 8 bytes of the MD5 of each text. They give an order that is unrelated to the content of the rows and the same everywhere."""
     return [int.from_bytes(hashlib.md5(text.encode()).digest()[:8]) for text in texts]
 
 
 def folds(groups: pd.Series) -> pd.Series:
-    """A fold for each row: the groups in the order of their hash are dealt like cards, so folds are of equal size and a group is never split."""
+    """A fold for each row. The groups are sorted by hash and dealt like cards, so folds have equally many groups and a group is never
+    split.
+    """
     names = sorted(groups.astype(str).unique(), key=lambda name: hashes([name])[0])
     dealt = {name: place % FOLDS for place, name in enumerate(names)}
     return groups.astype(str).map(dealt)
 
 
 def total_bytes(folder: Path) -> int:
-    """Size of all that ships in the folder."""
+    """Total size of the files that ship in the folder."""
     return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())

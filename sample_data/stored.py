@@ -1,8 +1,9 @@
-"""Audits of the references as stored data: file sizes, effects of less exact numbers on the models' answers, and identifiable people.
-`python -m sample_data.stored`
+"""Audits of the references as stored data: file sizes, effects of lower precision on the models' answers, and identifiable people. `python
+-m sample_data.stored`
 
-The product's own commands `register` and `audit-storage` measure the shipped references with the shipped model files, in a home that is removed afterwards. So are the labels of the crew, whose rows name who labelled.
-Sizes, changes and groups repeat exactly; the times of coding are measured anew.
+The product's own commands `register` and `audit-storage` measure the shipped references with the shipped model files, in a temporary home.
+They also measure the crew's labels, whose rows name the annotator. Sizes, changes and groups repeat exactly; encoding times are measured
+anew.
 """
 
 import json
@@ -22,12 +23,12 @@ from sample_data.spec import VERSION, Spec
 
 FILE = "storage.jsonl"
 TAGS = {"employment": ("--quasi", "AGEP,SEX,RAC1P", "--sensitive", "DIS,ANC,DEAR,DEYE,DREM")}
-"""Columns that together could single out a person, and those about a disability or the ancestry; flights have none."""
+"""Columns that together could identify a person, and columns about disability or ancestry; flights have none."""
 LABELS = "labels of the crew"
 
 
 def make(specs: list[Spec], out: Path) -> None:
-    """Writes a record of each reference, dated as its model began to serve, and one of the labels of the crew."""
+    """Writes an audit record of each reference, dated when its model began to serve, and one of the crew's labels."""
     records = [*(audited(spec, out) for spec in specs), audited_labels(out)]
     (out / FILE).write_text(
         "".join(json.dumps(each, ensure_ascii=False, separators=(",", ":")) + "\n" for each in records), encoding="utf-8"
@@ -35,7 +36,7 @@ def make(specs: list[Spec], out: Path) -> None:
 
 
 def audited(spec: Spec, out: Path) -> dict[str, Any]:
-    """The record of one reference, with the training rows that it is part of as its parent."""
+    """The audit record of one reference. Its parent is the dataset of training rows that it is part of."""
     with tempfile.TemporaryDirectory(prefix="sample-storage-") as home:
         named = ("--model", spec.name, "--version", VERSION)
         told = ("--task", spec.task, "--label", "label", "--score", "score", "--at", "at", "--features", ",".join(spec.features))
@@ -49,7 +50,7 @@ def audited(spec: Spec, out: Path) -> dict[str, Any]:
 
 
 def audited_labels(out: Path) -> dict[str, Any]:
-    """The record of the labels of the crew, dated as the last came: `annotator` names a person."""
+    """The audit record of the crew's labels, dated at the last label. The column `annotator` names a person."""
     path = out / crew.ANNOTATIONS
     about = ("--dataset", LABELS, "--data-version", VERSION, "--personal", "annotator", "--dry-run")
     with tempfile.TemporaryDirectory(prefix="sample-storage-") as home:
@@ -59,14 +60,16 @@ def audited_labels(out: Path) -> dict[str, Any]:
 
 
 def rescored(spec: Spec, out: Path) -> pd.DataFrame:
-    """The reference with the scores of the shipped file: `register` refuses a file that did not make the scores, and these were cross-fitted."""
+    """The reference with the scores of the shipped file. `register` refuses a file whose scores differ from the reference, and the
+    reference's scores were cross-fitted.
+    """
     table = pd.read_parquet(out / spec.reference)
     booster = lightgbm.Booster(model_file=out / spec.artifact)
     return table.assign(score=booster.predict(training.model_input(spec, table)))
 
 
 def command(home: str, *arguments: str) -> Any:
-    """The JSON that a command prints."""
+    """The JSON output of a command."""
     root = Path(__file__).resolve().parents[1]
     run = [sys.executable, "-m", "observability", *arguments, "--json"]
     done = subprocess.run(run, cwd=root, env={**os.environ, "OBSERVABILITY_HOME": home}, capture_output=True, text=True, check=False)

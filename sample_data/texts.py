@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline
 
 Array = np.ndarray[Any, np.dtype[Any]]
 COMPONENTS, DIGITS, MIN_TEXTS, SEED = 20, 3, 12, 13
-"""A word counts where at least MIN_TEXTS of the training texts hold it. Components are logged with DIGITS decimals."""
+"""A word counts if at least MIN_TEXTS of the training texts contain it. Components are logged with DIGITS decimals."""
 STAND_INS = ("http", "url", "removed", "anonymous")
 """The source replaced links and names by http://url_removed and @anonymous. They are counted as links and mentions, not as words."""
 WORD = r"[^\W\d_]+(?:'[^\W\d_]+)?"

@@ -24,7 +24,7 @@ from sample_data.audits import dated
 HERE = Path(__file__).resolve().parent
 FILE = "trade_offs.jsonl"
 PLAN = (("flights-late", 40), ("employment", 12), ("sentiment", 20))
-"""Model, and days before its last served day."""
+"""Model, and number of days before its last served day."""
 CORE_TYPE = "Haswell"
 """The kernels of OpenBLAS that train the network, so that it is the same on every processor with AVX2."""
 REPEATED = ("form", "probes", "flips", "parent_flips", "max_delta", "p99_delta")

@@ -1,6 +1,6 @@
-"""Fit a model of the fleet, score rows that it was not fitted on, and compute the importance of its features. Six runs per model, each
-under the product's own `track_run`: five that leave one fold out, whose scores of that fold are the reference, and one on
-all rows, which is the model that serves. The same seeds give the same model.
+"""Fit a model of the fleet, score rows that it was not fitted on, and compute the importance of its features. Each model has six runs under
+the product's own `track_run`. Five runs leave one fold out each; their scores of the left-out folds are the reference. One run on all rows
+gives the model that serves. The same seeds give the same model.
 """
 
 import importlib.metadata
@@ -22,9 +22,11 @@ from sample_data.spec import FOLDS, Rows, Spec
 
 SEED = 13
 REPEATS = {"seed": SEED, "deterministic": True, "force_row_wise": True, "num_threads": 2, "verbosity": -1}
-"""With these LightGBM gives the same model again."""
+"""Parameters with which LightGBM gives the same model again."""
 Step = Callable[[int, Callable[[], dict[str, float]]], None]
-"""What is called after a step of training: with its number, and a function that gives the metrics, asked only where they are logged."""
+"""Called after a step of training with its number and a function that returns the metrics; this function is called only if the step is
+logged.
+"""
 NAMES = {"l1": "mae", "rmse": "rmse", "binary_logloss": "log_loss", "auc": "roc_auc"}
 IMPORTANCE_ROWS = 5000
 FOLD_LOGS_EVERY = 5
@@ -32,7 +34,9 @@ FOLD_LOGS_EVERY = 5
 
 @dataclass(frozen=True)
 class Trained:
-    """booster: fitted on all training rows. scores: cross-fitted, one a training row, rounded as logged. importance: share of each feature."""
+    """booster: fitted on all training rows. scores: cross-fitted, one per training row, rounded as logged. importance: share of each
+    feature.
+    """
 
     booster: lightgbm.Booster
     scores: np.ndarray
@@ -60,7 +64,9 @@ def train(spec: Spec, rows: Rows, log: Logger) -> Trained:
 
 
 def model_input(spec: Spec, table: pd.DataFrame) -> pd.DataFrame:
-    """The features in the model's order; categories as such, with the levels of the training rows: LightGBM writes them into its file."""
+    """The features in the model's order. Categories are categorical, with the levels of the training rows, which LightGBM writes into its
+    file.
+    """
     inputs = table[list(spec.features)].copy()
     for name in spec.categories:
         inputs[name] = pd.Categorical(inputs[name].astype(object), categories=sorted(inputs[name].unique()))
@@ -91,8 +97,8 @@ def tracked(spec: Spec, log: Logger, part: str, rows: int, version: str | None =
 def fit(
     spec: Spec, inputs: pd.DataFrame, label: pd.Series, run: TrackedRun, fitted: np.ndarray, left_out: np.ndarray | None = None
 ) -> lightgbm.Booster:
-    """One booster on the rows `fitted`. A tree is a step with the metrics on those rows and on those left out; where rows are left out, every
-    fifth is logged.
+    """One booster, fitted on the rows `fitted`. Each tree is a step with the metrics on those rows and on the left-out rows. If rows are
+    left out, only every fifth step is logged.
     """
     data = lightgbm.Dataset(inputs[fitted], label[fitted].astype(float), free_raw_data=False)
     seen, names, every = [data], ["train"], 1
@@ -106,7 +112,7 @@ def fit(
 
 
 def log_steps(run: TrackedRun, every: int) -> Callable[[CallbackEnv], None]:
-    """A callback of LightGBM that logs every so many trees a step."""
+    """A LightGBM callback that logs a step every `every` trees."""
     step = log_every(run, every)
 
     def log_step(env: CallbackEnv) -> None:
@@ -117,7 +123,7 @@ def log_steps(run: TrackedRun, every: int) -> Callable[[CallbackEnv], None]:
 
 
 def log_every(run: TrackedRun, every: int) -> Step:
-    """Logs every so many steps one: its metrics, and the milliseconds since the one before."""
+    """A function that logs every `every`-th step: its metrics, and the milliseconds since the last logged step."""
     last = time.perf_counter()
 
     def step(number: int, metrics: Callable[[], dict[str, float]]) -> None:
@@ -133,7 +139,9 @@ def log_every(run: TrackedRun, every: int) -> Step:
 
 
 def measured(spec: Spec, label: pd.Series, scores: np.ndarray) -> dict[str, float]:
-    """scikit-learn's metrics of scores against the truth. Of several classes `scores` has a column each, in the order of the spec."""
+    """scikit-learn's metrics of scores against the truth. For several classes `scores` has one column per class, in the order of
+    the spec.
+    """
     if spec.task == "multiclass":
         right = np.array(spec.classes)[scores.argmax(axis=1)] == label.to_numpy()
         return {"log_loss": round(float(log_loss(label, scores, labels=list(spec.classes))), 5), "accuracy": round(float(right.mean()), 5)}

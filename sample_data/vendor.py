@@ -1,9 +1,9 @@
-"""Forty nights of a vendor that does not exist: a fixed set of 60 real texts, with a silent change. `python sample_data/vendor.py`
+"""Forty nights of probes of a vendor that does not exist: a fixed set of 60 real texts, and a silent change. `python sample_data/vendor.py`
 
 Everything but the texts and their labels is simulated. The vendor answers as the fleet's own sentiment model does (the class with the
-largest probability), and one answer in a hundred is another class by chance. From night 35 on, 12 answers are others; the declared
-version stays. In two nights an answer repeats a canary that an export to the vendor planted (exports.py). The records are made by the product's
-own `probe`; latencies, tokens and prices are drawn.
+largest probability), and one answer in a hundred is another class by chance. From night 35 on, 12 answers differ; the declared version
+stays the same. In two nights an answer repeats a canary that an export to the vendor planted (exports.py). The records are made by the
+product's own `probe`; latencies, tokens and prices are drawn.
 """
 
 import sys
@@ -24,11 +24,11 @@ FEATURES = ("input_tokens", "output_tokens")
 NIGHTS, ITEMS, NOISE, CHANGED, CHANGED_FROM = 40, 60, 0.01, 12, 34
 FIRST = datetime(2024, 10, 20, 2, 30, tzinfo=UTC)
 REPLY, REPEATED = "positive, as in the text about harbour-lantern-4417", ((23, 31), (36, 8))
-"""What the vendor answered at length, with a canary in it, and at which nights and places of the set."""
+"""A long answer of the vendor that contains a canary, and the nights and positions in the set at which it comes."""
 
 
 def questions(folder: Path) -> pd.DataFrame:
-    """Sixty texts of the fleet: item, text, expected (the label), answer (of the fleet's own model)."""
+    """Sixty texts of the fleet: item, text, expected (the label), answer (by the fleet's own model)."""
     served = pd.read_parquet(folder / "sentiment.predictions.parquet", columns=["id", "environment", "text", "score"])
     labels = pd.read_parquet(folder / "sentiment.labels.parquet", columns=["id", "value"])
     rows = served[served["environment"] == "production"].merge(labels, on="id").sort_values("id").head(ITEMS)

@@ -1,8 +1,9 @@
-"""Forty nights of the same invented vendor, asked for a score: answers that are numbers. `python sample_data/vendor_scores.py`
+"""Forty nights of the same invented vendor, asked for a score: the answers are numbers. `python sample_data/vendor_scores.py`
 
-The questions are those of vendor.py. The score is the probability of `positive` less that of `negative` by the fleet's own sentiment model, with a little noise
-each night. From night 33 on all scores are a little higher; the declared version stays. The known answer of a text is the mean of people's
-ratings from -4 to 4, divided by 4. All but the texts and these ratings is simulated, and each record says so.
+The questions are those of vendor.py. The score is the probability of `positive` minus that of `negative` by the fleet's own sentiment
+model, with a little noise each night. From night 33 on all scores are a little higher; the declared version stays the same. The known
+answer of a text is the mean of people's ratings from -4 to 4, divided by 4. Everything but the texts and these ratings is simulated, and
+each record states this.
 """
 
 import sys
@@ -21,18 +22,18 @@ from sample_data import vendor
 SET, FILE = "sixty scores", "vendor.scores.parquet"
 NIGHTS, NOISE, SHIFT, SHIFTED_FROM = vendor.NIGHTS, 0.01, 0.015, 32
 MAX_RATED = 4
-"""The largest rating of a text; the smallest is its negative."""
+"""The largest possible rating of a text; the smallest is its negative."""
 
 
 def balance(folder: Path, items: pd.Series) -> "pd.Series[float]":
-    """The probability of positive less that of negative of each text, by the fleet's own model."""
+    """For each text, the probability of positive minus that of negative, by the fleet's own model."""
     served = pd.read_parquet(folder / "sentiment.predictions.parquet", columns=["id", "environment", "score"])
     score = served[served["environment"] == "production"].set_index("id")["score"].loc[items]
     return score.map(lambda by_class: by_class["positive"] - by_class["negative"])
 
 
 def rated(folder: Path, items: pd.Series) -> list[str]:
-    """The mean rating of each text by the people who rated it, from -1 to 1."""
+    """The mean rating of each text by its raters, scaled to -1 to 1."""
     labels = pd.read_parquet(folder / "sentiment.labels.parquet", columns=["id", "rating_mean"]).set_index("id")["rating_mean"]
     return [f"{mean / MAX_RATED:.3f}" for mean in labels.loc[items]]
 

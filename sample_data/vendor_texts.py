@@ -1,10 +1,11 @@
-"""Forty nights of the same invented vendor, asked for its reasons: answers that are free text, with scores of a judge. `python sample_data/vendor_texts.py`
+"""Forty nights of the same invented vendor, asked for its reasons: the answers are free text, with scores by a judge. `python
+sample_data/vendor_texts.py`
 
-The product's own runner of probes asks a vendor that serves on this machine, over HTTP, the first thirty texts of vendor.py. The vendor is
-SIMULATED, and each record says so: it names the class that it gives the text in that set and quotes two words, in one of two wordings. From
-night 35 on, twelve classes are others, as there. Latencies are drawn, since a server on the same machine answers in a millisecond. The judge is
-a rule: `fits` is 5 where the named class is that of the people who rated the text, 3 one class away, 1 at the other end; `quotes` is 5 where
-both quoted words stand in the text, 3 where one does, else 1.
+The product's own probe runner sends the first thirty texts of vendor.py over HTTP to a vendor that serves on this machine. The vendor is
+SIMULATED, and each record states this. It names the class that it gives the text in vendor.py and quotes two words, in one of two wordings.
+From night 35 on, twelve classes differ, as in vendor.py. Latencies are drawn, since a server on the same machine answers in a millisecond.
+The judge is a rule. `fits` is 5 if the named class is that of the people who rated the text, 3 if one class away, 1 at the other end;
+`quotes` is 5 if both quoted words occur in the text, 3 if one does, else 1.
 """
 
 import json
@@ -35,11 +36,11 @@ WORDINGS = (
 )
 QUOTED = r"“([^”]*)”"
 SCORES = {0: 5, 1: 3, 2: 1}
-"""A score by the number of classes between the named one and the right one, or of quoted words that are not in the text."""
+"""Score by the number of classes between the named and the right class, or by the number of quoted words that the text lacks."""
 
 
 def told_words(text: str) -> tuple[str, str]:
-    """The two longest words of a text, the first ones among equals; blanks where it has fewer."""
+    """The two longest words of a text (the first ones among equally long words); empty texts if it has fewer."""
     words = [*dict.fromkeys(re.findall(r"[A-Za-z']{2,}", text))]
     longest = sorted(words, key=len, reverse=True)[:2]
     return (*longest, "", "")[0], (*longest, "", "")[1]
@@ -52,7 +53,7 @@ def reply(text: str, named: str, wording: int) -> str:
 
 
 def judged(answer: str, text: str, right: str) -> dict[str, int]:
-    """The scores of an answer."""
+    """The judge's scores of an answer."""
     quoted = re.findall(QUOTED, answer)
     named = next(name for name in vendor.CLASSES if name in re.sub(QUOTED, "", answer))
     missing = sum(word not in text for word in quoted)
@@ -61,7 +62,7 @@ def judged(answer: str, text: str, right: str) -> dict[str, int]:
 
 @contextmanager
 def serving_vendor(answer: Callable[[str], str]) -> Iterator[str]:
-    """The address of a vendor on this machine that answers questions by a function, until the block ends."""
+    """The address of a vendor on this machine that answers questions with the given function, until the block ends."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -140,7 +141,7 @@ def text_nights(folder: Path) -> list[dict[str, Any]]:
 
 
 def answer_times(start: datetime, rng: np.random.Generator) -> list[datetime]:
-    """When each question of a night is asked, one as soon as the one before is answered, and when the last is answered."""
+    """When each question of a night is asked (each as soon as the previous one is answered), and when the last is answered."""
     waits = np.round(650 * rng.lognormal(0, 0.25, ITEMS)).cumsum()
     return [start + timedelta(milliseconds=float(wait)) for wait in (0.0, *waits)]
 

@@ -1,4 +1,4 @@
-"""The command line in this process, and the sample fleet in a store."""
+"""Fixtures for the command line in this process, and for the sample fleet in a store."""
 
 import gc
 import os
@@ -20,12 +20,12 @@ from tests.support.named_share import GOAL, RECORDED, NamedShare, surely_below
 from tests.support.page_runs import run_pages_as_a_server_does
 from tests.support.sample_home import copied, lent
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `python -m observability` has it
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the same setting as in `python -m observability`
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # waiting OpenMP threads spin, so two workers on two cores would lose most of their time
 
 
 def one_core() -> int:
-    """The number of cores that a test worker uses: one of two. A second thread of DuckDB makes small queries a tenth slower."""
+    """The number of cores per test worker: one of two. A second DuckDB thread makes small queries a tenth slower."""
     return 1
 
 
@@ -52,7 +52,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
-    """Leave bytes out of a test's name. Output of gzip holds the time of day, so two workers would collect the test under two names."""
+    """Leave bytes out of a test's name. gzip's output contains the time of day, so two workers would collect the test under different
+    names.
+    """
     return argname if isinstance(val, bytes) else None
 
 
@@ -73,7 +75,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """Exclude objects from imports and collection, which live until the end, from garbage collection, and check the other objects less
+    """Exempt the objects that live until the end (from imports and collection) from garbage collection, and check the other objects less
     often.
     """
     gc.collect()
@@ -84,7 +86,9 @@ def pytest_collection_finish() -> None:
 
 
 def read_no_constants() -> None:
-    """Let Hypothesis draw values without constants from the code, because reading all modules for them takes each worker five seconds."""
+    """Let Hypothesis draw values without constants from the code, because reading all modules for such constants takes each worker five
+    seconds.
+    """
     from hypothesis.internal.conjecture import providers
     from hypothesis.internal.constants_ast import Constants
 
@@ -93,8 +97,8 @@ def read_no_constants() -> None:
 
 
 def register_generator() -> None:
-    """Let Hypothesis register its random generator before all objects are frozen, because later it finds no reference to the generator and
-    warns.
+    """Let Hypothesis register its random generator before all objects are frozen, because afterwards it would find no reference to the
+    generator and warn.
     """
     from hypothesis.internal.entropy import deterministic_PRNG
 
@@ -104,9 +108,7 @@ def register_generator() -> None:
 
 @pytest.fixture(scope="session")
 def worker() -> Iterator[Worker]:
-    """The shared worker for all tests of a process that need no special one, because starting it and importing model libraries takes
-    seconds.
-    """
+    """One shared worker process for all tests that need no special one, because starting it and importing model libraries takes seconds."""
     made = Worker()
     yield made
     made.close()
@@ -114,8 +116,8 @@ def worker() -> Iterator[Worker]:
 
 @pytest.fixture
 def named_share(record_property: Callable[[str, object], None]) -> NamedShare:
-    """Note the share of draws in which a planted fault was named. Fails if the share is significantly below the goal, and in a long run if
-    it is below at all.
+    """A function that notes the share of draws in which a planted fault was named. Fails if the share is significantly below the goal; in a
+    long run, if it is below at all.
     """
 
     def note(fault: str, named: int, planted: int) -> None:
@@ -157,7 +159,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 @pytest.fixture(scope="module")
 def stored_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The sample fleet, which no test of this module changes."""
+    """A home with the sample fleet that no test of the module changes."""
     with lent(tmp_path_factory, "commands") as home:
         yield home
 

@@ -1,7 +1,7 @@
-"""Prints figures about the code's structure: `python tests/house_report.py [ROOT]` for this checkout, or for another one to compare.
+"""Prints figures about the code's structure, for this checkout or for another one to compare: `python tests/house_report.py [ROOT]`.
 
-Packages, loose modules, circles, imports upward, repeated names, `fmt: skip`, lines over 140 characters; then the size of `observability` and `pages`, which
-has no goal (docs/decisions/0192-the-size-of-the-product.md).
+Packages, loose modules, import cycles, imports from higher layers, repeated names, `fmt: skip`, lines over 140 characters; then the size of
+`observability` and `pages`, which has no goal (docs/decisions/0192-the-size-of-the-product.md).
 """
 
 import ast
@@ -17,7 +17,7 @@ from tests.support.layers import upward
 
 LONGEST_LINE = 140
 REPEATED_BY_CONTRACT = {"needs", "analyze"}
-"""Every analyzer offers these two (core/analyzer.py)."""
+"""Names that every analyzer defines (core/analyzer.py)."""
 
 
 def product_files(root: Path) -> list[Path]:
@@ -26,7 +26,7 @@ def product_files(root: Path) -> list[Path]:
 
 
 def code_lines(path: Path) -> int:
-    """Lines that hold code: not blank, not a comment, not part of a docstring."""
+    """Number of lines with code: not blank, not a comment, not part of a docstring."""
     text = path.read_text(encoding="utf-8")
     prose: set[int] = set()
     for node in ast.walk(ast.parse(text)):
@@ -56,7 +56,7 @@ def repeated(names: dict[str, list[str]]) -> dict[str, list[str]]:
 
 
 def figures(root: Path) -> dict[str, float]:
-    """Every figure that has a goal or describes one, by its title."""
+    """Every figure of the structure that has a goal or describes one, by title."""
     files = product_files(root)
     functions, classes = definitions(files, root)
     graph = import_graph(source_files(root))
@@ -81,7 +81,7 @@ def figures(root: Path) -> dict[str, float]:
 
 
 def sizes(root: Path) -> dict[str, float]:
-    """Code lines of the product: all of them, by public function, and in the longest module."""
+    """Code lines of the product: in total, per public function, and in the longest module."""
     lines = [code_lines(path) for path in product_files(root)]
     functions = sum(len(module_names(path.read_text(encoding="utf-8")).functions) for path in product_files(root))
     return {

@@ -1,4 +1,4 @@
-"""The table of capabilities names pages, kinds of records, analyzers, faults of the lab, documents and tests that exist."""
+"""The table of capabilities names only pages, kinds of records, analyzers, faults of the lab, documents and tests that exist."""
 
 import re
 from pathlib import Path
@@ -29,7 +29,7 @@ def test_each_capability_row_names_only_existing_pages_records_and_analyzers(row
     assert (ROOT / row["Test"]).is_file()
     assert all((ROOT / "docs" / document).is_file() for document in re.findall(r"\]\(([^)#]+)", row["Docs"])) and "](" in row["Docs"]
     assert row["Not yet"] or (pages or row["Page"] == "every page" or "examples" in row["In the sample"]), (
-        "what has no page says what is missing"
+        "a row without a page states what is missing"
     )
 
 

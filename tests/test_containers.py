@@ -1,4 +1,4 @@
-"""The start of the container keeps an owner's changes."""
+"""The start of the container keeps changes that an owner made."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The figures of tests/house_report.py stay within their goals, and the documents name files that exist."""
+"""The numbers of tests/house_report.py stay within their goals, and documents name only files that exist."""
 
 import re
 
@@ -11,7 +11,7 @@ PATH_IN_TEXT = re.compile(r"`((?:[a-z_]+/)*[a-z_]+\.(?:py|md))`")
 
 @pytest.fixture(scope="module")
 def report() -> dict[str, float]:
-    """The figures of this checkout."""
+    """The numbers for this checkout."""
     return figures(ROOT)
 
 

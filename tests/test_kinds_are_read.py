@@ -1,7 +1,7 @@
-"""Every kind of record is read. Its unique content appears on a page.
+"""Every kind of record is read: what only this record contains appears on a page.
 
-One record of each kind is loaded, each with a unique mark, and its page is opened as a person opens it. A kind that is
-added to `KINDS` without a page fails here.
+One record of each kind is loaded, each with a unique text, and its page is opened as a person opens it. If a kind is added to `KINDS`
+without a page, this test fails.
 """
 
 import json
@@ -59,11 +59,11 @@ PAGES: dict[str, tuple[str, dict[str, str], str]] = {
     "dashboard": ("dashboards", {}, "name of the dashboard"),
     "pin": ("dashboards", {"dashboard": "b1"}, "text of the pin"),
 }
-"""Of each kind: the page and its parameters, and what stands there that only this record says."""
+"""PAGES: For each kind: the page, its parameters, and the text on it that only this record contains."""
 
 
 def lines() -> list[dict]:
-    """One record of each kind that a service or a job logs, and enough predictions for the pages to be drawn."""
+    """One record of each kind that a service or a job logs, and enough predictions for drawing the pages."""
     at, noon = (START + timedelta(days=6)).isoformat(), (START + timedelta(days=6, hours=12)).isoformat()
     found = [
         {
@@ -174,7 +174,7 @@ def lines() -> list[dict]:
 
 
 def said() -> list[dict]:
-    """One record of each kind that people and the dashboard write."""
+    """One record of each kind that people or the dashboard write."""
     at = END - timedelta(hours=1)
     return [
         {"kind": "verdict", "verdict": "v1", "at": at, "model": "loan", "prediction": "case-7", "author": "ann", "source": "input", "note": "note of the verdict"},
@@ -200,7 +200,7 @@ def said() -> list[dict]:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """The store with a record of each kind."""
+    """A store with a record of each kind."""
     folder, rng = tmp_path_factory.mktemp("kinds"), np.random.default_rng(3)
     store = new_store(folder / "home", threads=1)
     frame = pd.DataFrame(
@@ -229,13 +229,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
 
 @pytest.fixture
 def owned(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The store as the one that this process owns."""
+    """The store, as if this process owned it."""
     monkeypatch.setattr(process_lock, "current_store", lambda: store)
     monkeypatch.setattr(load, "page_clock", lambda: END)
 
 
 def shown(page: str, **parameters: str) -> str:
-    """Everything that a page sends to the browser, without escapes."""
+    """Everything that a page sends to the browser, without escape characters."""
     app = opened(page, **parameters)
     parts = [str(getattr(each, "proto", "")) for each in app]
     return "\n".join(parts).replace("\\", "").replace("\u2060", "").replace("\u00a0", " ")
@@ -264,7 +264,7 @@ FIELDS_OF_LABELLING = {
 }  # fmt: skip
 
 
-def test_every_field_of_labelling_stands_on_its_page(owned: None) -> None:
+def test_every_field_of_labelling_is_shown_on_its_page(owned: None) -> None:
     optional = {
         name
         for kind in ("annotation", "assignment")
@@ -281,8 +281,8 @@ def test_devices_and_parent_datasets_are_shown_beside_their_runs_and_datasets(ow
     runs = shown("runs")
     assert "71.5" in runs and "11.0 GB" in runs and "777 W" in runs
     ranks = shown("distributed")
-    assert "host-1 10 ms over 1 rank" in ranks and "host-1, step 9" in ranks, "where each rank ran"
-    assert "Phase-of-march: 100" in runs and "7 to 7" in runs, "what a phase drew, and in which steps"
+    assert "host-1 10 ms over 1 rank" in ranks and "host-1, step 9" in ranks, "the host of each rank"
+    assert "Phase-of-march: 100" in runs and "7 to 7" in runs, "what a phase used, and its steps"
     said = "Dataset dataset-of-march version 4: 100 rows, made from raw@3, 2 columns, content sha256:5e884898"
     assert said in shown("changes", window="Everything")
     assert "sha256:5e884898da280471" in shown("datasets")

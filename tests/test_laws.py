@@ -1,6 +1,7 @@
-"""Every analyzer keeps the ten laws of docs/architecture.md. No analyzer is named here: every analyzer that `discover` finds is tested. Two
-real stores are used: one with every difficulty of counting (tests/support/engine_world.py), one of a live model with five weeks of
-past and faults in the last (tests/support/live_world.py). Each law is then shown to catch an analyzer that breaks it (tests/support/analyzers_broken.py).
+"""Every analyzer keeps the ten laws of docs/architecture.md. Analyzers are not named here: every analyzer that `discover` finds is tested.
+There are two real stores: one with every difficulty of counting (tests/support/engine_world.py), and one of a live model with five weeks of
+data and faults in the last (tests/support/live_world.py). It is also shown that each law detects an analyzer that breaks it
+(tests/support/analyzers_broken.py).
 """
 
 import contextlib
@@ -58,7 +59,9 @@ Put = Callable[[DuckStore, Question, Window], pd.DataFrame]
 
 
 def remembered(put: Put) -> Put:
-    """A question function that asks the store once for all laws and analyzers, and returns a copy each time. Nobody writes to these stores."""
+    """Wrap a question function so that it asks the store once for all laws and analyzers, and returns a copy each time. Nothing writes to
+    these stores.
+    """
     known: dict[tuple[Path, Question, Window], pd.DataFrame] = {}
 
     def answer(store: DuckStore, question: Question, window: Window) -> pd.DataFrame:
@@ -86,10 +89,10 @@ class Case:
     store: DuckStore
     context: Context
     known: dict[tuple[str, object], list[Finding]] = field(default_factory=dict, compare=False)
-    """What analyzers said, for all laws that ask for it."""
+    """What analyzers reported, for all laws that need it."""
 
     def said(self, analyzer: Analyzer) -> list[Finding]:
-        """The findings from the whole answers, computed once."""
+        """The findings from the complete answers, computed once."""
         key = (analyzer.name, analyzer.analyze)
         if key not in self.known:
             self.known[key] = said(analyzer, self.frames(analyzer), self.context)
@@ -104,13 +107,13 @@ class Case:
         return self.store.ask(wanted.aggregate, check_windows.question_window(wanted, self.context))
 
     def within(self, start: datetime, end: datetime) -> "Case":
-        """The same version in another window, judged at its end, without any counts of lines."""
+        """The same version in another window, checked at its end, without any counts of lines."""
         window = replace(self.context.window, start=start, end=end, as_of=None)
         return Case(self.store, replace(self.context, window=window, now=end, counters={}))
 
 
 def cases_of(store: DuckStore, model: str, start: datetime, end: datetime, **options: Any) -> Iterator[Case]:
-    """A case for each version that served in the window, as `run` makes them."""
+    """One case for each version that served in the window, in the form in which `run` makes them."""
     known = store.catalog().model(model)
     window = Window(model, start, end, **options)
     for version in check.serving_versions(store, known, window):
@@ -121,7 +124,7 @@ def cases_of(store: DuckStore, model: str, start: datetime, end: datetime, **opt
 
 @pytest.fixture(scope="module")
 def hard_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckStore]:
-    """The store of the engine's tests."""
+    """The store of the engine tests."""
     store = engine_world.copied(tmp_path_factory.mktemp("hard"))
     yield store
     store.close()
@@ -129,7 +132,7 @@ def hard_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckStore]:
 
 @pytest.fixture(scope="module")
 def live_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckStore]:
-    """The live model with everything that ever arrived."""
+    """The live model with all records, including those that arrived last."""
     store = live_world.build_with_later(tmp_path_factory.mktemp("live"))
     yield store
     store.close()
@@ -137,7 +140,9 @@ def live_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckStore]:
 
 @pytest.fixture(scope="module")
 def cases(hard_store: DuckStore, live_store: DuckStore) -> list[Case]:
-    """Every version of every model over whole days, and one window with an `as_of` whose ends are not whole hours."""
+    """Every version of every model over whole days, the live model also in a window with an `as_of` and ends that are not whole hours, and
+    the records of all models.
+    """
     begin, end = engine_world.START, engine_world.START + timedelta(days=engine_world.DAYS)
     found = [each for model in hard_store.catalog().models for each in cases_of(hard_store, model.name, begin, end)]
     found += cases_of(live_store, "live", live_world.START, live_world.END)
@@ -150,25 +155,25 @@ def cases(hard_store: DuckStore, live_store: DuckStore) -> list[Case]:
 
 
 def fitting(analyzer: Analyzer, cases: list[Case]) -> list[Case]:
-    """The cases with which the analyzer is concerned: versions of models about which it asks a question, or the records of all models."""
+    """The cases that concern the analyzer: versions of models about which it asks a question, or the records of all models."""
     own = [each for each in cases if (each.context.model is EVERY_MODEL) == (analyzer.about == "records")]
     return [each for each in own if analyzer.needs(each.context)] or own
 
 
 def said(analyzer: Analyzer, frames: Frames, context: Context) -> list[Finding]:
-    """The findings, in a fixed order without meaning."""
+    """The findings, in a fixed order."""
     return sorted(analyzer.analyze(frames, context), key=lambda each: (each.subject, each.metric, each.id))
 
 
 def assert_same(got: list[Finding], wanted: list[Finding]) -> None:
-    """Equal findings; numbers within 1e-9."""
+    """Assert equal findings; numbers may differ by 1e-9."""
     assert [(each.subject, each.metric, each.severity) for each in got] == [(each.subject, each.metric, each.severity) for each in wanted]
     for a, b in zip(got, wanted):
         same(a.to_json(), b.to_json(), f"{a.analyzer} {a.subject} {a.metric}")
 
 
 def same(a: Any, b: Any, where: str) -> None:
-    """Equal JSON values; numbers within 1e-9."""
+    """Assert equal JSON values; numbers may differ by 1e-9."""
     if isinstance(a, dict) and isinstance(b, dict):
         assert list(a) == list(b), where
         for key in a:
@@ -184,8 +189,8 @@ def same(a: Any, b: Any, where: str) -> None:
 
 
 def law_1(analyzer: Analyzer, case: Case) -> None:
-    """An empty window gives only `unknown`. An exempt analyzer may report that data of the past
-    are missing now; without a past it too gives only `unknown`.
+    """An empty window gives only `unknown`. An exempt analyzer may report that data of earlier windows are missing now; without an earlier
+    window it also gives only `unknown`.
     """
     context = replace(case.context, counters={})
     asks = analyzer.needs(context)
@@ -193,14 +198,14 @@ def law_1(analyzer: Analyzer, case: Case) -> None:
     nowhere = case.within(EPOCH + 100 * DAY, EPOCH + 107 * DAY)
     findings = [*analyzer.analyze(emptied, context), *analyzer.analyze(nowhere.frames(analyzer), nowhere.context)]
     if not findings and analyzer.about != "records" and 1 not in analyzer.exceptions:
-        assert not analyzer.analyze(case.frames(analyzer), context), "it has to say that it cannot tell"
+        assert not analyzer.analyze(case.frames(analyzer), context), "it has to report that it cannot judge"
     for each in findings:
         excepted = 1 in analyzer.exceptions and each.against == "past" and each.start == context.window.start
         assert each.severity == "unknown" or excepted, each
 
 
 def law_2(analyzer: Analyzer, case: Case) -> None:
-    """A window compared with itself never gives an `act` from a comparison. Here the reference and the past are the window's own rows."""
+    """A comparison of a window with itself never gives an `act`. Here the reference and the past consist of the window's own rows."""
     context, frames = replace(case.context, counters={}), {}
     for name, wanted in analyzer.needs(context).items():
         own = case.answer(replace(wanted, span="current"))
@@ -210,7 +215,7 @@ def law_2(analyzer: Analyzer, case: Case) -> None:
 
 
 def repeated_before(frame: pd.DataFrame, window: Window, days: int) -> pd.DataFrame:
-    """The rows of a window once more in each of the windows before it, so that hours and days of the week keep their place."""
+    """The rows of a window, repeated in each of the windows before it at the same hours and weekdays."""
     step = max(math.ceil(window.days / 7), 1) * 7
     first = (window.start - days * DAY).replace(tzinfo=None)
     shifted = [frame.assign(period=frame["period"] - pd.Timedelta(days=step * i)) for i in range(1, days // step + 2)]
@@ -228,7 +233,7 @@ def law_3(analyzer: Analyzer, case: Case) -> None:
 
 
 def law_4(analyzer: Analyzer, case: Case) -> None:
-    """Hours add up to days, and days to the window. Answers by hour and by day, concatenated, give the findings of the whole answer."""
+    """Hours add up to days, and days to the window. Joined answers by hour and by day give the findings of the whole answer."""
     frames, parts = case.frames(analyzer), {}
     for name, wanted in analyzer.needs(case.context).items():
         parts[name] = frames[name]
@@ -242,7 +247,7 @@ def law_4(analyzer: Analyzer, case: Case) -> None:
 
 
 def pieces(window: Window, step: timedelta) -> Iterator[Window]:
-    """A window cut into two hours, one step and the rest; in a long run into eight hours, and steps up to its end."""
+    """Parts of a window: two hours, one step and the rest; in a long run eight hours, and steps to its end."""
     at, by_hour = window.start, window.start + repeats(2, 8) * HOUR
     while at < window.end:
         end = min(at + HOUR if at < by_hour else at + step if LONG or at == by_hour else window.end, window.end)
@@ -251,7 +256,7 @@ def pieces(window: Window, step: timedelta) -> Iterator[Window]:
 
 
 def law_5(analyzer: Analyzer, case: Case) -> None:
-    """Inputs are not changed."""
+    """An analyzer does not change its inputs."""
     frames = case.frames(analyzer)
     before = {name: frame.copy(deep=True) for name, frame in frames.items()}
     analyzer.analyze(frames, case.context)
@@ -261,7 +266,7 @@ def law_5(analyzer: Analyzer, case: Case) -> None:
 
 
 def law_6(analyzer: Analyzer, case: Case) -> None:
-    """Each finding has unit, n, a sentence, low ≤ value ≤ high, an id of its own, and can be written as JSON."""
+    """Each finding has a unit, n, a sentence, low ≤ value ≤ high, and its own id, and can be written as JSON."""
     findings = case.said(analyzer)
     assert len({each.id for each in findings}) == len(findings)
     for each in findings:
@@ -276,7 +281,7 @@ def law_6(analyzer: Analyzer, case: Case) -> None:
 
 
 def law_7(analyzer: Analyzer, case: Case) -> None:
-    """An analyzer asks only for what the catalog declares."""
+    """An analyzer asks only for columns that the catalog declares."""
     for wanted in analyzer.needs(case.context).values():
         if isinstance(wanted.aggregate, Records):
             assert record_kind(wanted.aggregate.kind) not in NOTES, "a note changes no finding, so no analyzer may ask for notes"
@@ -300,7 +305,7 @@ def names_of(aggregate: Question) -> Iterator[str]:
 
 
 def declared(name: str, context: Context, *, sample: bool) -> bool:
-    """Whether the catalog, or the fields that every prediction has, know a reference."""
+    """Whether a reference is known to the catalog, or is a field that every prediction has."""
     role, dot, own = name.partition(".")
     if role == "score" and dot:
         return own.isdigit() and int(own) < len(context.model.classes)
@@ -310,7 +315,7 @@ def declared(name: str, context: Context, *, sample: bool) -> bool:
 
 
 def law_8(analyzer: Analyzer, case: Case) -> None:
-    """Every engine gives the same findings: DuckDB, and the plain walk over the rows."""
+    """Every engine gives the same findings: DuckDB, and the simple loop over the rows."""
     other = {}
     for name, wanted in analyzer.needs(case.context).items():
         other[name] = answer_from_rows(case.store, wanted.aggregate, check_windows.question_window(wanted, case.context))
@@ -318,7 +323,9 @@ def law_8(analyzer: Analyzer, case: Case) -> None:
 
 
 def law_9(analyzer: Analyzer, case: Case) -> None:
-    """One broken column becomes an `unknown` finding that says so, and stops nothing else. The same holds for an analyzer that fails."""
+    """If one column fails, there is an `unknown` finding that states it, and everything else continues. The same holds if an analyzer
+    fails.
+    """
     whole = analyzer_runs.run_and_recover(case.store, analyzer, case.context)
     asked = columns_of(analyzer, case.context)
     for reference in dict.fromkeys((*asked[:1], *asked[len(asked) // 2 :][:1], *asked[-1:])):
@@ -354,18 +361,18 @@ def crash(frames: Frames, context: Context) -> list[Finding]:
 
 FAILING = Analyzer("broken/failing", "What happens when an analyzer fails?", lambda context: {}, crash)
 SILENT = Analyzer("broken/failing", "What if it found nothing?", lambda context: {}, lambda frames, context: [])
-"""Runs in the place of FAILING, so that as many analyzers share the budget of false discoveries."""
+"""SILENT: Replaces FAILING in the comparison, so that the budget of false discoveries is shared by the same number of analyzers."""
 
 
 def columns_of(analyzer: Analyzer, context: Context) -> list[str]:
-    """Every histogrammed or summed reference that it asks for."""
+    """Every column for which the analyzer asks for a histogram or sums."""
     asked = [wanted.aggregate for wanted in analyzer.needs(context).values() if isinstance(wanted.aggregate, Aggregate)]
     return list(dict.fromkeys(name for each in asked for name in (*each.histogram, *each.sums)))
 
 
 @contextlib.contextmanager
 def broken_column(reference: str) -> Iterator[None]:
-    """Every question about a column fails in the store."""
+    """Let every question about a column fail in the store."""
 
     def smashed(answer: Callable[..., Any]) -> Callable[..., Any]:
         def asked(store: DuckStore, question: Question, window: Window, **options: Any) -> Any:
@@ -385,9 +392,7 @@ def broken_column(reference: str) -> Iterator[None]:
 
 
 def law_10(analyzer: Analyzer, before: DuckStore, after: DuckStore) -> None:
-    """Nothing that arrived after `as_of` changes a finding. A store in which it has arrived gives the same findings as a store in which it
-    has not.
-    """
+    """Nothing that arrived after `as_of` changes a finding: a store with these arrivals gives the same findings as a store without them."""
     week = {"start": live_world.START, "end": live_world.END}
     model = {"operations/controllers": "cache", "serving/call_drift": "chat"}.get(analyzer.name, "live")
     looks = ((live_world.AS_OF - timedelta(minutes=17), week), (live_world.AS_OF, {}), (live_world.AS_OF, week))
@@ -424,21 +429,22 @@ def test_each_analyzer_obeys_each_law(number: int, analyzer: Analyzer, cases: li
 
 
 def shared_out(cases: list[Case], number: int) -> list[Case]:
-    """The case with ragged ends, and one other case that differs from law to law; a long run takes every case for every law. Laws 4
-    (adding up hours) and 9 (breaking columns) take longest, so they get only the ragged case, which has the hardest hours.
+    """The case with ends that are not whole hours, and one other case, which differs from law to law; a long run takes every case for every
+    law. Laws 4 (adding up hours) and 9 (failing columns) take longest, so they get only the first case, whose hours are hardest.
     """
     *others, ragged = cases
     return [*(others[number % max(len(others), 1) :][:1] if number not in (4, 9) else ()), ragged]
 
 
 def broken_only_where_declared(analyzer: Analyzer, number: int) -> contextlib.AbstractContextManager[object]:
-    """An analyzer must break each law to which it declares an exception, otherwise the declaration is useless. Law 1 handles its exceptions
-    itself."""
+    """An analyzer must break each law for which it declares an exception; otherwise the exception is useless. Law 1 handles its exceptions
+    itself.
+    """
     return pytest.raises(AssertionError) if number in analyzer.exceptions - {1} else contextlib.nullcontext()
 
 
 def few(cases: list[Case]) -> list[Case]:
-    """One version of a model of each task, and the case whose ends are not whole hours."""
+    """One version of a model for each task, and the case whose ends are not whole hours."""
     return [*{case.context.model.task: case for case in cases[:-1]}.values(), cases[-1]]
 
 
@@ -469,7 +475,7 @@ def test_law_10_detects_an_analyzer_that_breaks_it(live_store: DuckStore, early_
 
 
 def test_an_analyzer_that_breaks_one_law_keeps_the_law_listed_before_it(cases: list[Case]) -> None:
-    """A law catches only who breaks it: of laws 1, 2, 5 and 6, the analyzer that breaks one keeps the one before it in this list."""
+    """A law detects only its own violation: of laws 1, 2, 5 and 6, the analyzer that breaks one keeps the law before it in this list."""
     for number, other in itertools.pairwise((1, 2, 5, 6)):
         LAWS[number](BROKEN[other], cases[0])
 

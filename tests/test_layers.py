@@ -1,4 +1,6 @@
-"""Layers: no module imports upward, nothing imports in a circle, and each heavy library is imported in one place (docs/architecture.md)."""
+"""Layers: no module imports from a higher layer, there are no import cycles, and each heavy library is imported in one place
+(docs/architecture.md).
+"""
 
 import re
 import subprocess
@@ -22,9 +24,9 @@ NEVER = (
     ("investigation", ("dashboard",)),
     ("server", ("dashboard", "cli")),
 )
-"""Packages that must never import others, directly or for types."""
+"""NEVER: Packages that must never import certain others, directly or for types."""
 ABOVE_THE_STORE = ("observability.store.engine", "observability.store.types.")
-"""What everything above store/ may import of it: the boundary, and the data types that cross it."""
+"""ABOVE_THE_STORE: What packages above store/ may import of it: the boundary, and the data types that cross it."""
 STORE_EXCEPTIONS = {
     "observability.server.process_lock": ("observability.store.opener",),  # opens the store of the process
     "observability.server.replica": (
@@ -35,18 +37,18 @@ STORE_EXCEPTIONS = {
     "observability.dashboard.operations.intake": (
         "observability.store.registry.infer",
         "observability.store.registry.describe",
-    ),  # looks at an uploaded file
+    ),  # reads an uploaded file
     "observability.cli.configuration": ("observability.store.db.keeping",),  # checks keeping.toml before it is written
     "observability.worker.query_job": ("observability.store.views.exported_query",),  # runs a query in the confined process
     "observability.server.collector": ("observability.store.ingest.parse",),  # validates records without a store
     "observability.cli.commands_data": ("observability.store.ingest.files",),  # reads a file that it does not load
     "observability.worker.requests": ("observability.store.registry.artifacts",),  # detects the kind of a model file
-    "sample_data.audits": ("observability.store.opener",),  # opens a home that holds the demo
+    "sample_data.audits": ("observability.store.opener",),  # opens a home with the demo
     "sample_data.trade_offs": ("observability.store.opener",),  # the same
     "sample_data.canaries": ("observability.store.opener",),  # the same
-    "sample_data.meetings": ("observability.store.opener",),  # holds the meetings in a home of its own
+    "sample_data.meetings": ("observability.store.opener",),  # holds the meetings in its own home
 }
-"""Modules above store/ that import more of it, and what."""
+"""STORE_EXCEPTIONS: Modules above store/ that import more of it, and what they import."""
 CLIENT_MAY_IMPORT = ("observability.client", "observability.records", "observability.core.errors")
 HOMES = {
     "streamlit": ("observability/dashboard/", "app.py", "pages/"),
@@ -80,7 +82,7 @@ HOMES = {
 }
 HEAVY = ("sklearn", "shap", "evidently", "streamlit", "plotly", "lightgbm", "numba", "matplotlib", "statsmodels", "skops", "codecarbon")
 LIGHT = ("core", "records", "client", "incidents")
-"""Packages that need the standard library only. Frames and arrays are named there in annotations alone."""
+"""LIGHT: Packages that need only the standard library. They name frames and arrays only in annotations."""
 
 FILES = source_files()
 
@@ -103,7 +105,7 @@ def test_every_module_belongs_to_a_known_layer() -> None:
     assert unknown == set(), f"add the package to FLOORS: {sorted(unknown)}"
 
 
-def test_no_module_stands_outside_the_packages() -> None:
+def test_no_module_is_outside_the_packages() -> None:
     loose = {path.name for path in (ROOT / "observability").glob("*") if path.is_file()}
     assert loose == {"__init__.py", "__main__.py", "py.typed"}
 
@@ -144,7 +146,7 @@ def test_only_the_boundary_of_the_store_is_imported_above_it() -> None:
 
 
 def test_the_boundary_imports_no_engine() -> None:
-    """Importing the boundary and its data types loads no database."""
+    """An import of the boundary and its data types loads no database."""
     names = [name for name in FILES if name.startswith("observability.store.types") or name == "observability.store.engine"]
     code = f"import importlib, sys; [importlib.import_module(name) for name in {names}]; print('duckdb' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=600, check=True)
@@ -152,13 +154,13 @@ def test_the_boundary_imports_no_engine() -> None:
 
 
 def test_no_code_checks_which_engine_it_has() -> None:
-    """There is no `isinstance` check on an engine, because callers use its methods."""
+    """No code checks an engine with `isinstance`. It calls the engine's methods instead."""
     pattern = re.compile(r"isinstance\([^)]*\b(Engine|Store|DuckStore|MemoryEngine|Database)\b")
     assert [name for name, path in FILES.items() if pattern.search(path.read_text(encoding="utf-8"))] == []
 
 
 def test_no_test_imports_another_test() -> None:
-    """Helpers that two tests need belong in conftest.py or tests/support."""
+    """Helpers that two test files need belong in conftest.py or tests/support."""
     files = [path for path in (ROOT / "tests").rglob("*.py") if "__pycache__" not in path.parts]
     found = [
         path.name for path in files if re.search(r"^\s*(from|import) [\w.]*\btest_\w+", path.read_text(encoding="utf-8"), re.MULTILINE)
@@ -241,7 +243,7 @@ OPTIONAL = {
     "observability.client.power": {"codecarbon", "pynvml", "psutil"},
     "observability.client.callbacks": {"xgboost", "lightning", "pytorch_lightning", "keras", "transformers"},
 }
-"""Libraries that a light module imports inside a function, if they are installed."""
+"""OPTIONAL: Libraries that a light module imports inside a function, and only uses if they are installed."""
 
 
 @pytest.mark.parametrize("code", ["import observability", "import observability.cli.main, sys; observability.cli.main.main(['status'])"])

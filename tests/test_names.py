@@ -1,4 +1,6 @@
-"""Every analyzer file is found, pages have unique names in known sections, public things have docstrings, and documents name what exists."""
+"""Every analyzer file is found, pages have unique names in known sections, public objects have docstrings, and documents name only what
+exists.
+"""
 
 import ast
 import importlib
@@ -24,7 +26,7 @@ def test_every_analyzer_file_is_found() -> None:
     assert sorted(each.name for each in discover()) == sorted(f"{path.parent.name}/{path.stem}" for path in files)
 
 
-def test_pages_stand_in_known_sections_under_one_name_each() -> None:
+def test_pages_are_in_known_sections_and_have_unique_names() -> None:
     pages = list((ROOT / "pages").rglob("*.py"))
     assert len(pages) >= 8
     assert {path.parent.name for path in pages} <= {*SECTIONS, "developer"}
@@ -32,7 +34,7 @@ def test_pages_stand_in_known_sections_under_one_name_each() -> None:
 
 
 def bare_names(path: Path) -> list[str]:
-    """Public objects of a module without a docstring, and the module itself if it has none."""
+    """The public objects of a module without a docstring, and the module itself if it has none."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     bare = [] if ast.get_docstring(tree) else ["the module"]
     for node in tree.body:

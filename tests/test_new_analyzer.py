@@ -1,5 +1,5 @@
-"""A new analyzer is one file and its test. Anything else that it needs is listed by the one failing test of this module, with the line to
-write.
+"""A new analyzer consists of one file and its test. If it needs anything else, the test of this module fails and lists each missing part
+with the line to write.
 """
 
 import ast
@@ -16,7 +16,7 @@ from tests.support.import_graph import imported_names, known_module, source_file
 ROOT = Path(__file__).parents[1]
 KEY = "tests/support/simulation_key.py"
 LINKS = "observability.dashboard.links"
-"""The module of SHOWN_BESIDE, which names analyzers and shows none."""
+"""LINKS: The module that defines SHOWN_BESIDE. It names analyzers but shows no findings."""
 WITHOUT_FAULT = {
     "data/batches": "no model's log holds batches",
     "data/cleaning": "no model's log holds cleaning runs",
@@ -37,13 +37,12 @@ WITHOUT_FAULT = {
     "trust/audits": "needs audits of a model artifact, which simulated logs lack; regressions are planted on audits",
     "trust/explanations": "needs attributions, which simulated logs lack; other drivers are planted on those",
 }
-"""Analyzers that no fault of the simulation is expected to trigger, and why."""
+"""WITHOUT_FAULT: Analyzers that need not report any fault of the simulation, and why."""
 
 
 def missing_parts(name: str, metrics: Collection[str], proven: Collection[str] = ()) -> list[str]:
-    """The missing parts of an analyzer, each with the line to write. name: `section/name`; metrics: metrics that its findings use; proven:
-    those that its
-    `proofs` name.
+    """The missing parts of an analyzer, each with the line to write. name: `section/name`; metrics: those of its findings; proven: those in
+    its `proofs`.
     """
     section, _, stem = name.partition("/")
     found = []
@@ -71,7 +70,7 @@ def missing_parts(name: str, metrics: Collection[str], proven: Collection[str] =
 
 
 def shows_findings(page: str, analyzer: str) -> bool:
-    """Whether a page, or a dashboard module that it imports, names an analyzer: by its text or by NAME of its module."""
+    """Whether a page, or a dashboard module that it imports, names an analyzer: as text, or by NAME of the analyzer's module."""
     section, module, files = analyzer.partition("/")[0], f"observability.analyzers.{analyzer.replace('/', '.')}", source_files()
     here = f"pages.{section}.{page}"
     targets = {known_module(target, files) for target in imported_names(files[here])}
@@ -83,7 +82,7 @@ def shows_findings(page: str, analyzer: str) -> bool:
 
 
 def stated_metrics(path: Path) -> set[str]:
-    """Texts that a module of an analyzer states as metrics: the constant METRIC and every argument `metric=`."""
+    """Texts that an analyzer's module uses as metrics: the constant METRIC and every argument `metric=`."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     stated = [node.value for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "metric"]
     stated += [

@@ -1,4 +1,4 @@
-"""The list of tests that the short form leaves to the long one names tests that exist, and the choice keeps nearly all lines."""
+"""The list of tests that the short form leaves to the long form names tests that exist, and the choice keeps nearly all lines."""
 
 import ast
 
@@ -43,7 +43,7 @@ def test_slow_tests_whose_lines_others_run_are_left_out_except_those_that_must_s
     kept, out = chosen(tests)
     assert [test.name for test in out] == ["tests/store/test_a.py::test_same_lines[one]", "tests/store/test_a.py::test_same_lines[two]"]
     names = frozenset(listed(kept, out))
-    assert names == {"tests/store/test_a.py::test_same_lines"}, "a function of which no case is kept is one line"
+    assert names == {"tests/store/test_a.py::test_same_lines"}, "a function without a kept case is one line"
     assert is_left_out("tests/store/test_a.py::test_same_lines[two]", names)
     assert not is_left_out("tests/store/test_a.py::test_all_lines", names)
 

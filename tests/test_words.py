@@ -1,6 +1,7 @@
-"""Phrases that readers had to decode stay out of what people read: string literals of the product, its scripts and its templates.
+"""Phrases that readers have to work out do not appear in texts that people read: string literals of the product, its scripts and its
+templates.
 
-tests/monitoring/test_check.py reads the findings of the sample fleet.
+tests/monitoring/test_check.py checks the findings of the sample fleet for them.
 """
 
 import ast
@@ -14,7 +15,7 @@ from tests.house_report import ROOT, product_files
 from tests.support.riddles import riddles_in
 
 FORMER_TERMS = {"Fine", "Promises", "Inboxes", "Spending", "Own limit", "Held against", "Act", "Watch", "Keep"}
-"""Former words of a status, a page, a column or a button, if they stand alone."""
+"""FORMER_TERMS: Former names of a status, a page, a column or a button, if they stand alone."""
 CHOICES = {
     ("observability/dashboard/training/augmentation_decisions.py", "Keep"): "the verdict of an audit, beside Drop and Hold",
     (
@@ -22,16 +23,18 @@ CHOICES = {
         "Keep",
     ): "the decision to keep a device, beside Quarantine; stored texts begin with it",
 }
-"""Former terms that mean something else in one file."""
+"""CHOICES: Former terms that mean something else in one file, where they are allowed."""
 SCRIPT_LITERAL = re.compile(r"""\"((?:[^"\\\n]|\\.)*)\"|'((?:[^'\\\n]|\\.)*)'|`((?:[^`\\]|\\.)*)`""")
 TEMPLATE_TEXT = re.compile(r"""[>}]([^<>{}]+)[<{]|\"([^"<>{}]*)\"|'([^'<>{}]*)'""")
 COMMENT = re.compile(r"(?m)(?:^|\s)//.*$|\{#.*?#\}|<!--.*?-->")
 
 
 def shown_literals(path: Path) -> Iterator[tuple[int, str]]:
-    """The string literals of a file by line, without docstrings but that of a page; parts of one f-string joined, with an ellipsis for each value."""
+    """The string literals of a file, with their lines. Of docstrings only that of a page is included. Parts of an f-string are joined, with
+    an ellipsis for each value.
+    """
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    shown = path.is_relative_to(ROOT / "pages") and tree.body[0]  # the help of a page
+    shown = path.is_relative_to(ROOT / "pages") and tree.body[0]  # the help text of a page
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Expr | ast.JoinedStr | ast.Constant)]
     documents = {id(node.value) for node in nodes if isinstance(node, ast.Expr) and node is not shown}
     parts = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
@@ -43,7 +46,7 @@ def shown_literals(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def script_texts(text: str, *, template: bool) -> list[str]:
-    """The string literals of a script; of a template the texts between its tags, and what stands in quotes."""
+    """The string literals of a script. Of a template: the texts between its tags, and those in quotes."""
     found = (TEMPLATE_TEXT if template else SCRIPT_LITERAL).findall(COMMENT.sub("", text))
     return [part.strip() for groups in found for part in groups if part.strip()]
 

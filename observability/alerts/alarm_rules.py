@@ -32,7 +32,9 @@ Progress = Callable[[float, str], None]
 
 @dataclass(frozen=True)
 class AlarmRule:
-    """One rule. usual: the analyzer's default limit (None: applies only with an override). stated: the owner's override, or None."""
+    """One rule. usual: the analyzer's default limit (None: the rule applies only with an override). stated: the owner's override,
+    or None.
+    """
 
     analyzer: str
     metric: str
@@ -130,12 +132,14 @@ def serving_period(store: "Store", model: Model) -> tuple[datetime, datetime] | 
 
 
 def is_partial_preview(old: ModelSettings, new: ModelSettings) -> bool:
-    """Whether the preview leaves out analyzers that read single rows, because these would take minutes for all analyzers and weeks."""
+    """Whether the preview leaves out the analyzers that read single rows. It does if it must run all analyzers, because that would take
+    minutes.
+    """
     return not analyzers_concerned(old, new)
 
 
 def changes_no_finding(old: ModelSettings, new: ModelSettings) -> bool:
-    """Whether only settings changed that no analyzer reads."""
+    """Whether the only settings that changed are ones that no analyzer reads."""
     return replace(old, **{name: getattr(new, name) for name in NOT_RECORDED}) == new
 
 
@@ -173,7 +177,8 @@ def rule_precision(alerts: Iterable[Alert], rule: AlarmRule) -> AlertPrecision:
 def change_settings(
     store: "Store", name: str, settings: ModelSettings, *, author: str, said: Iterable[str], why: str = "", what: str = "threshold"
 ) -> list[str]:
-    """Save settings of a model, and record the change as an event with author, reason and one sentence for each change (`said`).
+    """Save settings of a model, and record the change as an event with its author, its reason and one sentence for each changed setting
+    (`said`).
 
     Returns the store's notes about consequences. Raises NotFoundError for an unknown model, UsageError or StoreBrokenError
     if the settings cannot be written.
@@ -185,13 +190,13 @@ def change_settings(
 
 
 LIMITING = ("threshold", "limits", "fairness_criterion", "primary_metric", "service_level_availability", "service_level_latency_ms")
-"""Settings that decide severities: a change of one may explain a finding."""
+"""Settings that decide severities: changing one of them may explain a finding."""
 NOT_RECORDED = ("owner", "team", "tags", "description", "runbooks")
-"""Settings that no analyzer reads; their changes make no event."""
+"""Settings that no analyzer reads; `save_settings` records no event if only these change."""
 
 
 def save_settings(store: "Store", name: str, settings: ModelSettings, *, author: str) -> list[str]:
-    """Save settings of a model, and record what changed, if anything. Returns and raises what `change_settings` does."""
+    """Save settings of a model, and record what changed, if anything. Return value and exceptions are those of `change_settings`."""
     model = store.catalog().by_name.get(name)
     before, after = asdict(ModelSettings() if model is None else model.settings), asdict(settings)
     changed = [key for key in after if key not in NOT_RECORDED and before[key] != after[key]]
@@ -223,7 +228,7 @@ def setting_text(value: object) -> str:
 
 
 def set_watched_slice(store: "Store", name: str, part: Slice, *, author: str, why: str = "", on: bool = True) -> bool:
-    """Add a slice to the model's monitored slices, or remove it where `on` is False. Returns whether anything changed.
+    """Add a slice to the model's monitored slices, or remove it if `on` is False. Returns whether anything changed.
 
     `serving/slices` and the comparison report a monitored slice whatever its severity. Raises NotFoundError for an unknown column.
     """

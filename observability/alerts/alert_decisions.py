@@ -1,8 +1,8 @@
 """Decide which alerts to open, repeat or resolve, and which messages to send. Pure functions.
 
-One message is sent per fault. None is sent while the fault is acknowledged, snoozed, or resolved with a reason by a person and still
-present. A fault is recognized by what its findings are about, because its estimated onset, and so its incident's id, may differ at each
-check.
+One message is sent per fault. None is sent while the fault is acknowledged or snoozed, or if a person resolved it with a reason although it
+is still present. A fault is recognized by what its findings are about, not by its incident's id: the id depends on the estimated onset,
+which may differ at each check.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ GREW = 1.5
 distance from 1 counts.
 """
 SETTLE = timedelta(hours=6)
-"""An incident that is absent for this long is resolved; one check without it may be chance."""
+"""An incident that is absent for this long is resolved; its absence from a single check may be chance."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,9 @@ def decide_alerts(
 ) -> AlertDecision:
     """The records to store now.
 
-    alerts: current state by id (of the incident that opened them). seen: when each alert's incident was last present (default:
-    its last change). judged: ids of the alerts that this check covers; only these can be resolved. owners: by model.
-    quiet: ids of incidents that open no alert, because another alert covers them or the fleet has not confirmed them.
+    alerts: current state of each alert, by the id of the incident that opened it. seen: when each alert's incident was last present
+    (default: the alert's last change). judged: ids of the alerts that this check covers; only these can be resolved. owners: owner of each
+    model. quiet: ids of incidents that open no alert, because another alert covers them or the fleet has not confirmed them.
     """
     records: list[dict[str, Any]] = []
     held = {name for name, alert in alerts.items() if alert.is_held(now) and now - seen.get(name, alert.changed_at) < SETTLE}
@@ -96,11 +96,11 @@ def shared_alerts(
     alerts: Mapping[str, Alert],
     owners: Mapping[str | None, str | None],
 ) -> tuple[list[Incident], frozenset[str]]:
-    """The incidents, with one sentence for a fault that several models share, and the ids of incidents that open no alert.
+    """The incidents, where a fault that several models share gets one common sentence, and the ids of incidents that open no alert.
 
     A shared fault opens one alert for each owner of its models. The alert belongs to the incident that already has an alert, else to the
-    worst incident. An incident without an alert that the fleet has not confirmed cannot stand for the others, because then the alarm of
-    another model would be lost. alerts: current state by id.
+    worst incident. An incident that has no alert and that the fleet has not confirmed cannot represent the others, because then the alarm
+    of another model would be lost. alerts: current state by id.
     """
     told: dict[str, Incident] = {}
     quiet = set(fleet.unconfirmed)
@@ -118,11 +118,11 @@ def shared_alerts(
 
 
 def same_fault(incident: Incident, standing: Mapping[str, Alert]) -> Alert | None:
-    """The open alert about the same fault as an incident, the oldest of several; None for a new fault.
+    """The open alert about the same fault as an incident (the oldest, if there are several); None for a new fault.
 
-    The fault is the same in three cases: the alert has the same id, its claims include the incident's lead, or its own lead is among the
-    incident's claims and both leads come from one analyzer (two columns that drift together lead by turns). A new claim of another analyzer
-    is a new fault.
+    The fault is the same in three cases: the alert has the incident's id; its claims include the incident's lead; or the alert's own lead
+    is among the incident's claims and both leads come from one analyzer (two columns that drift together take turns as lead). A new claim
+    of another analyzer is a new fault.
     """
     if incident.id in standing:
         return standing[incident.id]
@@ -152,11 +152,11 @@ def alert_news(incident: Incident, alert: Alert | None) -> str | None:
 
 
 def answers_fell(incident: Incident, alert: Alert) -> bool:
-    """Whether the primary metric became critical after the last message. An input incident that was already reported then affects the
-    predictions.
+    """Whether the primary metric became critical after the last message, so that an input incident that was already reported now affects
+    the predictions.
 
-    A fall that was reported before is reported again if the metric had recovered. It had recovered if it was better in the time before the
-    window and the last message is older than the window. A snoozed alert waits.
+    A fall that was reported before is reported again if the metric had recovered in between. It counts as recovered if it was better in the
+    time before the window and the last message was sent before the window. For a snoozed alert, no repeated fall is reported.
     """
     fell = [finding for finding in incident.findings if finding.evidence.get("primary") and finding.severity == "act"]
     return bool(alert.claims) and any(finding.claim not in alert.claims or _fell_again(finding, alert) for finding in fell)
@@ -170,7 +170,7 @@ def _fell_again(finding: Finding, alert: Alert) -> bool:
 def is_worse_than_told(lead: Finding, alert: Alert) -> bool:
     """Whether an acknowledged, snoozed or resolved fault is `GREW` times worse than in the last message.
 
-    False if the last message had another lead, or the metric has no worse side.
+    False if the last message had another lead, or if neither direction of the metric is better.
     """
     better = METRICS[lead.metric].better
     if alert.state not in ("acknowledged", "snoozed", "resolved") or better is None or alert.claims[:1] != (lead.claim,):
@@ -182,8 +182,8 @@ def is_worse_than_told(lead: Finding, alert: Alert) -> bool:
 
 
 def told_sentence(incident: Incident) -> str:
-    """The sentence of an incident as it is sent. Channels have no role, so for a small group the sentence contains only its name and
-    metric.
+    """The sentence of an incident as it is sent. Channels do not check the reader's role, so the sentence about a small group contains only
+    its name and metric.
     """
     if not is_about_few(incident.lead):
         return incident.sentence
@@ -213,7 +213,8 @@ def alert_record(incident: Incident, name: str, says: str, owner: str | None, no
 def person_records(
     incident: Incident, alert: Alert | None, author: str, says: str, model_owner: str | None, now: datetime, **more: Any
 ) -> list[dict[str, Any]]:
-    """The records of a person's entry about an incident. The entry belongs to its alert; without an alert, one is opened first.
+    """The records of a person's entry about an incident. The entry belongs to the incident's alert; if there is none, an alert is opened
+    first.
 
     model_owner: the owner of the model. more: further fields of the entry, such as `until`, `reason` or `text`.
     """
@@ -226,8 +227,8 @@ def person_records(
 
 
 def incident_lines(incident: Incident) -> list[DailyLine]:
-    """The leading metric by day as the incident's page draws it, below the first line of its message. There is none for a small group,
-    because channels have no role.
+    """The leading metric by day, as on the incident's page, to be drawn below the first line of the message. Empty for a small group,
+    because channels do not check the reader's role.
     """
     finding = first_daily_finding(incident.findings)
     if finding is None or is_about_few(finding) or is_about_few(incident.lead):
@@ -242,7 +243,7 @@ def incident_lines(incident: Incident) -> list[DailyLine]:
 def messages_for_alert(
     alert: Mapping[str, Any], told_times: int, config: AlertConfig, now: datetime, lines: Sequence[DailyLine] = ()
 ) -> list[dict[str, Any]]:
-    """One `message` record for each channel of the owner. A record that is made again has the same key. lines: lines that are drawn in
+    """One `message` record for each channel of the owner. Making a record again gives the same key. lines: metrics by day, drawn in
     e-mails.
     """
     body = {

@@ -10,8 +10,9 @@ from observability.stats.interval import Interval, rate_interval
 
 State = Literal["open", "acknowledged", "snoozed", "resolved"]
 SAYS = ("opened", "worse", "resolved", "acknowledged", "snoozed", "woken", "reopened", "useful", "not_useful", "note", "assigned")
-"""Values of `says` in an alert record. The dashboard also writes the first three; only the dashboard writes `woken`: the snooze is over,
-the incident still present."""
+"""Values of `says` in an alert record. The dashboard itself also writes the first three. Only the dashboard writes `woken`: the snooze is
+over and the incident is still present.
+"""
 
 REASONS = {
     "real_fault": "Real fault",
@@ -22,7 +23,7 @@ REASONS = {
 }
 """Reasons with which a person resolves an incident."""
 USEFUL = {"real_fault": True, "expected_change": False, "false_alarm": False}
-"""Reasons that say whether the alarm was useful; the others do not."""
+"""Reasons that imply whether the alarm was useful; the other reasons do not."""
 HELD = timedelta(days=7)
 """How long an incident that a person resolved with a reason stays resolved, although it is still present."""
 
@@ -33,9 +34,9 @@ class Alert:
 
     state: the state after the last record; an alert whose snooze has expired is open again. severity: the severity in the last message.
     until: end of the snooze. useful: None until someone rated it. by: author of the last record. told: number of messages (opened, worse,
-    woken), which is part of their keys. rule: analyzer/metric of the lead. claims: claim keys of the last message, lead first; value: of
-    the lead. woke: whether the snooze expired and no message was sent yet. reason: why a person resolved it, one of REASONS. assignee: the
-    person who is responsible. changed_at, changed_by: when the state was set last, and by whom. told_at: time of the last message.
+    woken), which is part of their keys. rule: analyzer/metric of the lead. claims: claim keys of the last message, lead first; value: value
+    of the lead. woke: whether the snooze expired and no message was sent since. reason: why a person resolved it, one of REASONS. assignee:
+    the person who is responsible. changed_at, changed_by: when the state was last set, and by whom. told_at: time of the last message.
     """
 
     incident: str
@@ -80,7 +81,7 @@ def alerts_from_records(records: Iterable[Mapping[str, Any]], now: datetime) -> 
 
 
 def opened_alert(record: Mapping[str, Any]) -> Alert:
-    """The alert that its first record opens."""
+    """A new alert, from the record that opens it."""
     return Alert(
         incident=record["incident"],
         model=record.get("model"),
@@ -144,7 +145,9 @@ def is_worse(one: str, other: str) -> bool:
 
 @dataclass(frozen=True)
 class AlertPrecision:
-    """Precision of alerts: the share rated useful with its 95 % interval (None below `ENOUGH` ratings); useful, judged, all: counts."""
+    """Precision of alerts. share: the share of rated alerts that are useful, with its 95 % interval (None below `ENOUGH` ratings); useful,
+    judged, all: counts.
+    """
 
     share: Interval | None
     useful: int
@@ -153,7 +156,7 @@ class AlertPrecision:
 
     @property
     def sentence(self) -> str:
-        """The precision of alerts as a sentence with its counts and 95 % interval; before enough ratings, how many are missing."""
+        """The precision of alerts as a sentence with its counts and 95 % interval; with too few ratings, how many are missing."""
         if not self.judged:
             return f"The precision of alerts is shown after {ENOUGH} ratings or resolved incidents with a reason."
         counts = f"{self.useful} of {self.judged} rated alerts were useful"

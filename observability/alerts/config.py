@@ -43,13 +43,13 @@ from observability.records.kinds import WEEKDAYS
 
 FILE = "alerts.toml"
 WEBHOOKS = ("json", "jsons")
-"""Channels that carry a message's key in a header, so that the receiver can drop a repeat."""
+"""Channels that send a message's key in a header, so that the receiver can drop a repeated message."""
 
 
 @dataclass(frozen=True)
 class AlertConfig:
-    """Validated content of the file. quiet: start and end in local time, or None. pre_read: channels that get the agenda of the review
-    the evening before `meeting`, a day of the week, at `pre_read_hour`. for_analysts: channels to which people other than administrators
+    """Validated content of the file. quiet: start and end in local time, or None. pre_read: channels that get the agenda of the review on
+    the evening before `meeting` (a day of the week), at `pre_read_hour`. for_analysts: channels to which people other than administrators
     may send the summary of a dashboard.
     """
 
@@ -84,7 +84,7 @@ class AlertConfig:
         return (over if over > local else over + timedelta(days=1)).astimezone(UTC)
 
     def repeats(self, channel: str) -> bool:
-        """Whether a message may arrive twice after a crash: true of every channel without an idempotency key."""
+        """Whether a message may arrive twice after a crash: true for every channel that has no idempotency key."""
         return self.channels.get(channel, "").partition(":")[0] not in WEBHOOKS
 
 
@@ -101,7 +101,7 @@ def read_alert_config(home: Path) -> AlertConfig:
 
 
 def checked_config(body: Mapping[str, Any]) -> AlertConfig:
-    """A parsed file as a Config, or UsageError."""
+    """The configuration in a parsed file. Raises UsageError if it is invalid."""
     unknown = set(body) - {"channels", "routes", "alerts", "trackers", "review", "dashboards"}
     if unknown:
         expected = "[channels], [routes], [alerts], [trackers], [review] or [dashboards]"

@@ -1,6 +1,6 @@
 """Send queued messages, with retries.
 
-A message is on disk before it is sent. After a crash between sending and recording this, the message is sent again with the same key. A
+A message is on disk before it is sent. After a crash between sending and recording it as sent, it is sent again with the same key. A
 webhook can drop the repeated message by its `Idempotency-Key` header. Other channels cannot, and the page says so.
 """
 
@@ -27,14 +27,14 @@ LOG = logging.getLogger(__name__)
 TRIES = 12
 """Failed attempts after which a message is given up; the page says so."""
 NOTED = {"dashboard-": "message of a dashboard", "pre-read-": "message of a review"}
-"""Messages that are noted as exports, by the begin of their key."""
+"""Messages that are recorded as exports, by the prefix of their key."""
 LONGEST_PAUSE = timedelta(hours=2)
 LINK = re.compile(r"https?://[^\s<]+")
 TEAMS = "Microsoft retired Teams connectors: create a workflow and use its address, workflows://host/workflow/signature"
 Notify = Callable[[str, Message], None]
 """Sends a message to an address; raises if that fails."""
 Draw = Callable[[DailyLine], bytes]
-"""A metric by day as PNG; empty if there is nothing to draw."""
+"""Draws a metric by day as PNG; empty if there is nothing to draw."""
 MAIL = ("mailto", "mailtos")
 
 
@@ -48,8 +48,8 @@ def deliver_messages(
 ) -> int:
     """Send the messages that are due, oldest first; returns how many were sent. A failure delays only its own message, longer each time.
 
-    A message to an issue tracker becomes an issue, whose id is kept with the action or decision. ask: a function that sends a request to a
-    tracker. draw: a function that draws the pictures of e-mails; without it, e-mails hold text alone.
+    A message to an issue tracker becomes an issue, whose id is stored with the action or decision. ask: a function that sends a request to
+    a tracker. draw: a function that draws the pictures of e-mails; without it, e-mails contain only text.
     """
     send, sent = notify or partial(by_apprise, draw=draw), 0
     for message in alert_log.messages_by_key(store).values():
@@ -82,8 +82,9 @@ def deliver_messages(
 
 
 def message_exports(message: Message) -> list[dict[str, object]]:
-    """The record that a sent message is an export, for summaries of dashboards and agendas of reviews, because they hold figures of models.
-    Alerts hold the sentence and the days of one finding, and issues hold the text of a person. Both are listed on the page Alerts alone.
+    """The record that lists a sent message as an export. Only summaries of dashboards and agendas of reviews are listed, because they
+    contain figures of models. Alerts contain the sentence and the days of one finding, and issues the text of a person; both are listed
+    only on the page Alerts.
     """
     name = next((name for begin, name in NOTED.items() if message.key.startswith(begin)), None)
     return [] if name is None else [own_export(f"{name}: {message.title}", f"channel {message.channel}", model=message.model)]
@@ -103,7 +104,7 @@ def may_leave(message: Message, now: datetime) -> bool:
 def by_apprise(address: str, message: Message, draw: Draw | None = None) -> None:
     """Send through apprise (mail, Slack, Teams, webhooks, …). Raises UsageError for an unknown address, OSError if sending failed.
 
-    draw: a function that draws the pictures of an e-mail; other channels get the text alone.
+    draw: a function that draws the pictures of an e-mail; other channels get only the text.
     """
     import apprise
     from apprise.attachment.memory import AttachMemory
@@ -130,7 +131,7 @@ def by_apprise(address: str, message: Message, draw: Draw | None = None) -> None
 
 
 def mail_html(text: str, pictures: Sequence[DailyLine]) -> str:
-    """A message as HTML, each picture below its line of the text, with its text alternative. Addresses are links."""
+    """A message as HTML. Each picture is below its line of the text and has a text alternative. Web addresses become links."""
     lines = [f"{LINK.sub(_link, escape(line).replace('  ', '&nbsp; '))}<br>" for line in text.splitlines()]
     for place, line in reversed(list(enumerate(pictures, 1))):
         label = escape(" ".join(line.label.split()))

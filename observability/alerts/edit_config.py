@@ -43,9 +43,9 @@ def alert_tables(home: Path) -> Body:
 
 
 def save_alert_tables(home: Path, wanted: Body, read: str) -> AlertConfig:
-    """Write the tables, and return the configuration that they hold. read: `config_stamp` of the file that was edited.
+    """Write the tables, and return the resulting configuration. read: `config_stamp` of the file that was edited.
 
-    Raises UsageError for invalid tables, ChangedError if the file changed meanwhile; the file then stays as it is.
+    Raises UsageError for invalid tables, and ChangedError if the file changed meanwhile; in both cases the file is not changed.
     """
     path = home / FILE
     old = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -57,7 +57,7 @@ def save_alert_tables(home: Path, wanted: Body, read: str) -> AlertConfig:
 
 
 def other_tables(text: str) -> dict[str, Any]:
-    """The tables of the file that only people edit: issue trackers, and the channels of the weekly pre-read and of dashboards."""
+    """The tables of the file that can be edited only by hand: issue trackers, and the channels of the weekly pre-read and of dashboards."""
     try:
         return {name: table for name, table in tomllib.loads(text).items() if name not in TABLES}
     except tomllib.TOMLDecodeError as error:
@@ -65,7 +65,7 @@ def other_tables(text: str) -> dict[str, Any]:
 
 
 def replace_alert_settings(path: Path, content: str) -> None:
-    """Replace the file. Only its owner can read it, because it holds secrets. Raises StoreBrokenError if the disk refuses."""
+    """Replace the file. Only the file's owner can read it, because it holds secrets. Raises StoreBrokenError if it cannot be written."""
     try:
         replace_private_file(path, content)
     except OSError as error:

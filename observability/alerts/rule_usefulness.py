@@ -10,7 +10,7 @@ from observability.core.formatting import metric_title
 from observability.core.settings import ModelSettings
 
 ENOUGH = 3
-"""Minimum number of ratings for a rule to count as useless; fewer than half of them are useful then."""
+"""Minimum number of ratings for a rule to count as useless; it is useless if fewer than half of the ratings are useful."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,12 @@ class RuleUse:
 
     @property
     def fired(self) -> int:
-        """Number of alerts that it raised."""
+        """Number of alerts that the rule raised."""
         return self.answers.all
 
     @property
     def useless(self) -> bool:
-        """Whether most of its ratings are not useful."""
+        """Whether most ratings of the rule's alerts are "not useful", with enough ratings."""
         return self.answers.judged >= ENOUGH and 2 * self.answers.useful < self.answers.judged
 
     @property

@@ -1,8 +1,9 @@
-"""Send actions and decisions to an issue tracker (GitHub, Jira Cloud, Linear), each as one issue, and keep the tracker's own id with it.
+"""Send actions and decisions to an issue tracker (GitHub, Jira Cloud, Linear), each as one issue, and store the tracker's id of the issue
+with it.
 
-An issue is a `message` record that is queued before it is sent, and sent with the retries of alerts (alerts/delivery.py). Each issue
-carries a reference that follows from the id of its action. Before an issue is created, the tracker is asked for that reference, so that a
-crash between creating an issue and recording it makes no second issue.
+An issue is a `message` record: it is queued before it is sent, and sent with the same retries as alerts (alerts/delivery.py). Each issue
+carries a reference that is derived from the id of its action. Before an issue is created, the tracker is searched for that reference, so
+that a crash between creating an issue and recording it does not lead to a second issue.
 """
 
 import hashlib
@@ -27,26 +28,26 @@ if TYPE_CHECKING:
     from observability.store.types.decision_items import DecisionItem
 
 ADDRESSES = {"github": "https://api.github.com", "linear": "https://api.linear.app"}
-"""Addresses of the trackers that have one for everybody."""
+"""Addresses of the trackers that have one common address for all users."""
 SENDS = ("actions", "decisions")
 FIELDS = frozenset({"kind", "project", "token", "token_variable", "address", "user", "labels", "send", "models", "issue_type"})
 NEW = timedelta(days=7)
-"""Actions and decisions that are older when a tracker is set up are not sent."""
+"""Actions and decisions that are older than this are not sent, for example those from before a tracker was set up."""
 AUTHOR = "the dashboard"
 SECONDS = 20.0
 MAX_RESPONSE = 4_000_000
 LONGEST_TITLE = 240
-"""Jira takes 255 characters."""
+"""Jira accepts at most 255 characters."""
 LINEAR_FIND = "query Issues($id: ID!) { issues(filter: { id: { eq: $id } }) { nodes { id identifier url } } }"
 LINEAR_CREATE = "mutation IssueCreate($input: IssueCreateInput!) { issueCreate(input: $input) { success issue { id identifier url } } }"
 Send = Callable[[Request], Any]
-"""Sends a request and gives the parsed response; raises OSError if that fails."""
+"""Sends a request and returns the parsed response; raises OSError if that fails."""
 
 
 @dataclass(frozen=True)
 class Tracker:
     """A tracker of the alert settings. project: owner/name (GitHub), project key (Jira) or team id (Linear). models: the models whose
-    actions it takes; empty for all. send: actions, decisions or both.
+    actions it accepts; empty for all models. send: actions, decisions or both.
     """
 
     name: str
@@ -64,8 +65,8 @@ class Tracker:
 
 @dataclass(frozen=True)
 class WorkItem:
-    """The content of an issue about an action or a decision. due: a date such as 2013-07-15, or None. reference: the same for the same
-    item.
+    """The content of an issue about an action or a decision. due: a date such as 2013-07-15, or None. reference: derived from the item's
+    id, so that it is always the same for an item.
     """
 
     title: str
@@ -81,7 +82,7 @@ class WorkItem:
 
 @dataclass(frozen=True)
 class Issue:
-    """An issue of a tracker: its own id in the form that people write, and its page."""
+    """An issue of a tracker: its id as people write it, and the address of its page."""
 
     id: str
     url: str
@@ -143,7 +144,8 @@ def tracker_token(tracker: Tracker, environ: Mapping[str, str]) -> str:
 
 
 def queue_issues(store: "Store", trackers: Mapping[str, Tracker], known: Collection[str], dashboard: str, now: datetime) -> list[str]:
-    """Queue an issue for every open action and standing decision of the last days that has no issue. Returns the keys of the messages.
+    """Queue an issue for every open action and standing decision that is at most `NEW` old and has no issue. Returns the keys of the
+    messages.
 
     known: keys of the messages that exist already. dashboard: the address for links.
     """
@@ -169,7 +171,7 @@ def queue_issues(store: "Store", trackers: Mapping[str, Tracker], known: Collect
 
 
 def accepts_item(tracker: Tracker, item: "DecisionItem") -> bool:
-    """Whether a tracker takes an action or a decision."""
+    """Whether a tracker accepts an action or a decision."""
     return f"{item.kind}s" in tracker.send and (not tracker.models or item.fields.get("model") in tracker.models)
 
 
@@ -206,9 +208,10 @@ def page_of(item: "DecisionItem") -> str:
 def deliver_issue(
     store: "Store", tracker: Tracker, key: str, dashboard: str, now: datetime, send: Send | None = None
 ) -> list[dict[str, Any]]:
-    """Create the issue of a queued message, unless the tracker has it. Returns the record that keeps its id with the action or decision.
+    """Create the issue of a queued message, unless the tracker already has it. Returns the record that stores its id with the action or
+    decision.
 
-    Raises UsageError if the action is gone or the token is missing, OSError if the tracker does not take it.
+    Raises UsageError if the action no longer exists or the token is missing, and OSError if the tracker does not accept the issue.
     """
     kind, _, name = key.removeprefix("issue-").partition("-")
     items = store.actions() if kind == "action" else store.decisions()
@@ -231,7 +234,7 @@ def json_request(url: str, headers: Mapping[str, str], body: object = None) -> R
 
 
 class _NoRedirect(HTTPRedirectHandler):
-    """Refuses redirects, so that the token goes to the configured address alone."""
+    """Refuses redirects, so that the token is sent only to the configured address."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
         """Follow no redirect, so that a redirect is an error."""
@@ -270,7 +273,7 @@ def create_on_github(tracker: Tracker, work: WorkItem, token: str, send: Send) -
 
 
 def github_issue(tracker: Tracker, found: Mapping[str, Any]) -> Issue:
-    """An issue as GitHub gives it, named `owner/name#12`."""
+    """An issue from GitHub's response, named `owner/name#12`."""
     return Issue(f"{tracker.project}#{found['number']}", str(found["html_url"]))
 
 
@@ -302,12 +305,12 @@ def create_on_jira(tracker: Tracker, work: WorkItem, token: str, send: Send) -> 
 
 
 def jira_issue(tracker: Tracker, found: Mapping[str, Any]) -> Issue:
-    """An issue as Jira gives it, named by its key."""
+    """An issue from Jira's response, named by its key."""
     return Issue(str(found["key"]), f"{tracker.address}/browse/{quote(str(found['key']))}")
 
 
 def linear_id(work: WorkItem) -> str:
-    """The id with which an issue of Linear is created, in the form of a UUID of version 4."""
+    """The id with which an issue is created in Linear, derived from the reference, in the format of a UUID of version 4."""
     return str(uuid.UUID(bytes=hashlib.sha256(work.reference.encode()).digest()[:16], version=4))
 
 
@@ -320,7 +323,7 @@ def find_on_linear(tracker: Tracker, work: WorkItem, token: str, send: Send) -> 
 
 
 def create_on_linear(tracker: Tracker, work: WorkItem, token: str, send: Send) -> Issue:
-    """A new issue of a team. Raises OSError if Linear refuses it, which it does in the response."""
+    """A new issue of a team. Raises OSError if Linear refuses it; Linear reports a refusal in the response body."""
     given = {"id": linear_id(work), "teamId": tracker.project, "title": work.title, "description": work.body}
     given |= {"dueDate": work.due} if work.due else {}
     answer = send(

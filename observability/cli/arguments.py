@@ -14,11 +14,13 @@ DECIMAL_HELP = "decimal sign of the numbers in a .csv file; with a comma, points
 
 
 class AllowRejected(argparse.Action):
-    """The option --allow-rejected: a share from 0 to 1, by default 1. An argument after it that is not a number is a file."""
+    """The option --allow-rejected: a share from 0 to 1, by default 1. If the argument after the option is not a number, it is taken as a
+    file.
+    """
 
     def __call__(self, parser: argparse.ArgumentParser, args: argparse.Namespace, value: object, option: str | None = None) -> None:
-        """Set `allow_rejected` to the given share, or to 1 without one. A value that is no number is taken as a further file. Raises
-        UsageError for a share outside 0 to 1.
+        """Set `allow_rejected` to the given share, or to 1 if none is given. A value that is not a number is taken as a further file.
+        Raises UsageError for a share outside 0 to 1.
         """
         share = 1.0
         if value is not None:
@@ -32,15 +34,15 @@ class AllowRejected(argparse.Action):
 
 
 def file_or_model(text: str) -> str:
-    """A path of a TOML file made absolute; any other text as it is, the name of a model."""
+    """The absolute path of a TOML file; any other text is the name of a model and stays as it is."""
     return absolute_path(text) if text.endswith(".toml") else text
 
 
 def absolute_path(text: str) -> str:
-    """The absolute path of a file, because the owner's process runs in another folder."""
+    """The absolute path of a file; relative paths would fail, because the process that owns the store runs in another folder."""
     return str(Path(text).expanduser().absolute())
 
 
 def folder_or_address(text: str) -> str:
-    """The absolute path of a folder; an address with a scheme as it is."""
+    """The absolute path of a folder; an address with a scheme stays as it is."""
     return text if "://" in text else absolute_path(text)

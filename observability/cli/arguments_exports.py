@@ -4,7 +4,7 @@ from observability.cli.arguments import AddCommand, absolute_path, folder_or_add
 
 
 def add_export_commands(add: AddCommand) -> None:
-    """Add the commands that give data to other tools and people."""
+    """Add the commands that pass data to other tools and people."""
     sql = add(
         "sql",
         "Run one SELECT over the documented views (docs/views.md), read-only.",

@@ -1,7 +1,7 @@
-"""Run commands of other processes while a long command holds the store.
+"""Run commands for other processes while a long command holds the store.
 
-One process at a time has the store open. A dashboard runs the commands of other processes. So does a command that takes longer than SHORT;
-it writes its own address to `HOME/owner.json`. It ends after the commands that it accepted.
+Only one process at a time can open the store. A running dashboard therefore runs the commands of other processes. A command that takes
+longer than SHORT does the same: it writes its own address to `HOME/owner.json`, and ends only after the commands that it accepted.
 """
 
 import contextlib
@@ -22,11 +22,11 @@ from observability.server.process_lock import Address, clear_address, write_addr
 from observability.store.engine import Store
 
 SHORT = 0.3
-"""Seconds after which other commands are let in. Most commands end before, and need no address."""
+"""Seconds after which commands of other processes are accepted. Most commands end earlier and need no address."""
 LOOK_EVERY = 1.0
-"""Seconds between two looks whether the work is done, if nothing wakes the thread."""
+"""Seconds between two checks whether the work is done, if nothing wakes the thread earlier."""
 COMMAND_BYTES = 1_000_000
-"""Maximum size of a command line as it is sent."""
+"""Maximum size of a command line in bytes, as sent."""
 
 
 def sent_command(body: bytes) -> list[str]:
@@ -38,7 +38,7 @@ def sent_command(body: bytes) -> list[str]:
 
 
 def outcome_line(outcome: Outcome) -> dict[str, object]:
-    """The last line that a command sends back, after its lines of progress."""
+    """The last line of the response to a command, after its lines of progress."""
     return {"exit": outcome.exit_code, "out": outcome.out, "error": outcome.error}
 
 
@@ -60,7 +60,9 @@ def letting_others_in(store: Store, say: Say) -> Iterator[None]:
 
 
 class _Host:
-    """The state that the requests share. running: number of commands of other processes that run; closed: whether no more are accepted."""
+    """The state that all requests share. running: number of running commands of other processes; closed: whether no more commands are
+    accepted.
+    """
 
     def __init__(self, store: Store) -> None:
         self.store, self.token = store, secrets.token_urlsafe(24)
@@ -68,13 +70,13 @@ class _Host:
         self.port: int | None = None
 
     def run(self) -> None:
-        """Take requests after SHORT seconds, until the work is done. If no address can be opened, no command arrives."""
+        """Accept requests after SHORT seconds, until the work is done. If no address can be opened, no commands are accepted."""
         if not self.done.wait(SHORT):
             with contextlib.suppress(OSError, ObservabilityError):
                 self.take_requests()
 
     def take_requests(self) -> None:
-        """Publish an address and take requests until the work is done."""
+        """Publish an address and accept requests until the work is done."""
         with _Server(("127.0.0.1", 0), _Request) as server:
             server.host, server.timeout, self.port = self, LOOK_EVERY, server.server_address[1]
             write_address(self.store.home, Address(os.getpid(), self.port, self.token))
@@ -111,7 +113,7 @@ class _Host:
 
 
 class _Server(socketserver.ThreadingTCPServer):
-    daemon_threads = True  # a connection that sends nothing must not hold up the end
+    daemon_threads = True  # so that a connection that sends nothing does not delay the end
     host: _Host
 
 
@@ -121,7 +123,7 @@ class _Request(BaseHTTPRequestHandler):
     timeout = 10
 
     def do_POST(self) -> None:
-        """Run the command of a sender that can read the address."""
+        """Run the command, if the sender has the token that is written with the address."""
         host: _Host = self.server.host  # type: ignore[attr-defined]  # _Server has it; the library types the attribute as its base
         given, size = self.headers.get("Authorization", ""), self.headers.get("Content-Length", "")
         if not hmac.compare_digest(given.encode(), f"Bearer {host.token}".encode()):

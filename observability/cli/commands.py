@@ -42,7 +42,7 @@ def comma_list(text: str | None) -> tuple[str, ...] | None:
 
 
 def review(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Freeze a week unless it is frozen already, and write it to the file that `--out` names, or print its pre-read."""
+    """Freeze a week, unless it is already frozen. Write it to the file named by `--out`, and print its pre-read if asked."""
     import getpass
 
     from observability.alerts.alert_log import messages_by_key
@@ -104,7 +104,7 @@ def metrics(args: argparse.Namespace) -> Outcome:
 
 
 def demo(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Load the sample fleet with its original times or moved to today, or remove the fleet."""
+    """Load the sample fleet, with its original times or shifted to today, or remove it."""
     from observability.cli import demo_fleet as sample
     from observability.cli import large_job, live_sample
 
@@ -171,7 +171,7 @@ def register(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def settings(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Show a model's settings, or set them from a file. A file that protects features may name a model before its first record."""
+    """Show a model's settings, or set them from a file. If the file protects features, the model need not have any records yet."""
     import getpass
 
     from observability.alerts import alarm_rules
@@ -190,7 +190,7 @@ def settings(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def apply(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Show or make the changes that a configuration file asks for."""
+    """Show the changes that a configuration file asks for, or make them."""
     import getpass
 
     from observability.cli.configuration import planned_steps
@@ -211,7 +211,7 @@ def apply(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def run_retry(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Load again the segments that were set aside, together with all that wait in landing."""
+    """Load again the segments that were set aside, together with all records that wait in the landing folder."""
     taken, report = store.retry_set_aside(progress=load_progress(say))
     say("")
     return load_outcome(report, args.json, [f"{formatting.plural(taken, 'segment')} taken again"])
@@ -225,7 +225,7 @@ def run_check(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     from observability.monitoring.kept_findings import check_keepers
 
     now = datetime.now(UTC)
-    with nullcontext() if store.guarded else check_keepers(store, now) as keep:  # findings are kept only by a check that sees every model
+    with nullcontext() if store.guarded else check_keepers(store, now) as keep:  # only a check that sees every model stores its findings
         report = check.check(
             store,
             acknowledged=acknowledged_claims(store, now),
@@ -273,19 +273,18 @@ def run_export(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def counted_incident_line(counted: CountedIncident) -> str:
-    """One line for a terminal about a fault or incident that is counted once (`shared_fault_line`, `incident_line`)."""
+    """One line for a terminal about a shared fault (`shared_fault_line`) or about an incident (`incident_line`); either is counted once."""
     return incident_line(counted.lead, counted.models) if counted.fault is None else shared_fault_line(counted.fault)
 
 
 def shared_fault_line(fault: SharedFault) -> str:
-    """One line for a terminal about a fault that models share, with its models and the worst of its incidents."""
+    """One line for a terminal about a fault that several models share, with these models and the worst of its incidents."""
     worst = f"The worst, of {fault.lead.model}: {formatting.with_full_stop(fault.lead.sentence)}"
     return f"{severity_column(fault.lead.shown_severity)} {formatting.join_words(fault.models)}: {fault.sentence} {worst}"
 
 
 def incident_line(incident: Incident, models: Sequence[str]) -> str:
-    """One line for a terminal about an incident, with claim, suspected source, onset, nearest earlier event and the number of related
-    findings.
+    """One line for a terminal about an incident: claim, suspected source, onset, nearest earlier event and number of related findings.
 
     models: all models that have the incident.
     """
@@ -322,7 +321,7 @@ def status_lines(body: dict[str, Any], indent: str = "") -> list[str]:
 
 
 def run_explain(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Explain predictions that have no explanation yet, and estimate errors."""
+    """Compute the missing explanations of predictions, and the estimates of errors."""
     from observability.enrichment.enrich import enrich_models
 
     def note(share: float, text: str) -> None:
@@ -344,7 +343,7 @@ def run_explain(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def explain_outcome(body: dict[str, Any], as_json: bool) -> Outcome:
-    """The result of `explain`: rows and versions by model, failures, and whether the time limit ended it."""
+    """The result of `explain`: rows and versions by model, failures, and whether the time limit stopped it before the end."""
     lines = []
     for name, states in body["versions"].items():
         lines.append(f"{name}: {formatting.plural(body['rows'].get(name, 0), 'prediction')} processed")
@@ -417,7 +416,7 @@ def run_backup(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def run_restore(args: argparse.Namespace, say: Say) -> Outcome:
-    """Restore a backup into the home, which no dashboard may have open."""
+    """Restore a backup into the home folder, which must not be open in a dashboard."""
     from observability.server import process_lock
 
     body = process_lock.restore_backup(process_lock.home_folder(), args.folder, work_progress(say))

@@ -1,4 +1,4 @@
-"""Commands about sign-in: accounts and the audit log. They work on files of the home, whether or not a dashboard runs."""
+"""Commands about sign-in: accounts and the audit log. They read and write files in the home folder, whether or not a dashboard runs."""
 
 import argparse
 import getpass
@@ -53,7 +53,7 @@ def _change_role(home: Path, args: argparse.Namespace) -> tuple[accounts.Account
 
 
 def _model_role(text: str) -> tuple[str, str]:
-    """The model and the role in a text: ("loan", "analyst") for `loan=analyst`. Raises UsageError if one is missing."""
+    """The model and the role in a text such as `loan=analyst`: ("loan", "analyst"). Raises UsageError if one of them is missing."""
     model, equals, role = text.rpartition("=")
     if not equals or not model:
         raise UsageError("the role for a model cannot be read", got=repr(text), expected="MODEL=ROLE, for instance loan=analyst")
@@ -61,9 +61,7 @@ def _model_role(text: str) -> tuple[str, str]:
 
 
 def _asked_password() -> str:
-    """The password from a prompt, where it is typed twice, or from the first line of the standard input. It is never taken from the command
-    line.
-    """
+    """The password, typed twice at a prompt, or read from the first line of the standard input. It is never taken from the command line."""
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
     first = getpass.getpass("Password: ")

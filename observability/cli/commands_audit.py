@@ -17,7 +17,7 @@ from observability.store.engine import Store
 
 
 def run_model_audit(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Run the named audits of a version one after the other; an interrupted audit continues where it stopped."""
+    """Run audits of a version one after the other: the named kinds, or all. An interrupted audit continues where it stopped."""
     from observability.enrichment.audit_steps import AuditRequest
     from observability.enrichment.audits import run_audit
     from observability.worker.process import warm_worker
@@ -35,7 +35,7 @@ def run_model_audit(store: Store, args: argparse.Namespace, say: Say) -> Outcome
 
 
 def _scheduled(store: Store, model: Model, args: argparse.Namespace) -> Outcome:
-    """Change the schedule of the named audits, or of all kinds, if a time is given; then list it."""
+    """If a time is given, change the schedule of the named audits (or of all kinds); then list the schedule."""
     from observability.core.settings import checked_setting
     from observability.server.audit_schedule import schedule_outcomes, schedule_words, scheduled_audits, store_audits
 

@@ -1,4 +1,6 @@
-"""The command `audit-augmentation`, which measures the effect of an augmentation from predictions of trainings with and without it."""
+"""The command `audit-augmentation`. It measures the effect of an augmentation from predictions of models that were trained with and without
+it.
+"""
 
 import argparse
 from datetime import UTC, datetime, timedelta
@@ -43,8 +45,8 @@ def run_audit_augmentation(store: Store, args: argparse.Namespace, say: Say) -> 
 
 
 def checked_copies(text: str | None) -> dict[str, int] | None:
-    """The number of copies that people checked and of those with another label, read from a text such as `12/200`. Raises UsageError for
-    any other text.
+    """The number of checked copies and the number of those whose label changed, from a text such as `12/200` (changed/checked). Raises
+    UsageError for any other text.
     """
     if text is None:
         return None

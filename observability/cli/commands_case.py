@@ -102,8 +102,8 @@ def given_text(value: Any) -> str:
 
 
 def inert_line(text: str) -> str:
-    """The line with control and formatting characters written out, cut at `MAX_CHARACTERS`. Text from logs can therefore not control the
-    terminal.
+    """The line, cut at `MAX_CHARACTERS`, with control and formatting characters written as escapes, so that text from logs cannot control
+    the terminal.
     """
     shown = "".join(
         character if unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") else f"\\u{ord(character):04x}"

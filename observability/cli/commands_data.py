@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from observability.metrics.table_audit import LabelledRows, Mask, Masks
 
 REFERENCE_ROWS = 50_000
-"""Maximum number of rows of a registered reference that are audited, chosen by the hash of their id."""
+"""Maximum number of rows of a registered reference that are audited. They are chosen by the hash of their ids."""
 SHOWN = 12
-"""Maximum number of columns that `profile` prints; the record has all."""
+"""Maximum number of columns that `profile` prints; the record contains all."""
 OFFSET_OR_DATE = r"^[\d-]+$|(?:[Zz]|[+-]\d\d(?::?\d\d)?)$"
-"""Texts that name one instant: times with an offset, and dates without a time of day, which mean midnight UTC."""
+"""Texts that name one point in time: times with an offset, and dates without a time of day, which mean midnight UTC."""
 FLAGS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
-"""Texts of the values of a flag column."""
+"""Accepted texts in a flag column and their meanings."""
 
 
 def run_profile(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
@@ -71,7 +71,7 @@ def read_table(path: Path, decimal: str | None = None) -> "DataFrame":
 
 
 def read_typed_table(path: Path, decimal: str | None = None) -> "tuple[pa.Table, list[str]]":
-    """The typed rows of a file (`read_table`), and warnings about rows that were left out."""
+    """The typed rows of a file (as in `read_table`), and warnings about rows that were left out."""
     from observability.store.ingest.files import open_importer
 
     table, warnings = open_importer(path, decimal).table()
@@ -81,7 +81,7 @@ def read_typed_table(path: Path, decimal: str | None = None) -> "tuple[pa.Table,
 
 
 def column_range(text: str) -> tuple[str, tuple[float | None, float | None]]:
-    """Column and ends of a range such as `temperature=-40:60`; an omitted end is None. Raises UsageError for any other text."""
+    """The column and both ends of a range such as `temperature=-40:60`; an omitted end is None. Raises UsageError for any other text."""
     name, equal, ends = text.rpartition("=")
     low, colon, high = ends.partition(":")
     try:
@@ -127,8 +127,8 @@ def capture_span(table: "DataFrame", column: str | None, zone: tzinfo | None = N
 
 @dataclass(frozen=True)
 class DataToAudit:
-    """The rows of an audit. model: the model version that has the rows as its reference, or that was trained on them. groups: the sensitive
-    attributes of each row of a reference that are not features.
+    """The rows of an audit. model: the model version that was trained on the rows or has them as its reference. groups: for a reference,
+    the sensitive attributes of each row that are not features.
     """
 
     name: str
@@ -176,7 +176,9 @@ def run_audit_data(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def data_to_audit(store: Store, args: argparse.Namespace) -> DataToAudit:
-    """The rows that the arguments name: files with --label, or the reference of --model and --version. Raises UsageError without either."""
+    """The rows that the arguments name: files with --label, or the reference of --model and --version. Raises UsageError if neither is
+    named.
+    """
     import pandas as pd
 
     from observability.metrics.table_audit import LabelledRows
@@ -202,9 +204,9 @@ def data_to_audit(store: Store, args: argparse.Namespace) -> DataToAudit:
 
 
 def rule_columns(texts: Sequence[str], label: str) -> dict[str, str]:
-    """The flag column of each rule by its name, from texts such as `broken sensor=is_broken`.
+    """The flag column of each rule, by the rule's name, from texts such as `broken sensor=is_broken`.
 
-    Raises UsageError for any other text, for a name that occurs twice or is the name of a check, and for the label's column.
+    Raises UsageError for any other text, for a name that occurs twice or is the name of a check, and if the flag column is the label.
     """
     from observability.metrics.data_audit import CHECKS, HELD_OUT
 
@@ -224,7 +226,7 @@ def rule_columns(texts: Sequence[str], label: str) -> dict[str, str]:
 
 
 def flagged_rows(column: "Series[Any]") -> "Mask":
-    """The rows that a column flags with true or 1. Raises UsageError if a value is neither that nor false or 0."""
+    """A mask of the rows that a column flags with true or 1. Raises UsageError if any value is not true, false, 1 or 0."""
     flags = column.map(lambda value: FLAGS.get(str(value).strip().lower()))
     if (wrong := flags.isna().to_numpy()).any():
         place = int(wrong.argmax())
@@ -247,7 +249,9 @@ def files_checksum(paths: Sequence[Path]) -> str:
 
 
 def labels_of(table: "DataFrame", label: str, left_out: list[str], where: str) -> "Series[Any]":
-    """The column of the label. Raises UsageError if the table lacks this column or one to leave out, or if no feature is left."""
+    """The column of the label. Raises UsageError if the table lacks this column or one of the columns to leave out, or if no feature is
+    left.
+    """
     for name in (label, *left_out):
         if name not in table:
             raise UsageError("a named column is not in the file", where=where, got=name, expected=", ".join(map(str, table.columns)))
@@ -288,7 +292,7 @@ def registered_reference(store: Store, model: str, version: str | None) -> DataT
 
 
 def held_out_rows(args: argparse.Namespace, features: "DataFrame") -> "tuple[DataFrame, Series[Any]] | None":
-    """Features and labels of the held-out file; None if no file is named. The labels are in the column that --label names, else in
+    """Features and labels of the held-out file; None if no file is named. The labels are in the column named by --label, or else in
     `label`.
     """
     if not args.held_out:
@@ -301,9 +305,10 @@ def held_out_rows(args: argparse.Namespace, features: "DataFrame") -> "tuple[Dat
 
 
 def leakage_record(model: Model, data: DataToAudit, summary: dict[str, Any], held: str | None, now: datetime) -> dict[str, Any]:
-    """The record of a leakage audit of the version to which the data belong, from the figures of the data audit. held: the held-out file.
+    """The record of a leakage audit, made from the figures of the data audit, for the version to which the data belong. held: the held-out
+    file.
 
-    The record expires like other audits of a registered model.
+    The record expires after the same time as other audits of the model.
     """
     from observability.enrichment.leakage_audit import leakage_headline, leakage_results, overlap_shares
 
@@ -322,7 +327,8 @@ def leakage_record(model: Model, data: DataToAudit, summary: dict[str, Any], hel
 def audit_records(
     data: DataToAudit, masks: "Masks", summary: dict[str, Any], groups: "DataFrame", version: str, now: datetime
 ) -> list[dict[str, Any]]:
-    """The records of an audit of data: the dataset with the audit, and a cleaning run for each rule (`proposed`: no row was dropped).
+    """The records of an audit of data: the dataset with the audit, and one cleaning run for each rule. A run is marked `proposed`, because
+    no row was dropped.
 
     groups: the columns whose levels are counted in each run.
     """

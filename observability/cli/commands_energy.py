@@ -13,7 +13,7 @@ from observability.store.engine import Store
 
 
 def run_energy(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Run one action of the command."""
+    """Run the chosen action of the command."""
     return _calibrated(store, args, say) if args.action == "calibrate" else _measured(store, args, say)
 
 

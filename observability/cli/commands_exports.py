@@ -1,4 +1,6 @@
-"""The command `exports`: past exports, k of a table, ε of a mechanism, the limits of a recipient, and canary rows for training."""
+"""The command `exports`: list or record exports, compute k of a table or ε of a mechanism, set the limits of a recipient, or draw canary
+rows for training.
+"""
 
 import argparse
 import base64
@@ -29,13 +31,13 @@ MIN_LETTERS = 8
 
 
 def run_exports(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Run one action of the command."""
+    """Run the chosen action of the command."""
     actions = {"list": _listed, "record": _recorded, "k": _counted_k, "epsilon": _computed_epsilon, "level": _stated_level}
     return {**actions, "canaries": _drawn_canaries}[args.action](store, args)
 
 
 def _listed(store: Store, args: argparse.Namespace) -> Outcome:
-    """Exports by recipient and dataset, with the spent part of each privacy budget."""
+    """Print exports by recipient and dataset, with the used part of each privacy budget."""
     ledger = stored_ledger(store)
     body, lines = [], []
     for pair, events in ledger.by_pair().items():
@@ -77,7 +79,7 @@ def _names(text: str | None, table: "DataFrame | None", option: str) -> list[str
 
 
 def table_k(table: "DataFrame", quasi: list[str]) -> tuple[int, dict[int, tuple[int, int]]]:
-    """K of a table, and by size (2, 5 and 10 rows) the number of smaller groups and the number of their rows."""
+    """The k of a table; and, for each of the sizes 2, 5 and 10 rows, the number of smaller groups and the number of rows in them."""
     from observability.metrics.storage_forms import small_groups
 
     if not quasi:
@@ -87,7 +89,7 @@ def table_k(table: "DataFrame", quasi: list[str]) -> tuple[int, dict[int, tuple[
 
 
 def _counted_k(store: Store, args: argparse.Namespace) -> Outcome:
-    """Print k of a table, with its small groups."""
+    """Print the k of a table, with its small groups."""
     from observability.metrics.storage_forms import groups_by_size
 
     table = _table(args)
@@ -104,7 +106,7 @@ def _counted_k(store: Store, args: argparse.Namespace) -> Outcome:
 
 
 def _computed_epsilon(store: Store, args: argparse.Namespace) -> Outcome:
-    """Print ε of the subsampled Gaussian mechanism."""
+    """Print the ε of the subsampled Gaussian mechanism."""
     delta = DELTA if args.delta is None else args.delta
     _check_mechanism(args, delta)
     found = dpsgd_epsilon(args.noise_multiplier, args.sampling_rate, args.steps, delta)
@@ -132,7 +134,7 @@ def _mechanism(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _recorded(store: Store, args: argparse.Namespace) -> Outcome:
-    """Record an export. If a file is named, the rows, columns and k that no option states come from that file."""
+    """Record an export. If a file is named, then rows, columns and k are taken from it where no option states them."""
     if not args.recipient:
         raise UsageError("exports record needs a recipient", attempt="Name who received the data as --recipient NAME")
     table = _table(args) if args.file else None
@@ -168,7 +170,7 @@ def _recorded(store: Store, args: argparse.Namespace) -> Outcome:
 
 
 def _signed_document(args: argparse.Namespace) -> dict[str, str]:
-    """The document of an attestation and its signature as base64, read from the named files; empty if neither file is named."""
+    """The document of an attestation and its signature in base64, read from the named files; empty if neither file is named."""
     if args.attestation_document is None and args.attestation_signature is None:
         return {}
     if None in (args.attestation, args.attestation_document, args.attestation_signature):
@@ -217,7 +219,9 @@ def _canary(text: str) -> dict[str, str]:
 
 
 def _drawn_canaries(store: Store, args: argparse.Namespace) -> Outcome:
-    """Write canary rows of a model to a file, to be added to training data, and record them as an export by the dashboard itself."""
+    """Write canary rows of a model to a file, which are to be added to training data, and record this as an export by the dashboard
+    itself.
+    """
     from observability.cli.commands_audit import newest_registered_version
     from observability.enrichment.audit_rows import audit_reference_rows
     from observability.enrichment.audit_steps import POOL

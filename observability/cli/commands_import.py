@@ -1,4 +1,4 @@
-"""The command `import`: records of other tools' files, models of MLflow, and reference and current tables."""
+"""The command `import`: records from files of other tools, models of MLflow, and pairs of reference and current tables."""
 
 import argparse
 import json
@@ -76,7 +76,7 @@ def _far_future() -> datetime:
 
 
 def import_outcome(title: str, counts: SourceCounts, report: LoadReport, as_json: bool) -> Outcome:
-    """The result of an import: the number of entries of the source, and the number of records made from them. The exit code is 2 if nothing
+    """The result of an import: the number of entries in the source, and the number of records made from them. The exit code is 2 if nothing
     could be read.
     """
     sorts = ", ".join(sort_words(sort, count) for sort, count in counts.sorts.items())
@@ -94,12 +94,12 @@ def import_outcome(title: str, counts: SourceCounts, report: LoadReport, as_json
 
 
 def sort_words(sort: str, count: int) -> str:
-    """A number of entries in words: `1 log entry`, `2 log entries`. sort: in the plural."""
+    """A number of entries in words: `1 log entry`, `2 log entries`. sort: the noun in the plural."""
     return f"{count:,} {sort}" if count != 1 else f"1 {sort[:-3]}y" if sort.endswith("ies") else f"1 {sort.removesuffix('s')}"
 
 
 def import_model(store: Store, args: argparse.Namespace, say: Say, path: Path) -> Outcome:
-    """Register the model in an MLflow model folder with a reference."""
+    """Register the model of an MLflow model folder, together with a reference."""
     from observability.importers.mlflow_model import read_mlflow_model
     from observability.worker.score_reference import register_and_compare
 
@@ -123,7 +123,7 @@ def import_model(store: Store, args: argparse.Namespace, say: Say, path: Path) -
 
 
 def import_request(args: argparse.Namespace, model: str, version: str, reference: Path, **found: Any) -> RegistrationRequest:
-    """The request to register with a reference. found: the values in the source, which options overrule."""
+    """The request to register a model with a reference. found: the values from the source; options have priority."""
     given: dict[str, Any] = {
         "task": args.task,
         "label": args.label,
@@ -141,7 +141,9 @@ def import_request(args: argparse.Namespace, model: str, version: str, reference
 
 
 def import_tables(store: Store, args: argparse.Namespace, say: Say, paths: list[Path]) -> Outcome:
-    """Register a reference table, load the current table and check it. The outcome has the findings over the time of the current rows."""
+    """Register a reference table, load the current table, and check it. The outcome contains the findings over the period of the current
+    rows.
+    """
     import pyarrow.parquet as pq
 
     from observability.importers import tables

@@ -1,4 +1,4 @@
-"""The command `lab`: fault injection."""
+"""The command `lab`: it plants a known fault in a copy of a log (fault injection)."""
 
 import argparse
 
@@ -46,7 +46,9 @@ def lab_outcome(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def lab_records(store: Store, args: argparse.Namespace, say: Say) -> Outcome | None:
-    """Inject a fault into the records of a training run, a device, a labelling project or a form; None if the fault concerns none."""
+    """Inject a fault into the records of a training run, a device, a labelling project, a form or another subject; None if the fault
+    concerns predictions.
+    """
     from datetime import UTC, datetime
 
     from observability.simulation import (

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 SHOWN = 5
-"""Maximum number of refused rows that are printed; the JSON has the first HELD."""
+"""Maximum number of refused rows that are printed; the JSON contains the first HELD rows."""
 HELD = 100
 PORTION = 5_000
 """Number of items that are stored at once."""
@@ -80,7 +80,7 @@ def _land_items(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def chosen_columns(names: Sequence[str], name: str | None, wanted: str | None, where: str) -> list[str]:
-    """The columns of the content: the chosen columns, else all columns except the one that names the item.
+    """The columns of an item's content: the chosen columns, or else all columns except the one that holds the item's id.
 
     Raises UsageError if one is missing.
     """
@@ -149,6 +149,6 @@ def table_file(table: "DataFrame", path: Path) -> bytes:
 
 
 def _mixed_columns(table: "DataFrame") -> list[str]:
-    """Columns with values of several types, which Parquet does not hold."""
+    """Columns with values of several types, which Parquet cannot store."""
     kinds = {name: {type(value) for value in table[name].dropna()} for name in table.columns}
     return [name for name, found in kinds.items() if len(found) > 1 and not found <= {int, float}]

@@ -1,4 +1,4 @@
-"""The command `load`: files, folders, buckets, web addresses and tables, and all that waits in landing."""
+"""The command `load`: files, folders, buckets, web addresses and tables, and all records that wait in the landing folder."""
 
 import argparse
 from collections.abc import Sequence
@@ -58,7 +58,7 @@ def run_load(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def _loaded_sources(store: Store, named: Sequence[str], defaults: "LoadDefaults", say: Say, *, again: bool) -> "list[SourceReport]":
-    """Load each source. All are opened before the first is loaded, so that a wrong address stores nothing."""
+    """Load each source. All sources are opened before the first is loaded, so that nothing is stored if one address is wrong."""
     if not named:
         return []
     from observability.lake.config import read_lake_config

@@ -1,4 +1,4 @@
-"""The command `report-storage`: measure a folder as a place that stores data."""
+"""The command `report-storage`: measure a folder in which data are stored."""
 
 import argparse
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from observability.store.engine import Store
 
 
 def run_report_storage(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Measure a folder and keep the figures as a report of its place. Raises UsageError if it is not a folder."""
+    """Measure a folder, and store the figures as a report. Raises UsageError if the path is not a folder."""
     from observability.metrics.folder_usage import folder_usage
 
     folder = Path(args.folder)
@@ -38,8 +38,8 @@ def run_report_storage(store: Store, args: argparse.Namespace, say: Say) -> Outc
 
 
 def _report_lines(record: dict[str, Any], unread: int, kept: bool) -> list[str]:
-    """The storage report of one place as lines of text: used bytes, files, duplicate and cold shares, and how many entries were
-    unreadable.
+    """The storage report of one place as lines of text: used bytes, files, duplicate and cold shares, and the number of
+    unreadable entries.
     """
     used = record["used_bytes"]
     size = f"{formatting.format_bytes(used)} of {formatting.format_bytes(record['capacity_bytes'])}"

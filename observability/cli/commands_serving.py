@@ -1,4 +1,4 @@
-"""The commands `probe` and `gate`, for models that serve elsewhere and for batches that wait for release."""
+"""The commands `probe`, for models that serve elsewhere, and `gate`, for batches that wait for release."""
 
 import argparse
 import os
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 NEVER_LATE = timedelta(days=1)
-"""Time after the last row of a batch that still belongs to its window."""
+"""Time added after the newest row or expected day of a batch, so that its window covers all of it."""
 SHOWN = 10
-"""Maximum number of changed answers and errors that are printed; --json has all."""
+"""Maximum number of changed answers and of errors that are printed; --json contains all."""
 
 
 def run_probe(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Send the questions of a probe set, or of every scheduled set of a model, and store the answers. With other options, change the
-    schedule.
+    """Send the questions of a probe set, or of every scheduled set of a model, and store the answers. Other options add sets to the
+    schedule or remove them.
     """
     if args.unschedule:
         return _unscheduled(store, args)
@@ -63,7 +63,7 @@ def run_probe(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def _unscheduled(store: Store, args: argparse.Namespace) -> Outcome:
-    """The outcome of taking the sets of a model off the schedule."""
+    """Take all sets of a model off the schedule, and return the outcome."""
     if args.what.endswith(".toml") or args.schedule:
         raise UsageError("--unschedule takes a model", got=args.what)
     files = [path for path, _ in probe_schedule.scheduled_sets(store.home, args.what)]
@@ -92,7 +92,9 @@ def _answers_by_item(rows: "DataFrame", name: str) -> Iterable[tuple[str, str]]:
 
 
 def answers_differ(before: str, record: dict[str, Any]) -> bool:
-    """Whether an answer differs from the previous answer. Numbers differ by more than the set's tolerance; others are compared as texts."""
+    """Whether an answer differs from the previous answer. Numbers differ if they are farther apart than the set's tolerance; other answers
+    are compared as texts.
+    """
     pair = answer_number(before), answer_number(record["prediction"])
     if record["answers"] == "number" and pair[0] is not None and pair[1] is not None:
         return abs(pair[0] - pair[1]) > record.get("tolerance", 0.0)
@@ -155,7 +157,7 @@ def shortened_line(text: str, most: int = 60) -> str:
 
 
 def run_gate(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Print whether a batch may be released (exit 0) or is held (exit 1). If a person's decision is given, store that first."""
+    """Print whether a batch may be released (exit 0) or is held (exit 1). If options state a person's decision, store it first."""
     model = gated_model(store, args.model)
     window = batch_window(store, model, args.batch)
     if args.release or args.hold:
@@ -184,8 +186,8 @@ def run_gate(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def gated_model(store: Store, name: str | None) -> Model:
-    """The model of the batch: the named model, else the only model that serves in batches. Raises UsageError for none or
-    several.
+    """The model of the batch: the named model, or else the only model that serves in batches. Raises UsageError if there is none, or if
+    there are several.
     """
     models = [store.catalog().model(name)] if name else [each for each in store.catalog().models if each.settings.batch_key]
     if len(models) != 1:
@@ -198,13 +200,13 @@ def gated_model(store: Store, name: str | None) -> Model:
 
 
 def decision_about(store: Store, model: str, batch: str) -> dict[str, Any] | None:
-    """The decision about a batch that is in force, whenever it was made; None if there is none."""
+    """The decision about a batch that is in force, whenever it was made; None if there is no decision."""
     records = store.ask(batch_gate.DECISIONS, Window(model, EPOCH, datetime.now(UTC) + NEVER_LATE))
     return batch_gate.decisions_by_batch(records, model).get(batch)
 
 
 def batch_window(store: Store, model: Model, batch: str) -> Window:
-    """The days of a batch, from its rows and from the day for which it was expected. Raises NotFoundError for an unknown batch."""
+    """The window of a batch, from its rows and from the day for which it was expected. Raises NotFoundError for an unknown batch."""
     now = datetime.now(UTC) + NEVER_LATE
     everything = Window(model.name, EPOCH, now)
     part = Slice((("batch", batch),))

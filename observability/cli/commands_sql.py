@@ -14,12 +14,12 @@ from observability.store.engine import Store
 from observability.store.types.query_answer import QueryAnswer
 
 WIDEST = 60
-"""Characters of a cell in the table; longer texts are cut."""
+"""Maximum number of characters in a cell of the table; longer texts are cut."""
 
 
 def run_sql(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Run one SELECT over the views, in the confined process that the page SQL uses. A note on the error stream says if rows were left
-    out.
+    """Run one SELECT over the views, in the same confined process as the page SQL. If rows were left out, a note on the error stream says
+    so.
     """
     from observability.export.own_exports import note_own_exports
     from observability.metrics.own_exports import own_export
@@ -50,7 +50,7 @@ def cell_text(value: Any) -> str:
 
 
 def csv_text(answer: QueryAnswer) -> str:
-    """An answer as CSV with a header, without the last line break."""
+    """A query result as CSV with a header, without the last line break."""
     held = io.StringIO()
     writer = csv.writer(held, lineterminator="\n")
     writer.writerow(answer.columns)
@@ -59,7 +59,7 @@ def csv_text(answer: QueryAnswer) -> str:
 
 
 def table_text(answer: QueryAnswer) -> str:
-    """An answer as lines of padded columns: numbers to the right, other values to the left."""
+    """A query result as lines of padded columns: numbers aligned right, other values left."""
     cells = [[_in_one_line(cell_text(value)) for value in row] for row in answer.rows]
     widths = [max(map(len, column)) for column in zip(answer.columns, *cells, strict=True)]
     right = [bool(answer.rows) and all(_is_number(value) for value in column) for column in zip(*answer.rows, strict=True)]

@@ -1,5 +1,5 @@
-"""The commands `audit-storage`, `croissant`, `lineage`, `export-lake` and `rollup-lake`, about how data are stored and what other tools
-read about them.
+"""The commands `audit-storage`, `croissant`, `lineage`, `export-lake` and `rollup-lake`: how data are stored, and what other tools can read
+about them.
 """
 
 import argparse
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from observability.metrics.storage_forms import CodecCost, LossyForm
 
 SCORED_ROWS = 5_000
-"""Maximum number of rows of a model's reference that are scored before and after, evenly spaced."""
+"""Maximum number of rows (evenly spaced) that a model scores, both as they are and in a lossy form."""
 FOREVER = EPOCH.replace(year=9999)
 
 
 @dataclass(frozen=True)
 class RowsToStore:
-    """The audited data: name, rows, bytes and checksum of files, and the sensitive attributes of each row that are not among its
-    columns.
+    """The audited data: name, rows, bytes and checksum of the files, and sensitive attributes of each row that are not among
+    the columns.
     """
 
     name: str
@@ -77,7 +77,9 @@ def run_audit_storage(store: Store, args: argparse.Namespace, say: Say) -> Outco
 
 
 def _changes(args: argparse.Namespace, stored: RowsToStore) -> dict[str, Any]:
-    """Rows added, changed and deleted since the previous version, and that version, as fields of a dataset; empty if none is named."""
+    """The number of rows added, changed and deleted since the previous version, and that version, as fields of a dataset; empty if no
+    previous file is named.
+    """
     from observability.metrics.dataset_changes import row_changes
 
     if not args.before:
@@ -122,7 +124,7 @@ def _table_audit(store: Store, args: argparse.Namespace, stored: RowsToStore, sa
 
 
 def _rows(store: Store, args: argparse.Namespace) -> RowsToStore:
-    """The data to audit. Raises UsageError if nothing is named."""
+    """The data to audit. Raises UsageError if no data are named."""
     import pandas as pd
 
     if not args.files:
@@ -143,7 +145,9 @@ def _files_source(paths: list[Path]) -> dict[str, Any]:
 
 
 def _tags(store: Store, args: argparse.Namespace, frame: "DataFrame") -> dict[str, str]:
-    """Tags of the columns: from the model's settings, then from the command's options. Raises UsageError for a column that is not there."""
+    """Tags of the columns, from the model's settings and then from the command's options. Raises UsageError if an option names a missing
+    column.
+    """
     found: dict[str, str] = {}
     if args.model:
         found = {name: tag for name, tag in store.catalog().model(args.model).settings.column_tags.items() if name in frame}
@@ -157,14 +161,14 @@ def _tags(store: Store, args: argparse.Namespace, frame: "DataFrame") -> dict[st
 
 
 def _cost_figures(cost: "CodecCost") -> dict[str, Any]:
-    """The figures of a codec in the form of the record."""
+    """The figures of a codec, as they are stored in the record."""
     return {"bytes": cost.bytes, "encode": round(cost.encode, 3), "decode": round(cost.decode, 3), "columns": cost.columns}
 
 
 def _form_figures(store: Store, args: argparse.Namespace, stored: RowsToStore, form: "LossyForm", exact: "CodecCost") -> dict[str, Any]:
-    """The record's entry of a lossy form: bytes, times, errors, and the changes of answers if a model is named.
+    """The entry of a lossy form in the record: bytes, times, errors, and how the answers change if a model is named.
 
-    exact: the form of the exact rows without compression; times are multiples of its times.
+    exact: the form with the exact rows, without compression; times are given as multiples of its times.
     """
     import pyarrow as pa
 
@@ -177,7 +181,9 @@ def _form_figures(store: Store, args: argparse.Namespace, stored: RowsToStore, f
 
 
 def _answers_of_form(store: Store, args: argparse.Namespace, stored: RowsToStore, form: "LossyForm") -> dict[str, Any]:
-    """The answers of the registered artifact to the rows before and after, from the worker. Raises UsageError without an artifact."""
+    """How the answers of the registered artifact change between the rows before and after; scored in the worker. Raises UsageError without
+    an artifact.
+    """
     import numpy as np
 
     from observability.enrichment.precision_audit import probe_levels
@@ -241,7 +247,7 @@ def _storage_lines(record: dict[str, Any], kept: bool) -> list[str]:
 
 
 def form_words(form: dict[str, Any]) -> str:
-    """A clause after a semicolon on how a lossy form changes the model's answers; empty if they were not compared."""
+    """A clause, starting with a semicolon, on how a lossy form changes the model's answers; empty if answers were not compared."""
     said = form.get("model")
     if not said:
         return ""
@@ -270,7 +276,7 @@ def run_lineage(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def run_croissant(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Write the Croissant description of a data file, from the file and the dataset that was logged for it."""
+    """Write the Croissant description of a data file, from the file and from the logged dataset that matches it."""
     from observability.export.croissant import croissant_of_file
     from observability.export.own_exports import note_own_exports
     from observability.metrics.own_exports import own_export

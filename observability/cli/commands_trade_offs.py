@@ -1,4 +1,6 @@
-"""The command `trade-offs`, which compares forms of a model on the same rows."""
+"""The command `trade-offs`, which compares forms of a model (such as the same model in other precisions or runtimes, or smaller ones) on
+the same rows.
+"""
 
 import argparse
 from collections.abc import Sequence
@@ -15,7 +17,7 @@ from observability.store.engine import Store
 
 
 def run_trade_offs(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
-    """Run the forms of a model, or read results from a file, and keep the audit."""
+    """Run the forms of a model, or read such results from a file, and store the audit."""
     from observability.enrichment import precision_audit
     from observability.worker.process import warm_worker
 
@@ -48,7 +50,7 @@ def run_trade_offs(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
 
 
 def audited_version(model: Model, name: str | None, *, with_file: bool) -> Version:
-    """The named version, else the newest registered version, with a model file if required. Raises UsageError if there is none."""
+    """The named version, or else the newest registered version (one with a model file, if required). Raises UsageError if there is none."""
     if name is not None:
         found = model.version(name)
         if found is None:
@@ -82,7 +84,7 @@ def trade_off_lines(record: dict[str, Any], kept: bool) -> list[str]:
 
 
 def form_figures(form: FormResult, currency: str, basis: tuple[float, str]) -> str:
-    """The known figures of a form in one line. basis: the number of answers to which costs refer (`form_cost_basis`)."""
+    """The known figures of a form in one line. basis: the number of answers to which costs refer (see `form_cost_basis`)."""
     parts = []
     if form.flip_rate is not None:
         value, low, high = (percent(each or 0.0) for each in form.flip_rate.triple)
@@ -109,7 +111,7 @@ def form_figures(form: FormResult, currency: str, basis: tuple[float, str]) -> s
 
 
 def fallback_lines(forms: Sequence[FormResult]) -> list[str]:
-    """A line for each form that ran on another device than requested, wholly or in some operations."""
+    """A line for each form that ran entirely or partly on another device than requested."""
     whole = [
         f"  {form.name}: {form.provider} was requested, and the runtime used {form.used_provider} without an error."
         for form in forms

@@ -14,7 +14,7 @@ owner = "credit risk"
 [retention] [backup] [lake_export] [metric_tables] [publish] # … of HOME/keeping.toml
 [lake] [sources.NAME] [collectors] # … of HOME/lake.toml
 
-What the file does not name stays as it is.
+Everything that the file does not name stays unchanged.
 """
 
 import tomllib
@@ -43,7 +43,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     keeping.FILE: ("retention", "backup", "lake_export", "metric_tables", "publish"),
     lake_config.FILE: ("lake", "sources", "collectors"),
 }
-"""The tables that go to each file of the home."""
+"""The tables that each file of the home contains."""
 EDITED = "The file was not written. Check its changes, then run apply again, which plans from the current file"
 REGISTER_KEYS = ("task", "reference", "label", "score")
 OPTIONAL_KEYS = ("prediction", "at", "sensitive", "features", "map", "timezone", "positive", "decimal", "in_sample", "artifact")
@@ -58,7 +58,7 @@ class Step:
 
 
 def read_configuration(path: Path) -> dict[str, Any]:
-    """The tables of the file. Raises UsageError if it is missing, no TOML, or holds a table that is not known."""
+    """The tables of the file. Raises UsageError if the file is missing, is not TOML, or contains an unknown table."""
     try:
         body = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -74,7 +74,7 @@ def read_configuration(path: Path) -> dict[str, Any]:
 def planned_steps(store: Store, path: Path, *, author: str) -> list[Step]:
     """The changes that make the home match the file, in the order of execution; empty if it matches already.
 
-    Nothing is changed. Raises UsageError for the first value that cannot be.
+    Nothing is changed. Raises UsageError for the first invalid value.
     """
     body = read_configuration(path)
     present = {model.name: model for model in store.catalog().models}
@@ -114,7 +114,7 @@ def _subtables(body: Mapping[str, Any], name: str, path: Path) -> Iterator[tuple
 
 
 def _request(entry: Mapping[str, Any], path: Path) -> RegistrationRequest:
-    """The registration that a [[model]] asks for. Raises UsageError for a key that is missing or not known, or of another type."""
+    """The registration that a [[model]] entry asks for. Raises UsageError if a key is missing, unknown, or of the wrong type."""
     where = f"{path.name} [[model]] {entry.get('name', '')}".strip()
     needed = ("name", "version", *REGISTER_KEYS)
     if missing := [key for key in needed if key not in entry]:
@@ -170,7 +170,7 @@ def _registering(store: Store, request: RegistrationRequest) -> Callable[[Callab
 
 
 def _settings_text(before: ModelSettings, wanted: ModelSettings) -> str:
-    """The settings that change, as `owner: not set → credit risk; threshold: 0.5 → 0.4`; empty if none does."""
+    """The settings that change, such as `owner: not set → credit risk; threshold: 0.5 → 0.4`; empty if none changes."""
     old, new = asdict(before), asdict(wanted)
     return "; ".join(alarm_rules.setting_change_text(name, old[name], new[name]) for name in new if old[name] != new[name])
 
@@ -215,7 +215,7 @@ def _file_steps(home: Path, body: Mapping[str, Any], path: Path) -> Iterator[Ste
 
 
 def _writing(path: Path, planned: str, content: str) -> Callable[[Callable[[str], object]], object]:
-    """Write a file of the home. planned: its text when the plan was made; a file that was edited since stays as it is."""
+    """Write a file of the home. planned: its text when the plan was made; if the file was edited since, it is not written."""
 
     def run(say: Callable[[str], object]) -> None:
         del say
@@ -230,7 +230,9 @@ def _writing(path: Path, planned: str, content: str) -> Callable[[Callable[[str]
 
 
 def _value_changes(before: Mapping[str, Any], after: Mapping[str, Any], name: str = "", *, masked: bool) -> Iterator[str]:
-    """`limits.body_bytes: not set → 500000` for each value that changes. masked: addresses of channels are shown as their kind."""
+    """A text such as `limits.body_bytes: not set → 500000` for each value that changes. masked: of the addresses of channels, only the kind
+    is shown.
+    """
     for key in dict.fromkeys((*before, *after)):
         old, new, full = before.get(key), after.get(key), f"{name}.{key}" if name else key
         if old == new:

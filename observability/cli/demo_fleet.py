@@ -1,4 +1,4 @@
-"""Load the sample fleet into an empty store, by the same registration and loading as any other data.
+"""Load the sample fleet into an empty store, in the same way as any other data are registered and loaded.
 
 sample_data/fleet.toml lists the files, and how each is registered or loaded.
 """
@@ -19,16 +19,16 @@ from observability.store.types.registration import RegistrationRequest
 
 Say = Callable[[str], object]
 MARK = "sample_loading"
-"""File in the home while the sample is loaded; it stays if a load was stopped."""
+"""Name of a file in the home that exists while the sample is loaded; it remains if the load was stopped."""
 _loading = threading.Lock()
 
 
 @contextmanager
 def sample_loading(store: Store) -> Iterator[None]:
-    """Mark the home while the sample is loaded. If the process dies inside the block, or an error ends it, the mark stays
-    (`remove_half_sample`).
+    """Mark the home while the sample is loaded. If the process dies inside the block, or an error ends the block, the mark remains (see
+    `remove_half_sample`).
 
-    Raises UsageError if this process loads the sample already.
+    Raises UsageError if this process is already loading the sample.
     """
     if not _loading.acquire(blocking=False):
         raise UsageError("the sample is being loaded already", attempt="Wait until the load has ended")
@@ -41,7 +41,9 @@ def sample_loading(store: Store) -> Iterator[None]:
 
 
 def remove_half_sample(store: Store, say: Say) -> bool:
-    """Remove the records of a stopped load of the sample, if the store has no others. Returns whether records were removed."""
+    """Remove the records of a stopped load of the sample, unless the store also holds other models. Returns whether records were
+    removed.
+    """
     models = store.catalog().models
     if _loading.locked() or not (store.home / MARK).exists() or any(not model.sample for model in models):
         return False
@@ -54,7 +56,7 @@ def remove_half_sample(store: Store, say: Say) -> bool:
 def load_fleet(store: Store, listing: Path, say: Say) -> list[str]:
     """Register and load all entries of the list. Returns a sentence for each model and a sentence about the records.
 
-    Raises UsageError if the list or one of its files is missing or wrong. Data that were loaded before the error stay (`remove` deletes
+    Raises UsageError if the list or one of its files is missing or wrong. Data that were loaded before the error remain (`remove` deletes
     them).
     """
     began = time.perf_counter()
@@ -74,7 +76,9 @@ def load_fleet(store: Store, listing: Path, say: Say) -> list[str]:
 
 
 def apply_settings(store: Store, fleet: dict[str, Any], folder: Path) -> None:
-    """Set the settings of models that are not registered: those of the list's [[settings]], if the store has the model."""
+    """Apply the [[settings]] entries of the list, for models that are not registered; an entry is skipped if the store does not have the
+    model.
+    """
     known = {model.name: model.settings for model in store.catalog().models}
     for entry in fleet.get("settings", ()):
         if entry["model"] in known:

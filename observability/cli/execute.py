@@ -37,13 +37,14 @@ MODULES = {
     "exports": "commands_exports.run_exports",
     "energy": "commands_energy.run_energy",
 }
-"""The module of this package and the function of each command that `commands.COMMANDS` lacks."""
+"""The module (in this package) and function of each command that is not in `commands.COMMANDS`."""
 
 
 def execute(store: Store, argv: list[str], say: Say, person: Person = COMMAND_LINE) -> Outcome:
-    """Run a command against an open store as a person may. Every failure becomes an outcome.
+    """Run a command against an open store, with the rights of a person. Every failure becomes an outcome.
 
-    Whoever can read the home runs commands as an administrator, because they could read and change its files without the dashboard.
+    Whoever can read the home folder runs commands as an administrator, because they could read and change its files without the dashboard
+    anyway.
     """
     try:
         args = parser().parse_args(argv)

@@ -1,5 +1,5 @@
-"""Report on two data frames (`observability.report`). The same registration, loading and analyzers are used as everywhere, in a folder that
-is removed afterwards.
+"""Report on two data frames (`observability.report`). It uses the same registration, loading and analyzers as the other commands, in a
+folder that is removed afterwards.
 """
 
 import json
@@ -32,11 +32,11 @@ def report(
     at: str | None = None,
     timezone: str | None = None,
 ) -> FramesReport:
-    """Compare current rows with a reference. Inputs and scores are compared, and also performance and fairness if both have labels.
+    """Compare current rows with a reference: inputs and scores, and also performance and fairness if both have labels.
 
-    The reference holds labelled rows with the model's scores. Columns that are not named are inferred from usual column names, and the
-    report states which. score: a column, or `class=COLUMN` for each class. at: time of current rows without one (2026-07-01); by default
-    now. Raises UsageError if the frames do not fit.
+    The reference contains labelled rows with the model's scores. Roles of columns that no argument names are inferred from usual column
+    names, and the report states these columns. score: a column, or `class=COLUMN` for each class. at: time of current rows that have none
+    (such as 2026-07-01); by default now. Raises UsageError if the frames do not fit together.
     """
     options: list[str] = []
     given = {"label": label, "prediction": prediction, "task": task, "positive": positive, "at": at, "timezone": timezone}

@@ -1,9 +1,9 @@
-"""Load the long simulated job of `demo --large`: 64 ranks × 100,000 steps. It is drawn from one seed while it is loaded, because it is too
-large for a file of the sample.
+"""Load the long simulated job of `demo --large`: 64 ranks × 100,000 steps. The records are generated from one seed while they are loaded,
+because a file of them would be too large for the sample.
 
-Nothing was trained. The name, the parameters and the records of the run say that it is simulated. From the middle on, one rank reads its
-data six times as slowly, and the others wait for it. Lines of steps have no field beyond those of the contract, so that they load at the
-rate of the loader's fast path.
+Nothing was trained; the name, the parameters and the records of the run say that it is simulated. In the second half, one rank takes six
+times as long to read its data, and the other ranks wait for it. Step lines have only the fields of the contract, so that the loader's fast
+path can load them.
 """
 
 import json
@@ -21,12 +21,12 @@ SLOW_RANK, SLOWER, SEED = 37, 6.0, 59
 AT_ONCE = 2_000
 """Number of steps that are written and loaded at once: 128,000 lines."""
 BEGIN, STEP_SECONDS = datetime(2024, 11, 25, 12, tzinfo=UTC), 0.28
-"""Earlier than the other trainings of the sample, so that pages of the newest runs list the other trainings."""
+"""The job begins earlier than the other training runs of the sample, so that pages of the newest runs list those other runs."""
 Say = Callable[[str], object]
 
 
 def load_large_job(store: Store, say: Say, steps: int = STEPS) -> LoadReport:
-    """Load the job with the given number of steps, in the same way as any other file of lines."""
+    """Load the job with the given number of steps, in the same way as any other file of records."""
     end = BEGIN + timedelta(seconds=STEP_SECONDS * steps)
     about = {"kind": "run", "run": LARGE_RUN, "model": "flights-late", "simulated": True}
     params = {"simulated": "learns nothing, runs nowhere", "processes": RANKS, "slowed": f"rank {SLOW_RANK}, in data, from the middle on"}
@@ -52,8 +52,8 @@ def load_large_job(store: Store, say: Say, steps: int = STEPS) -> LoadReport:
 
 
 def step_lines(first: int, last: int, steps: int) -> Iterator[str]:
-    """The lines of all ranks for the steps from `first` to `last`. steps: number of steps of the whole job. The lines of a step do not
-    depend on how the job is divided into parts.
+    """The lines of all ranks for the steps from `first` to `last`. steps: number of steps of the whole job. The lines of a step are the
+    same however the job is divided into parts.
     """
     import numpy as np
 

@@ -1,9 +1,10 @@
-"""Replay the sample fleet as of today. The times of its real records are moved by a whole number of weeks, and each record arrives when the
-clock passes its time.
+"""Replay the sample fleet as if it happened today. The times of its real records are shifted by a whole number of weeks, and each record
+arrives when the clock reaches its shifted time.
 
-fleet.toml lists the periods of the sample. Each period states how many weeks after the start it is to end, and is moved accordingly. Every
-record keeps its weekday, and only times are changed. `live_sample.json` in the home holds the weeks and the time up to which records were
-loaded. A stop in the middle of a load loads its records again, which the store recognizes as duplicates.
+fleet.toml lists the periods of the sample. Each period states how many weeks after the start of the replay it ends, and is shifted
+accordingly. Every record keeps its weekday, and only times are changed. `live_sample.json` in the home holds the number of weeks and the
+time up to which records were loaded. If a load is stopped midway, its records are loaded again, and the store recognizes them as
+duplicates.
 """
 
 import json
@@ -33,20 +34,22 @@ LOG = logging.getLogger(__name__)
 STATE = "live_sample.json"
 WEEK, HOUR = timedelta(weeks=1), timedelta(hours=1)
 PAUSE = 20.0
-"""Seconds between two looks whether an hour has passed."""
+"""Seconds between two checks whether an hour has passed."""
 YEAR_OF_WEEKS = 52
-"""If records were moved by at least this number of weeks, a page names the years that they come from, else the number of weeks."""
+"""If records were shifted by at least this many weeks, the page's note names the years from which they come; otherwise the number
+of weeks.
+"""
 _replaying = threading.Lock()
 """Held while records of the sample are loaded or removed."""
 
 
 @dataclass(frozen=True)
 class Period:
-    """A part of the sample that is moved by one shift.
+    """A part of the sample whose records are all shifted by the same time.
 
-    name: the file that ends it. years: the years of its served records. since: start of its records. last: its last record. ahead: number
-    of weeks after the start of the replay at which it ends. only: the files that it includes; empty: the files of its time. models: the
-    models that it serves.
+    name: the file whose last record ends the period. years: the years of its served records. since: start of its records. last: its last
+    record. ahead: number of weeks after the start of the replay at which it ends. only: the files that it consists of; if empty, all files
+    of its time. models: the models that it serves.
     """
 
     name: str
@@ -57,7 +60,7 @@ class Period:
     only: tuple[str, ...] = ()
 
     def weeks_until(self, now: datetime) -> int:
-        """Number of weeks by which its times are moved in a replay that starts now. A period with nothing ahead ends before now."""
+        """Number of weeks by which its times are shifted in a replay that starts now. A period with `ahead` 0 ends before now."""
         weeks = (now + self.ahead * WEEK - self.last) / WEEK
         return round(weeks) if self.ahead else int(weeks // 1)
 
@@ -76,9 +79,10 @@ class MovedPeriod:
 
 @dataclass(frozen=True)
 class LiveSample:
-    """The replay in a home. delivered: every record that arrived by this time is loaded; None before the first load. periods: by name.
+    """The replay in a home. delivered: every record that arrived up to this time is loaded; None before the first load. periods: shifted
+    periods by name.
 
-    models: models whose records were loaded. If a person removes one of them, it does not come back.
+    models: models whose records were loaded. If a person removes one of them, it is not loaded again.
     """
 
     started: datetime
@@ -88,7 +92,7 @@ class LiveSample:
 
 
 def sample_listing() -> Path:
-    """The list of the sample fleet that comes with the package."""
+    """The list of the sample fleet in the package."""
     return bundle_folder() / "sample_data" / "fleet.toml"
 
 
@@ -110,13 +114,13 @@ def read_live_sample(home: Path) -> LiveSample | None:
 
 
 def write_live_sample(home: Path, state: LiveSample) -> None:
-    """Keep the replay's state in the home."""
+    """Store the state of the replay in the home."""
     replace_private_file(home / STATE, json.dumps(asdict(state), default=datetime.isoformat, indent=1))
 
 
 def begin_live_sample(store: Store, listing: Path, now: datetime, say: Say) -> list[str]:
-    """Register the sample's models and load the records that arrived by `now` after the move. Returns sentences. If it is stopped, the
-    dashboard continues.
+    """Register the sample's models, and load the records whose shifted time is up to `now`. Returns sentences. If it is stopped, the
+    dashboard continues the load.
     """
     fleet = fleet_with_periods(listing)
     periods = sample_periods(fleet, listing.parent)
@@ -136,7 +140,7 @@ def begin_live_sample(store: Store, listing: Path, now: datetime, say: Say) -> l
             for period in periods
         }
         write_live_sample(store.home, LiveSample(now, None, moved))
-        (store.home / MARK).unlink(missing_ok=True)  # from here on, a stopped load continues by itself
+        (store.home / MARK).unlink(missing_ok=True)  # from here on, the dashboard continues a stopped load
     report = deliver_live_sample(store, listing, now, say)
     ahead = max(period.last for period in moved.values())
     counts = f"{report.stored:,} records stored, {report.duplicates:,} duplicates, {report.rejected:,} rejected"
@@ -146,9 +150,9 @@ def begin_live_sample(store: Store, listing: Path, now: datetime, say: Say) -> l
 
 
 def deliver_live_sample(store: Store, listing: Path, now: datetime, say: Say, stopping: threading.Event | None = None) -> LoadReport:
-    """Load the records that arrived since the last delivery, up to `now`. A home that is not live loads nothing. If a delivery is stopped
-    or fails, the next one repeats it completely, and the store recognizes the records that it already has. The replay ends if no model of
-    the sample is left.
+    """Load the records that arrived since the last delivery, up to `now`. If the home is not live, nothing is loaded. If a delivery is
+    stopped or fails, the next one repeats it completely, and the store recognizes the records that it already has. The replay ends when no
+    model of the sample is left.
     """
     total = LoadReport()
     with _replaying:
@@ -166,7 +170,7 @@ def deliver_live_sample(store: Store, listing: Path, now: datetime, say: Say, st
                 if stopping is not None and stopping.is_set():
                     return total
                 path = listing.parent / entry["path"]
-                if not entry.get("live", True):  # frozen weeks name days in their sentences
+                if not entry.get("live", True):  # the sentences of frozen weeks name days, which cannot be shifted
                     continue
                 if not entry.get("moved", True):
                     waiting = [path] if state.delivered is None else []
@@ -189,7 +193,7 @@ def sample_models(store: Store) -> list[str]:
 
 @contextmanager
 def live_sample_stopped(home: Path) -> Iterator[None]:
-    """End the replay in a home, and prevent a new one inside the block."""
+    """End the replay in a home, and prevent a new replay while the block runs."""
     with _replaying:
         (home / STATE).unlink(missing_ok=True)
         yield
@@ -210,12 +214,14 @@ def run_live_sample(store: Store, stopping: threading.Event, listing: Path | Non
 
 
 def is_delivery_due(state: LiveSample | None, now: datetime) -> bool:
-    """Whether an hour has begun since the last delivery of a home that is live."""
+    """Whether the home is live and a new hour has begun since its last delivery."""
     return state is not None and (state.delivered is None or state.delivered < now.replace(minute=0, second=0, microsecond=0))
 
 
 def sample_note(state: LiveSample, model: str | None, now: datetime) -> str:
-    """The note on every page about a live sample, for the chosen model or for all: where its times come from, and whether it has ended."""
+    """The note on every page about a live sample, for one model or for all models: by how much its times were shifted, and whether it has
+    ended.
+    """
     own = [period for period in state.periods.values() if model in period.models]
     periods = own or list(state.periods.values())
     years = list(dict.fromkeys(period.years for period in periods if period.weeks >= YEAR_OF_WEEKS))
@@ -262,7 +268,7 @@ def _models_of_file(entry: dict[str, Any], path: Path) -> list[str]:
 
 
 def period_at(periods: Sequence[Period], name: str, at: datetime) -> Period:
-    """The period of a record of a file: the file's period, else the last one that had begun, else the first."""
+    """The period of a record of a file: the file's own period; else the last period that had begun by then; else the first."""
     own = next((period for period in periods if name in period.only), None)
     shared = [period for period in periods if not period.only]
     return own or next((period for period in reversed(shared) if period.since <= at), shared[0])
@@ -282,10 +288,10 @@ def last_event(path: Path) -> datetime:
 
 @dataclass(frozen=True)
 class Moves:
-    """The shifts by which records are moved, and which of the records are wanted.
+    """By how much records are shifted, and which records are wanted.
 
-    after, until: only records that arrive after `after` and not after `until` (times after the move). gone: models whose records are left
-    out.
+    after, until: only records that arrive later than `after` and not later than `until` (shifted times). gone: models whose records are
+    left out.
     """
 
     periods: Sequence[Period]
@@ -295,16 +301,16 @@ class Moves:
     gone: Sequence[str] = ()
 
     def shift(self, name: str, at: datetime) -> timedelta:
-        """The time by which a record of a file is moved."""
+        """The time by which a record of a file is shifted."""
         return self.weeks[period_at(self.periods, name, at).name] * WEEK
 
     def wants(self, arrived: datetime, model: str | None) -> bool:
-        """Whether a record of a model that arrived then is wanted."""
+        """Whether a record is wanted, given its model and the time at which it arrived."""
         return model not in self.gone and (self.after is None or arrived > self.after) and (self.until is None or arrived <= self.until)
 
 
 def moved_copy(source: Path, target: Path, kind: str | None, moves: Moves) -> int:
-    """Write the wanted records of a file with their times moved; returns their number. Nothing is written if there is none.
+    """Write the wanted records of a file with shifted times, and return their number. If there are none, nothing is written.
 
     kind: the kind of all records of a Parquet file; each line of a JSON file states its own kind.
     """
@@ -325,7 +331,7 @@ def _moved_lines(source: Path, target: Path, _kind: str | None, moves: Moves) ->
 
 
 def moved_record(record: dict[str, Any], name: str, moves: Moves) -> dict[str, Any]:
-    """A record of a file with all of its times moved."""
+    """A record of a file with all its times shifted."""
     shift = moves.shift(name, datetime.fromisoformat(record["at"]))
     found = dict(record)
     for each in KINDS[record["kind"]].fields.values():
@@ -372,7 +378,7 @@ def _moved_table(source: Path, target: Path, kind: str | None, moves: Moves) -> 
 
 
 def _microseconds(times: "pa.ChunkedArray") -> "pa.ChunkedArray":
-    """Instants as microseconds since 1970."""
+    """Times as microseconds since 1970."""
     import pyarrow as pa
 
     return times.cast(pa.timestamp("us", "UTC")).cast(pa.int64())

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from observability.store.types.sources import SourceReport
 
 LARGE_BYTES = 20_000_000
-"""Progress shows the rate and the time left from this size on."""
+"""From this size on, progress shows the rate and the remaining time."""
 WARM_UP_SECONDS = 2.0
-"""Seconds before which no rate is reported."""
+"""In this time from the start, no rate is reported."""
 REPORT_SECONDS = 0.1
 """Minimum seconds between two reports of the same work."""
 MAX_FAILURES = 5
@@ -33,7 +33,7 @@ OTHER_REMEDY = "Correct such lines and load the file again; lines that are store
 
 
 def load_progress(say: Say, clock: Callable[[], float] = time.monotonic) -> Callable[..., None]:
-    """A function that reports bytes done, all bytes and lines read; for large files also lines per second and the remaining time.
+    """A function that reports bytes done, total bytes and lines read; for large files also lines per second and the remaining time.
 
     The clock starts with the first report.
     """
@@ -51,10 +51,10 @@ def load_progress(say: Say, clock: Callable[[], float] = time.monotonic) -> Call
 
 
 def work_progress(say: Say, clock: Callable[[], float] = time.monotonic) -> Callable[[str, int, int, str], None]:
-    """A function that reports the current work: its name, the amount done, the whole amount, and the unit (bytes, rows or models).
+    """A function that reports the current work: its name, the amount done, the total amount, and the unit (bytes, rows or models).
 
-    After two seconds it also prints the rate and the remaining time; it prints at most ten times a second. The clock starts again if the
-    amount done becomes smaller, because other work has then begun.
+    After two seconds it also prints the rate and the remaining time; it prints at most ten times a second. If the amount done becomes
+    smaller, other work has begun, and the clock starts again.
     """
     start, told, before = 0.0, 0.0, -1
 
@@ -91,8 +91,8 @@ def load_outcome(
 ) -> Outcome:
     """The outcome of a load. Segments that were set aside are listed on standard error.
 
-    first: lines that come before the counts. files, defaults: the loaded files and their defaults, from which the advice about a rejected
-    line is made. sources: the report of each source, for --json.
+    first: lines that come before the counts. files, defaults: the report about the named files and the defaults with which they were
+    loaded; advice about rejected lines is based on both. sources: the report of each source, for --json.
     """
     body = report.to_json()
     lines = [
@@ -132,7 +132,7 @@ def source_lines(report: "SourceReport") -> list[str]:
 
 
 def with_column(message: str, renames: Mapping[str, str]) -> str:
-    """The message with the name of the file's column after the first field that it names, if the two have different names."""
+    """The message. If its first quoted field has another name in the file, the name of the file's column is inserted after the field."""
     theirs = {ours: name for name, ours in renames.items()}
     found = re.search(r"'([^']+)'", message)
     if found is None or found[1] not in theirs:
@@ -141,7 +141,7 @@ def with_column(message: str, renames: Mapping[str, str]) -> str:
 
 
 def rejection_remedy(reason: str, message: str, defaults: "LoadDefaults") -> str:
-    """Advice about a line of a file that was rejected for this reason."""
+    """Advice about a line that was rejected for a reason."""
     if reason != "missing_field":
         return REMEDIES.get(reason, OTHER_REMEDY)
     found = re.search(r"'([^']+)'", message)
@@ -154,9 +154,9 @@ def rejection_remedy(reason: str, message: str, defaults: "LoadDefaults") -> str
 
 
 def rejection_error(report: "LoadReport | None", allowed: float | None) -> str:
-    """Why a load of files does not end with exit code 0; "" if it does. `rejection_exit_code` gives the exit code.
+    """Why the exit code of a load is not 0, as a sentence; "" if it is 0. See `rejection_exit_code` for the exit code.
 
-    allowed: the share of lines that may be rejected, from 0 to 1. None: less than all of them.
+    allowed: the share of lines that may be rejected, from 0 to 1. None: some lines may be rejected, but not all.
     """
     if report is None or not report.rejected:
         return ""
@@ -170,7 +170,7 @@ def rejection_error(report: "LoadReport | None", allowed: float | None) -> str:
 
 
 def rejection_exit_code(allowed: float | None) -> int:
-    """The exit code of a load with a `rejection_error`: 1 if a share was stated and exceeded, else 2. Files without any valid line are
+    """The exit code of a load with a `rejection_error`: 1 if a share was stated and exceeded, else 2. Files without any valid line count as
     wrong use, like status 422 over HTTP.
     """
     return 2 if allowed is None else 1

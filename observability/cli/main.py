@@ -1,8 +1,8 @@
-"""Parse the command line, run the command and print its answer.
+"""Parse the command line, run the command and print its outcome.
 
-A command runs in this process if no other process owns the store. Otherwise it runs in the owner's process: a dashboard, or a command that
-takes longer. Both call the same `execute`.
-Exit codes: 0 done, 1 found something (only with --fail-on) or loaded nothing of the files, 2 wrong use, 3 the store is in use or broken.
+A command runs in this process if no other process owns the store (has it open). Otherwise it runs in the owner's process: a dashboard, or a
+command that takes longer. Both call the same function, `execute`. Exit codes: 0 done, 1 found something (only with --fail-on) or loaded
+nothing of the files, 2 wrong use, 3 the store is in use or broken.
 """
 
 import argparse
@@ -27,12 +27,12 @@ from observability.core.errors import ObservabilityError, StoreBrokenError, Stor
 from observability.server import process_lock
 
 WAIT = 8.0
-"""Seconds to wait for a lock or an owner that starts."""
+"""Seconds to wait for the lock, or for an owner that is starting."""
 RUN_AGAIN = "Run the command again; the log of a dashboard that stopped says why"
 
 
 def main(argv: list[str]) -> int:
-    """Run one command line and print its answer. Returns the exit code."""
+    """Run one command line and print its outcome. Returns the exit code."""
     try:
         args = parser().parse_args(argv)
         if args.command == "serve":
@@ -68,7 +68,7 @@ def main(argv: list[str]) -> int:
 
 
 def print_answer(text: str, stream: TextIO) -> int:
-    """Print a text. Returns 3 if it cannot be written, else 0. It is not a failure if a reader such as `head` stops early."""
+    """Print a text. Returns 3 if it cannot be written, else 0. If a reader such as `head` stops early, that is not a failure."""
     try:
         if text:
             print(text, file=stream, flush=True)
@@ -100,7 +100,9 @@ def here_or_at_owner(args: argparse.Namespace, argv: list[str]) -> Outcome:
 
 
 def answer_assistant() -> int:
-    """Answer an assistant until it closes standard input. Each of its questions is a command that runs here or in the owner's process."""
+    """Answer the requests of an assistant until it closes standard input. Each request is a command that runs here or in the owner's
+    process.
+    """
     import asyncio
 
     from observability.server.assistant import assistant_server
@@ -130,7 +132,7 @@ def with_absolute_paths(args: argparse.Namespace, argv: list[str]) -> list[str]:
 
 
 def at_owner(address: process_lock.Address, argv: list[str]) -> Outcome | None:
-    """The outcome of a command that the owner runs; None if it does not answer (stale address, still starting)."""
+    """The outcome of a command that the owner runs; None if the owner does not answer (stale address, or still starting)."""
     connection, who = http.client.HTTPConnection("127.0.0.1", address.port, timeout=600), f"the owner of the store, process {address.pid},"
     try:
         connection.request(
@@ -175,7 +177,8 @@ def collect(args: argparse.Namespace) -> int:
 
 
 def name_replica(args: argparse.Namespace) -> Path:
-    """Set the environment that the dashboard's process reads, and return the folder made for it.
+    """Set the environment variables that the dashboard's process reads, and return the folder made for the replica. Raises UsageError,
+    StoreBrokenError.
 
     Raises UsageError, StoreBrokenError.
     """
@@ -191,21 +194,21 @@ def name_replica(args: argparse.Namespace) -> Path:
 
 
 def serve(args: argparse.Namespace) -> int:
-    """Take the lock and exec Streamlit, which keeps the lock. A replica takes none."""
+    """Take the lock, and replace this process by Streamlit, which keeps the lock. A replica takes no lock."""
     if find_spec("streamlit") is None:
         raise ModuleNotFoundError("streamlit", name="streamlit")
     if not args.replica and not args.owner:
-        os.environ.pop(process_lock.PUBLISHED_VARIABLE, None)  # of a process that only read, and that began this one
+        os.environ.pop(process_lock.PUBLISHED_VARIABLE, None)  # the variable comes from a parent process that only read the store
         return run_dashboard(args)
     made = name_replica(args)
     try:
         return run_dashboard(args)
     finally:
-        shutil.rmtree(made, ignore_errors=True)  # it did not become the dashboard
+        shutil.rmtree(made, ignore_errors=True)  # reached only if this process did not become the dashboard
 
 
 def run_dashboard(args: argparse.Namespace) -> int:
-    """Check from which addresses the pages may be opened, and become the dashboard of the home that the environment names."""
+    """Check from which addresses the pages may be opened, and become the dashboard of the home that the environment variable names."""
     from observability.server.access_settings import read_access_settings, require_auth_packages
     from observability.server.request_origin import require_safe_binding
 

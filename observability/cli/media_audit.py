@@ -26,7 +26,7 @@ from observability.metrics.media_forms import (
 from observability.metrics.trade_offs import MAX_LEVELS
 
 MAX_FILES = 100
-"""Maximum number of files that are measured, evenly spaced in the order of their paths."""
+"""Maximum number of files that are measured; they are evenly spaced in the order of their paths."""
 UNITS = {"psnr": "PSNR {} dB", "ssim": "SSIM {}", "snr": "SNR {} dB"}
 
 
@@ -51,7 +51,7 @@ class MediaToStore:
 
 
 def media_to_store(args: argparse.Namespace) -> MediaToStore | None:
-    """The pictures or sound that a command names; None if it names tables. Raises UsageError if a folder or a column holds none."""
+    """The pictures or sound that a command names; None if it names tables. Raises UsageError if a folder or a column contains none."""
     paths = [Path(file) for file in args.files]
     known = PICTURES | SOUND
     if args.media:
@@ -69,7 +69,7 @@ def media_to_store(args: argparse.Namespace) -> MediaToStore | None:
 
 
 def _of_column(args: argparse.Namespace, tables: list[Path]) -> MediaToStore:
-    """The files that a column of a table names (paths relative to the table). Other columns with few levels become groups."""
+    """The files whose paths (relative to the table) are in a column of a table. Other columns with few levels become groups."""
     if len(tables) != 1:
         raise UsageError("--media needs one table", got=f"{len(tables)} files", expected="a file with a column of paths")
     (path,) = tables
@@ -85,7 +85,7 @@ def _of_column(args: argparse.Namespace, tables: list[Path]) -> MediaToStore:
 
 
 def audit_media(media: MediaToStore, args: argparse.Namespace, say: Say) -> dict[str, Any]:
-    """The audit of pictures or sound: `codecs`, `forms`, `media` and the owner's limits. Raises UsageError if none can be read."""
+    """The audit of pictures or sound: `codecs`, `forms`, `media` and the owner's limits. Raises UsageError if no file can be read."""
     if args.model:
         raise UsageError("registered models read tables", got="--model", expected="an audit of pictures or sound without --model")
     last, measure = len(media.paths) - 1, media.measure
@@ -109,7 +109,7 @@ def audit_media(media: MediaToStore, args: argparse.Namespace, say: Say) -> dict
 
 
 def media_lines(media: dict[str, Any], forms: dict[str, Any]) -> list[str]:
-    """The results of an audit of pictures or sound as text, to be printed after the sizes of exact forms."""
+    """The results of an audit of pictures or sound as text, to be printed after the sizes of the exact forms."""
     skipped = sum(media["skipped"].values())
     lines = [f"  {media['files']:,} of {plural(media['of'], 'file')} measured" + (f", {skipped:,} skipped" if skipped else "")]
     for name, form in forms.items():

@@ -13,7 +13,7 @@ from observability.core.json_values import json_plain
 Say = Callable[[str], None]
 """Shows one line of progress."""
 EXTRAS = {"obstore": "lake", "deltalake": "delta", "pyiceberg": "iceberg"}
-"""The extra that brings a package, if it is not `dashboard`."""
+"""The extra of this package that installs a dependency, if it is not `dashboard`."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Outcome:
 
 
 def refused_by_disk(error: OSError) -> Outcome:
-    """The outcome of a command for which the system refused to read or write a file."""
+    """The outcome of a command if the system refused to read or write a file."""
     attempt = "Check the disk that holds the home, its space and its permissions"
     broken = StoreBrokenError("the disk refused", where=error.filename, got=error.strerror or error, attempt=attempt)
     return Outcome(broken.exit_code, error=str(broken))
@@ -43,7 +43,7 @@ def percent_progress(say: Say) -> Callable[[float, str], None]:
 
 
 def severity_column(severity: str) -> str:
-    """A severity's word, padded to the width of the longest."""
+    """The word for a severity, padded to the width of the longest word."""
     return f"{STATUS_WORDS[severity]:8}"
 
 
@@ -57,8 +57,8 @@ def write_output(path: Path, content: bytes) -> None:
 
 
 def missing_package(error: ModuleNotFoundError) -> Outcome:
-    """The outcome if a package is missing: exit code 2 and one sentence that names the package. Raises the error itself if it names a
-    module of this product.
+    """The outcome if a package is missing: exit code 2 and one sentence that names the package. If the missing module belongs to this
+    product, the error is raised again.
     """
     if error.name is None or error.name.split(".")[0] == "observability":
         raise error

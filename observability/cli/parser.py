@@ -1,4 +1,4 @@
-"""The parser of the command line: every command with its help and an example. Each family of commands has a file of its own."""
+"""The parser of the command line: every command with its help and an example. Each family of commands is defined in a separate file."""
 
 import argparse
 from typing import NoReturn

@@ -1,1 +1,3 @@
-"""The SDK. `log`, `runs`, `asgi` and `wsgi` write records to a `spool`. It needs the standard library only."""
+"""The SDK. The modules `log`, `runs`, `asgi` and `wsgi` write records to a spool (segment files on disk, module `spool`). It needs only the
+standard library.
+"""

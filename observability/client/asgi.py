@@ -37,7 +37,7 @@ class ObservabilityMiddleware(Middleware[App]):
 
 
 class _AsgiExchange:
-    """One request: its two channels, the captured bodies, and the record at the end."""
+    """One request: its receive and send channels, the captured bodies, and the record at the end."""
 
     def __init__(self, recorder: Recorder, headers: dict[str, str], receive: Receive, send: Send) -> None:
         self._recorder, self._headers, self._receive, self._send = recorder, headers, receive, send

@@ -1,7 +1,7 @@
-"""Callbacks that record a training of another library as run and step records.
+"""Callbacks that record a training run of another library as run and step records.
 
-Each takes a `TrackedRun` (observability.client.runs) and returns the kind of callback that the library needs. Nothing here imports a
-library before its callback is made. No callback raises into the training; a value that is not a number is left out.
+Each function takes a `TrackedRun` (observability.client.runs) and returns the kind of callback that the library needs. A library is
+imported only when its callback is made. No callback raises into the training; a value that is not a number is left out.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from observability.client.runs import TrackedRun
 
 
 def metric_numbers(values: Mapping[Any, Any] | None, prefix: str = "") -> dict[str, float]:
-    """The values that are numbers, also tensors and arrays of one number, as floats by name; all others are left out."""
+    """The numeric values as floats, by name; tensors and arrays of one number count as numeric. All other values are left out."""
     found: dict[str, float] = {}
     for name, value in (values or {}).items():
         if isinstance(value, str | bytes | bool) or value is None:
@@ -30,12 +30,12 @@ def metric_numbers(values: Mapping[Any, Any] | None, prefix: str = "") -> dict[s
 
 
 def record_step(run: TrackedRun, step: int, metrics: Mapping[str, float], rank: int | None = None) -> bool:
-    """Write the metrics of a step, whatever their names are. True once it is written; False without a metric."""
+    """Write the metrics of a step, whatever their names. Returns True once the step is written, False if there is no metric."""
     return bool(metrics) and run.log.record("step", run=run.run, step=int(step), metrics=metrics, rank=run.rank if rank is None else rank)
 
 
 def lightgbm_callback(run: TrackedRun, every: int = 1) -> Callable[[Any], None]:
-    """A callback for `lightgbm.train(…, callbacks=[…])` and `fit(…, callbacks=[…])`. It writes a step for every n-th tree, with each metric
+    """A callback for `lightgbm.train(…, callbacks=[…])` and `fit(…, callbacks=[…])`. For every n-th tree, it writes a step with each metric
     of each dataset.
 
     The last values are the run's final metrics. For `lightgbm.cv`, the means over the folds are recorded.
@@ -52,7 +52,7 @@ def lightgbm_callback(run: TrackedRun, every: int = 1) -> Callable[[Any], None]:
 
 
 def xgboost_callback(run: TrackedRun, every: int = 1) -> Any:
-    """A callback for `xgboost.train(…, callbacks=[…])` and the `callbacks` of its estimators. It writes a step for every n-th round, with
+    """A callback for `xgboost.train(…, callbacks=[…])` and the `callbacks` of its estimators. For every n-th round, it writes a step with
     each metric of each dataset. The last values are the run's final metrics.
     """
     from xgboost.callback import TrainingCallback
@@ -77,14 +77,16 @@ FITTED_CURVES = {
     "validation_scores_": "validation/score",
     "oob_scores_": "oob/score",
 }
-"""Attributes of fitted scikit-learn estimators that hold a value for each iteration, and the metric's name."""
+"""Attributes of fitted scikit-learn estimators that hold a value for each iteration, and the name of the metric."""
 
 
 def record_fit(run: TrackedRun, estimator: Any, **final: object) -> int:
-    """Record what a fitted scikit-learn estimator kept of its training, with a step for each iteration. Returns the number of steps.
+    """Record the training curve that a fitted scikit-learn estimator has stored, with a step for each iteration. Returns the number of
+    steps.
 
-    Gradient boosting, its histogram variant and multi-layer perceptrons keep a curve. The `train_score_` of gradient boosting is a loss, so
-    it is recorded as one. Of a pipeline, the last step is recorded. final: metrics of the run, for instance a score on held-out rows.
+    Gradient boosting, its histogram variant and multi-layer perceptrons store a curve. The `train_score_` of gradient boosting is a loss,
+    so it is recorded as a loss. For a pipeline, the last step is recorded. final: metrics of the run, for instance a score on held-out
+    rows.
     """
     last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
     curves: dict[str, list[float]] = {}
@@ -105,7 +107,7 @@ def record_search(search: Any, log: Logger, study: str, model: str | None = None
     """Record a fitted GridSearchCV or RandomizedSearchCV. Each candidate becomes a run of the study, with its mean scores. Returns the ids
     of the runs.
 
-    scikit-learn keeps no time of a candidate, so start and end of each are the time of the call.
+    scikit-learn does not store when a candidate was fitted, so the start and end of each run are the time of the call.
     """
     results, runs = search.cv_results_, []
     for place, params in enumerate(results["params"]):
@@ -127,7 +129,7 @@ OPTUNA_STATES = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
 
 
 def optuna_run_id(study: str, number: int, start: object) -> str:
-    """The id of the run of a trial. start: RFC 3339 in UTC with microseconds, as `format_time` gives it."""
+    """The id of the run for a trial. start: RFC 3339 in UTC with microseconds, as returned by `format_time`."""
     digest = hashlib.sha256(json.dumps([study, number, str(start)]).encode()).hexdigest()[:8]
     return f"{study}-{number}-{digest}"
 
@@ -139,7 +141,7 @@ def optuna_objectives(named: Iterable[str] | None, count: int) -> list[str]:
 
 def optuna_callback(log: Logger, model: str | None = None, version: str | None = None) -> Callable[[Any, Any], None]:
     """A callback for `study.optimize(…, callbacks=[…])`. Each trial that ends becomes a run of the study, with its parameters, intermediate
-    values and objective values. The records are those that `observability import optuna` makes of the study's storage.
+    values and objective values. The command `observability import optuna` makes the same records from the study's storage.
     """
 
     def after_trial(study: Any, trial: Any) -> None:
@@ -160,13 +162,13 @@ def optuna_callback(log: Logger, model: str | None = None, version: str | None =
 
 
 def _aware(moment: datetime | None) -> datetime | None:
-    """A time; a local time without an offset gets the offset of this machine."""
+    """A time with an offset; a local time without one gets the offset of this machine."""
     return moment if moment is None or moment.tzinfo is not None else moment.astimezone()
 
 
 def record_epochs(run: TrackedRun, epochs: Iterable[Any], train: Callable[[Any], Mapping[str, Any]]) -> None:
-    """Record a hand-written training loop, as in PyTorch. It calls `train` for each epoch and records the result, {metric: number or
-    tensor}.
+    """Record a hand-written training loop, such as one in PyTorch. It calls `train` for each epoch and records the result, {metric: number
+    or tensor}.
 
     The last values are the run's final metrics.
     """
@@ -177,8 +179,8 @@ def record_epochs(run: TrackedRun, epochs: Iterable[Any], train: Callable[[Any],
 
 
 def lightning_callback(run: TrackedRun) -> Any:
-    """A callback for `Trainer(callbacks=[…])` of Lightning. It writes a step for each epoch of training and each validation, with the
-    metrics that the module logs. With several processes, each process gives its rank.
+    """A callback for `Trainer(callbacks=[…])` of Lightning. It writes a step for each training epoch and each validation, with the metrics
+    that the module logs. With several processes, each step carries the rank of its process.
     """
     try:
         from lightning.pytorch import Callback

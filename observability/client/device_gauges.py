@@ -1,4 +1,4 @@
-"""Read utilisation, memory and temperature of processors and accelerators, as far as they can be read on this machine.
+"""Read utilisation, memory and temperature of processors and accelerators, as far as this machine provides them.
 
 Processors are read from files of Linux (/proc, /sys/class/hwmon), accelerators through NVML's Python binding. A value that cannot be read
 is None.
@@ -19,7 +19,7 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Gauges:
-    """The values of one device at one reading. utilisation: share, 0 to 1, since the last reading; memory_gb: in use, in GiB."""
+    """The values of one device at one reading. utilisation: share from 0 to 1 since the last reading; memory_gb: memory in use, in GiB."""
 
     utilisation: float | None = None
     memory_gb: float | None = None
@@ -45,9 +45,9 @@ def accelerator_memory(library: Any, handles: Iterable[object]) -> float | None:
 
 
 def processor_gauges(busy: float | None, seconds: float, *, process: bool, proc: Path = PROC, hwmon: Path = HWMON) -> Gauges:
-    """Return the gauges of the processors of this machine, or of the part of it that this process uses.
+    """Return the gauges of the processors, for the whole machine or for the part that this process uses.
 
-    busy: CPU seconds of the machine or of the process in the last `seconds`; None if they are not available.
+    busy: CPU seconds that the machine or the process used in the last `seconds`; None if they are not available.
     """
     cores = len(os.sched_getaffinity(0)) if process and hasattr(os, "sched_getaffinity") else os.cpu_count()
     share = None if busy is None or not cores or seconds <= 0 else min(max(busy / (seconds * cores), 0.0), 1.0)
@@ -60,7 +60,7 @@ def _memory_size(library: Any, handle: object) -> float:
 
 
 def _number(read: Callable[[], Any]) -> float | None:
-    """The value that a function reads; None if it fails."""
+    """The number that a function returns; None if the function fails."""
     try:
         return float(read())
     except Exception:  # a binding raises its own kinds of errors, and the kernel may return anything

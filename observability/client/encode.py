@@ -1,7 +1,8 @@
 """Encode records of any Python values (numpy scalars, NaN, datetimes) as one line of JSON.
 
-NaN and infinities become the strings "NaN", "Infinity" and "-Infinity", distinct from null. Foreign types are recognised by their methods,
-without an import. A value without a JSON form is written as text, so that one such feature does not lose the record.
+NaN and infinities become the strings "NaN", "Infinity" and "-Infinity", which differ from null. Foreign types are recognised by their
+methods, without importing their libraries. A value without a JSON form is written as text, so that the record is not lost because of one
+such feature.
 """
 
 import json
@@ -18,7 +19,7 @@ _MISSING = {"NaTType", "NAType"}  # missing values of pandas
 
 
 class RefusedError(ValueError):
-    """The record cannot be written; the text gives the reason."""
+    """The record cannot be written; the message gives the reason."""
 
 
 def encode_line(record: Mapping[str, object]) -> bytes:
@@ -49,7 +50,7 @@ def format_time(value: object, field: str = "at") -> object:
 
 
 def utc_now_text() -> str:
-    """The present time, in the form of `format_time`."""
+    """The present time, in the format of `format_time`."""
     return datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 

@@ -13,11 +13,11 @@ from observability.client.log import Logger
 
 MAX_BODY_BYTES = 1024 * 1024
 STATUSES = ("ok", "error", "timeout", "fallback", "rejected")
-FAILED = ("error", "timeout", "rejected")  # a record with one of these needs no score
-_REJECTED = (400, 409, 413, 422, 429)  # such requests reached the model; with 401 or 404 they did not
+FAILED = ("error", "timeout", "rejected")  # a record with one of these statuses needs no score
+_REJECTED = (400, 409, 413, 422, 429)  # requests with these statuses reached the model; with 401 or 404 they did not
 _TIMEOUTS = (408, 504)
 REQUEST_LISTS, RESPONSE_LISTS = ("instances", "inputs", "records"), ("predictions", "outputs", "results", "scores")
-"""Fields that hold several predictions or answers, as model servers name them."""
+"""Fields that hold several predictions or several answers, as they are named by usual model servers."""
 WARN_SECONDS = 60.0
 _warnings = logging.getLogger("observability.client")
 Application = TypeVar("Application")
@@ -29,15 +29,15 @@ class Options(TypedDict, total=False):
     home, sample: as for Logger; logger: an existing logger instead. paths: paths of the requests that are logged (all by default); a path
     that ends with * stands for all paths with that prefix. methods: POST by default. environment: written to each record. max_body_bytes:
     largest request or response body that is read, 1 MB by default; larger bodies pass unchanged, and the record is dropped.
-    features(request) -> {name: value} or None to skip; by default request["features"], or the request without id and subject.
-    outcome(response) -> fields of the record, of a successful response; by default score (or probability), prediction, threshold, status,
-    version of the response; a bare number is a score. identify(request, response, headers) -> id or None for a new one; by default `id` of
-    the response, `id` of the request, or the header x-request-id. subject(request, headers) -> text or None; by default request["subject"].
-    A request may be a list of objects, or have such a list in `instances`, `inputs` or `records`. Each object is then one prediction. The
-    response must be a list of as many answers, or have one in `predictions`, `outputs`, `results` or `scores`. The functions are called
-    with each pair. extract(request, response, headers) -> fields of each record, `features` among them; in place of all of these functions,
-    for other shapes. The response is None if the application failed. Bodies are parsed; a response that is not JSON is None. Header names
-    are in lower case.
+    features(request) -> {name: value}, or None to skip; by default request["features"], or the request without id and subject.
+    outcome(response) -> fields of the record, for a successful response; by default score (or probability), prediction, threshold, status
+    and version of the response; a bare number is a score. identify(request, response, headers) -> id, or None for a new one; by default
+    `id` of the response, `id` of the request, or the header x-request-id. subject(request, headers) -> text or None; by default
+    request["subject"]. A request may be a list of objects, or have such a list in `instances`, `inputs` or `records`; each object is then
+    one prediction. The response must then be a list of the same length, or have one in `predictions`, `outputs`, `results` or `scores`, and
+    the functions are called with each pair. extract(request, response, headers) -> fields of each record, `features` among them; it
+    replaces all of these functions, for bodies of other shapes. Its response is None if the application failed. Bodies are passed as parsed
+    JSON; a response that is not JSON is None. Header names are in lower case.
     """
 
     home: str | os.PathLike[str] | None
@@ -55,7 +55,7 @@ class Options(TypedDict, total=False):
 
 
 class Capture:
-    """Keeps up to `limit` bytes. `body` is None if there were more, or after `give_up`."""
+    """Keeps up to `limit` bytes. `body` is None if there were more bytes, or after `give_up`."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -122,8 +122,8 @@ class Recorder:
         return self._exact is None or path in self._exact or path.startswith(self._prefixes)
 
     def record(self, exchange: Exchange) -> None:
-        """Log the exchange if it is a prediction. It is none if the body holds no JSON object or list of objects, or if the status is one
-        such as 302 or 404.
+        """Log the exchange if it is a prediction. It is not a prediction if the body is not a JSON object or list of objects, or if the
+        status is one such as 302 or 404.
         """
         try:
             self._record(exchange)
@@ -158,7 +158,9 @@ class Recorder:
     def _records(
         self, base: dict[str, Any], requests: Sequence[Any], responses: Sequence[Any], headers: Mapping[str, str], *, numbered: bool = False
     ) -> list[dict[str, Any]]:
-        """The fields of each prediction of a request. numbered: whether an id from the header is followed by the place in the list."""
+        """The fields of each prediction of a request. numbered: whether an id from the header gets the prediction's place in the list as a
+        suffix.
+        """
         found = []
         for place, (request, response) in enumerate(zip(requests, responses, strict=True)):
             features = self._features(request) if isinstance(request, dict) else None
@@ -262,18 +264,18 @@ def _list_in(body: Any, names: Iterable[str]) -> list[Any] | None:
 
 
 def may_be_json(headers: Mapping[str, str]) -> bool:
-    """Whether a response with these headers (names in lower case) can be read: JSON or without a type, and not compressed."""
+    """Whether a response with these headers (names in lower case) can be read: it is not compressed, and its type is JSON or not stated."""
     return "content-encoding" not in headers and "json" in headers.get("content-type", "json").lower()
 
 
 def default_features(request: Any) -> Mapping[str, object]:
-    """request["features"] if that is an object, else the request without its id and subject."""
+    """request["features"] if that is an object, else the whole request without its id and subject."""
     features = request.get("features")
     return features if isinstance(features, dict) else {name: value for name, value in request.items() if name not in ("id", "subject")}
 
 
 def default_outcome(response: Any) -> dict[str, object]:
-    """The record's fields in the response; `probability` and a bare number are scores."""
+    """The fields of the record that a response contains; `probability` or a bare number becomes the score."""
     if isinstance(response, int | float) and not isinstance(response, bool):
         return {"score": response}
     if not isinstance(response, dict):

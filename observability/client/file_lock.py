@@ -15,15 +15,17 @@ def _module_or_none(name: str) -> Any:
 
 fcntl, msvcrt = _module_or_none("fcntl"), _module_or_none("msvcrt")
 LOCKED_BYTE = 2**31 - 2
-"""Windows denies other processes the locked bytes, so a byte beyond all content is locked; larger offsets overflow in its C runtime."""
+"""On Windows, other processes cannot read locked bytes, so a byte beyond all content is locked; larger offsets overflow in its C
+runtime.
+"""
 CAN_RENAME_OPEN_FILES = fcntl is not None
 """Windows renames and removes only closed files."""
 CLOSE_ON_EXEC = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-"""Flags of every `os.open`: not inherited by child processes, and no translation of newlines on Windows."""
+"""Flags for every `os.open`: child processes do not inherit the file, and Windows does not translate newlines."""
 
 
 def lock_file(fd: int) -> bool:
-    """Lock an open file without waiting; False if another process holds the lock. A platform without locks always gives True."""
+    """Lock an open file without waiting; False if another process holds the lock. Always True on a platform without locks."""
     if fcntl is not None:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -56,7 +56,9 @@ class Timer:
 def _guarded(
     fallback: Callable[[Mapping[str, Any]], _R],
 ) -> Callable[[Callable[Concatenate["Logger", _P], _R]], Callable[Concatenate["Logger", _P], _R]]:
-    """Decorate a method: an exception, also for wrong arguments, drops the record and returns `fallback(keyword arguments)`."""
+    """Decorate a method of the logger. If it raises, even because of wrong arguments, the record is dropped and `fallback(keyword
+    arguments)` is returned.
+    """
 
     def guard(method: Callable[Concatenate["Logger", _P], _R]) -> Callable[Concatenate["Logger", _P], _R]:
         @wraps(method)
@@ -79,20 +81,20 @@ _identified = _guarded(lambda given: str(given["id"]) if type(given.get("id")) i
 class Logger:
     """Writes records to the landing folder of `home` (else OBSERVABILITY_HOME, else `.observability` in the current folder).
 
-    With `url` and `token` they go to a collector on another host instead. They are written to a spool on this disk (the folder `spool`, by
-    default `outbox` in the home, at most `spool_bytes`) and sent in the background. Each record is stored once, also after a restart of
-    either side.
+    With `url` and `token`, records go to a collector on another host instead. They are first written to a spool on this disk (the folder
+    `spool`, by default `outbox` in the home, at most `spool_bytes`) and sent in the background. Each record is stored once, even if either
+    side restarts.
 
     Methods take the fields of their kind as keywords. `at` defaults to now; datetimes need an offset. A field that is None is left out, and
-    a field that is not listed is kept as an extra. Ids and names are written as text: 3 is "3". The methods return True once the record is
-    written to the kernel (on disk if `fsync` is "always"); `prediction` returns the id.
+    a field that is not listed is kept as an extra. Ids and names are written as text: 3 becomes "3". The methods return True once the
+    record has been passed to the kernel (is on disk, if `fsync` is "always"); `prediction` returns the id.
 
-    fsync: "never", "background" (at most every 0.2 s) or "always". A segment is published once it has `segment_bytes` bytes or is
-    `segment_seconds` old. `sample` logs that share of predictions, chosen by their id, each with the weight 1/sample; a label is logged if
-    its prediction was. If `quota_bytes` wait in landing, or the disk has less than `floor_bytes` free (default: 128 MB, at most 2 % of the
-    disk), records are dropped and counted (`dropped`, `last_error`) before anything of them is written. Features that the model's settings
-    protect are hashed, put into buckets or dropped before a record is written. The constructor raises UsageError for a wrong option; no
-    method raises.
+    fsync: "never", "background" (at most every 0.2 s) or "always". A segment (one file of records) is published once it has `segment_bytes`
+    bytes or is `segment_seconds` old. `sample` is the share of predictions that is logged; they are chosen by their id, and each gets the
+    weight 1/sample. A label is logged if its prediction was. If `quota_bytes` wait in landing, or the disk has less than `floor_bytes` free
+    (default: 128 MB, at most 2 % of the disk), records are dropped and counted (`dropped`, `last_error`) before any part of them is
+    written. Features that the model's settings protect are hashed, put into buckets or dropped before a record is written. The constructor
+    raises UsageError for a wrong option; no method raises.
     """
 
     def __init__(
@@ -131,7 +133,9 @@ class Logger:
 
     @property
     def dropped(self) -> int:
-        """Number of records that were not acknowledged or that the collector rejected, without predictions that `sample` leaves out."""
+        """Number of records that could not be written or that the collector rejected. Predictions that `sample` leaves out are not
+        counted.
+        """
         return self._spool.dropped
 
     @property
@@ -140,9 +144,9 @@ class Logger:
         return self._spool.last_error
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Publish the logged records, so that they can be loaded now. With `url`: send them, for at most `timeout` seconds.
+        """Publish the logged records, so that they can be loaded now. With `url`, send them; this takes at most `timeout` seconds.
 
-        False if some are left in the spool; they are sent later.
+        False if some records are left in the spool; they are sent later.
         """
         if isinstance(self._spool, Spool):
             self._spool.flush()
@@ -160,7 +164,7 @@ class Logger:
         self.close()
 
     def drop(self, reason: str, count: int = 1) -> None:
-        """Count records that could not be built, as the middlewares do."""
+        """Count records that could not be built; the middlewares use this."""
         self._spool.drop(reason, count)
 
     def timed(self) -> Timer:
@@ -172,7 +176,7 @@ class Logger:
         """Log a record of any kind, by its name."""
         return self._write(kind, fields)
 
-    # A signature lists all fields of its kind; one field per line would take 200 lines.
+    # A signature lists all fields of its kind. With one field per line, they would take 200 lines.
     # fmt: off
     @_identified
     def prediction(
@@ -245,7 +249,7 @@ class Logger:
         mechanism: Fields | None = None, attestation: str | None = None, canaries: Sequence[Fields] | None = None,
         checklist: Fields | None = None, model: str | None = None, version: str | None = None, run: str | None = None, **extra: object
     ) -> bool:
-        """Log that data left the organisation, as an event of what `export`. columns: names, or {name: {"tag", "transform"}}
+        """Log that data left the organisation, as an event whose `what` is `export`. columns: names, or {name: {"tag", "transform"}}
         (docs/exports.md).
         """
         fields = _given(locals())
@@ -318,7 +322,7 @@ class Logger:
         agreed: int | None = None, battery: Number | None = None, memory_peak_mb: Number | None = None,
         latency_p99_ms: Number | None = None, source: str | None = None, **extra: object
     ) -> bool:
-        """Log the activity of a device that serves a model since its last report."""
+        """Log what a device that serves a model has done since its last report."""
         return self._write("device_report", _given(locals()))
 
     @_acknowledged
@@ -393,7 +397,7 @@ class Logger:
 def _remote_spool(
     home: str | os.PathLike[str] | None, url: str, token: str | None, spool: str | os.PathLike[str] | None, fsync: Fsync, most: int | None
 ) -> "RemoteSpool":
-    """The spool of a collector. The modules for HTTP are imported only where a logger has a url."""
+    """The spool whose records are sent to a collector. The modules for HTTP are imported only if a logger has a url."""
     from observability.client.remote import SPOOL_BYTES, RemoteSpool, outbox_folder
 
     folder = outbox_folder(home, url) if spool is None else Path(spool).absolute()

@@ -1,10 +1,10 @@
 """Measure the energy of this process, of the machine and of single predictions.
 
-Sources, best first: the processor's counters (RAPL under /sys/class/powercap: measured); Zeus' monitor, if it is installed and reads them
-(measured); CodeCarbon's offline tracker, if it is installed (estimated); else the process's CPU time times an assumed power per busy core
-(assumed). Accelerators are read through NVML if its Python binding is installed, else through Zeus (measured). Each record names its
-`meter`. Utilisation, memory and temperature of each device are read with its energy if the machine offers them (device_gauges). Nothing is
-imported before a meter starts, and nothing raises into the caller.
+Sources, best first: the processor's counters (RAPL under /sys/class/powercap: measured); Zeus' monitor, if it is installed and reads these
+counters (measured); CodeCarbon's offline tracker, if it is installed (estimated); else the process's CPU time times an assumed power per
+busy core (assumed). Accelerators are read through NVML if its Python binding is installed, else through Zeus (measured). Each record names
+its `meter`. Utilisation, memory and temperature of each device are read together with its energy, if the machine provides them
+(device_gauges). No such library is imported before a meter starts, and nothing raises into the caller.
 """
 
 import os
@@ -23,7 +23,7 @@ from observability.client.log import Logger
 
 POWERCAP = Path("/sys/class/powercap")
 WATTS_PER_CORE = 4.0
-"""Assumed power of a busy core (a hardware thread): CodeCarbon's fallback."""
+"""Assumed power of one busy core (a hardware thread) in watts; the fallback of CodeCarbon."""
 EVERY_SECONDS = 15.0
 Share = Literal["machine", "process"]
 
@@ -39,7 +39,7 @@ class EnergyReading:
 
 
 class Rapl:
-    """Counters of processor packages and memory. `read` gives joules since the last call; raises OSError if it fails."""
+    """Energy counters of processor packages and memory. `read` returns the joules since the last call; it raises OSError if that fails."""
 
     meter = "RAPL"
 
@@ -68,7 +68,7 @@ class Rapl:
 
 
 class Nvml:
-    """Energy counters and gauges of NVIDIA accelerators. Raises without the binding, the driver or an accelerator."""
+    """Energy counters and gauges of NVIDIA accelerators. The constructor raises if there is no binding, driver or accelerator."""
 
     meter = "NVML"
 
@@ -96,8 +96,8 @@ class Nvml:
 
 
 class Zeus:
-    """Zeus' monitor, with one window per reading. processor, accelerators: whether it measures these. Raises if it is not installed or
-    measures none of them.
+    """Zeus' monitor, with one window per reading. processor, accelerators: whether to measure these. The constructor raises if Zeus is not
+    installed or measures none of them.
     """
 
     meter = "Zeus"
@@ -112,15 +112,15 @@ class Zeus:
         self.begin()
 
     def begin(self) -> None:
-        """Begin a window with a new name, because an earlier window that could not be ended may still be open. It does not wait for the
-        work of accelerators.
+        """Begin a window with a new name, because an earlier window that could not be ended may still be open. It does not wait for running
+        work on accelerators.
         """
         self.count += 1
         self.window = f"observability {self.count}"
         self.monitor.begin_window(self.window, sync_execution=False)
 
     def read(self) -> list[EnergyReading]:
-        """Joules of all packages, of all memory and of each accelerator, as far as they are asked for and measured."""
+        """Joules of all packages, of all memory and of each accelerator, as far as they were asked for and can be measured."""
         try:
             window = self.monitor.end_window(self.window, sync_execution=False)
         finally:
@@ -135,7 +135,7 @@ class Zeus:
 
 
 class CodeCarbon:
-    """CodeCarbon's offline tracker, with one task per reading. Raises if it is not installed or does not start."""
+    """CodeCarbon's offline tracker, with one task per reading. The constructor raises if CodeCarbon is not installed or does not start."""
 
     meter = "CodeCarbon"
 
@@ -170,7 +170,7 @@ class CpuTime:
         self.watts, self.last = watts_per_core, time.process_time()
 
     def read(self) -> list[EnergyReading]:
-        """Joules of the process, assumed."""
+        """Joules of the process, from an assumed power."""
         now = time.process_time()
         spent, self.last = now - self.last, now
         return [EnergyReading("cpu", spent * self.watts, "assumed")]
@@ -206,10 +206,10 @@ class PowerMeter:
     its utilisation, memory and temperature as far as they can be read.
 
     Use `with PowerMeter(log, model="loan") as meter:` around a service; `track_run(power=True)` starts one for a training run. share:
-    "machine" counts all energy of the devices. "process" counts the part of this process by its share of the CPU time; RAPL's values then
-    count as estimated, and idle power is divided among busy processes. run, model, version and phase are written with each record. `joules`
-    is the sum so far, `source` its least certain source, `dropped` the number of failed readings, `last_error` the reason of the last
-    failure.
+    "machine" counts all energy of the devices. "process" counts only the part of this process, by its share of the CPU time; RAPL's values
+    then count as estimated, and idle power is divided among the busy processes. run, model, version and phase are written with each record.
+    `joules` is the sum so far, `source` the least certain source among the readings, `dropped` the number of failed readings, `last_error`
+    the reason of the last failure.
     """
 
     def __init__(
@@ -251,15 +251,17 @@ class PowerMeter:
         return self._process_joules / self._cpu_seconds if self._cpu_seconds > 0 and self._process_joules > 0 else self.watts_per_core
 
     def hardware(self) -> dict[str, float]:
-        """`device_memory_gb`, the memory that each accelerator has, in GiB; empty before the start, without NVML or if they differ."""
+        """`device_memory_gb`: the memory of each accelerator in GiB. Empty before the start, without NVML, or if the accelerators
+        differ.
+        """
         size = next((reader.memory() for reader in self._readers if isinstance(reader, Nvml)), None)
         return {"device_memory_gb": size} if size else {}
 
     def prediction(self, *, threads: bool = False) -> PredictionEnergy:
         """Measure one prediction: `with meter.prediction() as spent: score = model(x)`, then `energy_j=spent.joules`.
 
-        The CPU time of the calling thread counts; threads=True counts all threads of the process, for a model that computes in several
-        threads and answers one request at a time.
+        By default, the CPU time of the calling thread counts. With threads=True, that of all threads of the process counts; use this for a
+        model that computes in several threads and answers one request at a time.
         """
         return PredictionEnergy(lambda: self.joules_per_cpu_second, time.process_time if threads else time.thread_time)
 
@@ -282,7 +284,7 @@ class PowerMeter:
             self._failed(error)
 
     def stop(self) -> None:
-        """Take a last reading and end; a second call does nothing."""
+        """Take a last reading and end the thread; a second call does nothing."""
         thread, self._thread = self._thread, None
         if thread is None:
             return
@@ -292,7 +294,7 @@ class PowerMeter:
             self._read()
 
     def _begin(self) -> None:
-        """Choose the readers that work here, and read the clocks."""
+        """Choose the readers that work on this machine, and read the clocks."""
         self._stop.clear()
         counters, accelerators = self._try(lambda: Rapl(self._powercap)), self._try(Nvml)
         zeus = None
@@ -312,7 +314,7 @@ class PowerMeter:
             return None
 
     def _watch(self) -> None:
-        """Take readings until the meter is stopped. This is the body of the thread."""
+        """Take readings until the meter is stopped. The thread runs this method."""
         while not self._stop.wait(self.every):
             self._read()
 
@@ -325,7 +327,7 @@ class PowerMeter:
             self._failed(error)
 
     def _taken(self) -> tuple[float, list[tuple[EnergyReading, float, Gauges]]]:
-        """Seconds since the last reading, and each device's reading with the joules to write and its gauges."""
+        """Seconds since the last reading, and for each device its reading, the joules to write and its gauges."""
         now, process, busy = time.monotonic(), time.process_time(), machine_busy_seconds()
         seconds, spent = now - self._at, process - self._process
         others = busy - self._busy if busy is not None and self._busy is not None else None
@@ -352,7 +354,9 @@ class PowerMeter:
         return seconds, written
 
     def _named(self, device: str, own: bool) -> str:
-        """The device's name. A device of this process alone carries its id, so that two processes of a machine are two devices."""
+        """The device's name. If only this process's part is measured, the name includes the process id, so that two processes on a machine
+        count as two devices.
+        """
         return f"{device} process {os.getpid()}" if (own or self.share == "process") and not device.startswith("gpu") else device
 
     def _write(self, taken: tuple[float, list[tuple[EnergyReading, float, Gauges]]]) -> None:

@@ -1,9 +1,9 @@
 """Send records to a collector over HTTP. Records are written to a spool on disk, and a thread sends the content of the spool. Only the
 standard library is needed.
 
-A record is written to a segment of the spool (spool.py), as on the collector's own machine, and counts as logged from then on. Of the
-processes that share a spool, only the one that holds the lock on `sender.lock` sends. A segment is deleted once the collector has it on
-disk. If lines are sent twice because an answer was lost, the collector stores them once.
+A record is written to a segment (one file of records) of the spool (spool.py), as it would be on the collector's own machine, and counts as
+logged from then on. If several processes share a spool, only the one that holds the lock on `sender.lock` sends. A segment is deleted once
+the collector has it on disk. If lines are sent twice because a response was lost, the collector stores them once.
 """
 
 import atexit
@@ -38,13 +38,13 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
 MAX_RETRY_AFTER = 300.0
 ANSWER_SECONDS = 30.0
 EXIT_SECONDS = 3.0
-"""Seconds for which the end of the process waits for the collector; records that are not sent by then stay in the spool."""
+"""Seconds for which the process waits for the collector when it ends; records that are not sent by then stay in the spool."""
 
 _warnings = logging.getLogger("observability.client")
 
 
 class _LaterError(Exception):
-    """The collector did not take a batch. after: seconds that it asked to wait, None if it did not say."""
+    """The collector did not accept a batch. after: seconds that the collector asked to wait; None if it did not say."""
 
     def __init__(self, reason: str, after: float | None = None) -> None:
         super().__init__(reason)
@@ -56,7 +56,7 @@ class _PoisonedError(Exception):
 
 
 def outbox_folder(home: str | os.PathLike[str] | None, url: str) -> Path:
-    """The default spool of a collector. It is beside the landing folder of the home, with one folder for each address. Creates nothing."""
+    """The default spool for a collector: a folder for each address, beside the landing folder of the home. Creates nothing."""
     return landing_folder(home).parent / "outbox" / hashlib.sha256(url.rstrip("/").encode()).hexdigest()[:16]
 
 
@@ -73,10 +73,12 @@ def collector_address(url: str) -> SplitResult:
 
 
 class RemoteSpool:
-    """Writes to a spool on disk and sends it to a collector. Safe under threads and forks; `append` never raises nor waits for the network.
+    """Writes records to a spool on disk and sends them to a collector. Safe with threads and forks; `append` never raises and never waits
+    for the network.
 
-    most_bytes: size of the spool beyond which records are dropped. dropped: records that were not written, or that the collector rejected.
-    last_error: why a record was dropped, or the last sending failed; None without an error. sent: records that this process delivered.
+    most_bytes: maximum size of the spool; beyond it, records are dropped. dropped: number of records that were not written or that the
+    collector rejected. last_error: why a record was dropped or the last attempt to send failed; None without an error. sent: number of
+    records that this process delivered.
     """
 
     _thread: threading.Thread | None
@@ -110,7 +112,7 @@ class RemoteSpool:
 
     @property
     def last_error(self) -> str | None:
-        """Why the last record was dropped or the last sending failed; None without an error."""
+        """Why the last record was dropped or the last attempt to send failed; None without an error."""
         return self._sending_error or self._spool.last_error
 
     def append(self, lines: bytes, count: int = 1) -> bool:
@@ -132,7 +134,9 @@ class RemoteSpool:
         self._spool.drop(reason, count)
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Send the content of the spool, for at most `timeout` seconds. False if something is left; it is sent later. Never raises."""
+        """Send the content of the spool; this takes at most `timeout` seconds. False if something is left; it is sent later. Never
+        raises.
+        """
         try:
             self._spool.flush()
             self._keep_sending()
@@ -143,14 +147,14 @@ class RemoteSpool:
             while ready_segments(self.folder):
                 if time.monotonic() >= end:
                     return False
-                time.sleep(0.01)  # the sender of another process may send them, which wakes nobody here
+                time.sleep(0.01)  # the sender of another process may send them, and that does not wake this thread
             return True
         except Exception as error:
             self._sending_error = f"{type(error).__name__}: {error}"
             return False
 
     def close(self, timeout: float = 5.0) -> bool:
-        """Send the content of the spool as `flush` does. Then the thread ends, and another process may send. A later record starts the
+        """Send the content of the spool, as `flush` does. Then end the thread, so that another process may send. A later record starts the
         thread again.
         """
         done = self.flush(timeout)
@@ -177,7 +181,7 @@ class RemoteSpool:
                     self._thread = thread
 
     def _send_forever(self, stop: threading.Event, wake: threading.Event) -> None:
-        """Take the lock if it is free, and send published segments, oldest first. This is the body of the thread."""
+        """Take the lock if it is free, and send published segments, oldest first. The thread runs this method."""
         lock: int | None = None
         connection = _CollectorConnection(self._address, self._token)
         try:
@@ -219,7 +223,7 @@ class RemoteSpool:
             self._failures, self._not_before, self._asked_to_wait, self._sending_error = 0, 0.0, False, None
 
     def _send_segment(self, connection: "_CollectorConnection", path: Path) -> None:
-        """Send a segment in batches from where the last attempt ended, and delete it."""
+        """Send a segment in batches, starting where the last attempt ended, and delete it."""
         whole = path.read_bytes()
         start = self._done.get(path.name, 0)
         most_lines = BATCH_LINES
@@ -242,7 +246,7 @@ class RemoteSpool:
         self._done.pop(path.name, None)
 
     def _later(self, reason: str, after: float | None = None) -> None:
-        """Pause after a failure: as long as the collector asked, else twice as long as the last pause, with jitter."""
+        """Pause after a failure: as long as the collector asked, or else twice as long as the last pause, with jitter."""
         self._sending_error = reason
         pause = min(FIRST_PAUSE * 2 ** min(self._failures, 10), LONGEST_PAUSE)
         self._failures += 1
@@ -253,7 +257,9 @@ class RemoteSpool:
             _warnings.warning("records wait in %s, since the collector does not take them: %s", self.folder, reason)
 
     def _forget(self) -> None:
-        """Forget the thread. This is the state at first, and in a child process, where the thread is the parent's."""
+        """Forget the thread. This sets the initial state; it is also used in a child process, because the thread runs only in the
+        parent.
+        """
         self._pid = os.getpid()
         self._mutex = threading.Lock()
         self._stop, self._wake = threading.Event(), threading.Event()
@@ -266,7 +272,7 @@ class RemoteSpool:
         self._sender_lock = None
 
     def _after_fork(self) -> None:
-        """Close the child's copy of the parent's lock, which would outlive the parent."""
+        """Close the child's copy of the parent's lock; otherwise the lock would outlive the parent."""
         if self._sender_lock is not None:
             with suppress(OSError):
                 os.close(self._sender_lock)
@@ -275,7 +281,7 @@ class RemoteSpool:
 
 
 class _CollectorConnection:
-    """A connection to the collector, which is opened when it is needed."""
+    """A connection to the collector; it is opened when needed."""
 
     def __init__(self, address: SplitResult, token: str) -> None:
         self._address = address
@@ -284,7 +290,7 @@ class _CollectorConnection:
         self._http: http.client.HTTPConnection | None = None
 
     def post(self, lines: bytes, dropped: int) -> tuple[int, list[str]]:
-        """Send lines. Returns the status (202, 413 or 422) and why lines were rejected. Raises _LaterError, _PoisonedError."""
+        """Send lines. Returns the status (202, 413 or 422) and the reasons why lines were rejected. Raises _LaterError, _PoisonedError."""
         headers = self._headers | ({"Observability-Dropped": str(dropped)} if dropped else {})
         try:
             if self._http is None:
@@ -307,7 +313,7 @@ class _CollectorConnection:
         raise _LaterError(told, retry_after_seconds(answer.headers.get("Retry-After")))
 
     def close(self) -> None:
-        """Close it; `post` opens another one."""
+        """Close the connection; `post` opens a new one."""
         if self._http is not None:
             self._http.close()
             self._http = None
@@ -320,8 +326,8 @@ class _CollectorConnection:
 
 
 def batch_end(whole: bytes, start: int, most_lines: int) -> int:
-    """The end of a batch of whole lines that begins at `start`. A batch has at most a given number of lines and BATCH_BYTES bytes, and at
-    least one line.
+    """The end of a batch of whole lines that begins at `start`. A batch has at least one line, at most the given number of lines, and at
+    most BATCH_BYTES bytes.
     """
     end = start
     for _ in range(most_lines):
@@ -335,7 +341,7 @@ def batch_end(whole: bytes, start: int, most_lines: int) -> int:
 
 
 def retry_after_seconds(text: str | None) -> float | None:
-    """The seconds of a Retry-After header, at most MAX_RETRY_AFTER; None if there is none or it cannot be read."""
+    """The seconds stated by a Retry-After header, at most MAX_RETRY_AFTER; None if there is no header or it cannot be read."""
     if text is None:
         return None
     try:
@@ -346,7 +352,7 @@ def retry_after_seconds(text: str | None) -> float | None:
 
 
 def bytes_below(folder: Path) -> int:
-    """Bytes of the segments of a spool, those that are being written included."""
+    """Bytes of the segments of a spool, including those that are still being written."""
     total = 0
     for part in ("open", "ready"):
         with suppress(FileNotFoundError):
@@ -357,7 +363,7 @@ def bytes_below(folder: Path) -> int:
 
 
 def _rejected_reasons(body: bytes) -> list[str]:
-    """The reasons in an answer of the collector."""
+    """The reasons in a response of the collector."""
     try:
         return [str(line.get("reason")) for line in json.loads(body)["rejected"]]
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -365,7 +371,7 @@ def _rejected_reasons(body: bytes) -> list[str]:
 
 
 def _locked_file(path: Path) -> int | None:
-    """An open, locked file; None if another process holds the lock, or there is no folder yet."""
+    """The descriptor of an open, locked file; None if another process holds the lock, or if the folder does not exist yet."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | CLOSE_ON_EXEC, 0o600)
     except FileNotFoundError:
@@ -389,7 +395,7 @@ def _after_fork_in_child() -> None:
 
 
 def _close_at_exit() -> None:
-    """Send the remaining records. If the collector did not answer at the last attempt, they stay for the next process."""
+    """Send the remaining records. If the last attempt failed, they stay in the spool for the next process."""
     for spool in list(_remote_spools):
         if spool._thread is not None:
             spool.close(0.0 if spool._failures else EXIT_SECONDS)

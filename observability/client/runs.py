@@ -10,8 +10,8 @@ from observability.client.encode import describe_error
 from observability.client.log import Fields, Logger, Moment, Number
 
 RUN_SEGMENT_SECONDS = 0.5
-"""Seconds after which the records of a run can be loaded; short, because somebody may be watching the run. Steps are few beside
-predictions.
+"""Seconds after which the records of a run can be loaded; short, because somebody may be watching the run. There are few steps compared
+with predictions.
 """
 
 
@@ -34,13 +34,13 @@ def track_run(
 ) -> "TrackedRun":
     """Record a training run in a `with` block: `with obs.track_run(model="loan", params={...}) as run: run.step(10, loss=0.3)`.
 
-    Writes the run's start, and its end as finished or failed; an exception passes unchanged. `run` is the id, a new one if none is given.
-    `hardware` adds to the facts that the standard library knows. Processes of one distributed run share `run` and give their `rank`: rank 0
-    writes start and end, another rank only its own failure. `device`: the device on which this process computes, such as "gpu0" or
-    "cuda:1"; it is written with each step beside the name of this machine. `logger`: an existing logger, which is left open. `directions`:
-    {metric: "low" or "high"}, which side is better, for metrics whose name does not tell. `power`: the machine's power is read in a thread
-    and written as `resource` records of the run (observability.client.power). `device_memory_gb` is then among the hardware, if NVML tells
-    how much memory each accelerator has and all have the same.
+    Writes the run's start, and its end as finished or failed; an exception passes unchanged. `run` is the id; a new one is made if none is
+    given. `hardware` adds to the facts that the standard library provides. Processes of one distributed run share `run`, and each gives its
+    `rank`: rank 0 writes start and end, the other ranks write only their own failure. `device`: the device on which this process computes,
+    such as "gpu0" or "cuda:1"; it is written with each step, together with the name of this machine. `logger`: an existing logger, which is
+    left open. `directions`: {metric: "low" or "high"}, which direction is better, for metrics whose name does not show it. `power`: the
+    machine's power is read in a thread and written as `resource` records of the run (observability.client.power). `device_memory_gb` is
+    then part of the hardware, if NVML reports how much memory each accelerator has and all have the same.
     """
     fields = {"model": model, "version": version, "params": params, "dataset": dataset, "study": study, "seed": seed}
     fields |= {"directions": directions} if directions else {}
@@ -57,7 +57,7 @@ def track_run(
 
 
 class TrackedRun:
-    """A run under recording. `run` is its id. No method raises."""
+    """A run that is being recorded. `run` is its id. No method raises."""
 
     def __init__(
         self,
@@ -104,10 +104,10 @@ class TrackedRun:
         batch: object = None,
         **metrics: Any,
     ) -> bool:
-        """Log the metrics of one step, whose number stands first or as `step`. True once it is written.
+        """Log the metrics of one step. Its number is the first argument or the keyword `step`. True once it is written.
 
-        phase_ms: {compute, data, communication} in milliseconds. batch: the id of the batch of data that the step read. host, device: this
-        machine and the run's `device` if they are not given.
+        phase_ms: {compute, data, communication} in milliseconds. batch: the id of the batch of data that the step read. host, device: by
+        default this machine and the run's `device`.
         """
         if number is None:
             number = metrics.pop("step", None)

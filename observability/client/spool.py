@@ -1,7 +1,8 @@
-"""Write records to segments in the landing folder, from any number of processes, and publish them for the loader.
+"""Write records to segments (files of records) in the landing folder, from any number of processes, and publish them for the loader.
 
-`landing/open/` holds the segments of running writers, each under an exclusive lock; `landing/ready/` holds published ones. Publishing is a
-rename. The lock of a writer that died is free, so the reader publishes its segment. A segment is JSONL, split at the newline byte only.
+`landing/open/` holds the segments of running writers, each under an exclusive lock; `landing/ready/` holds published segments. Publishing
+is a rename. If a writer dies, its lock is released, so that the reader can publish its segment. A segment is JSONL; only the newline byte
+separates lines.
 """
 
 import atexit
@@ -29,14 +30,16 @@ SEGMENT_SECONDS = 2.0
 SYNC_SECONDS = 0.2
 RETRY_SECONDS = 1.0
 KEPT_BYTES = 64 * 1024 * 1024
-"""Bytes of lines that a spool keeps in memory until they are synced, so that it can write them again."""
+"""Maximum bytes of unsynced lines that a spool keeps in memory, so that it can write them again if a sync fails."""
 
 QUOTA_BYTES = 20 * 1024**3
-"""Bytes that wait in a landing folder above which writers refuse records, unless another quota is given."""
+"""If at least this many bytes wait in a landing folder, writers refuse records; used unless another quota is given."""
 FLOOR_BYTES, FLOOR_SHARE = 128 * 1024**2, 0.02
-"""Free bytes of the disk below which writers refuse records, at most this share of the disk, unless another floor is given."""
+"""If the disk has fewer free bytes than this, writers refuse records; the limit is at most this share of the disk. Used unless another
+floor is given.
+"""
 LOOK_BYTES = 64 * 1024**2
-"""Bytes that a writer publishes before it looks for room itself; usually its flusher looks."""
+"""After publishing this many bytes, a writer checks for room itself; usually its flusher does."""
 
 _warnings = logging.getLogger("observability.client")
 
@@ -51,16 +54,16 @@ def landing_folder(home: str | os.PathLike[str] | None = None) -> Path:
 
 
 def ready_segments(landing: Path) -> list[Path]:
-    """The published segments, by name, which begins with the time of creation (UTC, seconds). Read-only."""
+    """The published segments, sorted by name; a name begins with the time of creation (UTC, seconds). Read-only."""
     return sorted((landing / "ready").glob("*.jsonl"))
 
 
 def publish_abandoned(landing: Path, is_written: Callable[[Path], bool] = lambda path: False) -> list[Path]:
-    """Move the segments of writers that died to `ready/` and return their new paths; empty ones are removed.
+    """Move the segments of writers that died to `ready/`, and return their new paths; empty segments are removed.
 
-    The segments of running writers stay. A last line without a newline is kept. Several readers may call this at once. is_written: a
-    function that tells whether this process still writes a segment, because a platform without locks cannot tell. Raises OSError if the
-    folder cannot be read or written.
+    The segments of running writers stay where they are. A last line without a newline is kept. Several readers may call this at the same
+    time. is_written: a function that returns whether this process is still writing a segment, because on a platform without locks this
+    cannot be seen from the file. Raises OSError if the folder cannot be read or written.
     """
     published = []
     for path in sorted((landing / "open").glob("*.jsonl")):
@@ -89,7 +92,7 @@ def publish_abandoned(landing: Path, is_written: Callable[[Path], bool] = lambda
 def lack_of_room(landing: Path, quota_bytes: int, floor_bytes: int | None = None) -> str | None:
     """Why no further segment may be opened in a landing folder; None if there is room. Read-only. Raises OSError.
 
-    Segments count if they wait, are being written, or were set aside. Loaded segments, which are deleted after a week, do not count.
+    A segment counts if it waits, is being written, or was set aside. Loaded segments do not count, because they are deleted after a week.
     """
     waiting = 0
     for name in ("open", "ready", "failed"):
@@ -108,7 +111,7 @@ def lack_of_room(landing: Path, quota_bytes: int, floor_bytes: int | None = None
 
 
 def _publish_file(path: Path, size: int) -> list[Path]:
-    """Move a segment from `open/` to `ready/` and return its new path; an empty one is removed."""
+    """Move a segment from `open/` to `ready/` and return its new path; an empty segment is removed."""
     if size == 0:
         path.unlink(missing_ok=True)
         return []
@@ -122,7 +125,7 @@ def _publish_file(path: Path, size: int) -> list[Path]:
 
 
 def _is_at(fd: int, path: Path) -> bool:
-    """Whether the open file still has that name. Another process may have published or removed it before it was locked."""
+    """Whether the path still leads to the open file. Another process may have published or removed the file before it was locked."""
     try:
         return os.path.samestat(os.fstat(fd), os.stat(path, follow_symlinks=False))
     except FileNotFoundError:
@@ -130,12 +133,12 @@ def _is_at(fd: int, path: Path) -> bool:
 
 
 def _sync_data(fd: int) -> None:
-    """Write a file's data to disk; macOS and Windows have no fdatasync."""
+    """Write a file's data to disk, with fsync on macOS and Windows because they have no fdatasync."""
     getattr(os, "fdatasync", os.fsync)(fd)
 
 
 def create_segment(landing: Path, *, synced: bool) -> tuple[Path, int]:
-    """Create an empty segment in `open/`, locked for its writer. synced: its name is written to disk too. Raises OSError."""
+    """Create an empty segment in `open/`, locked for its writer. synced: also write its name to disk. Raises OSError."""
     opened = landing / "open"
     for folder in (landing.parent, landing, opened, landing / "ready"):
         make_private_folder(folder)
@@ -143,7 +146,7 @@ def create_segment(landing: Path, *, synced: bool) -> tuple[Path, int]:
         path = opened / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}-{os.urandom(6).hex()}.jsonl"
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | CLOSE_ON_EXEC, 0o600)
         try:
-            if lock_file(fd) and _is_at(fd, path):  # else a reader removed the empty file as abandoned
+            if lock_file(fd) and _is_at(fd, path):  # otherwise a reader took the empty file for abandoned and removed it
                 if synced:
                     for folder in (landing.parent, landing, opened):  # another process may have made them a moment ago
                         sync_folder(folder)
@@ -163,10 +166,10 @@ Unsynced = tuple[int, list[bytes]]
 class Spool:
     """Writes to a landing folder for one process. Safe under threads, forks and signal handlers; `append` never raises.
 
-    `dropped` counts records that were not acknowledged; `last_error` is the reason of the last one, None without an error. After a failed
-    sync the system may have dropped written lines, so the lines since the last good sync are written to another segment; the loader stores
+    `dropped` counts records that were not acknowledged; `last_error` is the last reason, None without an error. After a failed sync the
+    system may have lost written lines. Therefore all lines since the last successful sync are written to another segment; the loader stores
     equal lines once. If `quota_bytes` wait to be loaded, or the disk has less than `floor_bytes` free (default FLOOR_BYTES), no segment is
-    opened and records are dropped and counted, before anything of them is written.
+    opened. Records are then dropped and counted before any part of them is written.
     """
 
     def __init__(
@@ -214,7 +217,9 @@ class Spool:
             return self._fd is not None and path == self._path
 
     def append(self, lines: bytes, count: int = 1) -> bool:
-        """Append `lines` (`count` whole lines, ending with a newline) in one write; True once they are as durable as `fsync` states."""
+        """Append `lines` (`count` whole lines, the last ending with a newline) in one write. True once they are as durable as `fsync`
+        requires.
+        """
         try:
             if self._pid != os.getpid():  # a fork without hooks
                 self._release_fds()
@@ -241,10 +246,10 @@ class Spool:
             _warnings.warning("a record was dropped (later ones are only counted): %s", reason)
 
     def flush(self) -> None:
-        """Publish the written records, after syncing them unless `fsync` is "never". Never raises. The next record opens a new segment."""
+        """Sync the written records (unless `fsync` is "never") and publish them. Never raises. The next record opens a new segment."""
         try:
             if self._pid != os.getpid():
-                return  # the open segment is the parent's
+                return  # the open segment belongs to the parent
             with self._mutex:
                 if self._fd is not None:
                     self._sync(self._fd, self._take_tail())
@@ -260,7 +265,7 @@ class Spool:
             self.last_error = f"cannot publish in {self.landing}: {error}"
 
     def _take_tail(self) -> list[bytes]:
-        """The lines of the open segment since its last sync, which is about to begin."""
+        """Take the lines of the open segment since its last sync, because a new sync is about to begin."""
         tail, self._tail = self._tail, []
         return tail
 
@@ -279,7 +284,7 @@ class Spool:
                 self._kept -= sum(map(len, tail))
 
     def _write_failed_again(self) -> None:
-        """Write the lines whose sync failed to a new segment. If the disk refuses again, this is repeated later."""
+        """Write the lines whose sync failed to a new segment. If that fails too, it is tried again later."""
         with self._mutex:
             failed, self._failed = self._failed, []
         if not failed:
@@ -296,7 +301,7 @@ class Spool:
                 self._kept -= sum(map(len, failed))
 
     def _write_segment(self, lines: bytes) -> None:
-        """Write lines to a segment of their own, sync and publish it. Raises OSError, and then leaves no segment."""
+        """Write lines to a separate segment, sync it and publish it. If writing fails, raises OSError and leaves no segment."""
         path, fd = create_segment(self.landing, synced=True)
         try:
             view = memoryview(lines)
@@ -364,7 +369,7 @@ class Spool:
         return fd
 
     def _look_for_room(self) -> None:
-        """Check whether there is room for another segment. As long as there is room, the flusher checks, so that callers do not wait."""
+        """Check whether there is room for another segment. While there is room, the flusher does this, so that callers need not wait."""
         self._looked_at, self._since_look = time.monotonic(), 0
         try:
             self._full = lack_of_room(self.landing, self.quota_bytes, self.floor_bytes)
@@ -372,7 +377,7 @@ class Spool:
             self._full = str(error)
 
     def _publish(self) -> None:
-        """Publish the open segment. The flusher syncs its descriptor afterwards, so that no caller waits for the disk.
+        """Publish the open segment. The flusher syncs its descriptor afterwards, so that no caller has to wait for the disk.
 
         If open files cannot be renamed (Windows), the segment is synced and closed first.
         """
@@ -400,7 +405,7 @@ class Spool:
             os.close(fd)
 
     def _keep_flushing(self) -> None:
-        """Sync and publish on time while a segment is open; the thread ends when none is open."""
+        """Sync and publish on time while a segment is open; the thread ends when no segment is open and nothing is left to do."""
         running = True
         while running:
             wait = SYNC_SECONDS if self._fd is None else max(self._due - time.monotonic(), 0.001)
@@ -408,7 +413,7 @@ class Spool:
             self._wake.clear()
             try:
                 running = self._flush_due()
-            except OSError as error:  # out of descriptors: try again
+            except OSError as error:  # for example no free descriptors: try again
                 self.last_error = f"cannot sync {self.landing}: {error}"
 
     def _flush_due(self) -> bool:
@@ -435,7 +440,9 @@ class Spool:
         return True
 
     def _forget(self) -> None:
-        """Forget the open segment. This is the state at first, and in a child process, where the open segment is the parent's."""
+        """Forget the open segment. This sets the initial state; it is also used in a child process, because the open segment belongs to the
+        parent.
+        """
         self._pid = os.getpid()
         self._mutex = threading.RLock()
         self._wake = threading.Event()
@@ -445,7 +452,7 @@ class Spool:
         self._tail, self._failed, self._kept = [], [], 0
 
     def _release_fds(self) -> None:
-        """Close a child's copies of the parent's descriptors, because an open copy keeps the parent's lock after its death."""
+        """Close a child's copies of the parent's descriptors; otherwise a copy would hold the parent's lock after the parent has died."""
         held = [fd for fd, _ in (*self._retired, *self._syncing)]
         for fd in (*held, *([] if self._fd is None else [self._fd])):
             with suppress(OSError):

@@ -13,7 +13,8 @@ App = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
 class ObservabilityWSGIMiddleware(Middleware[App]):
-    """`ObservabilityMiddleware` for WSGI, with the same record for the same exchange and the same keywords (`exchange.Options`).
+    """The same as `ObservabilityMiddleware`, for WSGI: the same exchange gives the same record, and the keywords are the same
+    (`exchange.Options`).
 
     A response that is a list or tuple is passed on and logged at once. Any other iterable is passed on chunk by chunk, and logged at its
     end or at `close`.
@@ -55,7 +56,7 @@ class _WsgiExchange:
             self._status = int(status.split(None, 1)[0])
             if not may_be_json({name.lower(): value for name, value in headers}):
                 self.response.give_up()
-        except (ValueError, IndexError, AttributeError, TypeError):  # the server reports it
+        except (ValueError, IndexError, AttributeError, TypeError):  # the server reports the error
             self.response.give_up()
         write = self._start_response(status, headers, *exc_info)
 

@@ -12,14 +12,15 @@ from observability.stats.calibration import calibration_change_p_value, calibrat
 from observability.stats.interval import Interval
 
 LEAST = 0.02
-"""The smallest change of the ECE that matters: the watch limit of the calibration analyzer."""
+"""The smallest change of the ECE that matters; equal to the `watch` limit of the calibration analyzer."""
 
 
 def calibration_differences(ask: AskEngine, model: Model, a: Window, b: Window, young: str | None) -> list[Difference]:
     """The expected calibration error of both sides, each over all its labelled rows; none for a regression.
 
-    young: the reason why there is no verdict, or None. The p-value is the larger of two tests: equal errors, and equal deviations of shares
-    from scores in every group. The second is needed because deviations of opposite signs can give the same error.
+    young: the reason why there is no verdict, or None. The p-value is the larger one of two tests: that the errors are equal, and that the
+    deviations of shares from scores are equal in every group. The second test is needed because deviations of opposite signs can give the
+    same error.
     """
     if model.task not in ("binary", "multiclass"):
         return []

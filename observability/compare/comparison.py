@@ -4,7 +4,7 @@
     found.sentence                             # the result in one sentence
     found.differences                          # every comparison with its verdict
 
-Side A is compared with side B; changes are A - B. Histograms use the same edges on both sides.
+Side A is compared with side B; a change is A - B. Histograms use the same edges on both sides.
 """
 
 from dataclasses import replace
@@ -18,9 +18,9 @@ from observability.core.window import Window
 
 
 def compare_windows(ask: AskEngine, model: Model, a: Window, b: Window) -> WindowComparison:
-    """Compare two windows of one model. The false discovery rate is held at FALSE_DISCOVERY_RATE over all comparisons.
+    """Compare two windows of one model. The false discovery rate is controlled at FALSE_DISCOVERY_RATE over all comparisons.
 
-    Raises UsageError and NotFoundError for a version or a column of a slice that does not exist.
+    Raises UsageError or NotFoundError for a version, or a column of a slice, that does not exist.
     """
     one, other = _comparison_side(ask, model, a), _comparison_side(ask, model, b)
     if not one.rows or not other.rows:

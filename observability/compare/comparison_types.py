@@ -27,9 +27,10 @@ class ComparisonSide:
 
 @dataclass(frozen=True)
 class WindowComparison:
-    """The result of a comparison. histograms: by column. pairs: rows that both sides predicted, None if there can be none.
+    """The result of a comparison. histograms: by column. pairs: summary of the rows that both sides predicted; None if there can be no such
+    rows.
 
-    notes: what a reader must know, one sentence each.
+    notes: facts that a reader must know, one sentence each.
     """
 
     a: ComparisonSide

@@ -1,4 +1,4 @@
-"""Describe one difference between two sides, with its verdict: whether it is beyond chance, and whether it is large enough to matter."""
+"""One difference between two sides, with its verdict: whether it is beyond chance, and whether it is large enough to matter."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 Section = Literal["inputs", "score", "decisions", "performance", "pairs", "fairness", "latency", "cost"]
 SECTIONS: tuple[Section, ...] = ("pairs", "performance", "fairness", "decisions", "latency", "cost", "score", "inputs")
-"""The order in sentences: correctness first, inputs last."""
+"""The order of sections in sentences: correctness first, inputs last."""
 Verdict = Literal["differs", "slight", "alike", "unknown"]
 VERDICTS: dict[Verdict, str] = {"differs": "Differs", "slight": "Slight", "alike": "Alike", "unknown": "Undecided"}
-"""Significant and large enough; significant but too small to matter; certainly too small to matter; undecided."""
+"""Meanings, in this order: significant and large enough; significant but too small to matter; certainly too small to matter; undecided."""
 FALSE_DISCOVERY_RATE = 0.05
 """The expected share of false discoveries among the reported differences (Benjamini and Hochberg 1995)."""
 AskEngine = Callable[[Question, Window], "DataFrame"]
@@ -32,8 +32,9 @@ class Difference:
     """One comparison.
 
     a, b: both sides with their 95 % intervals; for a distribution, only n is set. change: a - b; for a distribution, the distance between
-    both sides. least: the smallest change that matters, in its unit. p_value: NaN if it cannot be tested. adjusted: the p-value corrected
-    for all comparisons. why: the reason why there is no verdict, if it is known. more: about how many more rows would give a verdict.
+    both sides. least: the smallest change that matters, in the unit of the metric. p_value: NaN if it cannot be tested. adjusted: the
+    p-value corrected for all comparisons. why: the reason why there is no verdict, if it is known. more: about how many more rows would be
+    needed for a verdict.
     """
 
     section: Section
@@ -66,13 +67,13 @@ def unavailable_difference(
 
 
 def with_verdicts(found: Sequence[Difference], q: float = FALSE_DISCOVERY_RATE) -> list[Difference]:
-    """The differences with their verdicts. The false discovery rate is held over all of them."""
+    """The differences with their verdicts. The false discovery rate is controlled over all of them."""
     adjusted, _ = benjamini_hochberg([float("nan") if each.why else each.p_value for each in found], q)
     return [replace(each, adjusted=float(p), **_verdict(each, float(p), q)) for each, p in zip(found, adjusted, strict=True)]
 
 
 def _verdict(each: Difference, adjusted: float, q: float) -> dict[str, Any]:
-    """The verdict of a difference with that corrected p-value, and if it is undecided the reason, as fields."""
+    """The verdict of a difference with this corrected p-value, and the reason if it is undecided, as fields of a Difference."""
     value, low, high = each.change.value, each.change.low, each.change.high
     if each.why or value is None or np.isnan(adjusted):
         return {"verdict": "unknown"}
@@ -87,7 +88,7 @@ def _verdict(each: Difference, adjusted: float, q: float) -> dict[str, Any]:
 
 
 def _additional_rows(each: Difference) -> int | None:
-    """About how many more rows on each side would separate a change of `least` from none; None if it is unknown."""
+    """About how many more rows each side needs to distinguish a change of `least` from no change; None if it is unknown."""
     low, high, value = each.change.low, each.change.high, each.change.value
     if low is None or high is None or value is None or not each.least > 0:
         return None

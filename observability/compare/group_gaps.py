@@ -1,8 +1,8 @@
-"""Compute changes of the gaps between groups from one side to the other.
+"""Compute how the gaps between groups change from one side to the other.
 
-The largest gap of each criterion is compared on the groups that are large enough on both sides. A largest gap is above zero by chance, and
-more so on the smaller side, so its change is not tested directly. Instead the test is whether the gap between the two groups that differ
-most on one side is different on the other side, corrected for the number of pairs of groups.
+The largest gap of each criterion is compared on the groups that are large enough on both sides. A largest gap is above zero by chance
+alone, and more so with fewer rows, so its change is not tested directly. Instead, the two groups that differ most on one side are taken,
+and the test is whether their gap is different on the other side, corrected for the number of pairs of groups.
 """
 
 from dataclasses import replace
@@ -58,14 +58,14 @@ def group_gap_differences(
 
 
 def _task_criteria(model: Model) -> list[Criterion]:
-    """The criteria of a task."""
+    """The fairness criteria of the model's task."""
     if model.task == "binary":
         return list(CRITERIA.values())
     return [EQUAL_ERROR if model.task == "regression" else EQUAL_ACCURACY]
 
 
 def _aligned_groups(ask: AskEngine, model: Model, a: Window, b: Window, attribute: Attribute) -> tuple[GroupMetrics, GroupMetrics]:
-    """The groups of both sides, so that the same group has the same place on each side."""
+    """The groups of both sides, aligned so that a group has the same index on each side."""
     asked = group_question(model, [attribute])
     now, then = (group_metrics(model, ask(asked, window), [attribute]) for window in (a, b))
     levels = [*now.levels, *(each for each in then.levels if each not in now.levels)]
@@ -73,7 +73,7 @@ def _aligned_groups(ask: AskEngine, model: Model, a: Window, b: Window, attribut
 
 
 def _gap_difference(attribute: Attribute, criterion: Criterion, now: GroupMetrics, then: GroupMetrics) -> Difference:
-    """The largest gap of one criterion on both sides."""
+    """The difference in the largest gap of one criterion between both sides."""
     unit = METRICS[criterion.metric].unit
     keep = np.asarray(enough_for(now, criterion) & enough_for(then, criterion), np.bool_) if now.levels else np.zeros(0, np.bool_)
     if keep.sum() < 2:
@@ -100,8 +100,8 @@ def _spread_interval(spread: GroupSpread) -> Interval:
 
 
 def _gap_growth_p_value(criterion: Criterion, now: GroupMetrics, then: GroupMetrics, keep: Bools) -> float:
-    """The p-value that the gap between the two groups that differ most now grew by chance; the smallest over the criterion's rates,
-    corrected.
+    """The p-value of the growth of the gap between the two groups that differ most on side `now`; the smallest over the criterion's rates,
+    corrected for their number.
     """
     places, found = np.flatnonzero(keep), []
     for rate in criterion.rates:

@@ -1,7 +1,7 @@
 """Compute distances between the inputs and the scores of two sides, on the same bins.
 
-If every version on both sides was registered with the same edges for a column, the counts of all rows are compared. Otherwise a bounded
-sample of each side is binned on the edges of one version; each difference states how many rows were used.
+If every version on both sides was registered with the same edges for a column, the counts of all rows are compared. Otherwise, a sample of
+limited size from each side is binned on the edges of one version. Each difference states how many rows were used.
 """
 
 import logging
@@ -46,7 +46,7 @@ SCORE_EDGES_FIXED = Edges(edges=tuple(SCORE_EDGES.tolist()))
 class HistogramPair:
     """One column on both sides, on the same edges.
 
-    a, b: arrays of bin, n, w, w2. basis "counts": every row; "sample": a bounded sample of each side.
+    a, b: arrays of bin, n, w, w2. basis: "counts" if every row is used; "sample" if a sample of limited size of each side is used.
     """
 
     column: str
@@ -58,8 +58,8 @@ class HistogramPair:
 
 
 class ColumnEvidence(Mapping[str, Any]):
-    """Further figures of the distance of one column besides its PSI. They are computed when they are read, because a page shows only a
-    few columns.
+    """Further figures about the distance of one column, besides its PSI. They are computed only when they are read, because a page shows
+    only a few columns.
     """
 
     def __init__(self, compute: Callable[[], Mapping[str, Any]]) -> None:
@@ -93,7 +93,7 @@ def input_differences(
 
 
 def _compared_columns(model: Model, versions: Sequence[Version]) -> list[str]:
-    """Features that any of the versions was registered with (if none was, every feature seen), and the score."""
+    """The features that any of the versions was registered with (all features seen, if no version was registered), and the score."""
     registered = {name for version in versions for name in version.features}
     features = [each.reference for each in model.features() if not registered or each.name in registered]
     has_score = bool(model.classes) or any("score" in version.edges for version in versions)
@@ -101,7 +101,7 @@ def _compared_columns(model: Model, versions: Sequence[Version]) -> list[str]:
 
 
 def _shared_edges(model: Model, versions: Sequence[Version], column: str) -> Edges | None:
-    """The edges of a column if every version has the same; else None."""
+    """The edges of a column if they are the same in every version; else None."""
     if column == "score" and model.classes:
         return SCORE_EDGES_FIXED
     found = [version.edges.get(column) for version in versions]
@@ -111,7 +111,7 @@ def _shared_edges(model: Model, versions: Sequence[Version], column: str) -> Edg
 
 
 def _histogram_pairs(ask: AskEngine, model: Model, a: Window, b: Window, versions: Sequence[Version]) -> list[HistogramPair | Difference]:
-    """Both sides of every column, or a Difference with the reason for a column that cannot be read or is empty on a side."""
+    """Both sides of every column; for a column that cannot be read or has no value, a Difference with the reason."""
     columns = _compared_columns(model, versions)
     edges = {column: _shared_edges(model, versions, column) for column in columns}
     counted = [column for column in columns if edges[column] is not None]
@@ -134,7 +134,7 @@ def _histogram_pairs(ask: AskEngine, model: Model, a: Window, b: Window, version
 
 
 def _histogram_counts(ask: AskEngine, window: Window, columns: Sequence[str], broken: dict[str, Exception]) -> "DataFrame":
-    """The histograms of some columns. A failing column is noted in `broken` and does not affect the others."""
+    """The histograms of some columns. If a column fails, this is noted in `broken`, and the other columns are not affected."""
     import pandas as pd
 
     if not columns:
@@ -155,7 +155,7 @@ def _histogram_counts(ask: AskEngine, window: Window, columns: Sequence[str], br
 
 
 def _sampled_values(ask: AskEngine, a: Window, b: Window, columns: Sequence[str], broken: dict[str, Exception]) -> list["DataFrame"]:
-    """The values of some columns in a bounded sample of each side."""
+    """The values of some columns in a sample of limited size of each side."""
     import pandas as pd
 
     if not columns:
@@ -177,7 +177,9 @@ def _refused_column(column: str, name: str, why: str) -> Difference:
 def _binned_samples(
     model: Model, column: str, name: str, versions: Sequence[Version], a: "Series[Any]", b: "Series[Any]"
 ) -> HistogramPair | Difference:
-    """Both samples of a column in the bins of the first version that has any, else in bins of the values of side B."""
+    """Both samples of a column, in the bins of the first version that has bins for it; if none has, in bins made from the values of
+    side B.
+    """
     known = model.column(column)
     number = known is None or known.kind == "number"
     edges = next((version.edges[column] for version in versions if column in version.edges), None) or _edges_from_values(
@@ -202,14 +204,14 @@ def _edges_from_values(values: "Series[Any]", number: bool) -> Edges:
 
 
 def _number_bins(values: "Series[Any]", edges: Edges) -> Columns:
-    """Counts of numbers by left-closed bin; missing values are null."""
+    """Counts of numbers by bin (closed on the left); missing values are in the bin NULL."""
     given = values.to_numpy(np.float64)
     bins = np.where(np.isnan(given), NULL, np.searchsorted(np.asarray(edges.edges), np.nan_to_num(given), side="right"))
     return _bin_counts(bins)
 
 
 def _level_bins(values: "Series[Any]", edges: Edges) -> Columns:
-    """Counts of levels by place; unseen and null have bins of their own."""
+    """Counts of levels by index; unseen levels and missing values each have a separate bin."""
     from observability.stats.edges import level_label
 
     places = {level: place for place, level in enumerate(edges.levels)}
@@ -218,14 +220,14 @@ def _level_bins(values: "Series[Any]", edges: Edges) -> Columns:
 
 
 def _bin_counts(bins: np.ndarray) -> Columns:
-    """bin, n, w, w2 of single rows."""
+    """Arrays bin, n, w and w2, from the bin of each row (weight 1)."""
     found, n = np.unique(bins.astype(np.int64), return_counts=True)
     return {"bin": found, "n": n.astype(np.int64), "w": n.astype(np.float64), "w2": n.astype(np.float64)}
 
 
 @dataclass(frozen=True)
 class _ComparedColumn:
-    """A column with its bins. before: side B; after: side A; both hold rows."""
+    """A column with its bins. before: side B; after: side A; both have rows."""
 
     pair: HistogramPair
     axis: ColumnAxis
@@ -234,7 +236,7 @@ class _ComparedColumn:
 
 
 def _distance_differences(pairs: Sequence[HistogramPair]) -> list[Difference]:
-    """The distance between both sides of each column. Columns with the same number of groups are measured together."""
+    """The distance between both sides of each column. Columns with the same number of groups are computed together."""
     edges = [None if pair.edges is SCORE_EDGES_FIXED else pair.edges for pair in pairs]
     sizes = [axis_size(each) for each in edges]
     found = {
@@ -262,13 +264,13 @@ def _distance_differences(pairs: Sequence[HistogramPair]) -> list[Difference]:
 
 
 def _rows_alone(side: ColumnHistogram) -> Interval:
-    """The rows of a side, without a value."""
+    """The number of rows of a side, as an interval without a value."""
     return Interval(None, None, None, side.n)
 
 
 def _block_differences(columns: Sequence[_ComparedColumn]) -> list[Difference]:
-    """The PSI of columns with the same number of groups, on the deciles of the reference, with its interval and its p-value. The other
-    distances of a column are computed when they are read.
+    """The PSI of columns with the same number of groups, on the deciles of the reference, with intervals and p-values. Other distances of a
+    column are computed only when they are read.
     """
     groups_of = [each.axis.group for each in columns]
     base, now = (grouped_columns([getattr(each, side) for each in columns], groups_of) for side in ("before", "after"))
@@ -281,7 +283,7 @@ def _block_differences(columns: Sequence[_ComparedColumn]) -> list[Difference]:
 
 
 def _psi_difference(column: _ComparedColumn, value: float, groups: int, p_value: float, ends: tuple[float, float]) -> Difference:
-    """The difference of one column from its PSI. groups: the groups that hold rows."""
+    """The difference of one column from its PSI. groups: number of groups that have rows."""
     pair, after, before = column.pair, column.after, column.before
     section: Section = "score" if pair.column == "score" else "inputs"
     needed = histogram_distance.psi_rows_needed(groups, before.n, MINIMUM_PSI)
@@ -299,7 +301,9 @@ def _psi_difference(column: _ComparedColumn, value: float, groups: int, p_value:
 
 
 def _column_evidence(axis: ColumnAxis, before: ColumnHistogram, after: ColumnHistogram, groups: int, basis: str) -> Mapping[str, Any]:
-    """The other distances of a column, the 95 % point of its PSI's null distribution, its missing values, and the counts behind them."""
+    """The other distances of a column, the 95 % point of the null distribution of its PSI, the missing values on both sides, and
+    the basis.
+    """
     known = {"null_95": distance.psi_null_quantile(before.n, after.n, groups), **histogram_distance.other_distances(axis, before, after)}
     names = ("null_95", "jensen_shannon_distance", "kolmogorov_smirnov", "l_infinity", "wasserstein", "mean_shift")
     return {name: known.get(name) for name in names} | {

@@ -1,6 +1,7 @@
-"""Compute differences of decisions and errors between two sides.
+"""Compute differences in decisions and errors between two sides.
 
-The figures are computed as in the analyzers. The rows of the two sides are independent, so the variances of their figures add up.
+The figures are computed as in the analyzers. The rows of the two sides are treated as independent, so the variances of their figures add
+up.
 """
 
 from dataclasses import replace
@@ -34,7 +35,7 @@ MAX_CLASSES = 20
 def interval_difference(
     section: Section, subject: str, metric: str, unit: str, a: Interval, b: Interval, least: float, enough: float
 ) -> Difference:
-    """One figure on both sides. enough: rows that each side needs for a verdict."""
+    """The difference of one figure between both sides. enough: number of rows that each side needs for a verdict."""
     fewest = min(a.n, b.n)
     change = difference_interval(a, b)
     if fewest < enough:
@@ -70,7 +71,9 @@ def _share_interval(rows: "DataFrame", hit: "ArrayLike") -> Interval:
 def performance_differences(
     ask: AskEngine, model: Model, a: Window, b: Window
 ) -> tuple[list[Difference], tuple[float, float], tuple[float, float]]:
-    """Every performance metric (with several classes, also for each class), and the numbers of served and labelled rows of A and of B."""
+    """The differences of every performance metric (with several classes, also of each class), and the number of served and labelled rows of
+    A and of B.
+    """
     if model.task is None:
         frames = [ask(Aggregate("outcomes", keys=(By("label"),)), window) for window in (a, b)]
         known = [served_and_labelled(frame) for frame in frames]
@@ -94,7 +97,7 @@ def performance_differences(
 
 
 def class_rate_differences(model: Model, counts: "DataFrame", then: "DataFrame") -> list[Difference]:
-    """Recall and precision of each class."""
+    """The differences in recall and precision of each class."""
     one, other = class_performance(model, counts), class_performance(model, then)
     return [
         interval_difference(
@@ -106,7 +109,7 @@ def class_rate_differences(model: Model, counts: "DataFrame", then: "DataFrame")
 
 
 def watched_slice_differences(ask: AskEngine, model: Model, a: Window, b: Window) -> list[Difference]:
-    """The main metric in each slice that the owner watches, one difference per slice, within the windows' own slices."""
+    """The main metric in each slice that the owner watches: one difference per slice, restricted to the slices of the windows."""
     if model.task is None:
         return []
     asked, metric, found = outcome_aggregates(model), HEADLINE[model.task], []
@@ -114,7 +117,7 @@ def watched_slice_differences(ask: AskEngine, model: Model, a: Window, b: Window
         windows = [_intersected_window(window, text) for window in (a, b)]
         try:
             counts, sums = ([ask(asked[name], window) for window in windows] for name in ("counts", "sums"))
-        except NotFoundError as error:  # if the model no longer has a column, only the slice of that column is lost
+        except NotFoundError as error:  # if the model no longer has a column, only the slice on that column is skipped
             found.append(unavailable_difference("performance", text, metric, METRICS[metric].unit, str(error)))
             continue
         now, then = (performance_metrics(model, *pair) for pair in zip(counts, sums, strict=True))
@@ -126,14 +129,14 @@ def watched_slice_differences(ask: AskEngine, model: Model, a: Window, b: Window
 
 
 def _intersected_window(window: Window, text: str) -> Window:
-    """The window restricted to a watched slice. If both name a column, the condition of the watched slice counts."""
+    """The window restricted to a watched slice. If both have a condition on the same column, that of the watched slice counts."""
     part = Slice.parse(text)
     held = dict((*(window.slice.conditions if window.slice else ()), *(part.conditions if part else ())))
     return replace(window, slice=Slice(tuple(held.items())))
 
 
 def _minimum_change(metric: str, base: dict[str, Interval]) -> float:
-    """The smallest change of a metric that matters, in its own unit: the watch limit of the performance analyzer."""
+    """The smallest change of a metric that matters, in the unit of the metric: the `watch` limit of the performance analyzer."""
     kind, watch, _ = LIMITS[metric]
     if kind == "points":
         return watch
@@ -142,7 +145,7 @@ def _minimum_change(metric: str, base: dict[str, Interval]) -> float:
 
 
 def label_maturity_note(a: tuple[float, float], b: tuple[float, float]) -> str | None:
-    """A note if one side has a far smaller share of its labels than the other; else None."""
+    """A note if a far smaller share of the labels has arrived on one side than on the other; else None."""
     if not (a[0] and b[0] and a[1] and b[1]):
         return None
     shares = a[1] / a[0], b[1] / b[0]

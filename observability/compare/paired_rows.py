@@ -1,10 +1,10 @@
 """Find rows that both sides predicted, and how the two sides differ on exactly these rows.
 
-Two rows match if two versions answered one request (a challenger in shadow of the serving version, or two versions that score one file).
-They have the same id. Otherwise they have equal values of every feature that both sides read, the same subject if both log one, and the
-same instant. Among the remaining rows, two match if their feature values occur once on each side and their times are less than an hour
-apart. A pair has the label that is known on either side, because a shadow's rows rarely have labels of their own. Pairs whose labels
-contradict each other are left out.
+Two rows match if two versions answered the same request (for example the serving version and a challenger in shadow, or two versions that
+score one file). Rows match if they have the same id. Otherwise they match if they have equal values of every feature that both sides read,
+the same subject if both log one, and the same time. Among the remaining rows, two match if their feature values occur once on each side and
+their times are less than an hour apart. A pair has the label that is known on either side, because rows in shadow rarely have labels. Pairs
+with two different labels are left out.
 """
 
 from collections.abc import Sequence
@@ -39,11 +39,12 @@ SMALLEST_PROBABILITY = float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True)
 class PairSummary:
-    """Rows that both sides predicted. n: pairs; labelled: pairs whose label is known; contradicting: pairs that are left out because their
-    labels differ.
+    """Rows that both sides predicted. n: number of pairs; labelled: pairs whose label is known; contradicting: pairs that are left out
+    because their labels differ.
 
-    looked_at: number of searched rows of each side. flips: pairs with different decisions (None for regression); only_a, only_b: labelled
-    pairs that are right on one side only (regression: with the smaller error there). score_gap: mean absolute difference of the scores.
+    looked_at: number of searched rows of each side. flips: share of pairs with different decisions (None for regression); only_a, only_b:
+    number of labelled pairs for which only that side is right (regression: for which that side has the smaller error). score_gap: mean
+    absolute difference of the scores.
     """
 
     n: int
@@ -58,7 +59,7 @@ class PairSummary:
 
 @dataclass(frozen=True)
 class MatchedRows:
-    """Matching rows of both sides, with the label of each pair (NaN unknown). contradicting, looked_at: as in PairSummary."""
+    """Matching rows of both sides, with the label of each pair (NaN if unknown). contradicting, looked_at: as in PairSummary."""
 
     a: "DataFrame"
     b: "DataFrame"
@@ -78,7 +79,7 @@ def _can_match(a: Window, b: Window, versions_a: Sequence[Version], versions_b: 
 def paired_row_differences(
     ask: AskEngine, model: Model, a: Window, b: Window, versions_a: Sequence[Version], versions_b: Sequence[Version]
 ) -> tuple[PairSummary | None, list[Difference]]:
-    """The pairs and every paired difference; None if no rows can match."""
+    """The summary of the pairs, and every paired difference; (None, []) if no rows can match."""
     if not _can_match(a, b, versions_a, versions_b):
         return None, []
     found = matched_rows(ask, model, a, b, versions_a, versions_b)
@@ -89,7 +90,7 @@ def paired_row_differences(
 def matched_rows(
     ask: AskEngine, model: Model, a: Window, b: Window, versions_a: Sequence[Version], versions_b: Sequence[Version]
 ) -> MatchedRows:
-    """The rows that both sides predicted, from at most PAIR_ROWS of each."""
+    """The rows that both sides predicted, among at most PAIR_ROWS rows of each side."""
     features = common_features(model, versions_a, versions_b)
     columns = ("id", "at", "subject", "score", "decision", "label", "label_value", *features)
     if model.task == "multiclass":
@@ -104,14 +105,14 @@ def matched_rows(
 
 
 def common_features(model: Model, versions_a: Sequence[Version], versions_b: Sequence[Version]) -> list[str]:
-    """References of the features that every version on both sides reads; all features of the model if the versions name none."""
+    """References of the features that every version on both sides reads; if no version names its features, all features of the model."""
     read = [set(each.features) for each in (*versions_a, *versions_b) if each.features]
     common = set.intersection(*read) if read else {each.name for each in model.features()}
     return [each.reference for each in model.features() if each.name in common]
 
 
 def matching_places(a: "DataFrame", b: "DataFrame", features: Sequence[str]) -> tuple[Integers, Integers]:
-    """Places of the rows that match, in a and in b."""
+    """Indexes of the matching rows in `a` and in `b`."""
     import pandas as pd
 
     places = [
@@ -130,7 +131,9 @@ def matching_places(a: "DataFrame", b: "DataFrame", features: Sequence[str]) -> 
 
 
 def _joined_places(a: "DataFrame", b: "DataFrame", on: list[str]) -> list[tuple[int, int]]:
-    """Places of the pairs of rows whose key is unique on each side and whose times are less than MAX_TIME_APART apart."""
+    """Indexes of the pairs of rows whose key is unique on each side and, if the key does not include the time, whose times are less than
+    MAX_TIME_APART apart.
+    """
     once = [frame[~frame.duplicated(on, keep=False)] for frame in (a, b)]
     both = once[0].merge(once[1], on=on, suffixes=("_a", "_b"))
     if "at" not in on:
@@ -139,7 +142,7 @@ def _joined_places(a: "DataFrame", b: "DataFrame", on: list[str]) -> list[tuple[
 
 
 def _row_keys(a: "DataFrame", b: "DataFrame", features: Sequence[str]) -> list["Series[Any]"]:
-    """A 64-bit hash of each row's features, and of its subject if both sides log one. Missing values are equal to each other."""
+    """A 64-bit hash of each row's features, and of its subject if both sides log one. Missing values count as equal."""
     import pandas as pd
 
     columns = list(features)
@@ -151,7 +154,7 @@ def _row_keys(a: "DataFrame", b: "DataFrame", features: Sequence[str]) -> list["
 
 
 def label_numbers(model: Model, frame: "DataFrame") -> Floats:
-    """Labels as numbers: class index, value of a regression; NaN if unknown."""
+    """Labels as numbers: the class index, or the value of a regression; NaN if unknown."""
     if model.task == "regression":
         return frame["label_value"].to_numpy(np.float64)
     code = frame["label"].to_numpy(np.float64)
@@ -159,7 +162,7 @@ def label_numbers(model: Model, frame: "DataFrame") -> Floats:
 
 
 def pair_labels(model: Model, a: "DataFrame", b: "DataFrame") -> tuple[Floats, Bools]:
-    """The label of each pair (class index, for regression the number; NaN unknown), and a mask of the pairs whose labels agree."""
+    """The label of each pair (class index, or the number of a regression; NaN if unknown), and a mask of the pairs whose labels agree."""
     one, other = label_numbers(model, a), label_numbers(model, b)
     agree = np.isnan(one) | np.isnan(other) | (one == other)
     return np.where(np.isnan(one), other, one), np.asarray(agree, np.bool_)
@@ -168,7 +171,7 @@ def pair_labels(model: Model, a: "DataFrame", b: "DataFrame") -> tuple[Floats, B
 def _pair_summary(
     model: Model, a: "DataFrame", b: "DataFrame", label: Floats, contradicting: int, looked_at: tuple[int, int]
 ) -> PairSummary:
-    """Counts of pairs, of different decisions, and of pairs that are right on one side only."""
+    """The number of pairs, the share of different decisions, and the number of pairs for which only one side is right."""
     known = ~np.isnan(label)
     gap = np.abs(a["score"].to_numpy(np.float64) - b["score"].to_numpy(np.float64))
     gap = gap[np.isfinite(gap)]
@@ -189,7 +192,7 @@ def _pair_summary(
 
 
 def paired_differences(model: Model, a: "DataFrame", b: "DataFrame", label: Floats) -> list[Difference]:
-    """Every metric on the pairs, with its paired interval and test."""
+    """The difference of every metric on the pairs, with its paired interval and test."""
     known = ~np.isnan(label)
     if model.task == "regression":
         return _regression_differences(a["score"].to_numpy(np.float64), b["score"].to_numpy(np.float64), label)
@@ -232,7 +235,7 @@ def _ratio_differences(one: Bools, other: Bools, positive: Bools) -> list[Differ
 
 
 def _loss_differences(probabilities: Sequence[Floats], truth: Integers, *, binary: bool) -> list[Difference]:
-    """Log loss and Brier score from the probabilities of the classes (rows × classes)."""
+    """The paired differences of log loss and Brier score, from the probabilities of the classes (rows × classes)."""
     if not truth.size:
         return []
     rows = np.arange(truth.size)
@@ -262,7 +265,7 @@ def _regression_differences(one: Floats, other: Floats, label: Floats) -> list[D
 
 
 def _paired_difference(metric: str, comparison: PairedComparison, least: float, enough: float) -> Difference:
-    """One paired figure. enough: pairs that it needs for a verdict."""
+    """The paired difference of one figure. enough: number of pairs that it needs for a verdict."""
     difference, unit = comparison.difference, METRICS[metric].unit
     n = difference.n
     sides = [Interval(value, None, None, n) for value in (comparison.a, comparison.b)]

@@ -1,4 +1,4 @@
-"""Decide whether a challenger should replace the champion (promote, hold or reject), from a comparison and the slices in which the
+"""Recommend whether a challenger should replace the champion (promote, hold or reject), from a comparison and from the slices in which the
 challenger is worse.
 
 Side A of the comparison is the challenger. A criterion is worse or better only if the difference is significant and relevant.
@@ -21,13 +21,16 @@ State = Literal["better", "worse", "alike", "undecided", "differs"]
 QUALITY = ("mae", "rmse", "accuracy", "precision", "recall", "f1", "roc_auc", "log_loss", "brier")
 CALIBRATION = ("brier", "log_loss", "bias")
 UNPAIRED = " (on all labelled rows of each)"
-"""Words for a figure that is measured on all rows, while other figures are measured on the rows that both versions answered."""
+"""Words for a figure that is measured on all rows of each version, while other figures are measured on the rows that both versions
+answered.
+"""
 
 
 @dataclass(frozen=True)
 class SelectionCriterion:
-    """One criterion. name: name of the group of metrics; state: the worst state of its metrics; words: the metric that decides, with its
-    change; how: the 95 % interval of that change, the paired test, and the basis of the figure if it is not measured; "" if none is known.
+    """One criterion. name: name of the group of metrics; state: the worst state among its metrics; words: the deciding metric with its
+    change; how: the 95 % interval of that change, the paired test, and the basis of the figure if it is not measured; "" if nothing of this
+    is known.
     """
 
     name: str
@@ -38,8 +41,8 @@ class SelectionCriterion:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The decision that the comparison favours. because: one sentence; more: further labelled pairs that would settle the main
-    metric.
+    """The decision that the comparison supports. because: one sentence; more: how many more labelled pairs would be needed to decide about
+    the main metric.
     """
 
     choice: Choice
@@ -74,7 +77,7 @@ def worst_of_group(name: str, found: Sequence[Difference]) -> SelectionCriterion
 
 
 def selection_criteria(found: WindowComparison, regressed_slices: int, tested: int) -> tuple[SelectionCriterion, ...]:
-    """The criteria of a selection in their order. regressed_slices: number of slices in which the challenger is worse. tested: number of
+    """The criteria of a selection, in display order. regressed_slices: number of slices in which the challenger is worse. tested: number of
     slices that were compared.
     """
     everything = [each for each in found.of("performance") if each.subject == "model"]
@@ -102,7 +105,7 @@ def selection_criteria(found: WindowComparison, regressed_slices: int, tested: i
 
 
 def recommendation(model: Model, found: WindowComparison, regressed_slices: int = 0, tested: int = 0) -> Recommendation:
-    """Promote if the challenger is no worse in the main metric and worse in nothing else. Reject if it is worse in the main metric.
+    """Promote if the challenger is worse neither in the main metric nor in anything else. Reject if it is worse in the main metric.
     Otherwise hold.
     """
     main = model.settings.primary_metric or HEADLINE.get(model.task or "binary", "accuracy")

@@ -12,7 +12,7 @@ NAMED_DIFFERENCES = 4
 """Maximum number of differences that the sentence names; the rest are counted."""
 PROPER = ("ROC", "PR ", "F1", "R²", "Brier")
 LABELLED_SHARE_GAP = 0.05
-"""A gap between the labelled shares that is mentioned."""
+"""A difference between the labelled shares of the two sides is mentioned from this size on."""
 
 
 def metric_words(metric: str) -> str:
@@ -22,7 +22,7 @@ def metric_words(metric: str) -> str:
 
 
 def difference_label(each: Difference) -> str:
-    """The compared things, in a few words."""
+    """A short name of what is compared."""
     if each.section == "score":
         return "the distribution of the score"
     if each.section == "inputs":
@@ -42,12 +42,12 @@ def _slice_conditions(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def _lower_title(words: str) -> str:
-    """A title inside a sentence; ROC AUC and p95 keep their case."""
+    """A title in lower case, for use inside a sentence; ROC AUC and p95 keep their case."""
     return words if words.startswith(PROPER) else words[:1].lower() + words[1:]
 
 
 def _unit_value(value: float | None, unit: str) -> str:
-    """A value with its unit, formatted for reading."""
+    """A value with its unit, as text."""
     if value is None:
         return "unknown"
     if unit == "share":
@@ -76,7 +76,7 @@ INTERVAL_OF_DIFFERENCE = "95 % interval of the difference"
 
 
 def change_interval_words(each: Difference) -> str | None:
-    """The 95 % interval of the change from B to A, low to high, with the name of the paired test; None if the interval is unknown."""
+    """The 95 % interval of the change from B to A, from low to high, with the name of the paired test; None if the interval is unknown."""
     low, high = each.change.low, each.change.high
     if low is None or high is None or each.distance:
         return None
@@ -91,13 +91,13 @@ def change_interval_words(each: Difference) -> str | None:
 
 
 def _signed(value: float, form: str) -> str:
-    """A number with its sign. A number that rounds to zero has no sign."""
+    """A number with its sign; without a sign if it rounds to zero."""
     text = f"{value:+,{form}}"
     return text.replace("-", MINUS) if text.strip("+-0.") else text.strip("+-")
 
 
 def basis_words(each: Difference) -> str | None:
-    """The basis of a figure of cost or energy that is not measured; None for a measured figure."""
+    """The basis of a cost or energy figure that is estimated or assumed; None for a measured figure."""
     source = each.evidence.get("source")
     if source not in ("estimated", "assumed"):
         return None
@@ -107,14 +107,14 @@ def basis_words(each: Difference) -> str | None:
 
 
 def ordered_differences(found: Sequence[Difference]) -> list[Difference]:
-    """The differences in the order of the sentence. A metric that is known on paired rows is not repeated for all rows."""
+    """The differences in the order of the sentence. If a metric has a verdict on paired rows, its difference over all rows is left out."""
     paired = {each.metric for each in found if each.section == "pairs" and each.verdict != "unknown"}
     left = [each for each in found if not (each.section in ("performance", "decisions") and each.metric in paired)]
     return sorted(left, key=lambda each: (SECTIONS.index(each.section), -abs(each.relative or 0.0), each.subject, each.metric))
 
 
 def comparison_sentence(found: Sequence[Difference], a: ComparisonSide, b: ComparisonSide) -> str:
-    """The result in one sentence: the significant differences, the number of figures that are alike, and the undecided ones."""
+    """The result in one sentence: the significant differences, and how many figures are alike, below the minimum effect, or undecided."""
     sizes = f"{a.rows:,} predictions on side A, {b.rows:,} on side B"
     empty = [label for label, side in (("A", a), ("B", b)) if not side.rows]
     if empty:
@@ -177,7 +177,7 @@ def comparison_notes(found: WindowComparison) -> list[str]:
 
 
 def _row_overlap_note(one: ComparisonSide, other: ComparisonSide) -> str:
-    """A note that the two sides have different rows, or that some rows are on both sides."""
+    """A note that the two sides have different rows, or that they may share some rows."""
     a, b = one.window, other.window
     if _windows_overlap(one, other):
         return "Some rows may be on both sides; the intervals assume independent rows, so they are too wide."

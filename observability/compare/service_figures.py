@@ -1,7 +1,7 @@
-"""Compute differences of latency, failed requests, energy and cost between two sides.
+"""Compute differences in latency, failed requests, energy and cost between two sides.
 
-The figures are computed as in the analyzers of latency, energy and cost. Device readings belong to a whole service, so the energy of a
-slice or of a shadow comes from its predictions' own fields.
+The figures are computed as in the analyzers of latency, energy and cost. Device readings are about a whole service, so the energy of a
+slice or of a shadow is computed from the fields of its predictions.
 """
 
 from dataclasses import dataclass, replace
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MINIMUM_RELATIVE_CHANGE = 0.1
-"""The smallest change of a latency, an energy or a cost that matters, as a share of side B's."""
+"""The smallest change of a latency, an energy or a cost that matters, as a share of side B's value."""
 MIN_FAILURES = 0.01
 ROUNDING = 1e-9
-"""Sums closer than this share of them are equal: the difference is rounding."""
+"""If two sums differ by at most this share, they count as equal: the difference is rounding."""
 THOUSAND = 1000.0
 HOW = {"resources": "readings of devices", "predictions": "what predictions carry", "latency": "latency and an assumed power"}
 
@@ -65,7 +65,9 @@ def latency_differences(ask: AskEngine, a: Window, b: Window) -> list[Difference
 
 @dataclass(frozen=True)
 class ServingFrames:
-    """Frames of one side: predictions by hour, their usage fields, and device readings (none if these cover more than this side)."""
+    """Frames of one side: predictions by hour, their usage fields, and device readings (empty if the readings cover more than this
+    side).
+    """
 
     served: "DataFrame"
     use: "DataFrame"
@@ -75,7 +77,7 @@ class ServingFrames:
 
 
 def _serving_frames(ask: AskEngine, model: Model, window: Window) -> ServingFrames:
-    """The frames that energy and cost are computed from."""
+    """The frames from which energy and cost are computed."""
     readings = ask(RESOURCES, replace(window, slice=None, version=None))
     whole = window.slice is None and window.version is None and window.environment == "production"
     return ServingFrames(
@@ -86,7 +88,7 @@ def _serving_frames(ask: AskEngine, model: Model, window: Window) -> ServingFram
 
 
 def consumption_differences(ask: AskEngine, model: Model, a: Window, b: Window) -> list[Difference]:
-    """Energy and cost of a thousand predictions; empty if neither side has any, or for a reference."""
+    """The differences in energy and cost of a thousand predictions; empty if neither side has any, or if a side is a reference."""
     if "reference" in (a.environment, b.environment):
         return []
     place, now, then = PriceScope(model.name, model.settings), _serving_frames(ask, model, a), _serving_frames(ask, model, b)
@@ -96,7 +98,7 @@ def consumption_differences(ask: AskEngine, model: Model, a: Window, b: Window) 
 
 
 def _cost_differences(model: Model, sides: tuple[ServingFrames, ServingFrames], parts: tuple[CostPart, CostPart]) -> list[Difference]:
-    """Cost of a thousand predictions, in the first currency of both sides."""
+    """The difference in the cost of a thousand predictions, in the first currency that both sides have."""
     if not any(each.method for each in parts):
         return []
     known = [spent_currencies([each], model.settings) for each in parts]
@@ -109,7 +111,7 @@ def _cost_differences(model: Model, sides: tuple[ServingFrames, ServingFrames], 
 
 
 def energy_differences(sides: tuple[ServingEnergy, ServingEnergy]) -> list[Difference]:
-    """The change of the Wh of a thousand predictions, with the worse source of both sides; empty if neither side has any."""
+    """The difference in the Wh of a thousand predictions, with the less certain source of both sides; empty if neither side has any."""
     if not any(each.method for each in sides):
         return []
     unit = METRICS["energy_per_thousand"].unit
@@ -124,7 +126,7 @@ def energy_differences(sides: tuple[ServingEnergy, ServingEnergy]) -> list[Diffe
 
 
 def per_thousand_difference(metric: str, unit: str, frames: "tuple[DataFrame, DataFrame]", column: str, source: str) -> Difference:
-    """A ratio to the predictions served, with days (hours of a short window) as units."""
+    """The difference of an amount per thousand predictions served. Its interval uses days as units (hours for a short window)."""
     section: Section = "cost"
     a, b = (scaled_interval(ratio_of_totals_interval(each[column], each["served"]), THOUSAND) for each in frames)
     change, tested = (
@@ -138,6 +140,6 @@ def per_thousand_difference(metric: str, unit: str, frames: "tuple[DataFrame, Da
         )
     least = MINIMUM_RELATIVE_CHANGE * abs(b.value or 0.0)
     p_value = difference_p_value(change) if tested.p_value is None else tested.p_value
-    if abs(change.value) <= ROUNDING * abs(b.value or 0.0):  # the same prices of requests, added up in another order
+    if abs(change.value) <= ROUNDING * abs(b.value or 0.0):  # the same prices of requests, summed in another order
         change, p_value = Interval(0.0, 0.0, 0.0, change.n), 1.0
     return Difference(section, "model", metric, unit, a, b, change, least, float(np.clip(p_value, 0, 1)), evidence={"source": source})

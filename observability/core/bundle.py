@@ -3,7 +3,7 @@
 from pathlib import Path
 
 INSTALLED = Path(__file__).resolve().parents[1] / "bundle"
-"""An installed wheel has these files inside the package; a checkout has them beside it."""
+"""In an installed wheel, these files are inside the package; in a checkout, they are beside it."""
 
 
 def bundle_folder() -> Path:

@@ -17,15 +17,16 @@ from observability.core.settings import ModelSettings
 Task = Literal["binary", "regression", "multiclass"]
 Kind = Literal["number", "category", "boolean"]
 ARTIFACT_DIFFERS = "Warning: the scores of the model file differ from the logged ones"
-"""Beginning of the sentence that a registration keeps about a model file whose scores differ a little."""
+"""Beginning of the sentence that a registration stores if the scores of a model file differ slightly from the logged ones."""
 FIELDS_TO_GROUP_BY = ("version", "replica", "device", "batch", "status")
 OWN_CONTROLLER = "explanation-scheduler"
-"""The name of the controller by which the product orders its own background work (enrichment/step_schedule.py)."""
+"""The name of the controller with which the product schedules its own background work (enrichment/step_schedule.py)."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A feature or a sensitive attribute of a model. `name` is its own name, `column` the safe, unique column of the predictions table.
+    """A feature or a sensitive attribute of a model. `name`: its name in the records; `column`: the safe, unique name of its column in the
+    predictions table.
 
     id: small integer, from 1, unique within the model: the measure id in the rollups. role: "group" is a sensitive attribute that is not a
     feature. sensitive: fairness is evaluated on it.
@@ -48,10 +49,10 @@ class Column:
 class Edges:
     """The bins of one column for one model version (see stats/edges.py).
 
-    numbers: edges, strictly increasing; deciles[i] is the reference decile group of bin i (len(edges)+1 entries); positions[i] is the
-    reference mean inside bin i, or its middle; scale is the reference standard deviation, low and high the winsorising limits, lowest and
-    highest the reference's range without isolated outliers (None in versions that were registered before it was kept).
-    categories and booleans: levels, in order of their bin.
+    For numbers: edges, strictly increasing; deciles[i] is the reference decile group of bin i (len(edges)+1 entries); positions[i] is the
+    reference mean inside bin i, or its middle; scale is the reference standard deviation; low and high are the winsorising limits; lowest
+    and highest are the reference's range without isolated outliers (None in versions that were registered before this range was stored).
+    For categories and booleans: levels, in the order of their bins.
     """
 
     edges: tuple[float, ...] = ()
@@ -100,7 +101,7 @@ def band_names(limits: Iterable[float]) -> list[str]:
 
 
 def band_limits(name: str) -> tuple[float, float] | None:
-    """The limits (low, high), half open, of a band name as `band_names` gives it; None for other text."""
+    """The limits (low, high), half open, of a name returned by `band_names`; None for any other text."""
     found = re.fullmatch(r"(?:below (?P<b>\S+)|(?P<l>\S+) to below (?P<h>\S+)|(?P<a>\S+) and above)", name)
     if found is None:
         return None
@@ -113,14 +114,13 @@ def band_limits(name: str) -> tuple[float, float] | None:
 
 @dataclass(frozen=True)
 class Version:
-    """One version of a model. A version that was only seen in predictions is unregistered: `registered_at` is None, and it has no edges and
-    no reference.
+    """One version of a model. A version that was only seen in predictions is unregistered: its `registered_at` is None, and it has no edges
+    and no reference.
 
-    edges: by column reference (`feature.age`, `score` and `error` of a regression; `band.age`, the bands of
-    a sensitive number). features: names of the features it was registered with.
-    in_sample: whether the reference holds rows on which the model was fitted. reference_rows: 0 if there is none. left_out: columns of the
-    reference that are no features, with the reason. scores: (class, column) of each score column of the reference; class None for binary,
-    regression.
+    edges: by column reference (`feature.age`; `score` and `error` of a regression; `band.age` for the bands of a sensitive number).
+    features: names of the features with which it was registered. in_sample: whether the reference contains rows on which the model was
+    fitted. reference_rows: 0 if there is no reference. left_out: columns of the reference that are not features, with the reason. scores:
+    (class, column) of each score column of the reference; the class is None for binary and regression.
     """
 
     name: str
@@ -136,7 +136,7 @@ class Version:
 
     @property
     def registered(self) -> bool:
-        """Whether it was registered with a reference."""
+        """Whether the version was registered with a reference."""
         return self.registered_at is not None
 
     @property
@@ -148,32 +148,34 @@ class Version:
 
 COMPUTED = "\0computed "
 EXPORTED = "\0exports"
-"""The name under which a store counts records of exports. They concern only findings about exports, and no model."""
+"""A store counts records of exports under this name. Only findings about exports depend on them; findings about models do not."""
 RECORDED = "\0records"
-"""The name under which a store counts records that concern one model and are neither predictions nor labels, such as its events."""
+"""A store counts under this name the records that concern one model and are neither predictions nor labels, such as its events."""
 UNNAMED = "\0unnamed"
-"""The name under which a store counts records that name no model, and records that are read together with them (decisions). Findings about
-a model's records may depend on these; findings about its rows do not. Records of a run count for the model of the run as well."""
+"""A store counts under this name the records that name no model, and records that are read together with them (decisions). Findings about a
+model's records may depend on these; findings about its rows do not. Records of a run also count for the model of the run.
+"""
 NOTED = "\0notes"
-"""The name under which a store counts entries of people (`NOTES` of records/kinds.py), on which no finding depends."""
+"""A store counts under this name the entries of people (`NOTES` of records/kinds.py), on which no finding depends."""
 
 
 def computed_values(model: str) -> str:
     """The name under which a store counts changes of values that are computed from a model's rows: explanations and estimated errors. It
-    begins with a NUL, as no model's name does.
+    begins with a NUL, which no model's name does.
     """
     return f"{COMPUTED}{model}"
 
 
 @dataclass(frozen=True)
 class Model:
-    """One model. key: small integer in the names of its tables (`predictions_3`). task None: never registered.
+    """One model. key: a small integer in the names of its tables (`predictions_3`). task: None if the model was never registered.
 
     classes: names of the classes in the order of their index (binary: negative, positive); empty for regression. redecided: whether
-    `settings` are of another time with another threshold. Decisions are then computed from scores and not read from the store. name_in_sql:
-    its name in SQL views if an earlier model's name differs only in case; empty if it is `name` (core/view_names.py). rows_from: raw rows
-    before this instant were removed, while their counts stay; None if all are kept. shared: whether its rows are in tables that small
-    unregistered models share; the names of its tables are then views. steers: whether all of its records are decisions of a controller.
+    `settings` are those of another time with another threshold; decisions are then computed from scores and not read from the store.
+    name_in_sql: its name in SQL views if an earlier model's name differs from it only in case; empty if it is `name` (core/view_names.py).
+    rows_from: raw rows before this time were removed, while their counts were kept; None if all rows are kept. shared: whether its rows are
+    in tables that small unregistered models share; the names of its tables are then views. steers: whether all of its records are decisions
+    of a controller.
     """
 
     key: int
@@ -191,7 +193,7 @@ class Model:
     steers: bool = False
 
     def column(self, reference: str) -> Column | None:
-        """The column behind `feature.NAME` or `group.NAME`, None if there is none."""
+        """The column with the reference `feature.NAME` or `group.NAME`; None if there is none."""
         return self._by_reference.get(reference)
 
     @cached_property
@@ -201,9 +203,9 @@ class Model:
 
     @cached_property
     def view_columns(self) -> Mapping[str, str]:
-        """The column of the view `predictions` for each feature, group and class, by column reference, without quotes.
+        """The name, without quotes, of the column of the view `predictions` for each feature, group and class, by column reference.
 
-        `feature.NAME` and `group.NAME` are their own names; the probability of class k (`score.K`) is `probability.CLASS`.
+        The column for `feature.NAME` or `group.NAME` has that same name; the probability of class k (`score.K`) is `probability.CLASS`.
         """
         own = [(column.id, column.reference) for column in self.columns]
         classes = self.classes if self.task == "multiclass" else ()
@@ -216,7 +218,9 @@ class Model:
         return tuple(column for column in self.columns if column.role == "feature")
 
     def subject(self, reference: str) -> str:
-        """The subject of findings about a column. The score is `model` if a feature is named `score`, so that ids differ."""
+        """The subject of findings about a column. For the score it is `model` if a feature is named `score`, so that the ids of findings
+        differ.
+        """
         if reference == "score" and self.column("feature.score"):
             return "model"
         return reference.partition(".")[2] or reference
@@ -226,9 +230,9 @@ class Model:
         return next((version for version in self.versions if version.name == name), None)
 
     def resolve(self, name: str) -> str:
-        """The column reference behind a plain name in a slice: a feature, else a sensitive attribute, else a field to group by.
+        """The column reference for a plain name in a slice: a feature, else a sensitive attribute, else a field to group by.
 
-        Raises NotFoundError with the nearest name.
+        Raises NotFoundError, which suggests the nearest name.
         """
         for reference in (f"feature.{name}", f"group.{name}"):
             if self.column(reference):
@@ -243,8 +247,8 @@ class Model:
 
 
 def check_stated_directions(model: Model, before: ModelSettings, settings: ModelSettings, where: str | None = None) -> None:
-    """Raise UsageError if `settings` state an attack direction for a category that `before` does not state, because levels have no
-    order.
+    """Raise UsageError if `settings` state an attack direction for a category column that `before` does not state, because categories have
+    no order.
     """
     for name, way in settings.attack_directions.items():
         column = model.column(f"feature.{name}")
@@ -271,12 +275,12 @@ class Catalog:
 
     @cached_property
     def fleet(self) -> tuple[Model, ...]:
-        """The models of the fleet, which pages, commands and reviews list and count: those that do not only steer a system."""
+        """The models of the fleet, which pages, commands and reviews list and count: all except those that only steer a system."""
         return tuple(model for model in self.models if not model.steers)
 
     @cached_property
     def controllers(self) -> tuple[Model, ...]:
-        """The models that only steer a system, without the product's own."""
+        """The models that only steer a system, except the product's own controller."""
         return tuple(model for model in self.models if model.steers and model.name != OWN_CONTROLLER)
 
     @cached_property
@@ -285,7 +289,7 @@ class Catalog:
         return {model.name: model for model in self.models}
 
     def model(self, name: str) -> Model:
-        """The model of that name; raises NotFoundError with the nearest name."""
+        """The model with this name. Raises NotFoundError, which suggests the nearest name."""
         if (found := self.by_name.get(name)) is not None:
             return found
         near = difflib.get_close_matches(name, [model.name for model in self.models], n=1)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 
 def distinct_names(names: Iterable[tuple[int, str]]) -> list[str]:
-    """Names made distinct without regard to case. names: (number, name); a name that is already taken gets its number appended."""
+    """Names that differ even without regard to case. names: (number, name); if a name is already taken, its number is appended."""
     taken: set[str] = set()
     found = []
     for number, name in names:

@@ -1,6 +1,6 @@
 """Errors with separate fields: the problem, its place, the value found, the value expected, and what to try.
 
-The command line, pages and HTTP show these fields in their own ways. Branch by type, never by the text.
+The command line, the pages and HTTP each show these fields in their own way. Code must branch by the type of an error, never by its text.
 """
 
 from typing import Self
@@ -9,7 +9,7 @@ from typing import Self
 class ObservabilityError(Exception):
     """A failure that the user can resolve. `str()` gives one or two sentences.
 
-    Parameters are sentences or values; None is left out. `attempt` is what to try next.
+    Parameters are sentences or values; a parameter that is None is left out. `attempt`: what to try next.
     """
 
     exit_code = 2

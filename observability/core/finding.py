@@ -14,35 +14,37 @@ Basis = Literal["measured", "estimated", "simulated"]
 Against = Literal["reference", "past", "level", "peers"]
 Source = Literal["input", "label", "model", "system"]
 FAILED = "The analysis failed"
-"""Beginning of the sentence of a finding whose analyzer failed."""
+"""Beginning of the sentence of a finding whose analysis failed."""
 SEVERITIES: tuple[Severity, ...] = ("act", "watch", "unknown", "ok")
 """Worst first."""
 KEPT_FILE = "findings.json"
-"""The file of a home that holds findings from one run of the dashboard to the next (monitoring/kept_findings.py)."""
+"""The file in a home that stores findings between runs of the dashboard (monitoring/kept_findings.py)."""
 AUDIT_STEPS = "audits/" + "?" * 24 + ".*"
-"""The files of a home in which an interrupted audit keeps what its steps gave, texts of predictions too (enrichment/audit_steps.py)."""
+"""The files in a home in which an interrupted audit stores the results of its steps, including texts of predictions
+(enrichment/audit_steps.py).
+"""
 NEWS_UNKNOWN = "news_unknown"
-"""The evidence that says that the news of a finding that needs action are not known, with the reason where the analyzer states one."""
+"""Key of the evidence that the news of a finding that needs action are not known; its value is the reason, if the analyzer states one."""
 DETAILS = "details"
-"""The evidence that holds further sentences about a claim, which pages show on demand."""
+"""Key of the evidence that holds further sentences about a claim, which pages show on demand."""
 LEADS = "leads_incident"
-"""The evidence of the finding that leads its incident: the one nearest to the source, which need not be the most severe."""
+"""Key of the evidence in the finding that leads its incident: the finding nearest to the source, which need not be the most severe."""
 INCIDENT_NEWS = "incident_news"
-"""The evidence of such a finding that holds the news of its incident, which may be others than its own."""
+"""Key of the evidence in a leading finding that holds the news of its incident; these may differ from the finding's own news."""
 STATE_OF: dict[Severity, State] = {"act": "critical", "watch": "warning", "unknown": "unknown", "ok": "ok"}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One claim of one analyzer about one subject in one window (`to_json`: the contract's form).
+    """One claim of one analyzer about one subject in one window (`to_json`: its form in the data contract).
 
     subject: a feature's name; `sex=F`, `replica=r3`, `device=d7` for a group, replica, device; `model` for the model itself. metric: a name
-    in core/metric_definitions.py. value, low, high: in the metric's unit; None only when the severity is unknown. n: rows behind the value.
-    limit: its limit, a number, (low, high) or None. because: one sentence with the numbers. evidence: small JSON extras for pages, never
-    needed to understand the claim. rank: order among equals, larger first (not exported). news: what changed since before the window; None
-    if nothing did or it is not known. acknowledged: whether a person has acted on it, so that a critical value needs only to be watched.
-    proof: the SQL over the documented views that gives the value from raw rows (docs/views.md); None if the value is not measured, or has
-    no such SQL (`Analyzer.proofs` says why).
+    in core/metric_definitions.py. value, low, high: in the metric's unit; None only if the severity is `unknown`. n: number of rows from
+    which the value is computed. limit: a number, (low, high) or None. because: one sentence with the numbers. evidence: small JSON extras
+    for pages, never needed to understand the claim. rank: order among equally severe findings, larger first (not exported). news: what
+    changed since before the window; None if nothing did or it is not known. acknowledged: whether a person has acted on it, so that a
+    critical value only needs to be watched. proof: the SQL over the documented views that computes the value from raw rows (docs/views.md);
+    None if the value is not measured, or has no such SQL (`Analyzer.proofs` gives the reason).
     """
 
     analyzer: str
@@ -75,17 +77,21 @@ class Finding:
 
     @property
     def state(self) -> State:
-        """The state of the value compared with its level, regardless of how long it has been so and of what people did about it."""
+        """The state of the value compared with its level, regardless of how long it has been in this state and of what people did
+        about it.
+        """
         return "critical" if self.acknowledged and self.severity == "watch" else STATE_OF[self.severity]
 
     @property
     def shown_severity(self) -> Severity:
-        """The severity whose word, icon and colour a page shows: the severity of the state. An acknowledged finding stays critical."""
+        """The severity whose word, icon and colour a page shows. It follows the state, so an acknowledged critical finding is still shown
+        as critical.
+        """
         return "act" if self.state == "critical" else self.severity
 
     @cached_property
     def id(self) -> str:
-        """Identifier of the claim. It is equal for the same claim about the same window, whatever its value."""
+        """Identifier of the claim. It is equal for the same claim about the same window, whatever the value."""
         about = (self.analyzer, self.model, self.version, self.subject, self.metric, self.slice, self.against)
         claim = [*about, iso(self.start), iso(self.end)]
         return hashlib.sha256(json.dumps(claim).encode()).hexdigest()[:16]
@@ -97,14 +103,14 @@ class Finding:
 
     @property
     def needs_action(self) -> bool:
-        """Whether the finding asks something of people: act or watch."""
+        """Whether the finding needs action: severity `act` or `watch`."""
         return needs_action(self.severity)
 
     def revised(self, **changes: Any) -> "Finding":
-        """The finding with other values of these fields, as from `dataclasses.replace`, but faster: only the changed fields are set.
+        """The finding with other values of these fields, like `dataclasses.replace`, but faster: only the changed fields are set.
 
-        A check revises each of very many findings several times. The id is kept if none of its parts changes. Raises TypeError for an
-        unknown field.
+        This is needed because a check revises each of very many findings several times. The id is kept if none of its parts changes. Raises
+        TypeError for an unknown field.
         """
         if not changes.keys() <= FIELDS:
             raise TypeError(f"a finding has no {', '.join(sorted(changes.keys() - FIELDS))}")
@@ -132,11 +138,11 @@ class Finding:
 
 FIELDS = frozenset(each.name for each in fields(Finding))
 IDENTITY = frozenset({"analyzer", "model", "version", "subject", "metric", "slice", "against", "start", "end"})
-"""The fields that the id of a finding is made of."""
+"""The fields from which the id of a finding is made."""
 
 
 class WithEvidence(Protocol):
-    """A finding, or a claim about a training run."""
+    """A finding, or a claim about a training run: any object with `evidence`."""
 
     @property
     def evidence(self) -> dict[str, Any]:
@@ -144,18 +150,18 @@ class WithEvidence(Protocol):
 
 
 def finding_details(claim: WithEvidence) -> list[str]:
-    """Further sentences about a claim; empty if its own sentence says everything."""
+    """Further sentences about a claim; empty if its main sentence says everything."""
     return [*(claim.evidence.get(DETAILS) or ()), *filter(None, [claim.evidence.get(NEWS_UNKNOWN)])]
 
 
 def needs_action(severity: str | None) -> bool:
-    """Whether a severity asks something of people: act or watch."""
+    """Whether a severity needs action: `act` or `watch`."""
     return severity in ("act", "watch")
 
 
 def urgency(severity: Severity, stands: bool) -> tuple[int, bool]:
-    """Sort key of incidents and agenda items, most urgent first: critical and not acknowledged; then warnings, and critical ones that are
-    acknowledged; then the rest. Within each group, new incidents come before ongoing ones (docs/decisions/0194).
+    """Sort key of incidents and agenda items, most urgent first: critical and not acknowledged; then warnings and acknowledged critical
+    ones; then the rest. Within each group, new incidents come before ongoing ones (docs/decisions/0194).
     """
     return SEVERITIES.index(severity), stands
 
@@ -166,9 +172,9 @@ def iso(instant: datetime) -> str:
 
 
 def with_window_value(finding: Finding) -> Finding:
-    """The finding with the metric's value over the whole window, if the claim is about its last days only.
+    """The finding, but with the metric's value over the whole window if the claim is only about its last days.
 
-    `evidence["windows"]` holds the values of the 1-, 3- and 7-day windows. Severity, limit and sentence stay those of the claim.
+    `evidence["windows"]` holds the values of the 1-, 3- and 7-day windows. Severity, limit and sentence remain those of the claim.
     """
     if claim_period(finding) is None:
         return finding
@@ -177,7 +183,7 @@ def with_window_value(finding: Finding) -> Finding:
 
 
 def value_in_window(finding: Finding) -> float | None:
-    """The metric's value over the whole window, as `with_window_value` has it."""
+    """The metric's value over the whole window, the same as in `with_window_value`."""
     return finding.value if claim_period(finding) is None else max(finding.evidence["windows"], key=lambda window: window["days"])["value"]
 
 
@@ -201,19 +207,19 @@ def worst_first(findings: list[Finding]) -> list[Finding]:
 
 
 def acknowledged_finding(finding: Finding) -> Finding:
-    """The same claim after a person has acted on it. A critical value stays critical and needs only to be watched."""
+    """The same claim after a person has acted on it. A critical value stays critical, but only needs to be watched."""
     return finding.revised(severity="watch", acknowledged=True) if finding.severity == "act" else finding
 
 
 def news_given_before(before: bool | None) -> News | None:
-    """The news of a value that is beyond its level now. before: whether it was beyond its level before the window, None if that is not
+    """The news of a value that is now beyond its level. before: whether it was beyond its level before the window; None if that is not
     known.
     """
     return None if before is None else "ongoing" if before else "new"
 
 
 def news_of(finding: Finding) -> News | None:
-    """The change since the time before the window: the analyzer's own word, else derived from the onset; None if nothing changed or it
+    """The change since the time before the window, as stated by the analyzer or else derived from the onset; None if nothing changed or it
     is unknown.
     """
     if finding.news not in (None, "new") or not finding.needs_action:

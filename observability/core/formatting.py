@@ -1,6 +1,6 @@
 """Format numbers, times and names for people.
 
-Names and values come from external logs, so all text for Markdown is escaped with `escape_markdown`.
+Names and values come from external logs, so all text for Markdown is escaped (`escape_markdown`).
 """
 
 import math
@@ -21,12 +21,12 @@ STATUS_ICONS = {"ok": ":material/check_circle:", "watch": ":material/warning:", 
 STATUS_COLOURS = {"ok": "green", "watch": "orange", "act": "red", "unknown": "gray"}
 ADDRESS = re.compile(r"(https?:(?=//))|(www(?=\.))|(@)", re.IGNORECASE)
 DIRECTION_MARKS = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
-"""Embeddings, overrides and isolates of direction (Unicode bidirectional algorithm); ordinary text does not need them."""
+"""Unicode characters that embed, override or isolate text direction (bidirectional algorithm); ordinary text does not need them."""
 MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&^=])")
 FIRST_WORD = re.compile(r"^[a-z](?=[a-z]*[ ,;:])")
 """The first letter of a sentence that begins with a word of lower-case letters."""
 BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:%|[nµm]?s|h|[kM]?Wh|[kMG]?B)(?!\w))")
-"""The blank between a number and the sign of its unit."""
+"""The space between a number and the symbol of its unit."""
 
 
 def escape_direction_marks(text: object) -> str:
@@ -45,15 +45,15 @@ def escape_markdown(text: object) -> str:
 
 
 def escape_inline(text: str) -> str:
-    """`escape_markdown` that keeps blanks. Addresses get an invisible word joiner, because Markdown links escaped addresses too. A number
-    and the sign of its unit stay on one line.
+    """The same as `escape_markdown`, but spaces are kept. An invisible word joiner is inserted into web and mail addresses, because
+    Markdown makes links even of escaped addresses. A number and the symbol of its unit stay on one line.
     """
     plain = BEFORE_UNIT.sub("\u00a0", escape_direction_marks(text))
     return MARKUP.sub(r"\\\1", ADDRESS.sub(lambda found: f"{found[1] or found[2] or ''}\u2060{found[3] or ''}", plain))
 
 
 def sentence_markdown(text: str) -> str:
-    """A finding's sentence as Markdown: names in backticks stay code, the rest is escaped."""
+    """A finding's sentence as Markdown: names in backticks stay code, and everything else is escaped."""
     parts = escape_direction_marks(text).replace("\n", " ").split("`")
     return "".join(f"`{part}`" if index % 2 and part else escape_inline(part) for index, part in enumerate(parts))
 
@@ -74,7 +74,7 @@ def error_markdown(error: object) -> str:
 
 
 def status_label(severity: str, word: str | None = None) -> str:
-    """Icon and word of a severity as Streamlit Markdown; colour is never the only sign."""
+    """Icon and word of a severity as Streamlit Markdown, so that colour is never the only sign."""
     return f":{STATUS_COLOURS[severity]}[{STATUS_ICONS[severity]} {escape_markdown(word or STATUS_WORDS[severity])}]"
 
 
@@ -117,8 +117,8 @@ def format_share(value: float | None) -> str:
 
 
 def format_value(value: float | None, unit: str, of_label: str | None = None) -> str:
-    """A value in the unit of its metric: shares as percentages, hours as h, the rest as numbers. of_label: the unit of the model's label,
-    which follows a value that is measured in it.
+    """A value in the unit of its metric: shares as percentages, hours as h, others as numbers. of_label: the unit of the model's label,
+    which is appended to values in that unit.
     """
     if unit == "share":
         return format_share(value)
@@ -137,7 +137,7 @@ def format_interval(low: float | None, high: float | None, unit: str = "") -> st
 
 
 def value_with_interval(value: float | None, low: float | None, high: float | None, unit: str = "") -> str:
-    """A value and its interval in the unit of its metric: `0.15 (0.12 to 0.19)`; the interval is left out if an end is unknown."""
+    """A value and its interval in the unit of the metric: `0.15 (0.12 to 0.19)`; without the interval if an end is unknown."""
     known = low is not None and high is not None and low == low and high == high
     return format_value(value, unit) + (f" ({format_interval(low, high, unit)})" if known else "")
 
@@ -169,7 +169,7 @@ def format_minute(instant: datetime) -> str:
 
 
 def format_span(start: datetime, end: datetime) -> str:
-    """A half-open window in words, such as 1 to 7 Jul 2013. Whole days are named by their last day."""
+    """A half-open window in words, such as 1 to 7 Jul 2013. If it consists of whole days, the last day is named, not the end."""
     midnight = all(instant.hour == instant.minute == instant.second == 0 for instant in (start, end))
     if not midnight:
         if start.date() == end.date():
@@ -201,7 +201,7 @@ def time_ago(instant: datetime | None, now: datetime) -> str:
 
 
 def join_words(words: Sequence[str], most: int | None = None) -> str:
-    """`a, b and c`; with more than `most` words `a, b and 4 more`."""
+    """The words as `a, b and c`; if there are more than `most` words, as `a, b and 4 more`."""
     if most is not None and len(words) > most:
         words = [*words[:most], f"{len(words) - most} more"]
     return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))

@@ -10,11 +10,11 @@ from typing import Any
 from observability.core.finding import iso
 
 BEYOND_DOUBLE = re.compile(r"\d{309}")
-"""Digits of a whole number that may be beyond the range of a double."""
+"""Matches so many digits that a whole number may be beyond the range of a double."""
 
 
 def stored_json(text: str) -> Any:
-    """The value of stored JSON. Whole numbers beyond the range of a double are the texts of infinities, as in records."""
+    """The value of stored JSON. A whole number beyond the range of a double becomes the text of an infinity, as in records."""
     return json.loads(text, parse_int=_whole_number) if BEYOND_DOUBLE.search(text) else json.loads(text)
 
 
@@ -25,7 +25,7 @@ def _whole_number(digits: str) -> int | str:
 
 
 def json_plain(value: Any) -> Any:
-    """Values in JSON types: instants as RFC 3339, tuples and arrays as lists, NaN and infinities as the contract's strings."""
+    """A value in JSON types: times as RFC 3339, tuples and arrays as lists, NaN and infinities as the strings of the data contract."""
     if isinstance(value, Mapping):
         return {str(key): json_plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

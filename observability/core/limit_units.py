@@ -1,4 +1,4 @@
-"""Units of the limits that are not in the unit of their metric: multiples of what was usual, and rises."""
+"""Units of the limits that are not stated in the unit of their metric: multiples of the usual value, and rises."""
 
 from observability.core.errors import UsageError
 
@@ -11,11 +11,11 @@ LIMIT_UNITS = {
     "operations/energy/run_energy": TIMES_RUNS,
     "data/requests/default_score_rate": RISE,
 }
-"""Unit of a limit by the name of its rule, as `analyzer/metric`."""
+"""Unit of a limit, by the name of its rule (`analyzer/metric`)."""
 
 
 def checked_limit(name: str, limit: float, where: str | None) -> float:
-    """A limit as it was stated. Raises UsageError for a multiple of 1 or less, because it would report usual values as faults."""
+    """A limit as stated. Raises UsageError for a multiple of 1 or less, because such a limit would report usual values as faults."""
     unit = LIMIT_UNITS.get(name)
     if unit in MULTIPLES and not limit > 1:
         raise UsageError(

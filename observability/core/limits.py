@@ -1,4 +1,4 @@
-"""Limits of what one service, one request or one hour may bring, read from `limits.toml` in the home folder.
+"""Limits on what may arrive from one service, in one request or in one hour, read from `limits.toml` in the home folder.
 
 [limits]
 unregistered_models = 200          # names as in `IntakeLimits`
@@ -24,11 +24,11 @@ QUOTAS = ("records_per_minute", "requests_per_minute")
 class IntakeLimits:
     """The limits of a home.
 
-    unregistered_models: models without a registered version that the store takes; records of further ones are rejected.
-    Over HTTP: new_models_per_request; new_models_per_hour of one token; new_models_of_all_per_hour; new_columns_per_hour of one token, over
-    all models; features_per_line; value_characters of one text; body_bytes as sent; expanded_bytes after decompression; header_bytes;
-    header_seconds, body_seconds until a header, a body has arrived; records_per_minute, requests_per_minute of one token. tokens: quotas of
-    single tokens by id.
+    unregistered_models: maximum number of models without a registered version that the store accepts; records of further such models are
+    rejected. The other limits apply over HTTP: new_models_per_request; new_models_per_hour of one token; new_models_of_all_per_hour;
+    new_columns_per_hour of one token, over all models; features_per_line; value_characters of one text; body_bytes as sent; expanded_bytes
+    after decompression; header_bytes; header_seconds and body_seconds until a header or a body has arrived; records_per_minute,
+    requests_per_minute of one token. tokens: quotas of single tokens by id.
     """
 
     unregistered_models: int = 200
@@ -55,8 +55,8 @@ class IntakeLimits:
 
 @dataclass(frozen=True)
 class LimitsInForce:
-    """The limits in force. problem: why the file of limits is not in force; None if it is. An invalid file leaves the earlier limits in
-    force.
+    """The limits in force. problem: why the file of limits is not in force; None if it is. If the file is invalid, the earlier limits stay
+    in force.
     """
 
     limits: IntakeLimits = field(default_factory=IntakeLimits)
@@ -87,7 +87,7 @@ def limits_in_force(home: Path) -> LimitsInForce:
 
 
 def checked_limits(body: Mapping[str, Any]) -> IntakeLimits:
-    """A parsed file as limits. Raises UsageError for an unknown name, and a value that is no whole number above zero."""
+    """A parsed file as limits. Raises UsageError for an unknown name, or for a value that is not a whole number above zero."""
     if unknown := set(body) - {"limits", "tokens"}:
         raise UsageError("unknown table", where=FILE, got=", ".join(sorted(unknown)), expected="[limits] or [tokens.ID]")
     names = tuple(item.name for item in fields(IntakeLimits) if item.name != "tokens")

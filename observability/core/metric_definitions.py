@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric. better: "high", "low" or None if neither is better. meaning: one sentence. source: paper, standard or library."""
+    """One metric. better: "high", "low", or None if neither direction is better. meaning: one sentence. source: paper, standard or
+    library.
+    """
 
     name: str
     title: str
@@ -17,11 +19,11 @@ class Metric:
 
 
 LABEL_UNIT = "units of the label"
-"""Stands for the unit of a regression's label, in which some metrics are measured."""
+"""Placeholder for the unit of a regression's label, in which some metrics are measured."""
 
 
 def parse_metrics(rows: str) -> dict[str, Metric]:
-    """Metrics from rows of `name | title | unit | better | meaning | formula | source`; an indented line continues its row."""
+    """Parse metrics from rows of `name | title | unit | better | meaning | formula | source`; an indented line continues its row."""
     metrics = {}
     for row in rows.strip().replace("\n  ", " ").splitlines():
         name, title, unit, better, meaning, formula, source = (part.strip() for part in row.split("|"))

@@ -10,15 +10,15 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NamedNumbers:
-    """Numbers of named things. names: sorted. numbers: by number (such as mean), an array over `names` with NaN if it is missing;
-    numbers missing everywhere are left out.
+    """Numbers of named things. names: sorted. numbers: for each number (such as mean), an array over `names`, with NaN where it is missing;
+    a number that no name has is left out.
     """
 
     names: tuple[str, ...] = ()
     numbers: Mapping[str, "np.ndarray[Any, np.dtype[np.float64]]"] = field(default_factory=dict)
 
     def first(self, wanted: Sequence[str]) -> "np.ndarray[Any, np.dtype[np.float64]]":
-        """For each name, the first of the wanted numbers that it has; NaN without any."""
+        """For each name, the first of the wanted numbers that is known; NaN if none is."""
         found = np.full(len(self.names), np.nan)
         for number in reversed(wanted):
             if (values := self.numbers.get(number)) is not None:
@@ -27,7 +27,7 @@ class NamedNumbers:
 
 
 def named_numbers(objects: Any, wanted: Sequence[str]) -> NamedNumbers:
-    """The wanted numbers of an object of objects, such as `{"temperature": {"mean": 20.5}}`; no numbers for any other value.
+    """The wanted numbers in an object of objects, such as `{"temperature": {"mean": 20.5}}`; empty for any other value.
 
     Values that are not finite numbers count as missing.
     """
@@ -42,13 +42,13 @@ def named_numbers(objects: Any, wanted: Sequence[str]) -> NamedNumbers:
 
 
 def number_tables(rows: Sequence[NamedNumbers], names: Sequence[str], wanted: Sequence[str]) -> "dict[str, np.ndarray[Any, Any]]":
-    """By wanted number, its values as rows × names; NaN if missing.
+    """For each wanted number, a table of its values (rows × names); NaN where it is missing.
 
     Numbers that no row has are left out.
     """
     asked, tables = {name: place for place, name in enumerate(names)}, {}
     alike: dict[tuple[str, ...], list[int]] = {}
-    shared: dict[int, list[int]] = {}  # by id: the hash of a long tuple is slow, and most rows have the same tuple
+    shared: dict[int, list[int]] = {}  # by id, because the hash of a long tuple is slow, and most rows share the same tuple
     for row, each in enumerate(rows):
         if (places := shared.get(id(each.names))) is None:
             places = shared[id(each.names)] = alike.setdefault(each.names, [])
@@ -59,7 +59,7 @@ def number_tables(rows: Sequence[NamedNumbers], names: Sequence[str], wanted: Se
         whole = own == into == list(range(len(names)))
         for number in wanted:
             if known := [row for row in places if number in rows[row].numbers]:
-                if whole and len(known) == len(rows):  # as for devices of one kind
+                if whole and len(known) == len(rows):  # for example devices of one kind
                     tables[number] = np.array([each.numbers[number] for each in rows])
                     continue
                 if number not in tables:
@@ -69,7 +69,7 @@ def number_tables(rows: Sequence[NamedNumbers], names: Sequence[str], wanted: Se
 
 
 def stacked_numbers(rows: Sequence[NamedNumbers], names: Sequence[str], wanted: Sequence[str]) -> "np.ndarray[Any, np.dtype[np.float64]]":
-    """For each row and name, the first of the wanted numbers that it has: rows × names, NaN without any."""
+    """For each row and name, the first of the wanted numbers that is known: an array of rows × names, NaN if none is."""
     found, tables = np.full((len(rows), len(names)), np.nan), number_tables(rows, names, wanted)
     for values in (tables[number] for number in reversed(wanted) if number in tables):
         found = np.where(np.isnan(values), found, values)

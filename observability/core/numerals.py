@@ -4,31 +4,32 @@ import re
 
 MINUS = "\u2212"
 NEGATIVE = re.compile(r"(?:(?<=[\s(])|^)-(?=\.?\d)")
-"""The hyphen before a negative number."""
+"""Matches the hyphen before a negative number."""
 WHOLE = 1e15
-"""From here on a number is written with an exponent."""
+"""From this size on, a number is written with an exponent."""
 
 
 def format_figure(value: float, digits: int = 4, *, sign: bool = False) -> str:
-    """A number of at most `digits` significant digits, its whole part in full: -0.15 is `−0.15`, 1234567 is `1,234,567`.
+    """A number with at most `digits` significant digits; the part before the decimal point is always written in full: -0.15 is `−0.15`,
+    1234567 is `1,234,567`.
 
-    sign: whether numbers that are not negative get a plus.
+    sign: whether zero and positive numbers get a plus sign.
     """
     form = ",.0f" if 10**digits - 0.5 <= abs(value) < WHOLE else f".{digits}g"
     return f"{value + 0.0:{'+' if sign else ''}{form}}".replace("-", MINUS)  # a negative zero is zero
 
 
 def change_in_words(change: float, unit: str, decimals: int = 0) -> str:
-    """A change in percent or points with its sign: 4.1 is `+4 %`. A change below 1 has a decimal, such as `−0.4 %`; if that rounds to 0.0,
-    the text is `about the same`.
+    """A change in percent or points with its sign: 4.1 is `+4 %`. A change below 1 has one decimal, such as `−0.4 %`; if that rounds to
+    0.0, the text is `about the same`.
     """
     text = f"{change:+,.{decimals if abs(change) >= 0.95 else 1}f}".replace("-", MINUS)
     return f"{text} {unit}" if text.strip(f"+{MINUS}0.") else "about the same"
 
 
 def score_beside_threshold(score: float, threshold: float, text: str) -> str:
-    """A score with enough digits to be on the correct side of the threshold: 0.3488 with threshold 0.35 is `0.349`. text: the score in its
-    usual form, which is returned if it is on the correct side.
+    """A score with so many digits that the text is on the correct side of the threshold: 0.3488 with threshold 0.35 is `0.349`. text: the
+    usual text of the score, which is returned if it is already on the correct side.
     """
     digits = len(text.partition(".")[2])
     while digits < 17 and _is_number(text) and (float(text) >= threshold) != (score >= threshold):
@@ -63,7 +64,7 @@ def measured_value_text(value: object) -> str:
 
 
 def with_minus_signs(sentence: str) -> str:
-    """A sentence for people whose negative numbers have a real minus sign. Names in backticks, dates and ranges stay as they are."""
+    """A sentence for people in which negative numbers have a real minus sign. Names in backticks, dates and ranges are not changed."""
     if "-" not in sentence:
         return sentence
     parts = sentence.split("`")
@@ -92,7 +93,7 @@ def hours_in_words(hours: float) -> str:
 
 
 def with_si_prefix(value: float | None, unit: str) -> str:
-    """A figure in a unit, with the prefix that gives a number between 1 and 1,000: 0.0000541 Wh is 54.1 µWh."""
+    """A figure with its unit and the SI prefix that gives a number between 1 and 1,000: 0.0000541 Wh is 54.1 µWh."""
     if value is None or value != value:
         return "unknown"
     if value == 0:
@@ -104,12 +105,12 @@ def with_si_prefix(value: float | None, unit: str) -> str:
 
 
 def three_digits(value: float) -> str:
-    """Three significant digits without an exponent."""
+    """A number with three significant digits, without an exponent."""
     places = 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0
     return f"{value:,.{places}f}"
 
 
 def short_checksum(content: str) -> str:
-    """A checksum cut to its first eight digits."""
+    """A checksum, shortened to its first eight digits."""
     kind, _, digits = content.rpartition(":")
     return f"{kind}:{digits[:8]}…" if kind and len(digits) > 12 else content if len(content) <= 20 else f"{content[:12]}…"

@@ -1,4 +1,4 @@
-"""Compare a measured value with the level that its owner states, if there is no other baseline for it."""
+"""Compare a measured value with the level that the model's owner states, if there is no other baseline for it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -14,22 +14,22 @@ def level_name(finding: Finding) -> str:
 
 
 def level_words(metric: str, level: float) -> str:
-    """The level of a metric as the end of a sentence, with shares in per cent: `the owner's level is 80 %`."""
+    """The owner's level of a metric as the end of a sentence, with shares in per cent: `the owner's level is 80 %`."""
     return f"the owner's level is {percent(level) if METRICS[metric].unit == 'share' else format_figure(level)}"
 
 
 def owner_limit_words(limits: Mapping[str, float], name: str, words: Callable[[float], str] = percent) -> str:
-    """The owner's limit of a metric as the end of a sentence, empty if none is stated: `; the owner's limit is 20 %`.
+    """The owner's limit of a metric as the end of a sentence, such as `; the owner's limit is 20 %`; empty if none is stated.
 
-    limits: limits of the model's settings; name: as `level_name`; words: how the limit is written.
+    limits: limits of the model's settings; name: a name as from `level_name`; words: a function that formats the limit.
     """
     return f"; the owner's limit is {words(limits[name])}" if name in limits else ""
 
 
 def beyond_level(finding: Finding, level: float) -> Severity:
-    """The state of a finding's value compared with a level, on the worse side of its metric.
+    """The severity of a finding's value compared with a level, in the direction that is worse for its metric.
 
-    Act if the whole interval is beyond the level, watch if only the value is, else ok.
+    `act` if the whole interval is beyond the level, `watch` if only the value is, else `ok`.
     """
     value, low, high = finding.value, finding.low, finding.high
     if value is None:
@@ -40,10 +40,11 @@ def beyond_level(finding: Finding, level: float) -> Severity:
 
 
 def held_against_level(measured: Finding, limits: Mapping[str, float], words: Callable[[float], str] | None = None) -> Finding:
-    """A measured value that is judged only by the owner's level. If none is stated, the severity is unknown and the limit to set is named.
+    """A finding about a measured value that only the owner's level can judge. If no level is stated, the severity is `unknown`, and the
+    sentence names the limit to set.
 
-    If neither side of the metric is better, the severity is always unknown. measured: a finding whose sentence states only the value.
-    limits: limits of the model's settings. words: how the level is written, if not as in `level_words`.
+    If neither direction of the metric is better, the severity is always `unknown`. measured: a finding whose sentence states only the
+    value. limits: limits of the model's settings. words: how the level is written, if not as in `level_words`.
     """
     level, said = limits.get(level_name(measured)), measured.because.removesuffix(".")
     if METRICS[measured.metric].better is None:

@@ -9,13 +9,13 @@ from pathlib import Path
 from observability.core.version import VERSION
 
 LIBRARIES = ("duckdb", "numpy", "pandas", "scikit-learn", "scipy")
-"""The libraries whose release may change the last digits of a figure."""
+"""The libraries of which another release may change the last digits of a figure."""
 
 
 @cache
 def program_digest() -> str:
-    """A digest of the release, of the versions of the libraries that compute, and of the names, sizes and times of the program's files. It
-    is computed once at the start, because files that are replaced later did not compute the figures of this process.
+    """A digest of the release, of the versions of the computing libraries, and of the names, sizes and times of the program's files. It is
+    computed once at the start, because files that are replaced later did not compute the figures of this process.
     """
     root, files = str(Path(__file__).parents[1]), []
     for folder, _, names in os.walk(root):

@@ -1,7 +1,7 @@
-"""The questions that an engine answers, and the form of their answers.
+"""The questions that an engine (a query backend of the store) answers, and the form of their answers.
 
-An Aggregate's answer is additive: hours to days, days to a window. The DuckDB engine (from rollups or raw rows) and the pandas reference
-both implement it, with equal counts. Quantities that are not additive are computed from a bounded Sample.
+The answer to an Aggregate is additive: hours add up to days, and days to a window. The DuckDB engine (which uses rollups or raw rows) and
+the pandas reference both implement it, with equal counts. Quantities that are not additive are computed from a Sample of limited size.
 
 Columns are named by reference, so that a feature called "score" and the score are distinct:
 
@@ -29,7 +29,7 @@ SPECIAL_BINS = {NULL: "null", NAN: "NaN", ABSENT: "absent", WRONG_TYPE: "wrong t
 UNKNOWN = -1
 """Code of an unknown decision or label."""
 CURRENCY = "currency"
-"""The reference by which costs are grouped by the currency that their records state."""
+"""The reference that groups costs by the currency that their records state."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Bucket:
 
 @dataclass(frozen=True)
 class By:
-    """Group by the value of a column reference: an answer column of that name."""
+    """Group by the value of a column reference; the answer has a column of that name."""
 
     column: str
 
@@ -50,18 +50,16 @@ class By:
 class Aggregate:
     """An additive question.
 
-    table: "predictions" (each stored prediction, arrival of the prediction counts) or "outcomes" (the same rows joined with the label that
-    is current as of the window's `as_of`; unlabelled rows are there with label -1).
-    keys: what to group by.
-    histogram: column references to bin, each on the stored edges of the model version; the answer gains the columns `column` (the
-    reference asked for) and `bin`. Bins of numbers: 0 is below the first edge, i is [edge[i-1], edge[i]), len(edges) is at or above the
-    last; of categories: the index of the level. Null, NaN, absent, wrong type and unseen are the negative bins above. `score` of a
-    classifier and `latency_ms` have fixed edges (stats/scores.py, stats/quantile.py).
-    sums: numeric column references; the answer gains the columns `measure`, `total`, `squares`, `low`, `high` (Σwx, Σwx², min, max; the two
-    last over all rows ever counted, None if unknown).
+    table: "predictions" (each stored prediction, counted from its own arrival) or "outcomes" (the same rows joined with the label that is
+    current as of the window's `as_of`; unlabelled rows are included with label -1). keys: what to group by. histogram: column references to
+    bin, each on the stored edges of the model version; the answer gains the columns `column` (the reference asked for) and `bin`. Bins of
+    numbers: 0 is below the first edge, i is [edge[i-1], edge[i]), len(edges) is at or above the last edge; bins of categories: the index of
+    the level. Null, NaN, absent, wrong type and unseen have the negative bins above. `score` of a classifier and `latency_ms` have fixed
+    edges (stats/scores.py, stats/quantile.py). sums: numeric column references; the answer gains the columns `measure`, `total`, `squares`,
+    `low`, `high` (Σwx, Σwx², min, max; the last two are over all rows ever counted, None if unknown).
 
-    At most one of histogram and sums. The answer has `n` (rows), `w` (Σ weight) and `w2` (Σ weight²); rows of the answer with n = 0 are
-    left out. For sums, rows whose value is null or not finite are not counted.
+    Only one of histogram and sums may be given. The answer has `n` (rows), `w` (Σ weight) and `w2` (Σ weight²); rows of the answer with n =
+    0 are left out. For sums, rows whose value is null or not finite are not counted.
     """
 
     table: Table
@@ -87,12 +85,11 @@ class Aggregate:
 
 @dataclass(frozen=True)
 class Sample:
-    """At most `rows` rows, the same on every engine: those with the smallest `sample_hash` (first 8 bytes of MD5 of the id, stored at
-    load).
+    """At most `rows` rows, the same rows on every engine: those with the smallest `sample_hash` (first 8 bytes of the MD5 of the id, stored
+    at load).
 
-    columns: column references as above, and `id`, `at`, `subject`, `prediction` (the answer as it was logged), `extra` (other fields of
-    the record, as JSON text), `label_value`.
-    table: as in Aggregate.
+    columns: column references as above, and also `id`, `at`, `subject`, `prediction` (the answer as logged), `extra` (other fields of the
+    record, as JSON text), `label_value`. table: as in Aggregate.
     """
 
     table: Table
@@ -101,28 +98,28 @@ class Sample:
 
 
 CONTROLLER_DECISION = "controller_decision"
-"""Stands in a question for the predictions of environment controller: decisions of models that steer a system."""
+"""In a question, this kind stands for the predictions of environment controller: decisions of models that steer a system."""
 
 
 @dataclass(frozen=True)
 class Records:
     """Records of one of the other kinds (run, step, resource, price, annotation, batch, dataset…) in a window, oldest first.
 
-    kind: as in records/kinds.py; `prediction` stands for the answers to fixed questions (environment probe) only, CONTROLLER_DECISION for
+    kind: as in records/kinds.py; `prediction` stands only for the answers to fixed questions (environment probe), CONTROLLER_DECISION for
     predictions of environment controller, with their current label. columns: their fields, nested ones as parsed JSON (None: all but
-    `extra`, which has further fields). ever: all records before the window's end, not only those inside it, because prices and starts of
-    runs stay valid. rows: most records of the answer; the newest are kept. A window without a model covers all models. Records of a kind
-    without a `model` field belong to all models; records of a run that name no model belong to the run's model, which any run or resource
-    record of the run may name. Records of the sample fleet belong to no other model. Labels (kind `label`, all revisions) need one model.
-    only: (field, text) pairs that a record must have, as ("source", "human"), or (field, several texts) of which it must have one. spread
-    (for steps): approximately the largest number of rows of each run. A longer run is read at evenly spread steps, with all of their ranks,
-    at its last step, and for each metric at the first and the last step with a value that is not finite; runs that have more share `rows`
-    equally (core/step_shares.py). The answer then has a column `stride`. 1: each step was read. 512: every 512th step was read. 0: the run
-    is too old for a share; only its first and newest record are there, with run, `at` and step. numbers (for batches): names out of
-    `records.kinds.BATCH_STATISTICS`; `stats` then holds `NamedNumbers` of these names in place of objects, which is much faster for many
-    columns. counted: the answer has, in place of records, each combination of the columns and its number of records (`n`), sorted by the
-    columns; `rows` does not limit it. blocks (for steps): the answer has, in place of records, the times of the ranks of each long run by
-    blocks of steps, of all of its steps (stats/rank_blocks.py).
+    `extra`, which has further fields). ever: all records before the window's end, not only those inside the window, because prices and
+    starts of runs stay valid. rows: maximum number of records in the answer; the newest are kept. A window without a model covers all
+    models. Records of a kind without a `model` field belong to all models. Records of a run that name no model belong to the run's model,
+    which any run or resource record of the run may name. Records of the sample fleet belong to no other model. Labels (kind `label`, all
+    revisions) need one model. only: (field, text) pairs that a record must have, such as ("source", "human"), or (field, several texts), of
+    which it must have one. spread (for steps): the approximate maximum number of rows of each run. A longer run is read at evenly spread
+    steps (with all their ranks), at its last step, and for each metric at the first and the last step with a value that is not finite; runs
+    that have more share `rows` equally (core/step_shares.py). The answer then has a column `stride`. 1: each step was read. 512: every
+    512th step was read. 0: the run is too old to get a share; the answer has only its first and newest record, with run, `at` and step.
+    numbers (for batches): names out of `records.kinds.BATCH_STATISTICS`; `stats` then holds `NamedNumbers` of these names in place of
+    objects, which is much faster for many columns. counted: instead of records, the answer has each combination of the columns and its
+    number of records (`n`), sorted by the columns; `rows` does not limit it. blocks (for steps): instead of records, the answer has the
+    times of the ranks of each long run by blocks of steps, over all its steps (stats/rank_blocks.py).
     """
 
     kind: str
@@ -138,13 +135,13 @@ class Records:
 
 @dataclass(frozen=True)
 class Attributions:
-    """The stored attributions (SHAP values) of a bounded sample of each day, or of the reference.
+    """The stored attributions (SHAP values) of a sample of limited size of each day, or of the reference.
 
-    rows: most rows of the answer; those with the smallest `sample_hash` are kept. columns: further columns of the answer, as references.
-    errors: whether to include the worst errors, which are explained in addition to the sample (`sampled` is False). A prediction's
-    attributions count from its arrival. The answer has `id`, `at`, `weight`, `version`, `sampled`, `class` (multiclass: the index of the
-    explained class, else -1), `base`, `output`, `residual`, `link`, `method`, `adds_up`, `reproduces` (store/query/attributions.py), and
-    `attribution.NAME` for each feature.
+    rows: maximum number of rows in the answer; those with the smallest `sample_hash` are kept. columns: further columns of the answer, as
+    references. errors: whether to include the predictions with the worst errors, which are explained in addition to the sample (their
+    `sampled` is False). A prediction's attributions count from the arrival of the prediction. The answer has `id`, `at`, `weight`,
+    `version`, `sampled`, `class` (multiclass: the index of the explained class, else -1), `base`, `output`, `residual`, `link`, `method`,
+    `adds_up`, `reproduces` (store/query/attributions.py), and `attribution.NAME` for each feature.
     """
 
     rows: int = 5000
@@ -154,13 +151,13 @@ class Attributions:
 
 @dataclass(frozen=True)
 class EstimatedErrors:
-    """Expected errors of a regression (direct loss estimation) and measured errors of the same rows, by day. Additive.
+    """The expected errors of a regression (direct loss estimation) and the measured errors of the same rows, by day. Additive.
 
-    They cover a bounded sample of each day, or of the reference.
+    They cover a sample of limited size of each day, or of the reference.
 
     The answer has `period` (as in Bucket), `measure` ("absolute_error", "squared_error"), `labelled` (0, 1), `n`, `w`, `w2`, and the
     weighted sums `estimated`, `estimated_squares`, `measured`, `measured_squares`, `difference_squares` (0 for rows without a label). A row
-    counts as soon as its prediction had arrived; at most SAMPLE_A_DAY (store/query/estimates.py) rows a day, those with the smallest
+    counts from the arrival of its prediction. At most SAMPLE_A_DAY (store/query/estimates.py) rows of a day count: those with the smallest
     `sample_hash`.
     """
 

@@ -1,4 +1,4 @@
-"""Settings of a model: threshold, costs, limits, criteria, decided by its owner."""
+"""Settings of a model, decided by its owner: threshold, costs, limits, criteria and others."""
 
 import tomllib
 from dataclasses import dataclass, field, fields
@@ -13,11 +13,11 @@ from observability.core.window import Slice
 PRIMARY_METRICS = ("accuracy", "roc_auc", "pr_auc", "precision", "recall", "f1", "log_loss", "brier", "mae", "rmse", "r2")
 COLUMN_TAGS = ("personal", "sensitive", "quasi")
 AUDITS = ("robustness", "membership", "explanations", "fairness", "leakage", "precision")
-"""Kinds of audits that are run here."""
+"""Kinds of audits that this program can run."""
 TOKEN_PRICES = ("input_price_per_million", "output_price_per_million", "cached_input_price_per_million", "token_currency")
-"""Settings that state what tokens cost."""
+"""Settings that state the prices of tokens."""
 KINDS = ("api",)
-"""Kinds of models other than one's own: a third party serves an `api`."""
+"""Kinds of models other than one's own; a model of kind `api` is served by a third party."""
 CRITERIA = ("demographic_parity", "equalized_odds", "equal_opportunity", "predictive_parity")
 
 
@@ -28,24 +28,25 @@ class ModelSettings:
     threshold: score from which the decision is the positive class. primary_metric: the metric that decides whether the model performs.
     cost_*: cost of one error. immutable: features that cannot change. importance: share of each feature, if known, adding up to 1.
     service_level_*: share of ok answers, and milliseconds at p99. limits: {"analyzer/metric": number}, overrides of the analyzers' limits.
-    budget_*: budget of a calendar month. projects: labelling projects of the model. slices: watched slices, as `carrier=AA&origin=EWR`.
-    team, tags: by which the first page groups models. region: the region of prices and carbon intensity. pue, carbon_g_per_kwh,
-    watts_per_core: used if no record states them; carbon_by_hour: 24 intensities of a typical day, from 00:00 UTC on, in place of
-    carbon_g_per_kwh; watts_per_core_error: relative error of watts_per_core, if a calibration stated it; idle_watts: power of the machine
-    that serves the model, while it has no work. batch_key: the model serves in batches, and this names the key of a row: `id`, `subject` or
-    a feature. batch_rows: rows that a batch should have. batch_due_hours: hours after midnight UTC of its day at which a batch is due; an
-    `expected_batch` record overrides both. explanations_per_day: predictions of a day that are explained (the sample that attributions are
-    drawn from). unit: for regression, the unit of score and label, as `minutes`. class_names: words for classes, as {"1": "late"}.
-    runbooks: what to do about an incident, in words, by its leading analyzer, as "serving/drift", by its suspected source (input, label,
-    model, system), or "all". attack_costs: what a change of a feature costs an attacker, per standard deviation or for another level (1 if
-    it is not stated). attack_directions: `up` or `down` for numbers and booleans that only rise (false to true) or fall. audit_days: days
-    after which an audit expires. audit_schedule: by kind of audit, when the dashboard runs it: `30 days` after the last, `new version` or
-    `expired`. protect: by feature (or `subject`), keep, hash, drop, the width of buckets or their ends; applied before anything is written
-    (records/protection.py). kill_switch: for a model by which the product steers itself (`explanation-scheduler`); true leaves its
-    decisions to the old rule. *_price_per_million: price of a million tokens of a language model's calls that carry no cost, in
-    token_currency; without a price for cached input tokens, they cost as much as others. kind: `api` for a model that a third party serves;
-    vendor: who. column_tags: by column, personal, sensitive or quasi (quasi-identifying), in the table [columns]. risk_owners: who may
-    accept a risk of the model by a signature; without them, anybody may.
+    budget_*: budget of a calendar month. projects: labelling projects of the model. slices: watched slices, such as
+    `carrier=AA&origin=EWR`. team, tags: the first page groups models by these. region: the region of prices and carbon intensity. pue,
+    carbon_g_per_kwh, watts_per_core: used if no record states them; carbon_by_hour: 24 intensities of a typical day, from 00:00 UTC on,
+    used in place of carbon_g_per_kwh; watts_per_core_error: relative error of watts_per_core, if a calibration stated it; idle_watts: power
+    of the machine that serves the model while it has no work. batch_key: if set, the model serves in batches, and this names the key of a
+    row: `id`, `subject` or a feature. batch_rows: rows that a batch should have. batch_due_hours: a batch is due this many hours after
+    midnight UTC of its day; an `expected_batch` record overrides both. explanations_per_day: number of predictions of a day that are
+    explained (the sample from which attributions are computed). unit: for regression, the unit of score and label, such as `minutes`.
+    class_names: words for classes, such as {"1": "late"}. runbooks: what to do about an incident, in words, by its leading analyzer, such
+    as "serving/drift", by its suspected source (input, label, model, system), or "all". attack_costs: what a change of a feature costs an
+    attacker, per standard deviation or per change to another level (1 if it is not stated). attack_directions: `up` or `down` for numbers
+    and booleans that an attacker can only raise (false to true) or lower. audit_days: days after which an audit expires. audit_schedule:
+    for each kind of audit, when the dashboard runs it: `30 days` after the last, `new version` or `expired`. protect: for each feature (or
+    `subject`), keep, hash, drop, the width of buckets or their ends; applied before anything is written (records/protection.py).
+    kill_switch: for a model with which the product steers itself (`explanation-scheduler`); true leaves its decisions to the old rule.
+    *_price_per_million: price of a million tokens of a language model's calls that carry no cost, in token_currency; without a price for
+    cached input tokens, they cost the same as other input tokens. kind: `api` for a model that a third party serves; vendor: this third
+    party. column_tags: for each column, personal, sensitive or quasi (quasi-identifying), in the table [columns]. risk_owners: who may
+    accept a risk of the model by a signature; if empty, anybody may.
     """
 
     threshold: float = 0.5
@@ -107,9 +108,10 @@ def plain_name(name: str) -> str:
 
 
 def read_settings(path: Path, base: ModelSettings | None = None) -> ModelSettings:
-    """Settings from a TOML file with the tables [settings], [importance], [limits], [protect], [columns]; missing keys keep `base`'s.
+    """Settings from a TOML file with the tables [settings], [importance], [limits], [protect], [columns]; missing keys keep their value in
+    `base`.
 
-    Raises UsageError that names the key, the value and the expected value.
+    Raises UsageError, which names the key, the value and the expected value.
     """
     try:
         body = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -154,7 +156,7 @@ def setting_names() -> list[str]:
 
 
 def checked_setting(name: str, value: Any, where: str | None) -> Any:
-    """The value of one setting in its type, or UsageError."""
+    """The checked value of one setting in its type. Raises UsageError if it is wrong."""
     if name not in setting_names() or name in ("importance", "limits", "protect", "column_tags"):
         raise UsageError(f"unknown setting {name!r}", where=where, expected=", ".join(setting_names()))
     if name in ("immutable", "projects", "slices", "tags", "risk_owners"):
@@ -222,7 +224,7 @@ def checked_setting(name: str, value: Any, where: str | None) -> Any:
 
 
 def checked_audit_schedule(name: str, value: Any, where: str | None) -> dict[str, str]:
-    """The schedule of audits by their kind. Raises UsageError if it is wrong."""
+    """The schedule by kind of audit. Raises UsageError if it is wrong."""
     if not isinstance(value, dict) or not set(map(str, value)) <= set(AUDITS):
         raise UsageError(f"{name} is a table by kind of audit", where=where, got=repr(value), expected=" or ".join(AUDITS))
     for when in map(str, value.values()):
@@ -233,14 +235,16 @@ def checked_audit_schedule(name: str, value: Any, where: str | None) -> dict[str
 
 
 def column_tag(name: str, value: Any, where: str | None) -> str:
-    """A tag of a column, or UsageError."""
+    """A tag of a column. Raises UsageError if it is unknown."""
     if value not in COLUMN_TAGS:
         raise UsageError(f"{name} is no tag", where=where, got=repr(value), expected=" or ".join(COLUMN_TAGS))
     return str(value)
 
 
 def protection_rule(name: str, value: Any, where: str | None) -> Any:
-    """A rule of a protected feature, or UsageError: keep, hash, drop, a width above 0, or rising ends of buckets."""
+    """The rule for a protected feature: keep, hash, drop, a width above 0, or increasing ends of buckets. Raises UsageError for anything
+    else.
+    """
     if value in ("keep", "hash", "drop") or (_is_number(value) and value > 0):
         return value
     if isinstance(value, list) and len(value) > 1 and all(map(_is_number, value)) and sorted(set(value)) == value:
@@ -254,7 +258,7 @@ def _is_number(value: Any) -> bool:
 
 
 def nonnegative_number(name: str, value: Any, where: str | None) -> float:
-    """A finite number that is not negative, or UsageError."""
+    """A finite number that is not negative. Raises UsageError for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
         raise UsageError(f"{name} is a number that is not negative", where=where, got=repr(value))
     return float(value)
@@ -262,7 +266,7 @@ def nonnegative_number(name: str, value: Any, where: str | None) -> float:
 
 @dataclass(frozen=True)
 class DatedSettings:
-    """Settings of a model at an instant. since: when they came into force; known: whether they had been recorded by then."""
+    """Settings of a model at a point in time. since: when they came into force; known: whether they had been recorded by then."""
 
     settings: ModelSettings
     since: datetime

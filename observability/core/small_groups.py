@@ -1,8 +1,8 @@
-"""Leave out figures of groups of fewer than MIN_ROWS rows, because they may reveal single people.
+"""Leave out figures of groups with fewer than MIN_ROWS rows, because such figures may reveal facts about single people.
 
-Files leave such groups out for everybody. Pages, e-mails and the JSON of HTTP leave them out for people who may not reveal masked values.
-Answers of the store fold such groups (`folded_groups`), and findings lose their figures (`finding_without_few`). server/guarded_store.py
-calls both functions.
+Files leave out such groups for everybody. Pages, e-mails and JSON over HTTP leave them out for people who may not reveal masked values. In
+answers of the store, such groups are counted together (`folded_groups`); in findings, their figures are left out (`finding_without_few`).
+server/guarded_store.py calls both functions.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,35 +16,35 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MIN_ROWS = 10
-"""Fewest rows of a group whose figures are shown."""
+"""Minimum number of rows of a group whose figures are shown."""
 FEWER = f"fewer than {MIN_ROWS}"
-"""In place of the figures of a smaller group, and of its name where several are counted together."""
+"""Shown in place of the figures of a smaller group, and in place of its name if several groups are counted together."""
 OPERATIONAL = ("replica", "device", "source")
 """Names that a subject `name=value` may have if it is not about a group of people."""
 GROUPED = ("feature.", "group.", "band.")
-"""Beginnings of the references of columns whose values are groups of people."""
+"""Prefixes of references of columns whose values are groups of people."""
 BY_GROUP = ("groups", "slices", "ranked", "senders")
-"""Names of figures by group in the evidence of a finding and in the results of an audit."""
+"""Names under which the evidence of a finding and the results of an audit hold figures by group."""
 SUPPRESSED = "suppressed"
-"""Stands in the evidence of a finding whose figures are left out."""
+"""Key of the evidence in a finding whose figures are left out."""
 COUNTS = ("n", "rows", "labelled", "requests")
-"""Names of a count of rows in the evidence of a finding and in the results of an audit."""
+"""Names under which the evidence of a finding and the results of an audit hold a count of rows."""
 
 
 def is_about_few(finding: Finding) -> bool:
-    """Whether a finding is about a group or slice with so few rows that it may reveal single people. A group without rows reveals
-    nothing.
+    """Whether a finding is about a group or slice with so few rows that it may reveal facts about single people. A group without rows
+    reveals nothing.
     """
     return is_body_about_few({"n": finding.n, "subject": finding.subject, "slice": finding.slice})
 
 
 def is_body_about_few(finding: Mapping[str, Any]) -> bool:
-    """Whether a finding, as JSON, is about a group or slice with so few rows that it may reveal single people."""
+    """Whether a finding in JSON form is about a group or slice with so few rows that it may reveal facts about single people."""
     return _is_few(finding.get("n") or 0) and _is_about_a_group(str(finding.get("subject") or ""), finding.get("slice"))
 
 
 def _is_about_a_group(subject: str, part: str | None) -> bool:
-    """Whether something is about a slice, or one group of people."""
+    """Whether a finding with this subject and slice is about a slice or about one group of people."""
     return bool(part) or ("=" in subject and subject.partition("=")[0] not in OPERATIONAL)
 
 
@@ -54,15 +54,15 @@ def rows_of_finding(finding: Finding) -> str:
 
 
 def findings_for_files(findings: Iterable[Finding]) -> list[Finding]:
-    """Findings as they are written into a file: without findings about a group with few rows, and without its figures in the evidence of
-    others.
+    """Findings as they are written into a file. Findings about a group with few rows are left out, and so are the figures of such groups in
+    the evidence of other findings.
     """
     return [finding_without_few(finding) for finding in findings if not is_about_few(finding)]
 
 
 def finding_without_few(finding: Finding) -> Finding:
-    """A finding without figures of groups of fewer than MIN_ROWS rows. If it is about such a group, its own figures are left out; if not,
-    the figures of such groups in its evidence.
+    """A finding without figures of groups with fewer than MIN_ROWS rows. If the finding is about such a group, its own figures are left
+    out; otherwise only the figures of such groups in its evidence.
     """
     if not is_about_few(finding):
         evidence = without_few_groups(finding.evidence)
@@ -103,8 +103,8 @@ def _inner_groups(value: Any) -> Any:
 
 
 def without_few(value: Any) -> Any:
-    """JSON without the entries of lists and mappings that count fewer than MIN_ROWS rows. The next smallest entries beside them are left
-    out too, until at least two entries with enough rows together are missing. Entries that count nothing are kept.
+    """JSON without those entries of lists and mappings that count fewer than MIN_ROWS rows. The next smallest entries beside them are also
+    left out, until at least two entries are missing that have enough rows together. Entries without a count are kept.
     """
     if isinstance(value, Mapping):
         hidden = _hidden_entries({name: _entry_rows(each) for name, each in value.items()})
@@ -116,7 +116,7 @@ def without_few(value: Any) -> Any:
 
 
 def _hidden_entries(counts: Mapping[Any, float | None]) -> set[Any]:
-    """The entries to leave out. counts: the rows that each entry counts; None: it counts nothing."""
+    """The entries to leave out. counts: the number of rows of each entry; None if it has no count."""
     ordered = sorted((rows, place) for place, (_, rows) in enumerate(counts.items()) if rows is not None and rows > 0)
     few = sum(rows < MIN_ROWS for rows, _ in ordered)
     while 0 < few < len(ordered) and (few < 2 or sum(rows for rows, _ in ordered[:few]) < MIN_ROWS):
@@ -126,7 +126,7 @@ def _hidden_entries(counts: Mapping[Any, float | None]) -> set[Any]:
 
 
 def _entry_rows(entry: Any) -> float | None:
-    """The rows that an entry counts; for a curve, the rows of its smallest point. None if it counts nothing."""
+    """The number of rows that an entry counts; for a curve, that of its smallest point. None if it has no count."""
     if isinstance(entry, Mapping):
         return next((entry[name] for name in COUNTS if _is_count(entry.get(name))), None)
     if isinstance(entry, list) and entry and all(isinstance(each, Mapping) for each in entry):
@@ -146,11 +146,12 @@ def _is_few(count: Any) -> bool:
 
 
 def folded_groups(question: Aggregate, frame: "DataFrame") -> "DataFrame":
-    """The answer to an aggregate with small groups counted together under the name FEWER; the same frame if there is none.
+    """The answer to an aggregate in which small groups are counted together under the name FEWER; the same frame if there is no small
+    group.
 
-    A group is small if it, or one of its periods, classes or decisions, has fewer than MIN_ROWS rows but not zero. The small groups are
-    counted together with the next smallest ones, until all figures have enough rows and at least two groups are together. So totals stay
-    correct, and no difference of two figures reveals one small group.
+    A group is small if it, or one of its periods, classes or decisions, has fewer than MIN_ROWS rows but not zero. Small groups are counted
+    together with the next smallest groups, until all figures have enough rows and at least two groups are combined. Totals then stay
+    correct, and no difference of two figures reveals a small group.
     """
     keys = [name for name in question.key_names if name.startswith(GROUPED)]
     if not keys or frame.empty:
@@ -177,9 +178,9 @@ def folded_groups(question: Aggregate, frame: "DataFrame") -> "DataFrame":
 
 
 def without_small_levels(frame: "DataFrame", columns: Sequence[str]) -> "DataFrame":
-    """The answer to a histogram without the bins with few rows of some columns. In each of these columns, at least two bins are left out.
-    More of the smallest bins are left out until they have enough rows together, so that the total does not reveal them. Periods are taken
-    together.
+    """The answer to a histogram; in some columns, bins with few rows are left out. In each of these columns, at least two bins are left
+    out, and more of the smallest bins until they have enough rows together, so that the total does not reveal them. The rows of all periods
+    count together.
     """
     if frame.empty or not columns:
         return frame
@@ -201,8 +202,8 @@ def without_small_levels(frame: "DataFrame", columns: Sequence[str]) -> "DataFra
 
 
 def _cells(question: Aggregate, frame: "DataFrame", groups: Any) -> "DataFrame":
-    """The counts of each group by period, decision and label, as far as the question has these keys. For a histogram or sums, the counts of
-    one column.
+    """The counts of each group by period, decision and label, as far as the question has these keys; for a histogram or sums, the counts of
+    one of its columns.
     """
     whole = frame.assign(group=groups)
     item = "column" if question.histogram else "measure" if question.sums else None
@@ -212,7 +213,7 @@ def _cells(question: Aggregate, frame: "DataFrame", groups: Any) -> "DataFrame":
 
 
 def _small(cells: "DataFrame") -> set[Any]:
-    """Groups with a figure of fewer than MIN_ROWS rows. An unknown decision or label does not count as a class."""
+    """Groups in which a figure has fewer than MIN_ROWS rows. An unknown decision or label does not count as a class."""
     found: set[Any] = set()
     by = [name for name in ("period",) if name in cells]
     for more in ([], *([name] for name in ("decision", "label") if name in cells)):
@@ -231,7 +232,7 @@ def _added_up(question: Aggregate, frame: "DataFrame") -> "DataFrame":
 
 
 def leaves_few(counts: Sequence[int]) -> bool:
-    """Whether a slice has too few rows to be shown, or leaves too few rows of a wider slice outside itself. counts: rows of the slice, then
-    of wider slices.
+    """Whether a slice has too few rows to be shown, or leaves too few rows of a wider slice outside it. counts: rows of the slice, then
+    rows of the wider slices.
     """
     return _is_few(counts[0]) or any(_is_few(wider - counts[0]) for wider in counts[1:])

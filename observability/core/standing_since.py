@@ -8,13 +8,15 @@ from observability.core.finding import WithEvidence
 from observability.core.formatting import format_iso_day
 
 SINCE_DAY, SINCE_EARLIER = "beyond_since", "beyond_earlier"
-"""Evidence: the day since which the state has been significantly beyond its level, and whether that is the first day that was checked."""
+"""Keys of the evidence: the day since which the state has been significantly beyond its level, and whether that day is the first that was
+checked.
+"""
 
 
 @dataclass(frozen=True)
 class StandingSince:
-    """The day since which a state has been significantly beyond its level. earlier: whether it is the first day that was checked, so that
-    the state may have begun before.
+    """The day since which a state has been significantly beyond its level. earlier: whether that is the first day that was checked, so that
+    the state may have begun before it.
     """
 
     day: date
@@ -22,12 +24,12 @@ class StandingSince:
 
     @property
     def evidence(self) -> dict[str, Any]:
-        """The form in which a finding's evidence holds it."""
+        """The day as it is stored in a finding's evidence."""
         return {SINCE_DAY: self.day.isoformat(), SINCE_EARLIER: self.earlier}
 
     @property
     def words(self) -> str:
-        """`since 24 Jun 2013`; `since 3 Jun 2013 or earlier` if that is the first day that was checked."""
+        """The day in words: `since 24 Jun 2013`; `since 3 Jun 2013 or earlier` if it is the first day that was checked."""
         return f"since {format_iso_day(self.day.isoformat())}{' or earlier' if self.earlier else ''}"
 
 

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 
 MIN_STEPS_A_RUN = 250
-"""Fewest records of steps that are read of a run, if it has as many. If there are too many runs for that, none are read of the oldest
-ones.
+"""Minimum number of step records that are read of a run, if it has that many. If there are too many runs for this, no records of the oldest
+runs are read.
 """
 
 
 def step_strides(sizes: Sequence[int], rows: int, most: int) -> list[int]:
     """The stride of each run: 1 if each of its steps is read, n if every nth is read, 0 if none is read.
 
-    The limit `rows` is shared equally among the runs, and no run gets more than `most`. The part that short runs do not use goes to the
+    The limit `rows` is shared equally among the runs, and no run gets more than `most`. What short runs do not use is shared among the
     others. sizes: number of records of each run, the newest run first.
     """
     read, held = 0, 0

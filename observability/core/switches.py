@@ -1,4 +1,4 @@
-"""Switches in the environment that turn background work off."""
+"""Environment variables that switch off background work."""
 
 import os
 
@@ -6,5 +6,5 @@ OFF = ("off", "0", "no", "false")
 
 
 def is_disabled(variable: str) -> bool:
-    """Whether an environment variable turns its work off. Without the variable the work is on."""
+    """Whether an environment variable switches its work off. If the variable is not set, the work is on."""
     return os.environ.get(variable, "").strip().lower() in OFF

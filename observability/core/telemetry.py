@@ -1,4 +1,4 @@
-"""Keep counts and durations about this process, for `GET /metrics`. Safe under threads."""
+"""Counts and durations about this process, for `GET /metrics`. Safe with threads."""
 
 import threading
 import time
@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-"""Upper ends of the buckets of a duration."""
+"""Upper ends of the buckets for durations, in seconds."""
 
 
 class EventCounts:
-    """Numbers of events by the value of one label."""
+    """The number of events for each value of one label."""
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
@@ -24,7 +24,7 @@ class EventCounts:
             self._counts[value] += count
 
     def totals(self) -> dict[str, int]:
-        """Number by the label's value, in its order."""
+        """The number of events for each value of the label, sorted by value."""
         with self._mutex:
             return dict(sorted(self._counts.items()))
 
@@ -40,7 +40,7 @@ class EventCounts:
 
 
 class Durations:
-    """Durations of one kind of work: their number by bucket, and the sum of their seconds."""
+    """Durations of one kind of work: their number in each bucket, and the sum of their seconds."""
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
@@ -63,7 +63,7 @@ class Durations:
             self._sum += seconds
 
     def cumulative(self) -> tuple[Mapping[float, int], int, float]:
-        """Number of durations up to the end of each bucket, number of all, sum of seconds."""
+        """The number of durations up to the end of each bucket, the number of all durations, and the sum of their seconds."""
         with self._mutex:
             total, numbers = 0, {}
             for end, count in zip(SECONDS, self._buckets, strict=False):

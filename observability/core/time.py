@@ -1,15 +1,15 @@
-"""Parse instants given as text, and convert between naive and aware UTC."""
+"""Parse times given as text, and convert between naive and aware UTC."""
 
 from datetime import UTC, datetime, timedelta
 
 from observability.core.errors import UsageError
 
 STEP = timedelta(minutes=5)
-"""Step of the clock of pages and of the watcher."""
+"""Step in which the clock of pages and of the watcher advances."""
 
 
 def instant_from_text(text: str | None, name: str) -> datetime | None:
-    """The instant of a text in RFC 3339 with an offset, or of a bare date (midnight UTC). Raises UsageError."""
+    """The time in a text: RFC 3339 with an offset, or a bare date (midnight UTC). Raises UsageError."""
     if text is None:
         return None
     try:
@@ -24,17 +24,17 @@ def instant_from_text(text: str | None, name: str) -> datetime | None:
 
 
 def naive_utc(instant: datetime) -> datetime:
-    """The instant in UTC without an offset, as the store keeps it. A naive instant is in UTC."""
+    """The time in UTC without an offset, as stored. A naive time is taken as UTC."""
     return instant if instant.tzinfo is None else instant.astimezone(UTC).replace(tzinfo=None)
 
 
 def aware_utc(instant: datetime) -> datetime:
-    """The instant in UTC with its offset. A naive instant is in UTC."""
+    """The time in UTC with its offset. A naive time is taken as UTC."""
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 def end_of_step(instant: datetime) -> datetime:
-    """The end of the STEP that contains the instant (UTC). It is after records that have just arrived, and windows that end now stay equal
-    during the step.
+    """The end of the STEP that contains the given time (UTC). It is later than records that have just arrived, and windows that end "now"
+    stay equal during the step.
     """
     return instant - (instant - datetime(1970, 1, 1, tzinfo=UTC)) % STEP + STEP

@@ -1,4 +1,4 @@
 """The version of the product."""
 
 VERSION = "0.37.0"
-"""The one place of the version: the wheel, the command line and the store read it here."""
+"""The only place that states the version: the wheel, the command line and the store read it here."""

@@ -1,7 +1,7 @@
-"""Names of the SQL views of a model and of their columns (docs/views.md), as a query writes them.
+"""Names of the SQL views of a model (docs/views.md), as they are written in a query.
 
-A view of one model is `"MODEL.VIEW"`, as `"loan.predictions"`. SQL compares names without regard to case, so if two models, features or
-classes differ only in case, the name of the later one includes its number.
+A view of one model is named `"MODEL.VIEW"`, such as `"loan.predictions"`. SQL compares names without regard to case. So if two models,
+features or classes differ only in case, the name of the later one includes its number.
 """
 
 from observability.core.catalog import Model

@@ -8,16 +8,16 @@ from typing import Self
 from observability.core.errors import UsageError
 
 ZONE = "UTC"
-"""Weeks begin on Monday 00:00 of this zone."""
+"""Weeks begin on Monday 00:00 in this time zone."""
 SHAPE = re.compile(r"(\d{4})-?W(\d{1,2})", re.IGNORECASE)
 DAYS = timedelta(days=7)
 FIRST_YEAR, LAST_YEAR = 1970, 9998
-"""Years whose weeks have a week before and after them that can be computed."""
+"""First and last year for which the week before and the week after each week can be computed."""
 
 
 @dataclass(frozen=True, order=True)
 class Week:
-    """An ISO week (ISO 8601): the first week of a year holds its first Thursday. `str` gives `2013-W27`."""
+    """An ISO week (ISO 8601): the first week of a year contains its first Thursday. `str` gives `2013-W27`."""
 
     year: int
     number: int

@@ -1,4 +1,4 @@
-"""The rows that a question covers: a window of event time, and a slice."""
+"""Which rows a question covers: a window of event time, and a slice."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -14,10 +14,10 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Slice:
-    """A part of a model's rows: every condition `name = value` holds. Conditions are sorted by name; at least one.
+    """A part of a model's rows: those for which every condition `name = value` holds. Conditions are sorted by name; there is at least one.
 
-    Names are a feature, a sensitive attribute, or one of version, replica, device, batch, status (looked up in that order). Values are the
-    text of the stored value ("EWR", "3", "true"); the value `null` stands for a missing one.
+    A name is a feature, a sensitive attribute, or one of version, replica, device, batch, status (looked up in that order). A value is the
+    text of the stored value ("EWR", "3", "true"); `null` stands for a missing value.
     """
 
     conditions: tuple[tuple[str, str], ...]
@@ -34,7 +34,7 @@ class Slice:
     def parse(cls, text: str | None) -> Self | None:
         """The slice of a text `a=x&b=y` with percent-encoded names and values. An empty text gives no slice.
 
-        Raises UsageError if a part has no `=` or a name stands twice.
+        Raises UsageError if a part has no `=` or a name occurs twice.
         """
         if not text:
             return None
@@ -53,8 +53,9 @@ class Slice:
 class Window:
     """Rows of one model: half open [start, end) in event time, UTC, with the records that had arrived by `as_of`.
 
-    `version` None means all versions. `as_of` None means all arrived records; whole hours are exact from the rollups, other instants use
-    the raw rows. With environment "reference" the rows are the stored reference of `version`, and start and end are ignored.
+    `version` None means all versions. `as_of` None means all records that have arrived; for whole hours, counts are exact from the rollups,
+    for other times the raw rows are used. With environment "reference", the rows are the stored reference of `version`, and start and end
+    are ignored.
     """
 
     model: str
@@ -87,9 +88,9 @@ class Window:
         return (self.start - EPOCH) % grain == timedelta(0) and (self.end - EPOCH) % grain == timedelta(0)
 
     def past(self, days: float) -> "Window":
-        """The `days` days that end where this window starts."""
+        """The window of `days` days that ends where this window starts."""
         return replace(self, start=self.start - timedelta(days=days), end=self.start)
 
     def reference(self) -> "Window":
-        """The stored reference of this window's version; it does not depend on the days."""
+        """The window of the stored reference of this window's version; it does not depend on the dates."""
         return replace(self, start=EPOCH, end=EPOCH, environment="reference", as_of=None)

@@ -1,3 +1,3 @@
-"""The user interface. The modules here are used by every page (shell, frame, scope, tables, links); the folders hold the parts that the
-pages of a section draw; pages/ puts them together.
+"""The user interface. Every page uses the modules in this folder (shell, frame, scope, tables, links); the subfolders hold the parts that
+the pages of a section draw; the files in pages/ combine these parts.
 """

@@ -23,8 +23,8 @@ DAYS_UNTIL_DUE = 7
 @dataclass(frozen=True, kw_only=True)
 class ActionChoices:
     """The possible actions about a thing. key: prefix of the widgets' keys; thing: its name, which follows the verb in the text of an
-    action; verbs: with their meanings; button: label of the button that opens the form; proposed: the verb chosen at first; cause: id of
-    the finding that suggests it.
+    action; verbs: the verbs with their meanings; button: label of the button that opens the form; proposed: the verb that is selected at
+    first; cause: id of the finding that suggests the action.
     """
 
     key: str
@@ -35,7 +35,7 @@ class ActionChoices:
     cause: str | None = None
 
     def text(self, verb: str, note: str = "") -> str:
-        """The text of an action: `Quarantine device d7 of greenhouse: drifted`."""
+        """The text of an action, such as `Quarantine device d7 of greenhouse: drifted`."""
         return f"{verb} {self.thing}" + (f": {note}" if note else "")
 
     def earlier(self) -> list[DecisionItem]:
@@ -49,7 +49,7 @@ class ActionChoices:
 
 
 def action_form(choices: ActionChoices, came_after: Callable[[datetime], str] | None = None) -> None:
-    """Draw the earlier actions about a thing, and a form for the next one. came_after: returns the text about the records that arrived
+    """Draw the earlier actions about a thing, and a form for the next one. came_after: a function that describes the records that arrived
     after a time (aware UTC).
     """
     for action in choices.earlier():
@@ -86,7 +86,7 @@ def action_form(choices: ActionChoices, came_after: Callable[[datetime], str] | 
 
 
 def _action_words(action: DecisionItem) -> str:
-    """An action as text: what is to be done, its state, owner and due date, and who entered it when."""
+    """An action as text: what is to be done, its state, owner and due date, and who entered it and when."""
     owner, due = action.fields.get("owner"), action.fields.get("due")
     parts = [action.state, f"owner {owner}" if owner else None, f"due {formatting.format_day(due)}" if due else None]
     by = f"by {action.first.author}, {time_zone.named_minute(action.first.at)}"

@@ -1,7 +1,7 @@
-"""Routes, middleware and lifespan of the dashboard's process besides its pages.
+"""Routes, middleware and lifespan of the dashboard's process, apart from its pages.
 
-`GET /readyz`, `/api/v1/…` (observability/server/api.py), the command route of the owner (loopback only, its own token), redirects from
-/section/page to /page, the document of a deep link, and the security headers.
+The routes are `GET /readyz`, `/api/v1/…` (observability/server/api.py), the route for commands of other processes (loopback only, with its
+own token), redirects from /section/page to /page, and the document of a deep link. The middleware adds the security headers.
 """
 
 import asyncio
@@ -42,14 +42,14 @@ from observability.server.request_origin import RequestOriginCheck, is_loopback
 from observability.server.sign_in import SignInCheck, sign_in_routes
 
 SHELL = Path(__file__).parent / "shell.py"
-"""The script that each browser session runs. It stands apart from `pages/`, so that a first deep link opens the right page."""
+"""The script that each browser session runs. It is not in `pages/`, so that a first deep link opens the right page."""
 SELF = "'self'"
 WHERE = '<script>window.__streamlit = {BACKEND_BASE_URL: new URL("./", location.href).href}</script>'
-"""Tells Streamlit's front end where its server is; without it, two requests of every deep link fail."""
+"""Tells Streamlit's front end the address of its server; without it, two requests of every deep link fail."""
 ASSETS = Path(__file__).parent / "assets"
 HISTORY, FIGURES, STYLE = ASSETS / "history.js", ASSETS / "figures.js", ASSETS / "page.css"
-"""The first script keeps one entry per action in the browser's history, and must run before Streamlit's front end. The second draws the
-crosshair and makes the SVG files of charts. The style has rules for Streamlit's own elements.
+"""The first script keeps one entry per action in the browser's history; it must run before Streamlit's front end. The second draws the
+crosshair and makes the SVG files of charts. The style sheet has rules for Streamlit's own elements.
 """
 
 
@@ -79,8 +79,8 @@ class Headers:
 
 
 def frame_origins(scope: Scope) -> tuple[str, ...]:
-    """The sites in `frame_origins` of access.toml if a request asks for a single figure; none for other pages, or if the settings cannot be
-    read.
+    """If a request asks for a single figure, the sites in `frame_origins` of access.toml; none for other pages, or if the settings cannot
+    be read.
     """
     from observability.dashboard.links import ONLY
 
@@ -93,8 +93,8 @@ def frame_origins(scope: Scope) -> tuple[str, ...]:
 
 
 async def readiness(_request: Request) -> Response:
-    """Return status 200 while the store can be read, the disk has room and the loader works, else 503 with the reason and the next step. A
-    read-only replica only needs a readable store.
+    """Status 200 if the store can be read, the disk has room and the loader works; else 503 with the reason and the next step. A read-only
+    replica only needs a readable store.
     """
     reads = replica.current_replica()
     try:
@@ -105,7 +105,9 @@ async def readiness(_request: Request) -> Response:
 
 
 async def run_owner_command(request: Request) -> Response:
-    """Run one command line for a process that found the store owned: lines of JSON, progress first, the outcome last."""
+    """Run one command line for a process that could not open the store because this process owns it. The response is lines of JSON:
+    progress first, the outcome last.
+    """
     if request.client is None or not is_loopback(request.client.host):
         return JSONResponse({"error": "commands are taken from this machine only", "try": "Run the command where the dashboard runs"}, 403)
     given, wanted = request.headers.get("authorization", ""), f"Bearer {process_lock.current_owner().token}"
@@ -122,7 +124,7 @@ async def run_owner_command(request: Request) -> Response:
 
 
 async def answer_assistant(_request: Request) -> Response:
-    """One request of an assistant (observability/server/assistant.py), with the rights of its token."""
+    """Answer one request of an assistant (observability/server/assistant.py), with the rights of its token."""
     from observability.cli import execute
     from observability.server.access import ACTING
     from observability.server.assistant import AssistantResponse
@@ -137,7 +139,7 @@ async def answer_assistant(_request: Request) -> Response:
 
 
 async def command_output_lines(argv: list[str]) -> AsyncIterator[str]:
-    """The output lines of a command, which runs in its own thread."""
+    """The output lines of a command, which runs in a separate thread."""
     from observability.cli import execute
 
     lines: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
@@ -153,7 +155,7 @@ async def command_output_lines(argv: list[str]) -> AsyncIterator[str]:
 
 
 def redirects() -> list[BaseRoute]:
-    """Redirects from /section/page to /page with its query for every page, and from the default page's name to Home."""
+    """Redirects for every page from /section/page to /page, keeping the query, and from the default page's name to Home."""
     from observability.dashboard.links import DEFAULT_PAGE, page_address, page_files
 
     async def redirect(request: Request) -> Response:
@@ -178,7 +180,7 @@ def documents() -> list[BaseRoute]:
 
 @cache
 def streamlit_document() -> str:
-    """Streamlit's document with our scripts before its own, and our style."""
+    """Streamlit's document, with our scripts before its own scripts and with our style sheet."""
     text = (Path(st.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
     history, figures, style = (path.read_text(encoding="utf-8") for path in (HISTORY, FIGURES, STYLE))
     scripts = f"<script>{history}</script>\n    <script>{figures}</script>"
@@ -187,10 +189,11 @@ def streamlit_document() -> str:
 
 @cache
 def content_policy(framed_by: tuple[str, ...] = ()) -> str:
-    """The content security policy of every page; Streamlit sets none. The only inline scripts are the scripts of the document, by their
-    hashes. framed_by: other sites that may show it in a frame.
+    """The content security policy of every page; Streamlit sets none. The only inline scripts that it allows, by their hashes, are those of
+    the document. framed_by: other sites that may show the page in a frame.
 
-    Parallel coordinates are drawn with WebGL, for which plotly compiles functions: without `unsafe-eval` it says that there is no WebGL.
+    Parallel coordinates are drawn with WebGL, for which plotly compiles functions; without `unsafe-eval`, plotly reports that there is no
+    WebGL.
     """
     scripts = re.findall(r"<script>(.*?)</script>", streamlit_document(), re.DOTALL)
     hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts)
@@ -204,7 +207,7 @@ def content_policy(framed_by: tuple[str, ...] = ()) -> str:
 
 @contextlib.asynccontextmanager
 async def replica_lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
-    """Look for newer published states in a thread, until the server ends."""
+    """Check for newer published states of the store in a thread, until the server ends."""
     reads = replica.current_replica()
     if reads is None:
         raise RuntimeError("this process owns its store")
@@ -218,7 +221,7 @@ async def replica_lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
 
 @contextlib.asynccontextmanager
 async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
-    """Run the loader, enricher and watcher in threads, and let commands find this process, until the server ends."""
+    """Run the background threads (loader, enricher, watcher and others) until the server ends, and let commands find this process."""
     from observability.cli import live_sample
 
     holder = process_lock.current_owner()
@@ -242,7 +245,9 @@ async def lifespan(_app: object) -> AsyncIterator[dict[str, Any]]:
 
 
 def keep_findings_over_runs(holder: process_lock.Owner) -> None:
-    """Take over the findings of the last run. When the owner closes the store, the findings of this run are written beside the store."""
+    """Load the findings that the last run stored. When the owner closes the store, the findings of this run are written beside the
+    store.
+    """
     from observability.monitoring.kept_findings import kept_findings_of
 
     kept = kept_findings_of(holder.store, len(holder.store.catalog().models))
@@ -253,7 +258,8 @@ def keep_findings_over_runs(holder: process_lock.Owner) -> None:
 def app_parts() -> dict[str, Any]:
     """Routes, middleware and lifespan for `st.App`, in one process and port.
 
-    The pages' modules are imported before Streamlit's runtime exists; Streamlit's warnings that caches are kept in memory are suppressed.
+    The pages' modules are imported before Streamlit's runtime exists. Streamlit then warns that caches are kept in memory; these warnings
+    are suppressed.
     """
     downloads.keep_download_ids()
     leave_imports_out_of_collections()

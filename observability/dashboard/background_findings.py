@@ -1,8 +1,8 @@
-"""Findings that are computed in the background. Some come from analyzers that read samples of raw rows, the others are about records.
+"""Findings that are computed in the background: those of analyzers that read samples of raw rows, and those about records.
 
-Findings from samples take about a second for each model and window, so one thread works through the requests of pages. A result is kept
-for some minutes; the old one is shown while a newer one is computed. A page waits a short time for findings about records; then it is
-drawn without them.
+Findings from samples take about a second for each model and window, so one thread processes the requests of all pages. A result is kept for
+some minutes; while a newer one is computed, the old one is shown. A page waits a short time for findings about records, and is then drawn
+without them.
 """
 
 import contextlib
@@ -29,15 +29,15 @@ PATIENCE = 0.5
 """Seconds that a page waits for findings about records before it is drawn without them."""
 MAX_KEPT_WINDOWS = 256
 Key = tuple[str, int, Hashable]
-"""The home, how often its store was rewritten, and the question, such as a window. A removal rewrites the store, so findings from before it
-are not shown any more.
+"""The home, the number of times its store was rewritten, and the question, such as a window. A removal rewrites the store, so findings from
+before a removal are no longer shown.
 """
 
 
 @dataclass(frozen=True)
 class SampledFindings:
-    """Findings with the state that they belong to and the time at which they were computed (monotonic seconds). generation: the generation
-    of the model, or for findings about records the state of the records.
+    """Findings with the state to which they belong and the time at which they were computed (monotonic seconds). generation: the generation
+    of the model; for findings about records, the state of the records.
     """
 
     findings: tuple[Finding, ...]
@@ -53,7 +53,7 @@ _threads_of_records = ThreadPoolExecutor(max_workers=4, thread_name_prefix="reco
 
 
 def sampled_findings(store: "Store", window: Window, now: datetime, *, wait: bool = False) -> tuple[Finding, ...]:
-    """The known findings in a window of the analyzers that read samples. wait: compute them now if none are known."""
+    """The known findings in a window from the analyzers that read samples. wait: if none are known, compute them now."""
     key, generation = _key(store, window), model_generation(store.generations, window.model)
     kept = kept_findings_of(store).find(Asked(window, "rows", window.end), generation)
     with _lock:
@@ -78,10 +78,10 @@ def sampled_findings_pending(store: "Store", window: Window) -> bool:
 def record_findings_within(
     store: "Store", asked: Hashable, state: Hashable, compute: Callable[[], Iterable[Finding]]
 ) -> tuple[tuple[Finding, ...] | None, bool]:
-    """Findings about records, and whether newer ones are being computed.
+    """Findings about records, and whether newer findings are being computed.
 
-    Until they are ready, findings of an earlier state are returned; None if there are none after PATIENCE seconds. asked: the question;
-    state: findings of another state are out of date. Raises the errors of the computation.
+    Until new findings are ready, those of an earlier state are returned; None if there are none after PATIENCE seconds. asked: the
+    question; state: findings of any other state are out of date. Raises the errors of the computation.
     """
     key = _key(store, asked)
     with _lock:
@@ -101,7 +101,7 @@ def record_findings_pending(store: "Store", asked: Hashable) -> bool:
 
 
 def _compute_record_findings(key: Key, state: Hashable, compute: Callable[[], Iterable[Finding]]) -> tuple[Finding, ...]:
-    """Compute findings, and keep them with the state that was known before the computation began."""
+    """Compute findings, and store them with the state that was known before the computation began."""
     try:
         findings = tuple(compute())
         _keep(key, SampledFindings(findings, state, time.monotonic()))
@@ -112,7 +112,7 @@ def _compute_record_findings(key: Key, state: Hashable, compute: Callable[[], It
 
 
 def _keep(key: Key, found: SampledFindings) -> None:
-    """Keep findings, and forget the oldest if there are too many."""
+    """Store findings, and drop the oldest if there are too many."""
     with _lock:
         _finished[key] = found
         while len(_finished) > MAX_KEPT_WINDOWS:
@@ -124,7 +124,7 @@ def _key(store: "Store", asked: Hashable) -> Key:
 
 
 def compute_sampled_findings(store: "Store", window: Window, now: datetime, key: Key) -> tuple[Finding, ...]:
-    """Run the analyzers and keep their findings; none if the store was closed meanwhile."""
+    """Run the analyzers and store their findings; empty if the computation fails, for example because the store was closed meanwhile."""
     findings: tuple[Finding, ...] = ()
     generation = model_generation(store.generations, window.model)
     try:
@@ -139,7 +139,7 @@ def compute_sampled_findings(store: "Store", window: Window, now: datetime, key:
 
 
 def window_findings(store: "Store", window: Window, now: datetime, reads: "Reads") -> tuple[Finding, ...]:
-    """Findings of one model in a window by some analyzers (`analyzer_runs.analyzer_reads`), worst first."""
+    """Findings of one model in a window, from the analyzers that `reads` selects (`analyzer_runs.analyzer_reads`), worst first."""
     from observability.monitoring import check
 
     span = {name: getattr(window, name) for name in ("model", "version", "start", "end", "as_of", "slice", "environment")}

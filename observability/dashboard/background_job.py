@@ -1,5 +1,5 @@
-"""Jobs that pages start in the background. A slot runs one job at a time, for the whole dashboard, in a thread of its own; further jobs
-may wait in a queue. Anyone can see and cancel a job.
+"""Jobs that pages start in the background. A slot runs one job at a time, for the whole dashboard, in a separate thread; further jobs may
+wait in a queue. Anyone can see and cancel a job about a model that they may see.
 """
 
 import threading
@@ -27,10 +27,10 @@ class JobCancelled(Exception):  # noqa: N818 - no error: somebody wanted it
 
 @dataclass
 class BackgroundJob:
-    """One run of a job. choice, title: what the person chose, as a value and in words. work: returns the result. share, words: the
-    progress. model: the model that the job is about; None if it is about no single model.
+    """One run of a job. choice, title: what the person chose, as a value and in words. work: does the job and returns the result. share,
+    words: the progress. model: the model that the job is about; None if it is not about one model.
 
-    failure: why the job ended without a result; None while it runs, or if it succeeded.
+    failure: why the job ended without a result; None while it runs, and if it succeeded.
     """
 
     choice: Hashable
@@ -52,19 +52,19 @@ class BackgroundJob:
 
     @property
     def is_visible(self) -> bool:
-        """Whether the person who is signed in may see the model that it is about."""
+        """Whether the person who is signed in may see the model that the job is about."""
         return self.model is None or role_allows("read", self.model)
 
     def cancel(self) -> None:
-        """Cancel this job at its next sign of progress; nothing if it has ended, even if another job runs by then."""
+        """Cancel this job at its next progress report. Does nothing if the job has ended, even if another job runs by then."""
         self.stop.set()
 
 
 class JobSlot:
-    """Runs the jobs of one kind, one at a time. The last results are kept, so that a link to a result shows it at once.
+    """Runs the jobs of one kind, one at a time. The last results are stored, so that a link to a result shows it at once.
 
-    name: the name of its thread. cancelled: the message after a cancellation; failed: the words before the error of a failure. kept:
-    number of results. line: maximum number of jobs in the queue.
+    name: the name of its threads. cancelled: the message after a cancellation; failed: the words before the error of a failure. kept:
+    maximum number of stored results. line: maximum number of jobs in the queue.
     """
 
     def __init__(self, name: str, *, cancelled: str, failed: str, kept: int = 0, line: int = 0) -> None:
@@ -76,15 +76,15 @@ class JobSlot:
         self.results: OrderedDict[Hashable, Any] = OrderedDict()
 
     def current(self) -> BackgroundJob | None:
-        """The running job, or the last one if it failed; else None."""
+        """The running job, or the last job if it failed; else None."""
         return self.job if self.job is not None and (not self.job.done or self.job.failure) else None
 
     def result(self, choice: Hashable) -> Any:
-        """The result of a choice; None if it did not run or is no longer kept."""
+        """The result of a choice; None if it did not run or is no longer stored."""
         return self.results.get(choice)
 
     def failure(self, choice: Hashable) -> str | None:
-        """Why the last run of a choice ended without a result; None if it did not, runs again, or is no longer known."""
+        """Why the last run of a choice ended without a result; None if it had a result, is running again, or is no longer known."""
         return self.failures.get(choice)
 
     def place(self, choice: Hashable) -> int | None:
@@ -94,9 +94,9 @@ class JobSlot:
             return next((place for place, job in enumerate([*here, *self.waiting]) if job.choice == choice), None)
 
     def start(self, choice: Hashable, title: str, work: Callable[[Note], Any], *, model: str | None = None) -> bool:
-        """Start a job, or put it in the queue behind the running job; False if the queue is full or has this choice already. work: returns
-        the result, and reports its progress. model: the job is hidden from people who may not see this model. If this process only
-        reads, an error stops the page: work that takes minutes is done at the owner of the store.
+        """Start a job, or put it into the queue behind the running job; False if the queue is full or already contains this choice. work:
+        does the job, reports its progress and returns the result. model: people who may not see this model do not see the job. If this
+        process only reads the store, an error stops the page: work that takes minutes must be done in the process that owns the store.
         """
         answer_or_stop(require_owner)
         with self.lock:
@@ -109,7 +109,7 @@ class JobSlot:
             return True
 
     def _begin(self, job: BackgroundJob) -> None:
-        """Run a job in a thread of its own. The caller holds the lock."""
+        """Run a job in a separate thread. The caller holds the lock."""
         self.job, job.began = job, time.monotonic()
         self.failures.pop(job.choice, None)
         threading.Thread(target=self._run, args=(job,), name=self.name, daemon=True).start()
@@ -145,8 +145,8 @@ class JobSlot:
 
 
 def draw_job(slot: JobSlot, key: str) -> None:
-    """Draw the progress of the running job with a button to cancel it, or why the last job failed. Draw nothing if no job runs and none
-    failed.
+    """Draw the progress of the running job with a button to cancel it, or why the last job failed. Draw nothing if no job is running and
+    the last one did not fail.
     """
     job = slot.current()
     if job is not None and not job.done:

@@ -16,7 +16,7 @@ def severity_cell(severity: str | None, word: str | None = None) -> Cell:
 
 
 def share_cell(value: float | None, low: float | None = None, high: float | None = None, under: str | None = None) -> Cell:
-    """A share; below it its interval and the total that it is a share of; a dash if it is unknown."""
+    """A cell with a share; below it, its interval and what it is a share of; a dash if it is unknown."""
     if value is None or value != value:
         return dict(UNKNOWN_CELL)
     interval = None if low is None else formatting.format_interval(low, high, "share")
@@ -24,19 +24,19 @@ def share_cell(value: float | None, low: float | None = None, high: float | None
 
 
 def count_and_share_cell(count: float, total: float) -> Cell:
-    """A number of rows over its share of all."""
+    """A cell with a number of rows and, below it, its share of the total."""
     return {"t": f"{count:,.0f}", "sub": formatting.format_share(count / total) if total else None}
 
 
 def frozen_interval_words(figure: dict[str, Any]) -> str | None:
-    """`0.12 to 0.19` of a frozen figure with `low`, `high` and `unit`; None if an end is unknown."""
+    """The interval of a frozen figure with `low`, `high` and `unit`, as `0.12 to 0.19`; None if an end is unknown."""
     if figure["low"] is None or figure["high"] is None:
         return None
     return formatting.format_interval(figure["low"], figure["high"], figure["unit"])
 
 
 def filled_columns(columns: Iterable[dict[str, Any]], rows: Sequence[dict[str, Any]], always: Iterable[str] = ()) -> list[dict[str, Any]]:
-    """The columns in which some row has a value, and those that are always shown."""
+    """The columns in which at least one row has a value, and those that are always shown."""
     filled = {key for row in rows for key, cell in row["cells"].items() if cell["t"] != formatting.DASH}
     return [column for column in columns if column["key"] in (filled | set(always))]
 
@@ -52,9 +52,9 @@ def severity_order(finding: Finding | None) -> int:
 
 
 def attention_note(finding: Finding | None, target: Cell, *, selected: bool) -> Cell | None:
-    """The line under a row of a table: the finding that needs attention, as a link; None if no finding does.
+    """The line under a row of a table: the finding that needs attention, as a link; None if there is none.
 
-    selected: whether the row's findings are drawn below the table. Such a row has no line, so that nothing appears twice.
+    selected: whether the row's findings are drawn below the table. Such a row has no line, so that nothing is shown twice.
     """
     if selected or finding is None or not finding.needs_action:
         return None
@@ -62,6 +62,6 @@ def attention_note(finding: Finding | None, target: Cell, *, selected: bool) -> 
 
 
 def interval_cell(value: float | None, low: float | None, high: float | None, unit: str, of_label: str | None = None) -> Cell:
-    """A value in its unit over its interval, if both ends are known. of_label: the unit of the model's label."""
+    """A cell with a value in its unit and, below it, its interval if both ends are known. of_label: the unit of the model's label."""
     known = low is not None and high is not None and low == low and high == high
     return {"t": formatting.format_value(value, unit, of_label), "sub": formatting.format_interval(low, high, unit) if known else None}

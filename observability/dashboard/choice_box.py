@@ -1,7 +1,7 @@
 """Boxes that show words while the address holds the choice as a code.
 
-Streamlit's own binding writes the words of a box into the address. If code and words differ (a metric, a finding), the box is set from the
-address before it is drawn, and a change writes the address.
+Streamlit's own binding writes the words of a box into the address. If the code and the words differ (for a metric or a finding), the box is
+set from the address before it is drawn, and a change of the box writes the address.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -56,10 +56,10 @@ def address_selectbox(
     width: Any = "stretch",
     search: str = "",
 ) -> str | None:
-    """A box whose choice is the parameter `key` of the address; None if nothing is chosen.
+    """Return the choice of a box, which is the parameter `key` of the address; None if nothing is chosen.
 
-    missing: the warning if the address names something that is not offered, as "The link names the metric {}, which …". search: the label
-    of the search field that is shown for very many options; by default "Search" and the label of the box.
+    missing: the warning if the address names something that is not offered, such as "The link names the metric {}, which …". search: the
+    label of the search field that is shown if there are very many options; by default "Search" and the label of the box.
     """
     named = st.query_params.get(key)
     if named is not None and named not in options:
@@ -74,9 +74,9 @@ def address_selectbox(
 
 
 def metric_selectbox(names: Sequence[str], task: str | None, missing: str) -> str:
-    """The metric that a box of the page holds, else the main metric of the task, else the first.
+    """Return the metric that a box of the page holds; if it holds none, the main metric of the task, else the first metric.
 
-    missing: why a metric of the address is not offered, as "was not measured here".
+    missing: why a metric in the address is not offered, such as "was not measured here".
     """
     ordered = sorted(names, key=lambda name: name != HEADLINE.get(task or ""))
     words, warning = formatting.metric_title, f"The link names the metric {{}}, which {missing}."
@@ -87,7 +87,7 @@ def metric_selectbox(names: Sequence[str], task: str | None, missing: str) -> st
 def measure_selectbox(measures: Mapping[str, tuple[str, str]], offered: Sequence[str], default: str, missing: str) -> str:
     """The measure that a box of the page holds, else the default. measures: name and unit by metric.
 
-    missing: why a measure of the address is not offered, as "no round of this set has".
+    missing: why a measure in the address is not offered, such as "no round of this set has".
     """
 
     def words(metric: str) -> str:
@@ -98,15 +98,15 @@ def measure_selectbox(measures: Mapping[str, tuple[str, str]], offered: Sequence
 
 
 def feature_in_address() -> str | None:
-    """The column that the address (or a click, which writes to it) names; None if it names none."""
+    """Return the column that the address names, or that a click has written there; None if there is none."""
     named: str | None = st.session_state["feature"] if "feature" in st.session_state else st.query_params.get("feature")
     return named
 
 
 def item_in_address(among: Sequence[SubjectItem], how: str) -> SubjectItem | None:
-    """The item about the column that the address (or a click, which writes to it) names; None if it names none.
+    """Return the item about the column that the address names, or that a click has written there; None if no item is about it.
 
-    how: the adjective in the warning about an unknown column, as "analyzed".
+    how: the adjective in the warning about an unknown column, such as "analyzed".
     """
     named = feature_in_address()
     found = next((item for item in among if item.subject == named), None)
@@ -116,7 +116,7 @@ def item_in_address(among: Sequence[SubjectItem], how: str) -> SubjectItem | Non
 
 
 def column_selectbox(names: Sequence[str], placeholder: str) -> None:
-    """Draw the box to choose a column, which is the parameter `feature` of the address.
+    """Draw the box to choose a column. The choice is the parameter `feature` of the address.
 
     If there are very many columns, the box lists the first ones, and a search field finds the others.
     """
@@ -126,7 +126,7 @@ def column_selectbox(names: Sequence[str], placeholder: str) -> None:
 
 
 def select_column_on_click(key: str) -> Callable[[], None]:
-    """A callback for clicks on the chart `key`: choose the column of the clicked mark."""
+    """Return a callback for clicks on the chart `key`, which chooses the column of the clicked mark."""
     return partial(select_clicked_column, key)
 
 

@@ -29,7 +29,9 @@ Point = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class CaseQuery:
-    """The predictions behind a mark. scope: model, version, time and slice; q: conditions of the page Cases; order: one of its orders."""
+    """The query for the predictions behind a mark. scope: model, version, time and slice. q: conditions of the page Cases. order: one of
+    its orders.
+    """
 
     scope: Scope
     q: str
@@ -38,7 +40,7 @@ class CaseQuery:
 
 @dataclass(frozen=True)
 class ChartPeriod:
-    """The period of a chart if it is not the page's window."""
+    """The period of a chart, if it differs from the window of the page."""
 
     scope: Scope
     start: datetime
@@ -47,9 +49,9 @@ class ChartPeriod:
 
 @dataclass(frozen=True)
 class ClickTarget:
-    """A callback for clicks on the chart `key`: go to the predictions that `of` gives for the first clicked mark.
+    """A callback for clicks on the chart `key`, which opens the predictions that `of` gives for the first clicked mark.
 
-    periods: for a chart over time, the start of each mark's period; a drag along the chart then chooses dates (dashboard/box_select.py).
+    periods: for a chart over time, the start of each mark's period. A drag along the chart then chooses dates (dashboard/box_select.py).
     """
 
     key: str
@@ -67,7 +69,7 @@ class ClickTarget:
         return box_select.drawn_key(self.key)
 
     def __call__(self) -> None:
-        """Called by Streamlit after the click or the drag."""
+        """Handle a click or a drag; Streamlit calls this after it."""
         selection = chart_selection(self.drawn)
         if self.periods is not None and (dates := box_select.dragged_dates(selection, self.periods)):
             box_select.choose_dragged_dates(self.key, dates)
@@ -80,8 +82,8 @@ class ClickTarget:
 
 @dataclass(frozen=True)
 class DateSelection:
-    """A callback for a drag along the chart `key`, which chooses dates. Marks of this chart lead to no predictions. periods: the start of
-    the period of each mark. then: called with the key under which the chart is drawn after a click on a mark.
+    """A callback for a drag along the chart `key`, which chooses dates. Marks of this chart do not lead to predictions. periods: the start
+    of each mark's period. then: a function that is called after a click on a mark, with the key under which the chart is drawn.
     """
 
     key: str
@@ -99,7 +101,7 @@ class DateSelection:
         return box_select.drawn_key(self.key)
 
     def __call__(self) -> None:
-        """Called by Streamlit after the drag, and after a click."""
+        """Handle a drag or a click; Streamlit calls this after it."""
         selection = chart_selection(self.drawn)
         if dates := box_select.dragged_dates(selection, self.periods):
             box_select.choose_dragged_dates(self.key, dates)
@@ -109,14 +111,14 @@ class DateSelection:
 
 @dataclass(frozen=True)
 class AreaSelection:
-    """A callback for marks that are chosen on the chart `key` by lasso, box or click: the page reads them with `clicked_points`."""
+    """A callback for marks on the chart `key` that are chosen by lasso, box or click. The page reads them with `clicked_points`."""
 
     key: str
     areas: bool = True
     hint: str = "Lasso or box-select points"
 
     def __call__(self) -> None:
-        """Called by Streamlit after the choice. The callback does nothing: the page reads the choice when it is drawn next."""
+        """Do nothing; Streamlit calls this after the choice, and the page reads the choice when it is drawn next."""
 
 
 def chart_selection(key: str) -> Mapping[str, Any]:
@@ -130,14 +132,14 @@ def clicked_points(key: str) -> list[Point]:
 
 
 def cases_on_click(key: str, of: Callable[[Point], CaseQuery | None], periods: "pd.Series[Any] | None" = None) -> ClickTarget:
-    """The `on_select` of the chart `key` (frame.chart_with_table). periods: the periods of a chart over the page's window."""
+    """Return the `on_select` of the chart `key` (frame.chart_with_table). periods: the periods of a chart over the window of the page."""
     return ClickTarget(key, of, periods)
 
 
 def cases_of_period(
     here: ModelPage | ChartPeriod, point: Point, periods: "pd.Series[Any]", q: str | None, order: str = LARGEST
 ) -> CaseQuery | None:
-    """The rows of the period at a mark over time, within the page's window; None if no period begins there."""
+    """Return the query for the rows of the period at a clicked mark, within the window of the page; None if no period begins there."""
     known = pd.DatetimeIndex(periods).unique().sort_values()
     try:
         at = pd.Timestamp(str(point.get("x")))
@@ -150,19 +152,19 @@ def cases_of_period(
 
 
 def periods_on_click(key: str, here: ModelPage, periods: "pd.Series[Any]", q: str = EVERY, order: str = NEWEST) -> ClickTarget:
-    """The `on_select` of a chart over time: the rows of the clicked period."""
+    """Return the `on_select` of a chart over time: a click leads to the rows of the clicked period."""
     return ClickTarget(key, lambda point: cases_of_period(here, point, periods, q, order), periods)
 
 
 def cases_in_range(here: ModelPage | ChartPeriod, start: datetime, end: datetime, q: str, order: str = LARGEST) -> CaseQuery | None:
-    """Rows of a part of the page's window; None if the part lies outside."""
+    """Return the query for the rows of a part of the page's window; None if the part lies outside it."""
     whole = here.window if isinstance(here, ModelPage) else here
     first, last = max(start, whole.start), min(end, whole.end)
     return CaseQuery(here.scope.at(first, last), q, order) if first < last else None
 
 
 def cases_of_slice(here: ModelPage, conditions: Sequence[tuple[str, str]], q: str | None, order: str = LARGEST) -> CaseQuery | None:
-    """Rows of the page's window in a slice, within the page's own slice."""
+    """Return the query for the rows of a slice in the window of the page, within the page's own slice."""
     if q is None or not conditions:
         return None
     own = here.scope.slice.conditions if here.scope.slice else ()
@@ -170,26 +172,26 @@ def cases_of_slice(here: ModelPage, conditions: Sequence[tuple[str, str]], q: st
 
 
 def row_of_mark(point: Point, axis: str, count: int) -> int | None:
-    """The number of the row at a mark, of `count` rows along an axis; None if there is none."""
+    """Return the number of the row at a mark, out of `count` rows along an axis; None if there is no row."""
     value = point.get(axis)
     number = round(value) if isinstance(value, int | float) and value == value else -1
     return number if 0 <= number < count and abs(number - float(value or 0)) < 0.5 else None
 
 
 def wrong_outcome_condition(here: ModelPage) -> str:
-    """The condition that a labelled prediction is wrong; for regression, that it has an error."""
+    """Return the condition that a labelled prediction is wrong, or for regression that it has an error."""
     return error_condition(here.model.task)
 
 
 def error_condition(task: str | None, metric: str | None = None) -> str:
-    """The condition of a wrong prediction for a task; for the metric `error_rate`, of a failed request."""
+    """Return the condition of a wrong prediction for a task; for the metric `error_rate`, that of a failed request."""
     if metric == "error_rate" and task != "regression":
         return "status != ok"
     return "absolute_error > 0" if task == "regression" else "outcome = wrong"
 
 
 def range_condition(column: str, low: float | None, high: float | None) -> str | None:
-    """The condition low ≤ column < high, with None for an open end. column: a column reference, or a name of OWN."""
+    """Return the condition low ≤ column < high, where None is an open end. column: a column reference, or a name in OWN."""
     name = quoted_column(column)
     ends = [(">=", low), ("<", high)]
     parts = [f"{name} {sign} {float(end)!r}" for sign, end in ends if end is not None]
@@ -197,7 +199,7 @@ def range_condition(column: str, low: float | None, high: float | None) -> str |
 
 
 def equality_condition(column: str, level: str) -> str | None:
-    """The condition that a column has a level; None if one of the two contains double quotes."""
+    """Return the condition that a column has a level; None if the column or the level contains double quotes."""
     name = quoted_column(column)
     return f'{name} = "{level}"' if name and '"' not in level else None
 
@@ -209,7 +211,7 @@ def missing_condition(column: str) -> str | None:
 
 
 def quoted_column(column: str) -> str | None:
-    """A column as conditions name it: a feature by its name, or by its reference where a field has the same name."""
+    """Return a column in the form that conditions use: a feature by its name, or by its reference if a field has the same name."""
     own = column.partition(".")[2] or column
     name = column if own in SEARCH_NAMES and own != column else own
     return None if '"' in name or not name.strip() else f'"{name}"'

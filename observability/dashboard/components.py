@@ -1,4 +1,4 @@
-"""Components of pages that are drawn by JavaScript of our own, each from a style and a script in `assets/`."""
+"""Components of pages that are drawn by our own JavaScript, each from a style and a script in `assets/`."""
 
 from collections.abc import Callable
 from functools import cache
@@ -12,8 +12,8 @@ ASSETS = Path(__file__).parent / "assets"
 
 @cache
 def page_component(name: str, html: str = "") -> Callable[..., Any]:
-    """The component made of `assets/NAME.css` and `assets/NAME.js`, registered once per process. html: by default one element whose id is
-    NAME.
+    """Return the component made of `assets/NAME.css` and `assets/NAME.js`, which is registered once per process. html: the content of the
+    component, by default one element whose id is NAME.
     """
     return st.components.v2.component(
         name,

@@ -1,6 +1,6 @@
 """Frames of distributions: one column in the reference and now, and the share of missing values by day.
 
-Overlays use the same aggregate as the drift findings.
+Overlays use the same aggregate as the findings about drift.
 """
 
 import itertools
@@ -22,28 +22,28 @@ from observability.stats.edges import atom_bins
 from observability.stats.scores import SCORE_EDGES
 
 STEPS = 25
-"""Number of drawn steps. It is half the number of equal widths in stored edges (stats/edges.py), so that each step ends at a
-stored edge.
+"""Number of drawn steps. It is half the number of equal-width bins in stored edges (stats/edges.py), so that each step ends at a stored
+edge.
 """
 MAX_LEVELS = 15
 MISSING = (NULL, NAN, ABSENT, WRONG_TYPE)
 
 
 def column_histograms(window: Window, columns: tuple[str, ...]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Counts by bin of the window and of its version's reference: column, bin, n, w."""
+    """Return the counts by bin (column, bin, n, w) of the window, and of the reference of its version."""
     current = load.ask_store(Aggregate("predictions", keys=(Bucket("day"),), histogram=columns), window)
     return current, load.ask_store(Aggregate("predictions", histogram=columns), window.reference())
 
 
 def finding_column(model: Model, name: str) -> str:
-    """The column reference of a finding's subject: `score`, a feature, else a group."""
+    """Return the column reference for a finding's subject: `score`, a feature, or else a group."""
     if name == "score" and not model.column("feature.score"):
         return "score"
     return f"feature.{name}" if model.column(f"feature.{name}") else f"group.{name}"
 
 
 def column_edges(version: Version, column: str) -> Edges | None:
-    """The stored edges of a column; for the score of a classifier, the fixed edges; None if there are none."""
+    """Return the stored edges of a column. For the score of a classifier without stored edges they are fixed; None if there are none."""
     found = version.edges.get(column)
     if found is None and column == "score":
         return Edges(edges=tuple(float(edge) for edge in SCORE_EDGES))
@@ -59,8 +59,8 @@ def histogram_frame(edges: Edges, current: pd.DataFrame, reference: pd.DataFrame
     """Both sides of a number on the same few steps: step (in words), low, high, reference, current (shares of the values), n_reference,
     n_current.
 
-    A step joins whole stored bins, so no count is split. For a number with many values, steps have equal width between the reference's
-    0.5 % and 99.5 % points. An outer step on each side, drawn as wide as the others, holds everything beyond.
+    A step joins whole stored bins, so no count is split. For a number with many values, steps have equal width between the 0.5 % and 99.5 %
+    points of the reference. An outer step on each side has all values beyond them and is drawn as wide as the others.
     """
     cuts, group, outer = drawn_steps(edges)
     names = [f"{formatting.format_number(low)} to {formatting.format_number(high)}" for low, high in itertools.pairwise(cuts)]
@@ -79,9 +79,9 @@ def histogram_frame(edges: Edges, current: pd.DataFrame, reference: pd.DataFrame
 
 
 def drawn_steps(edges: Edges) -> tuple[NDArray[np.float64], NDArray[np.int64], bool]:
-    """The ends of the drawn steps, the step of each stored bin, and whether the outer steps hold all values beyond the ends.
+    """Return the ends of the drawn steps, the step of each stored bin, and whether the outer steps have all values beyond the ends.
 
-    A column of few values has a bin for each value; its steps end half way between two values.
+    A column with few different values has a bin for each value; its steps end half way between two values.
     """
     at = np.asarray(edges.edges, np.float64)
     atoms = np.flatnonzero(atom_bins(at))
@@ -106,12 +106,12 @@ def drawn_steps(edges: Edges) -> tuple[NDArray[np.float64], NDArray[np.int64], b
 
 
 def cases_of_overlay(here: ModelPage, point: clicks.Point, twin: pd.DataFrame, column: str) -> clicks.CaseQuery | None:
-    """The predictions of a clicked step or level of `overlay_frame`."""
+    """Return the query for the predictions of a clicked step or level of `overlay_frame`."""
     return (cases_of_level if "level" in twin else cases_of_step)(here, point, twin, column)
 
 
 def cases_of_step(here: ModelPage, point: clicks.Point, twin: pd.DataFrame, column: str) -> clicks.CaseQuery | None:
-    """The predictions of a clicked step of `histogram_frame`: between its ends; an outer step has one end only."""
+    """Return the query for the predictions between the ends of a clicked step of `histogram_frame`; an outer step has only one end."""
     at = point.get("x")
     middles = (twin["low"] + twin["high"]).to_numpy(np.float64) / 2
     if not isinstance(at, int | float) or not middles.size:
@@ -124,7 +124,9 @@ def cases_of_step(here: ModelPage, point: clicks.Point, twin: pd.DataFrame, colu
 
 
 def cases_of_level(here: ModelPage, point: clicks.Point, twin: pd.DataFrame, column: str) -> clicks.CaseQuery | None:
-    """The predictions of a clicked level of `level_shares_frame`; None for a row that joins several levels."""
+    """Return the query for the predictions of a clicked level of `level_shares_frame`; None for a row of unseen or NaN values, or one that
+    joins several levels.
+    """
     number = clicks.row_of_mark(point, "x", len(twin))
     level = None if number is None else str(twin["level"].iloc[number])
     if level is None or level in (SPECIAL_BINS[UNSEEN], SPECIAL_BINS[NAN]) or re.fullmatch(r"\d+ others", level):
@@ -140,8 +142,8 @@ def cases_of_level(here: ModelPage, point: clicks.Point, twin: pd.DataFrame, col
 def level_shares_frame(edges: Edges, current: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
     """Both sides of a category: level, reference, current (shares of all rows), n_reference, n_current.
 
-    The rows are the most frequent levels of either side, all other levels in one row, then unseen levels and each kind of missing value
-    that occurs.
+    The rows are the levels that are most frequent on either side, one row for all other levels, and then unseen levels and each kind of
+    missing value that occurs.
     """
     table = pd.DataFrame(
         {name: frame.groupby("bin")["w"].sum() for name, frame in (("reference", reference), ("current", current))}
@@ -162,7 +164,9 @@ def level_shares_frame(edges: Edges, current: pd.DataFrame, reference: pd.DataFr
 
 
 def special_value_shares(rows: pd.DataFrame) -> dict[str, float]:
-    """Share of all rows of one side that are null, NaN, absent, of a wrong type or unseen; only those that occur."""
+    """Return the share of all rows of one side that are null, NaN, absent, of a wrong type or unseen; only kinds that occur are
+    included.
+    """
     total = float(rows["w"].sum())
     by_bin = rows.groupby("bin")["w"].sum()
     return {
@@ -171,7 +175,9 @@ def special_value_shares(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def missing_share_by_day(window: Window, columns: tuple[str, ...]) -> pd.DataFrame:
-    """Share of predictions with a null, NaN, absent or wrongly typed value by day: subject, day, value, n; worst column first."""
+    """Return the share of predictions with a null, NaN, absent or wrongly typed value by day: subject, day, value, n. The column with the
+    largest share is first.
+    """
     rows = load.ask_store(Aggregate("predictions", keys=(Bucket("day"),), histogram=columns), window)
     if rows.empty:
         return pd.DataFrame(columns=["subject", "day", "value", "n"])
@@ -193,8 +199,8 @@ def analyzed_version(model: Model, window: Window, name: str | None) -> tuple[Ve
 
 
 def newest_answering_version(model: Model, window: Window) -> Version | None:
-    """The version registered last among those with predictions in the window's dates and environment. If there is none, among those with
-    predictions in the environment; else among all. None if no version is registered.
+    """Return the version that was registered last among those with predictions in the window's dates and environment. If there is none,
+    versions with predictions in the environment are considered, then all. None if no version is registered.
     """
     seen = load.stream_activity()
     seen = seen[(seen["model"] == model.name) & (seen["environment"] == window.environment)]
@@ -209,6 +215,6 @@ def newest_answering_version(model: Model, window: Window) -> Version | None:
 
 
 def compared_windows(model: Model, window: Window) -> tuple[Window, Window | None]:
-    """The window of the analyzed version, and the window of its reference; None if it has no reference rows."""
+    """Return the window of the analyzed version, and the window of its reference; None for the second if it has no reference rows."""
     version, own = analyzed_version(model, window, window.version)
     return own, own.reference() if version is not None and version.reference_rows else None

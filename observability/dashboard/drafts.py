@@ -1,7 +1,8 @@
-"""Keep unsaved input while a person visits another step.
+"""Keeps unsaved input while a person visits another step.
 
-Streamlit forgets a box as soon as it is not drawn, and a form reports nothing before it is sent. Therefore boxes are drawn outside forms.
-Their content is stored at each change and restored when they are drawn again. After saving, a box gets another key and begins empty.
+Streamlit forgets the content of a box as soon as the box is not drawn, and reports the content of a form only when the form is sent.
+Therefore boxes are drawn outside forms. Their content is stored at each change and restored when they are drawn again. After saving, a box
+gets another key and starts empty.
 """
 
 from collections.abc import Collection
@@ -13,7 +14,7 @@ import streamlit as st
 def draft_arguments(key: str, value: Any = None, among: Collection[Any] | None = None) -> dict[str, Any]:
     """Arguments for a box that keeps its content under a key: `st.text_area("Why?", **draft_arguments("why"))`.
 
-    value: the initial content. among: allowed content; a stored value outside it is dropped.
+    value: the initial content. among: the allowed contents; a stored value that is not among them is dropped.
     """
     aside = f"draft-{key}"
     if key not in st.session_state:

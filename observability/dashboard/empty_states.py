@@ -16,11 +16,11 @@ from observability.dashboard.sample_examples import PageExample, page_example
 
 FAILURE_ADVICE = "Other analyses are not affected. Try again, or choose another time range; the log of the dashboard says more."
 Example = tuple[str, Callable[[Path], Any]]
-"""The description of a sample figure, and the function that makes it from the sample's folder."""
+"""The description of a sample figure, and the function that draws it from the sample's folder."""
 
 
 def empty_state(message: str, step: str | None = None, page: str | None = None, label: str | None = None) -> None:
-    """Draw an empty state: what is missing, the next step, and a link to its page. Messages are Markdown of our own."""
+    """Draw an empty state: what is missing, the next step, and a link to the page for this step. Messages are our own Markdown."""
     note_for_collector(f"{message} {step}" if step else message)
     with st.container(border=True, horizontal_alignment="center", key=f"empty-{abs(hash(message)) % 10**8}"):
         st.markdown(f":gray[:material/inbox:] {message}", text_alignment="center")
@@ -39,8 +39,8 @@ def stop_with_empty_state(message: str, step: str | None = None, page: str | Non
 def stop_without_result(
     found: Iterable[Finding], message: str, step: str | None = None, page: str | None = None, label: str | None = None
 ) -> NoReturn:
-    """Stop a page whose analyzer has no result: with its empty state and its example, or where the analyzer failed, with that and what to
-    do.
+    """Stop a page whose analyzer has no result, with the page's empty state and its example. If the analyzer failed, the empty state
+    instead names the failure and what to do.
     """
     if any(finding.because.startswith(FAILED) for finding in found):
         stop_with_empty_state("Nothing can be shown, because the analysis failed.", FAILURE_ADVICE)
@@ -62,10 +62,10 @@ def error_state(error: Exception) -> None:
 
 
 def no_models_state(message: str = "", step: str = "", example: PageExample | None = None) -> None:
-    """Draw the state of a store without predictions: the records it has, with links, and how to log predictions.
+    """Draw the state of a store without predictions: the records that it has, with links, and how to log predictions.
 
-    message, step: the page's own message and next step, shown in the same box. example: what the page would show and the lines that fill
-    it, drawn below the box.
+    message, step: the page's own message and next step, which are shown in the same box. example: what the page would show and the code
+    that provides it, drawn below the box.
     """
     found = other_records.other_records_present()
     others = f" Stored: {formatting.join_words([kind.words for kind in found])}." if found else ""
@@ -93,8 +93,8 @@ def no_rows_state(what: str = "predictions") -> None:
 
 
 def not_logged_state(kind: str, words: str, message: str, step: str, how: str, example: Example | None = None) -> None:
-    """Draw the state without records of a kind. If only the window has none, it says so; if the store has none, it shows Python lines to
-    log one. words: the plural of the kind; example: as in `how_to_log_state`.
+    """Draw the state without records of a kind. If only the window has none, a message about the window is drawn; if the store has none,
+    Python lines that log one. words: the plural of the kind. example: the same as in `how_to_log_state`.
     """
     if len(load.ask_store(Records(kind, ("at",), ever=True, rows=1), Window("", EPOCH, load.page_clock()))):
         no_rows_state(words)
@@ -114,10 +114,10 @@ def how_to_log_state(message: str, step: str, how: str, example: Example | None 
 
 
 def nothing_judged_state() -> None:
-    """Say that nothing could be judged."""
+    """Draw the sentence that nothing could be judged."""
     st.markdown(f"{formatting.status_label('unknown')}: nothing could be judged in this window.")
 
 
 def no_findings_state() -> None:
-    """Say that no finding needs attention."""
+    """Draw the sentence that no finding needs attention."""
     st.markdown(f"{formatting.status_label('ok')}: nothing needs attention in this window.")

@@ -1,6 +1,6 @@
-"""Export of a window as an Evidently report: HTML, and a JSON snapshot.
+"""Exports a window as an Evidently report: HTML, and a JSON snapshot.
 
-The report is made on request, in the worker, from a bounded sample. The last report is kept for the session.
+The report is made on request by the worker process, from a sample of limited size. The last report is stored for the session.
 """
 
 from functools import partial
@@ -17,7 +17,9 @@ HELD = "evidently-export"
 
 
 def evidently_report_popover(window: Window, other: Window | None = None) -> None:
-    """Draw the popover that makes the report of a window against another one, by default its reference, and offers both files."""
+    """Draw the popover that makes the report of a window compared with another one, by default its reference, and that offers both
+    files.
+    """
     with st.popover("Evidently report", type="tertiary", icon=":material/lab_profile:", key="evidently-popover"):
         model = load.catalog().model(window.model)
         current, reference = (window, other) if other else distributions.compared_windows(model, window)
@@ -46,7 +48,7 @@ def make_report(current: Window, reference: Window) -> None:
 
 
 def offer_report_files(current: Window, reference: Window) -> None:
-    """Draw the downloads of both files if the last report is about these windows."""
+    """Draw the downloads of both files, if the last report is about these windows."""
     held: tuple[Window, Window, Export] | None = st.session_state.get(HELD)
     if held is None or held[:2] != (current, reference):
         return

@@ -1,6 +1,7 @@
-"""The models that a person marked as favourites. They are kept in a cookie of the browser, so that the first page has them already.
+"""The models that a person marked as favourites. They are stored in a cookie of the browser, so that they are known when the first page is
+drawn.
 
-The server reads the cookie when a session begins; the script of the palette, which every page has, writes it after a change.
+The server reads the cookie when a session begins. The script of the palette, which is on every page, writes the cookie after a change.
 """
 
 import json
@@ -10,7 +11,7 @@ import streamlit as st
 
 COOKIE = "observability-favourite-models"
 MAX_FAVOURITES = 50
-"""Maximum number of favourites that are kept: a browser keeps 4 kB of a cookie."""
+"""Maximum number of favourites that are stored, because a browser keeps at most 4 kB of a cookie."""
 HELD, CHANGED = "favourite-models", "favourite-models-changed"
 
 
@@ -24,7 +25,7 @@ def favourite_models() -> list[str]:
 
 
 def read_favourites(cookie: str | None) -> list[str]:
-    """The names in a cookie; none if it cannot be read."""
+    """Return the names in a cookie; an empty list if the cookie cannot be read."""
     try:
         found = json.loads(unquote(cookie or "[]"))
     except ValueError:
@@ -33,12 +34,12 @@ def read_favourites(cookie: str | None) -> list[str]:
 
 
 def changed_cookie() -> list[str] | None:
-    """The favourites to write to the cookie; None if this session changed none."""
+    """Return the favourites to write to the cookie; None if this session has not changed them."""
     return favourite_models() if st.session_state.get(CHANGED) else None
 
 
 def toggle_favourite(model: str) -> None:
-    """Make a model a favourite, or no longer one."""
+    """Make a model a favourite, or remove it from the favourites if it is one."""
     held = favourite_models()
     st.session_state[HELD] = [name for name in held if name != model] if model in held else [model, *held][:MAX_FAVOURITES]
     st.session_state[CHANGED] = True
@@ -53,14 +54,14 @@ def draw_favourite_button(model: str) -> None:
 
 
 def favourites_first(models: list[str], recent: list[str]) -> list[str]:
-    """The models: favourites first, then those viewed in this session, the latest of them at the top, then the others."""
+    """Return the models: first favourites, then those viewed in this session with the latest first, then the others."""
     first = dict.fromkeys([*favourite_models(), *recent])
     return [*(name for name in first if name in models), *(name for name in models if name not in first)]
 
 
 def mark_favourites(offered: list[str]) -> None:
-    """Put a star before the names of favourites in the list of the model box. CSS adds it, because the options must stay the names that
-    the address carries. offered: the options in order.
+    """Draw a star before the names of favourites in the list of the model box. It is added by CSS, because the options must stay the names
+    that the address uses. offered: the options in order.
     """
     stars = [place for place, name in enumerate(offered) if name in favourite_models()]
     marked = ", ".join(f'[role="listbox"][aria-label="Model"] [data-key="{place}"] > *::before' for place in stars)

@@ -1,6 +1,6 @@
-"""Collect the figures of a page instead of drawing them.
+"""Collects the figures of a page instead of drawing them.
 
-`frame.chart_with_table` hands every figure to the collector of its context, if there is one. In this way dashboards compute a pinned
+`frame.chart_with_table` passes every figure to the collector of its context, if there is one. Dashboards use this to compute a pinned
 figure with the code of its own page (dashboard/page_figures.py).
 """
 
@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pandas import DataFrame
 WITHOUT_PINS = ("dashboards", "case", "prediction_map", "gallery", "review")
-"""Pages whose figures cannot be pinned. Figures of dashboards are pinned already; figures of a case or the map would keep the id of a
-prediction; figures of a review belong to a frozen week.
+"""Pages whose figures cannot be pinned. Figures of dashboards are already pinned; figures of a case or of the map would store the id of a
+prediction; figures of a review belong to a fixed week.
 """
 
 WITHOUT_SHARING = ("case", "cases", "prediction_map", "query", "dashboards", "gallery")
-"""Pages that are not shared as views: their addresses may hold the id of a prediction, or a person's; a dashboard is shared by itself."""
+"""Pages that are not shared as views. Their addresses may hold the id of a prediction or of a person; a dashboard is shared in its
+own way.
+"""
 
 SIMULATED = ("lab", "gallery")
 """Pages whose figures are simulated, so that they contain no data about people."""
@@ -25,7 +27,7 @@ SIMULATED = ("lab", "gallery")
 
 @dataclass(frozen=True, eq=False)
 class PageFigure:
-    """A figure as its page computes it. key: its name on the page. figure: a figure of plotly. table: the drawn values. alt: the takeaway
+    """A figure as computed by its page. key: its name on the page. figure: a figure of plotly. table: the drawn values. alt: the takeaway
     in one sentence. metrics: the metrics that its help explains. columns: titles of the table's columns.
     """
 
@@ -38,12 +40,12 @@ class PageFigure:
 
 
 class AllFiguresFound(BaseException):
-    """Ends a page once every wanted figure was collected."""
+    """Raised to end a page once every wanted figure has been collected."""
 
 
 class FigureCollector:
-    """Collects the wanted figures, or the wanted file, of one page, and the message of the page if it cannot draw them. file: the key of
-    the file's download button.
+    """Collects the wanted figures or the wanted file of one page, and the message of the page if it cannot draw them. file: the key of the
+    file's download button.
     """
 
     def __init__(self, wanted: Collection[str], file: str | None = None) -> None:
@@ -52,20 +54,20 @@ class FigureCollector:
         self.content: str | bytes | None = None
 
     def take(self, figure: PageFigure) -> None:
-        """Keep a figure that is wanted. Raises AllFiguresFound after the last one."""
+        """Store a figure if it is wanted. Raises AllFiguresFound after the last one."""
         if figure.key in self.wanted:
             self.found[figure.key] = figure
         if self.file is None and self.found.keys() == self.wanted:
             raise AllFiguresFound
 
     def take_file(self, key: str, data: Callable[[], str | bytes]) -> None:
-        """Make the file of a button if it is wanted, then raise AllFiguresFound."""
+        """Make the file of a button if it is wanted, and then raise AllFiguresFound."""
         if self.file == key:
             self.content = data()
             raise AllFiguresFound
 
     def note(self, words: str) -> None:
-        """Keep the text of an empty state or an error of the page."""
+        """Store the text of an empty state or an error of the page."""
         self.said.append(words)
 
 
@@ -74,7 +76,7 @@ COLLECTOR: ContextVar[FigureCollector | None] = ContextVar("collector of figures
 
 
 def note_for_collector(words: str) -> None:
-    """Hand the text of an empty state or an error to the collector, if there is one."""
+    """Pass the text of an empty state or an error to the collector, if there is one."""
     collector = COLLECTOR.get()
     if collector is not None:
         collector.note(words)

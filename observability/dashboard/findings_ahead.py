@@ -1,4 +1,4 @@
-"""Compute findings before anybody asks for them: first for the first page, then for the scope Everything."""
+"""Computes findings before anybody asks for them: first those of the first page, then those of the scope Everything."""
 
 import contextlib
 import time
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     from observability.core.catalog import Model
 
 LOOK_EVERY = 10.0
-"""Seconds between two checks whether the findings of the first page are up to date."""
+"""Seconds between two checks of whether the findings of the first page are up to date."""
 AHEAD = Scope(span="all")
-"""The scope that is computed while nothing changes. Its computation takes longest of all scopes."""
+"""The scope that is computed while nothing changes. Of all scopes it takes the longest to compute."""
 
 
 def keep_findings_known(holder: process_lock.Owner) -> None:
-    """Compute findings until the server ends. After each change they are computed for the first page, between changes for the scope
-    Everything, one model at a time.
+    """Compute findings until the server ends. After each change they are computed for the first page. Between changes they are computed for
+    the scope Everything, one model at a time.
 
     The work takes at most a tenth of the time. A failure is reported by the page that needs the findings.
     """
     from observability.dashboard import load
 
-    import_module("scipy.stats")  # takes half a second, for which the first page with a test of significance would wait
+    import_module("scipy.stats")  # takes half a second, which the first page with a test of significance would otherwise wait for
     with contextlib.suppress(Exception):
-        health.store_status(holder.store)  # count rows now, so that the first request for the status does not wait
+        health.store_status(holder.store)  # counts rows now, so that the first request for the status does not wait
     seen: tuple[int, datetime] | None = None
     ahead: Iterator[str] = iter(())
     pause = 0.0
@@ -46,8 +46,8 @@ def keep_findings_known(holder: process_lock.Owner) -> None:
 
 
 def compute_findings(scope: Scope) -> Iterator[str]:
-    """Compute the findings that Home shows in a scope: model by model, then the findings about records. Yields the name of each model,
-    then "records". For a large fleet it computes nothing: Home shows such a fleet page by page, and the watcher checks it.
+    """Compute the findings that Home shows in a scope: model by model, then the findings about records. Yields the name of each model, and
+    then "records". For a large fleet nothing is computed, because Home shows such a fleet page by page and the watcher checks it.
     """
     from observability.dashboard import load, load_findings
     from observability.dashboard.overview import large_fleet

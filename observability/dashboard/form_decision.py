@@ -1,4 +1,6 @@
-"""Decisions on the form of a served model or of stored data: the decisions in force, and the boxes for the next decision."""
+"""Decisions on the form of a served model (such as another precision) or of stored data (such as another encoding): the decisions in force,
+and the boxes for the next decision.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ MAX_SHOWN_DECISIONS = 5
 
 @dataclass(frozen=True)
 class FormToDecide:
-    """The thing for which a decision chooses a form.
+    """The thing for which a decision chooses a form, and the forms to choose from.
 
     begin: the beginning of the decision's sentence. label: the label of the box of forms. used: the form in use. fields: the fields of the
     decision's record that name the thing. evidence: ids and links.
@@ -32,7 +34,7 @@ class FormToDecide:
 
 
 def made_form_decisions(about: Callable[[FormDecision], bool]) -> list[FormDecision]:
-    """The standing decisions on the form of one thing, newest first. about: the fields that name the thing."""
+    """Return the decisions in force on the form of one thing, newest first. about: whether a decision is about the thing."""
     made = form_decisions(load.ask_store(FORM_DECISIONS, Window("", EPOCH, load.page_clock())))
     return [each for each in reversed(made) if about(each)]
 
@@ -40,7 +42,7 @@ def made_form_decisions(about: Callable[[FormDecision], bool]) -> list[FormDecis
 def form_decision_section(choice: FormToDecide, made: Sequence[FormDecision], since: Callable[[FormDecision], str] = lambda _: "") -> None:
     """Draw the decisions that were made, and the boxes for the next one. A decision needs a reason and a name.
 
-    made: newest first. since: the results of a decision in words.
+    made: the decisions, newest first. since: returns the results of a decision in words.
     """
     turn = int(st.session_state.get("form-turn", 0))
     for each in made[:MAX_SHOWN_DECISIONS]:

@@ -48,9 +48,9 @@ PIN_ASKED = "pin-asked"
 SHARE_ASKED = "share-asked"
 """The state that holds the view that a person asked to share (dashboard/boards/shared_views.py)."""
 FIGURE_MENU = "Table, files, pin"
-"""The button below a figure that opens its table, its files, its own address and its pin."""
+"""The label of the button below a figure that opens its table, its files, its own address and its pin."""
 CLICK = "Click a mark"
-"""First words of the tooltip of a figure whose marks take a click."""
+"""First words of the tooltip of a figure whose marks can be clicked."""
 COLUMN_WORDS = {
     "period": "When (UTC)",
     "day": "Day (UTC)",
@@ -73,7 +73,7 @@ COLUMN_WORDS = {
     "days": "Days",
     "limit": "Limit",
 }
-"""Titles of the columns of charts' tables; the CSV keeps the short names."""
+"""Titles of the columns in the tables of charts; the CSV files have the short names."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class AskedPin:
 
 @dataclass(frozen=True)
 class AskedShare:
-    """A view that a person asked to share. name: as typed; empty if none was."""
+    """A view that a person asked to share. name: the name as typed; empty if none was typed."""
 
     place: FigurePlace
     name: str = ""
@@ -96,7 +96,7 @@ class AskedShare:
 
 @dataclass(frozen=True)
 class ModelPage:
-    """A page about one model once its frame is drawn: its name, scope, model and window."""
+    """A page about one model, after its frame was drawn: its name, scope, model and window."""
 
     page: str
     scope: Scope
@@ -105,9 +105,10 @@ class ModelPage:
 
 
 def begin_fleet_page(page: str, *, anyway: bool = False, heading: str | None = None) -> Scope:
-    """Draw title and help of a page about the whole fleet and return its scope. Stops if there is no model, unless `anyway`.
+    """Draw title and help of a page about the whole fleet, and return its scope. The page stops if there is no model, unless `anyway` is
+    set.
 
-    heading: replaces the page's title.
+    heading: the heading to draw in place of the page's title.
     """
     scope = scopes.scope_from_state(st.session_state)
     page_title(page, scope, None, heading)
@@ -119,7 +120,7 @@ def begin_fleet_page(page: str, *, anyway: bool = False, heading: str | None = N
 
 
 def plain_chart(figure: Any, key: str, alt: str) -> None:
-    """Draw a figure without its table. key: unique on the page. alt: its text for screen readers."""
+    """Draw a figure without its table. key: unique on the page. alt: the text of the figure for screen readers."""
     remove_page_block()
     theme.mark_color_scheme(figure)
     figure = time_zone.zoned_figure(figure, key)
@@ -127,16 +128,16 @@ def plain_chart(figure: Any, key: str, alt: str) -> None:
 
 
 def store_page_heading(page: str) -> None:
-    """Draw title and help of a page about the store as a whole, even if the store is empty."""
+    """Draw title and help of a page about the whole store, even if the store is empty."""
     page_title(page, scopes.scope_from_state(st.session_state), None)
     link_warnings()
 
 
 def begin_model_page(page: str, example: PageExample | None = None) -> ModelPage:
-    """Draw title, help, scope and freshness of a page about one model: the chosen one, or the only one.
+    """Draw title, help, scope and freshness of a page about one model, which is the chosen model or the only one.
 
-    Stops with the next step if no model is chosen or it cannot be shown. example: what the page shows in a store without models, in place
-    of its entry in the table of examples.
+    The page stops with the next step if no model is chosen or the model cannot be shown. example: what the page shows in a store without
+    models, in place of its entry in the table of examples.
     """
     scope = scopes.scope_from_state(st.session_state)
     models = load.catalog().fleet
@@ -169,7 +170,7 @@ def begin_model_page(page: str, example: PageExample | None = None) -> ModelPage
 
 
 def _offer_repair(scope: Scope) -> None:
-    """Draw a button that mends the scope of a page that cannot be shown: dates that are turned, or a slice."""
+    """Draw a button that repairs the scope of a page that cannot be shown: its dates are in reverse order, or it has a slice."""
     if scope.start and scope.end and scope.start > scope.end:
         st.button("Swap the dates", icon=":material/swap_horiz:", key="swap-dates", on_click=set_dates, args=(scope.end, scope.start))
     elif st.session_state.get("slice"):
@@ -177,7 +178,7 @@ def _offer_repair(scope: Scope) -> None:
 
 
 def answer_or_stop(ask: Callable[[], Answer]) -> Answer:
-    """The result of `ask`; an error that a person can fix is shown, and the page stops."""
+    """Return the result of `ask`. If it raises an error that a person can fix, show the error and stop the page."""
     try:
         return ask()
     except ObservabilityError as error:
@@ -186,14 +187,16 @@ def answer_or_stop(ask: Callable[[], Answer]) -> Answer:
 
 
 def check_slice() -> None:
-    """Raise UsageError if the box holds a slice that cannot be read, so that the page does not show all rows."""
+    """Raise UsageError if the slice in the box cannot be parsed; otherwise the page would show all rows."""
     from observability.core.window import Slice
 
     Slice.parse(st.session_state.get("slice"))
 
 
 def page_title(page: str, scope: Scope, window: Window | None, heading: str | None = None, address: str | None = None) -> None:
-    """Draw the heading (by default the page's title) with the page's help and the link to copy. address: that link."""
+    """Draw the heading (by default the page's title), the page's help and the link to copy. address: the link to copy, by default that of
+    this page.
+    """
     name, _, help_text = links.page_description(links.page_files()[page])
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", gap="small"):
         st.title(formatting.escape_markdown(heading or name), anchor=False, width="content")
@@ -221,7 +224,7 @@ def link_words(scope: Scope, window: Window | None) -> str:
 
 
 def store_banner(page: str) -> None:
-    """Draw the problems of the store and its loader that a person should know, with the next steps."""
+    """Draw the problems of the store and its loader that a person should know about, with the next steps."""
     problems = load.store_problems()
     if problems:
         text = "\n\n".join(formatting.escape_markdown(sentence) for sentence in problems)
@@ -230,7 +233,7 @@ def store_banner(page: str) -> None:
 
 
 def own_parameters() -> dict[str, list[str]]:
-    """The parameters of this page besides the scope, taken from its boxes or else from the link."""
+    """Return the parameters of this page besides the scope, from its boxes or else from the link."""
     found: dict[str, list[str]] = {}
     for key in links.OWN_KEYS:
         held = st.session_state[key] if key in st.session_state else st.query_params.get_all(key)
@@ -242,8 +245,8 @@ def own_parameters() -> dict[str, list[str]]:
 
 
 def model_caption(page: str, scope: Scope, model: Model) -> None:
-    """Draw how fresh the model's records are. The description of the model is in the tooltip; on the model's own page it is
-    drawn openly.
+    """Draw how fresh the model's records are. The description of the model is in the tooltip, but on the model's own page it is always
+    visible.
     """
     about = formatting.escape_markdown(model.settings.description or "")
     about += f" Owner: {formatting.escape_markdown(model.settings.owner)}." if about and model.settings.owner else ""
@@ -259,7 +262,7 @@ def model_caption(page: str, scope: Scope, model: Model) -> None:
 
 
 def late_answers_note(window: Window) -> None:
-    """Draw the sentence about days whose counts changed after they were shown, because answers of devices arrived late; nothing if none
+    """Draw a sentence about days whose counts changed after they were shown, because answers of devices arrived late; nothing if no day
     changed much.
     """
     if window.days < 1:
@@ -270,7 +273,7 @@ def late_answers_note(window: Window) -> None:
 
 
 def freshness_note(model: str, environment: Environment = "production") -> str:
-    """The hour of a model's newest record in an environment, in words: counts are kept by hour."""
+    """Return in words the hour of a model's newest record in an environment. It is an hour because counts are stored by hour."""
     newest = load.newest_record(model, environment)
     if newest is None:
         return "No predictions yet"
@@ -287,7 +290,7 @@ def link_warnings() -> None:
 
 
 def offer_models(page: str, scope: Scope) -> None:
-    """Draw the models to choose from on a page about one model; none is chosen silently."""
+    """Draw the models to choose from on a page about one model, so that none is chosen silently."""
     from observability.dashboard.table import column, draw_table, table_row
 
     st.markdown("Choose a model:")
@@ -300,10 +303,10 @@ def offer_models(page: str, scope: Scope) -> None:
 
 @contextlib.contextmanager
 def loading_skeleton(height: int, name: str = "page") -> Iterator[None]:
-    """Draw a skeleton while a page that was just opened computes its first part. On a rerun an empty element keeps the place, so that
-    nothing jumps.
+    """Draw a skeleton while a page that was just opened computes its first part. On a rerun, an empty element takes its place, so that
+    nothing moves.
 
-    name: distinguishes several on one page.
+    name: distinguishes several skeletons on one page.
     """
     drawn: set[str] = st.session_state.setdefault("drawn", set())
     if name in drawn:
@@ -317,13 +320,13 @@ def loading_skeleton(height: int, name: str = "page") -> Iterator[None]:
 
 
 SCOPE_SHOWN = "-scope-shown"
-"""The end of the session key under which a page keeps the scope of the figures that it shows."""
+"""The end of the session key under which a page stores the scope of the figures that it shows."""
 
 
 @contextlib.contextmanager
 def scope_change_note(page: str, scope: Scope) -> Iterator[None]:
-    """Draw a note that figures are being computed, and grey the old figures, while a part that refreshes by itself is drawn for another
-    scope. Values of one time range therefore never stand under the dates of another as if they were current.
+    """Draw a note that figures are being computed, and grey the old figures, while a part that refreshes itself is drawn for another scope.
+    Values of one time range therefore never seem to belong to the dates of another.
     """
     shown = f"{page}{SCOPE_SHOWN}"
     note = st.empty()
@@ -338,7 +341,7 @@ def scope_change_note(page: str, scope: Scope) -> Iterator[None]:
 
 
 def mark_page_change(page: str) -> None:
-    """Store the current page, and forget which claims were shown. After a change of page, its parts count as not drawn yet."""
+    """Store the current page, and forget which claims were shown. After a change of page, none of its parts counts as drawn."""
     st.session_state["shown-claims"] = set()
     if st.session_state.get("shown") != page:
         st.session_state.update(shown=page, drawn=set())
@@ -360,7 +363,7 @@ def sampling_notice(windows: Sequence[Window]) -> None:
 def refresh_when_known(pending: Callable[[], int], words: Callable[[int], str]) -> None:
     """Draw a note that findings are still being computed, and rerun the page once they are known.
 
-    pending: returns the number of missing results. words: makes the text from this number.
+    pending: returns the number of missing results. words: returns the text for this number.
     """
     left = pending()
     if not left:
@@ -370,7 +373,7 @@ def refresh_when_known(pending: Callable[[], int], words: Callable[[int], str]) 
 
 
 def metric_help(*metrics: str) -> None:
-    """Draw a "What is this?" button with meaning, formula and source of metrics."""
+    """Draw a "What is this?" button with the meaning, formula and source of metrics."""
     with st.popover("What is this?", type="tertiary", icon=":material/help:"):
         for name in metrics:
             known = METRICS.get(name)
@@ -393,11 +396,11 @@ def chart_with_table(
     alone: bool = False,
 ) -> None:
     """Draw a chart with its table, its CSV (exactly what is drawn), its SVG, the link that opens it alone, and help about its metrics.
-    beside: draws a further button. alone: the figure stands alone already.
+    beside: a function that draws a further button. alone: whether the figure already stands alone.
 
     alt: the takeaway in one plain sentence. on_select: called after a click on a mark, which is in `st.session_state[key]`; its `hint`
-    (dashboard/clicks.py) is shown beside the chart. If it names periods, a drag along the chart chooses dates; if it takes areas, Lasso
-    and Box Select choose marks.
+    (dashboard/clicks.py) is shown beside the chart. If it has periods, a drag along the chart chooses dates. If it has areas, Lasso and Box
+    Select choose marks.
     """
     collector = figure_capture.COLLECTOR.get()
     if collector is not None:
@@ -442,19 +445,19 @@ def chart_with_table(
 
 
 def hint_label(words: str) -> str:
-    """The label of a figure's tooltip: "Click a mark" if its words begin so, else the words themselves."""
+    """Return the label of a figure's tooltip: "Click a mark" if the words begin with it, else the words themselves."""
     return CLICK if words.startswith(CLICK) else words
 
 
 def ask_to_pin(figure: str) -> None:
-    """Note that a person wants to pin a figure of the page; the shell then draws the dialog."""
+    """Record that a person wants to pin a figure of the page; the shell then draws the dialog."""
     here = place_of_page()
     st.session_state[f"{figure}-pins"] = st.session_state.get(f"{figure}-pins", 0) + 1
     st.session_state[PIN_ASKED] = AskedPin(here.page, figure, here.scope, {name: list(values) for name, values in here.parameters})
 
 
 def view_buttons(page: str, scope: Scope) -> None:
-    """Draw two buttons: share the view of a page, and make it the start page of this browser."""
+    """Draw two buttons: one to share the view of a page, and one to make it the start page of this browser."""
     with st.container(horizontal=True, gap="small"):
         if page not in figure_capture.WITHOUT_SHARING:
             st.button("Share this view", type="tertiary", icon=":material/share:", key="share-view", on_click=ask_to_share)
@@ -462,12 +465,12 @@ def view_buttons(page: str, scope: Scope) -> None:
 
 
 def ask_to_share(name: str = "") -> None:
-    """Note that a person wants to share the view that is shown; the shell then draws the dialog. name: what they typed."""
+    """Record that a person wants to share the view that is shown; the shell then draws the dialog. name: what the person typed."""
     st.session_state[SHARE_ASKED] = AskedShare(place_of_page(), name)
 
 
 def view_target(page: str, scope: Scope) -> dict[str, Any]:
-    """The target of a link to the view that is shown, with the choices of its page."""
+    """Return the target of a link to the view that is shown, with the choices made on its page."""
     own = {key: values[0] for key, values in own_parameters().items()}
     return {"page": page, "parameters": {**scope.parameters(), **own}}
 
@@ -479,7 +482,7 @@ def figure_address(place: FigurePlace, key: str) -> str:
 
 
 def place_of_page() -> FigurePlace:
-    """The page that is shown, in its scope, with its own parameters."""
+    """Return the page that is shown, with its scope and its own parameters."""
     scope, page = scopes.scope_from_state(st.session_state), st.session_state.get("shown") or DEFAULT_PAGE
     named = {key: st.query_params.get_all(key) for key in st.query_params if key not in scopes.KEYS}
     return FigurePlace(page, scope, tuple((name, tuple(values)) for name, values in {**named, **own_parameters()}.items()))
@@ -488,10 +491,10 @@ def place_of_page() -> FigurePlace:
 def download_button(
     name: str, data: Callable[[], str | bytes], label: str, *, key: str, kind: str = "text/csv", has_groups: bool = False
 ) -> None:
-    """Draw a quiet download button. The data are made when the button is pressed, and the file is logged as an export.
+    """Draw a quiet download button. The data are made when the button is pressed, and the download is logged as an export.
 
-    has_groups: the data may contain figures of small groups. The file leaves these figures out. If the pages of the person show them, the
-    page is computed once more without them.
+    has_groups: whether the data may contain figures of small groups. The file leaves these figures out. If the person's pages show them,
+    the page is computed once more without them.
     """
     if (collector := figure_capture.COLLECTOR.get()) is not None:
         collector.take_file(key, data)

@@ -1,4 +1,4 @@
-"""A box for a day and a box for a time on this day. Together with a time zone they name an instant. A range includes its last day."""
+"""A box for a day and a box for a time on this day. Together with a time zone they give a point in time. A range includes its last day."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -13,8 +13,8 @@ INCLUDED = "The day is included. With a time, the range ends at that time of the
 
 
 def day_and_time(instant: datetime, *, ends: bool = False, zone: tzinfo = UTC) -> tuple[date, time | None]:
-    """The day of an instant and its time, None at midnight. ends: whether the instant ends a range; midnight is then the end of the day
-    before. An instant outside the range of the boxes becomes the first or the last day of the range.
+    """Return the day of a point in time and its time of day, None at midnight. ends: whether it is the end of a range; midnight is then the
+    end of the day before. A point in time outside the range of the boxes becomes the first or the last day of the range.
     """
     held = min(max(naive_utc(instant).replace(second=0, microsecond=0), FIRST + DAY), LAST)
     held = aware_utc(held).astimezone(zone).replace(tzinfo=None)
@@ -24,7 +24,9 @@ def day_and_time(instant: datetime, *, ends: bool = False, zone: tzinfo = UTC) -
 
 
 def chosen_instant(day: date | None, at: time | None, *, ends: bool = False, zone: tzinfo = UTC) -> datetime | None:
-    """The instant (UTC) of a day and a time; None without a day. Without a time it is the start of the day, or its end (ends)."""
+    """Return the point in time (UTC) for a day and a time; None without a day. Without a time it is the start of the day, or its end
+    (ends).
+    """
     if day is None:
         return None
     start = datetime.combine(day, at or time(), zone)
@@ -32,15 +34,17 @@ def chosen_instant(day: date | None, at: time | None, *, ends: bool = False, zon
 
 
 def _box_keys(key: str, shown: datetime | None, zone: tzinfo) -> tuple[str, str]:
-    """The keys of the box for a day and of the box for a time. They depend on instant and zone, so that another instant or zone gets new
-    boxes.
+    """Return the keys of the box for a day and of the box for a time. They depend on the point in time and the zone, so that another point
+    in time or another zone gets new boxes.
     """
     named = shown if zone is UTC else f"{shown} {zone}"
     return f"{key}-day {named}", f"{key}-time {named}"
 
 
 def instant_in_boxes(key: str, shown: datetime | None, *, ends: bool = False, zone: tzinfo = UTC) -> datetime | None:
-    """The instant that the boxes hold now. It differs from the shown one if a person changed it and no page was drawn since."""
+    """Return the point in time that the boxes hold now. It differs from the shown one if a person changed it and no page has been drawn
+    since.
+    """
     before = day_and_time(shown, ends=ends, zone=zone) if shown else (None, None)
     held = tuple(st.session_state.get(box, was) for box, was in zip(_box_keys(key, shown, zone), before))
     return shown if held == before else chosen_instant(*held, ends=ends, zone=zone)
@@ -56,12 +60,12 @@ def instant_boxes(
     latest: datetime | None = None,
     zone: tzinfo = UTC,
 ) -> None:
-    """Draw the two boxes with an instant, or empty. The box of the time stands below that of the day: a calendar opens below its
-    box, so it covers no box beside it.
+    """Draw the two boxes, filled with a point in time or empty. The box of the time stands below that of the day: a calendar opens below
+    its box, so it would not cover a box beside it.
 
-    changed: called with the instant that a person chose, None if it was removed.
+    changed: called with the point in time that a person chose, or None if it was removed.
 
-    latest: the end of the records, where the calendar of an empty box opens; no later day can be chosen in it.
+    latest: the end of the records, at which the calendar of an empty box opens; later days cannot be chosen in it.
 
     zone: the time zone of the day and the time.
     """

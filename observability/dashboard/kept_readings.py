@@ -1,4 +1,4 @@
-"""Training runs and labels of a window, read once for all sessions and kept from one process to the next."""
+"""Training runs and labels of a window, which are read once for all sessions and stored from one process to the next."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 def judged_runs_of_window(window: Window) -> "JudgedRuns":
-    """All runs of a window's model by their records up to its end. People who may see every model share one reading that is kept up to
-    date.
+    """Return all runs of a model from their records up to the end of the window. People who may see every model share one result, which is
+    kept up to date.
     """
     from observability.monitoring.kept_runs import keeper_of_runs
 
@@ -32,8 +32,8 @@ def _visible_judged_runs(model: str, end: datetime) -> "JudgedRuns":
 
 
 def labels_of_window(window: Window) -> "LabelledWindow":
-    """Labels of a window and of the four weeks before it by project, read-only. People who may see every model share one reading that is
-    kept up to date.
+    """Return the labels of a window and of the four weeks before it by project, read-only. People who may see every model share one result,
+    which is kept up to date.
     """
     from observability.monitoring.kept_labels import keeper_of_labels
 

@@ -1,7 +1,7 @@
-"""Links between pages that keep the scope.
+"""Links between pages, which keep the scope.
 
-Pages are named by their file. Their addresses are flat (`/drift`), and the health page is `/`. Every link is made here: it has a relative
-address, for a new tab, and a target that the app switches to without a reload.
+Pages are named after their file. Their addresses are flat (`/drift`), and the health page is `/`. Every link is made here: it has a
+relative address for a new tab, and a target that the app opens without a reload.
 """
 
 import ast
@@ -25,7 +25,7 @@ from observability.dashboard.scope import KEYS, SPANS, TIME_KEYS, Scope, parse_i
 PAGES = bundle_folder() / "pages"
 DEFAULT_PAGE = "health"
 HOME = "home"
-"""The parameter of an address that asks for Home; without it, the bare address may open another view (dashboard/start_page.py)."""
+"""The parameter of an address that asks for Home. Without it, the bare address may open another view (dashboard/start_page.py)."""
 ONLY = "only"
 """The parameter of an address that opens one figure of a page alone (dashboard/single_figure.py)."""
 BOUND_KEYS = ("feature", "by", "severity", "q", "inbox", "order", "trace")
@@ -38,21 +38,25 @@ OWN_KEYS = (
     *("column", "group", "sql"),
     *("device", "measure", "thing", "dashboard", "augmentation", "place", "color", "space", "probes"),
 )
-"""Parameters of single pages besides the scope: of bound boxes, and those that pages write themselves."""
+"""Parameters of single pages besides the scope: those of bound boxes, and those that pages write themselves."""
 SHOWN_BESIDE = {"serving/call_drift": "vendors", "serving/device_agreement": "edge_fleet"}
-"""Analyzers without a page of their own name, and the page of another analyzer that also shows their findings."""
+"""Analyzers that have no page of their own name, with the page of another analyzer that also shows their findings."""
 
 
 @cache
 def page_files() -> dict[str, Path]:
-    """Every page by its name: pages/<section>/<name>.py. Names are unique. Pages for developers are included in developer mode only."""
+    """Return every page by its name: pages/<section>/<name>.py. Names are unique. Pages for developers are included only in
+    developer mode.
+    """
     hidden = () if os.environ.get("OBSERVABILITY_DEVELOPER") == "1" else ("developer",)
     return {path.stem: path for path in sorted(PAGES.glob("*/*.py")) if path.parent.name not in hidden}
 
 
 @cache
 def page_description(path: Path) -> tuple[str, str, str]:
-    """Title, icon and help of a page, read from its docstring: the first line is `title :material/icon:`, the rest is the help."""
+    """Return title, icon and help of a page, which are read from its docstring: the first line is `title :material/icon:`, the rest is the
+    help.
+    """
     text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or path.stem.replace("_", " ").capitalize()
     first, _, rest = text.partition("\n")
     title, _, icon = first.partition(" :material/")
@@ -61,14 +65,14 @@ def page_description(path: Path) -> tuple[str, str, str]:
 
 @cache
 def is_model_page(page: str) -> bool:
-    """Whether a page is about one model: it begins with `frame.begin_model_page`."""
+    """Return whether a page is about one model, which is the case if it calls `frame.begin_model_page`."""
     path = page_files().get(page)
     return path is not None and "begin_model_page(" in path.read_text(encoding="utf-8")
 
 
 def assumed_model_note(page: str, model: str) -> str | None:
-    """A sentence on the model that a page shows although the reader did not choose it: why, and how to change it. None if the reader
-    chose it.
+    """Return a sentence on the model that a page shows although the reader did not choose it: why it is shown, and how to change it. None
+    if the reader chose it.
     """
     assumed = st.session_state.get("assumed")
     if assumed is None or assumed[:2] != (page, model):
@@ -77,7 +81,7 @@ def assumed_model_note(page: str, model: str) -> str | None:
 
 
 def page_address(page: str, scope: Scope | None = None, **own: str | None) -> str:
-    """The relative address of a page with its scope, as `./drift?model=loan&feature=age`."""
+    """Return the relative address of a page with its scope, such as `./drift?model=loan&feature=age`."""
     parameters = {**(scope.parameters() if scope else {}), **{key: value for key, value in own.items() if value}}
     path = f"./{page}"
     if page == DEFAULT_PAGE:
@@ -93,20 +97,20 @@ def page_button(page: str, label: str | None = None, query_params: Mapping[str, 
 
 
 def link_cell(text: str, page: str, scope: Scope | None = None, **own: str | None) -> dict[str, Any]:
-    """The part of a table's cell (observability/dashboard/table.py) that links to a page."""
+    """Return the part of a table cell (observability/dashboard/table.py) that links to a page."""
     parameters = {**(scope.parameters() if scope else {}), **{key: value for key, value in own.items() if value}}
     return {"t": text, "href": page_address(page, scope, **own), "go": {"page": page, "parameters": parameters}}
 
 
 def case_link(text: str, prediction: str, model: str, scope: Scope | None = None, answer: str | None = None, **own: str) -> dict[str, Any]:
-    """The link to the case of a prediction. scope: kept for the way back. answer: selects one of several predictions with the id, as
-    `shadow/2`. own: further parameters, such as `section`.
+    """Return the link to the case of a prediction. scope: kept for the way back. answer: selects one of several predictions with the id,
+    such as `shadow/2`. own: further parameters, such as `section`.
     """
     return link_cell(truncate(text), "case", (scope or Scope()).about(model), id=prediction, answer=answer, **own)
 
 
 def permanent_case_address(prediction: str, model: str, **own: str) -> str:
-    """The full address of a case, which depends on nothing but the prediction and `own` parameters."""
+    """Return the full address of a case, which depends only on the prediction and the parameters `own`."""
     return f"{dashboard_root(st.context.url or '')}/case?{urlencode({'id': prediction, 'model': model, **own}, quote_via=quote)}"
 
 
@@ -117,9 +121,10 @@ def remember_page(page: str) -> None:
 
 
 def forget_choices_on_back() -> None:
-    """Drop the contents of the boxes when the reader went back or forward in the browser: the address holds the contents for the page.
+    """Drop the contents of the boxes if the reader went back or forward in the browser, because the address then holds the contents for the
+    page.
 
-    Streamlit restores a box when it is drawn, which is after pages read it.
+    Streamlit restores the content of a box only when the box is drawn, which is after pages have read it.
     """
     context = get_script_run_ctx()
     if context is not None and context.is_history_navigation:
@@ -128,7 +133,7 @@ def forget_choices_on_back() -> None:
 
 
 def previous_page() -> dict[str, Any]:
-    """The page before the case, as a target of `follow_link`; the page Cases if it is unknown."""
+    """Return the page before the case as a target of `follow_link`; if it is unknown, the page Cases."""
     target: dict[str, Any] = st.session_state.get("came-from") or {"page": "cases", "parameters": {}}
     return target
 
@@ -136,7 +141,7 @@ def previous_page() -> dict[str, Any]:
 def absolute_address(page: str, scope: Scope, window: Window | None, own: Mapping[str, list[str]]) -> str:
     """The address of a copied link, with every parameter and absolute times.
 
-    A page about the fleet has no single window, so its link names the relative window.
+    A page about the fleet has no single window, so its link has the relative window.
     """
     fixed = scope.at(window.start, window.end) if window else scope
     parameters = {"window": SPANS[fixed.span], **fixed.parameters(), **own}
@@ -145,9 +150,9 @@ def absolute_address(page: str, scope: Scope, window: Window | None, own: Mappin
 
 
 def dashboard_root(url: str) -> str:
-    """The address of the dashboard, from a page's address as Streamlit gives it.
+    """Return the address of the dashboard, derived from the address of a page as reported by Streamlit.
 
-    Streamlit cuts off the first page name that the address ends with, such as `model` of `add_model`, and appends the page's name to the
+    Streamlit cuts off the first page name that ends the address, such as `model` of `add_model`, and appends the name of the page to the
     rest (`/add_/add_model`). This function also cuts off that rest (`add_`).
     """
     here = url.split("?", maxsplit=1)[0].rstrip("/")
@@ -158,7 +163,7 @@ def dashboard_root(url: str) -> str:
 
 
 def follow_link(target: dict[str, Any]) -> None:
-    """Follow a link's target: set the bound widgets and switch the page. Unknown parameters and pages are ignored."""
+    """Follow the target of a link: set the bound widgets and switch to the page. Unknown parameters and pages are ignored."""
     parameters = target.get("parameters") or {}
     path = page_files().get(str(target.get("page")))
     if path is None:
@@ -175,18 +180,20 @@ def follow_link(target: dict[str, Any]) -> None:
     own = {key: str(parameters[key]) for key in (*TIME_KEYS, *OWN_KEYS) if parameters.get(key)}
     try:
         st.switch_page(str(path), query_params=own)
-    except StreamlitAPIException:  # the page stays, and its boxes, which are bound to these parameters, are already set
+    except StreamlitAPIException:  # the page stays the same, and its boxes, which are bound to these parameters, are already set
         st.switch_page(str(path), query_params={key: value for key, value in own.items() if key not in BOUND_KEYS})
 
 
 def analyzer_page(analyzer: str) -> str | None:
-    """The page that shows an analyzer's findings: the page of its name, or another analyzer's page (SHOWN_BESIDE); None without one."""
+    """Return the page that shows an analyzer's findings: the page of its name, or the page of another analyzer (SHOWN_BESIDE); None if
+    there is none.
+    """
     page = SHOWN_BESIDE.get(analyzer, analyzer.rpartition("/")[2])
     return page if page in page_files() else None
 
 
 def finding_link(finding: Finding, scope: Scope, text: str) -> dict[str, Any]:
-    """The link to the page of a finding, else to the findings page."""
+    """Return the link to the page that shows a finding; if there is none, to the findings page."""
     page = analyzer_page(finding.analyzer) or "findings"
     if page == "runs":
         page = "distributed" if "/rank:" in finding.subject else "studies" if finding.subject.startswith("study:") else page

@@ -1,7 +1,7 @@
-"""The time range Live: it is the last hour, it follows the clock, and the page is drawn anew when records arrive.
+"""The time range Live: it is the last hour and follows the clock, and the page is drawn again when records arrive.
 
-A line under the tabs asks every few seconds, while the tab is in sight and nobody types, for the state of the store. Asking needs no
-query. The page runs again only if rows arrived or the window moved on.
+A line under the tabs asks every few seconds for the state of the store, while the tab is visible and nobody types. Asking needs no query.
+The page runs again only if rows have arrived or the window has moved on.
 """
 
 from collections.abc import Hashable
@@ -16,11 +16,11 @@ from observability.dashboard.scope import Scope
 from observability.dashboard.state_cache import model_stamp, notes_stamp, store_stamp
 
 EVERY, EVERY_OF_ALL = 5, 15
-"""Seconds between two requests for the state of the store: on a page about one model, and on a page about all models, whose run analyzes
-every model that received rows.
+"""Seconds between two requests for the state of the store: on a page about one model, and on a page about all models. A run of the latter
+analyzes every model that received rows.
 """
 DRAWN = "live-drawn"
-"""The state of the data that the page shows."""
+"""The session key of the state of the data that the page shows."""
 
 
 def draw_live_range(scope: Scope) -> None:
@@ -44,7 +44,7 @@ def _live_line(scope: Scope) -> None:
 
 
 def shown_state(scope: Scope) -> Hashable:
-    """A key that changes with everything on which a page in this scope depends: the rows of its model (or of all models), entries of
+    """Return a key that changes with everything that a page in this scope depends on: the rows of its model (or of all models), entries of
     people, and the end of the window.
     """
     rows = (model_stamp(scope.model, computed=False), notes_stamp()) if scope.model else store_stamp(computed=False)

@@ -1,4 +1,4 @@
-"""Read the store for pages, cached by the store's state.
+"""Reads the store for pages, cached by the state of the store.
 
 Only this module and the modules named `load_…` query the store for pages. A change by a person is shown at once; arriving data are shown
 within seconds. The clock moves in steps of five minutes, so a window that ends now stays the same between two clicks. Frames are copies.
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from observability.worker.limited_query import LimitedAnswer
 
 A_LIFETIME = 36_500
-"""Length in days of a window that is to hold all records."""
+"""Length in days of a window that is meant to include all records."""
 
 
 def home() -> Path:
@@ -43,28 +43,30 @@ def page_clock() -> datetime:
 
 
 def no_later_than_now(instant: datetime) -> datetime:
-    """The instant, or now if it is in the future, so that no silence is assumed for the rest of the current step."""
+    """Return the given time, or now if it is in the future. Otherwise the rest of the current step would count as time without records."""
     return min(instant, datetime.now(UTC))
 
 
 def catalog() -> Catalog:
-    """Every model in the store; `fleet` are those that pages list and count."""
+    """Return every model in the store; its `fleet` are the models that pages list and count."""
     return store().catalog()
 
 
 def label_unit(model: str | None) -> str | None:
-    """The unit of a model's label, as `minutes`; None if its owner named none, or for no model."""
+    """Return the unit of a model's label, such as `minutes`; None if its owner named none, or for no model."""
     known = catalog().by_name.get(model or "")
     return known.settings.unit if known else None
 
 
 def scope_models(scope: Scope) -> list[str]:
-    """The name of the scope's model; if none is chosen, of every model of the fleet."""
+    """Return the name of the scope's model; if none is chosen, the name of every model of the fleet."""
     return [scope.model] if scope.model else [model.name for model in catalog().fleet]
 
 
 def offered_models(chosen: str | None = None) -> list[str]:
-    """The model names in a select box: the fleet, then controllers; the product's own controller only if it is chosen."""
+    """Return the model names in a select box: the fleet, then controllers. The product's own controller is included only if it is
+    chosen.
+    """
     known = catalog()
     names = [model.name for model in (*known.fleet, *known.controllers)]
     return names if chosen is None or chosen in names else [*names, chosen]
@@ -96,11 +98,10 @@ def model_activity(model: str) -> "DataFrame":
 def window(scope: Scope, model: str) -> Window:
     """The window of a model in the scope.
 
-    A relative window of days ends with the current day; if the newest record is older than 30 days, it ends with the day of that record.
-    It consists of whole days, which rollups alone can answer. A window of hours ends in the same way with the hour. The live window always
-    ends at the page's clock. The window of everything starts with the day of the first record.
-    Raises NotFoundError for an unknown model, UsageError if the window ends before it starts, and ForbiddenError if the slice has too few
-    rows for the person's role.
+    A relative window of days ends with the current day; if the newest record is older than 30 days, it ends with the day of that record. It
+    consists of whole days, which rollups alone can answer. A window of hours ends in the same way with the hour. The live window always
+    ends at the page's clock. The window of everything starts with the day of the first record. Raises NotFoundError if the model is
+    unknown, UsageError if the window ends before it starts, and ForbiddenError if the slice has too few rows for the person's role.
     """
     from observability.monitoring import check_windows
 
@@ -123,14 +124,14 @@ def window(scope: Scope, model: str) -> Window:
 
 
 def scope_window_spans(scope: Scope) -> frozenset[tuple[datetime, datetime]]:
-    """Start and end of the window of the scope's model; without a chosen model, of the windows of all models."""
+    """Return start and end of the window of the scope's model; if no model is chosen, of the windows of all models."""
     return _window_spans_at(page_clock(), scope)
 
 
 @cached_by_state(32, computed=False)
 def _window_spans_at(clock: datetime, scope: Scope) -> frozenset[tuple[datetime, datetime]]:
-    """The answer of `scope_window_spans` at an instant of the page's clock. Models whose records begin and end in the same hours have the
-    same window, so it is computed once for all of them.
+    """Return the answer of `scope_window_spans` at a time of the page's clock. Models whose records begin and end in the same hours have
+    the same window, so it is computed once for all of them.
     """
     del clock
     if scope.model:
@@ -146,10 +147,10 @@ def _window_spans_at(clock: datetime, scope: Scope) -> frozenset[tuple[datetime,
 
 
 def scope_dates(scope: Scope) -> tuple[datetime, datetime]:
-    """Start and end of a page that is not about one model. With a chosen model they are those of its window, else they span the windows of
-    all models.
+    """Return start and end of a page that is not about one model. If a model is chosen they are those of its window, else they span the
+    windows of all models.
 
-    If there is no model, they are the last days up to now. A span of everything ends no earlier than now.
+    If there is no model, they are the last days up to now. A span of everything does not end before now.
     """
     spans = scope_window_spans(scope)
     if not spans:
@@ -160,17 +161,19 @@ def scope_dates(scope: Scope) -> tuple[datetime, datetime]:
 
 
 def midnight_after(instant: datetime) -> datetime:
-    """The end of the instant's day (UTC); a midnight is returned as it is."""
+    """Return the end of the day (UTC) of a point in time; a midnight is returned unchanged."""
     return instant + (datetime(1970, 1, 1, tzinfo=UTC) - instant) % timedelta(days=1)
 
 
 def hour_after(instant: datetime) -> datetime:
-    """The end of the instant's hour (UTC); a full hour is returned as it is."""
+    """Return the end of the hour (UTC) of a point in time; a full hour is returned unchanged."""
     return instant + (datetime(1970, 1, 1, tzinfo=UTC) - instant) % timedelta(hours=1)
 
 
 def _last_hour(model: Model, window: Window) -> datetime:
-    """The end of a window of hours: the given window's end, or the end of the newest record's hour if that record is older than 30 days."""
+    """Return the end of a window of hours: the end of the given window, or the end of the newest record's hour if that record is older than
+    30 days.
+    """
     from observability.monitoring import check_windows
 
     newest = check_windows.newest_prediction(model, model_activity(model.name), window.environment)
@@ -195,8 +198,8 @@ def newest_record(model: str, environment: Environment = "production") -> dateti
 
 
 def newest_live_record(scope: Scope) -> datetime | None:
-    """Event time of the newest prediction in the scope; None if there is none. It is exact if the prediction lies in the scope's window,
-    else it is the start of its hour. Without a chosen model, the model with the newest hour is asked.
+    """Return the event time of the newest prediction in the scope; None if there is none. It is exact if the prediction lies in the scope's
+    window, else it is the start of its hour. If no model is chosen, the model with the newest hour is used.
     """
     environment = scope.environment or "production"
     from observability.monitoring import check_windows
@@ -211,7 +214,7 @@ def newest_live_record(scope: Scope) -> datetime | None:
 
 @cached_by_state(8, by_model=lambda asked: asked.model, computed=False)
 def _newest_prediction_in(asked: Window) -> datetime | None:
-    """Event time of the newest prediction of a window; None if it has none."""
+    """Return the event time of the newest prediction of a window; None if the window has none."""
     found = store().search(asked, (), 1, "-at")["at"]
     return aware_utc(found.iloc[0].to_pydatetime()) if len(found) else None
 
@@ -224,7 +227,7 @@ def environments(model: str) -> list[Environment]:
 
 
 def moved_window_note(scope: Scope, model: str) -> str | None:
-    """A sentence that says that the window was moved because the model's records are old; None if it was not moved."""
+    """Return a sentence that the window was moved because the model's records are old; None if it was not moved."""
     from observability.monitoring import check_windows
 
     if scope.span == "live":
@@ -238,7 +241,7 @@ def moved_window_note(scope: Scope, model: str) -> str | None:
 def window_of_records(scope: Scope, analyzer: "Analyzer", last: datetime | None = None) -> Window:
     """The window of an analyzer's records in the scope: the window of the command `check`, or the chosen number of days up to its end.
 
-    last: the time of the newest record that the page is about, if it is not the newest record of the analyzer.
+    last: the time of the newest record that the page is about, if it differs from the newest record of the analyzer.
     """
     from observability.monitoring import check_windows
 
@@ -269,7 +272,9 @@ def ask_store(question: Aggregate | Sample | EstimatedErrors | Records | Attribu
 
 
 def read_records(question: Records, window: Window) -> "DataFrame":
-    """The answer of the store to a question about records, without caching: for functions that cache their own result of many rows."""
+    """Return the answer of the store to a question about records, without caching. It is for functions that cache their own result computed
+    from many rows.
+    """
     return store().ask(question, window)
 
 
@@ -293,13 +298,13 @@ def _computed_values(question: Attributions | EstimatedErrors, window: Window) -
 
 @cached_by_state(16, copied=True, by_model=lambda question, window: window.model, computed=False)
 def _rows(question: Sample, window: Window) -> "DataFrame":
-    """A bounded sample of rows."""
+    """Return a sample of rows of limited size."""
     return store().ask(question, window)
 
 
 @cached_by_state(64, by_model=lambda window: window.model, computed=False)
 def late_answers_in(window: Window) -> "LateAnswers | None":
-    """The late answers of devices in a window by day; None if no answer of a small sample says when it was sent."""
+    """Return the late answers of devices in a window by day; None if no answer in a small sample contains the time at which it was sent."""
     from observability.metrics.late_answers import ANSWERS_WITH_EXTRA, FIRST_ROWS, late_answers
 
     if late_answers(store().ask(replace(ANSWERS_WITH_EXTRA, rows=FIRST_ROWS), window)) is None:
@@ -328,7 +333,7 @@ def asked_questions(model: str) -> "AskedQuestions":
 
 @cached_by_state(24, copied=True)
 def explanation_state(model: str, version: str) -> "ExplanationState | None":
-    """The state of a version's explanations: method, background, the last failure; None if nobody tried to explain it."""
+    """Return the state of a version's explanations: method, background, the last failure; None if nobody has tried to explain it."""
     return store().explanation_state(model, version)
 
 
@@ -340,7 +345,9 @@ def model_events(model: str | None, start: datetime, end: datetime) -> "DataFram
 
 @cached_by_state(2, copied=True, ttl=5)
 def store_summary() -> dict[str, Any]:
-    """The store itself: sizes, backlog, rejected counts, versions; cached for five seconds, since landing files arrive without a commit."""
+    """Return the state of the store itself: sizes, backlog, rejected counts, versions. It is cached for five seconds, because landing files
+    arrive without a commit.
+    """
     from observability.server import health
 
     return health.store_status(store())
@@ -349,7 +356,7 @@ def store_summary() -> dict[str, Any]:
 def answer_query(query: str) -> "LimitedAnswer":
     """The first rows of a person's SQL query over the views, from the confined process; not cached.
 
-    Raises UsageError if the query is wrong or needs more than its limits, ForbiddenError if the person may not query.
+    Raises UsageError if the query is wrong or exceeds its limits, and ForbiddenError if the person may not query.
     """
     from observability.worker.limited_query import answer_in_worker, query_worker
 
@@ -357,7 +364,9 @@ def answer_query(query: str) -> "LimitedAnswer":
 
 
 def live_sample_note(model: str | None) -> str | None:
-    """A note that the times of the sample were moved to today. None if they were not, or if the chosen model is not part of the sample."""
+    """Return a note that the times of the sample were moved to today; None if they were not, or if the chosen model is not part of the
+    sample.
+    """
     from observability.cli.live_sample import read_live_sample, sample_note
 
     try:
@@ -369,7 +378,7 @@ def live_sample_note(model: str | None) -> str | None:
 
 
 def store_problems() -> list[str]:
-    """Problems of the loader and the store, as sentences; not cached, because it is one small query."""
+    """Return the problems of the loader and the store as sentences; not cached, because this is one small query."""
     from observability.server import health
 
     return health.all_problems(store())
@@ -377,5 +386,5 @@ def store_problems() -> list[str]:
 
 @cached_by_state(8, copied=True)
 def rejected_lines_frame(limit: int, model: str | None = None) -> "DataFrame":
-    """The newest rejected lines, at most `limit`, of one model or of all."""
+    """Return the newest rejected lines of one model or of all, at most `limit`."""
     return store().rejected_lines(limit, model)

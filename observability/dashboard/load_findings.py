@@ -20,15 +20,15 @@ from observability.monitoring.check import AcknowledgedClaims, CheckReport
 def findings_in_window(window: Window, *, wait: bool = False) -> list[Finding]:
     """Findings of every analyzer about a model in a window, worst first.
 
-    Analyzers that read samples of raw rows run in the background. Their findings are in the list once they are known. wait: compute these
-    findings now, as the pages about them need.
+    Analyzers that read samples of raw rows run in the background, and their findings are in the list once they are known. wait: compute
+    these findings now, as the pages about them need.
     """
     return findings_and_incidents(window, wait=wait)[0]
 
 
 def findings_and_incidents(window: Window, *, wait: bool = False) -> tuple[list[Finding], tuple[Incident, ...]]:
-    """Findings of a model in a window, each with its incident, and the incidents. Both are worst first, and both come from counts and from
-    samples.
+    """Return the findings about a model in a window, each with its incident, and the incidents. Both are worst first, and both come from
+    counts and from samples.
     """
     counted = counted_findings(window)
     sampled = store().shown_findings(background_findings.sampled_findings(owned_store(), window, load.page_clock(), wait=wait))
@@ -38,7 +38,7 @@ def findings_and_incidents(window: Window, *, wait: bool = False) -> tuple[list[
 
 
 class SameFindings:
-    """Findings as a cache key, compared by identity: kept findings are the same objects until their model changes."""
+    """Findings as a cache key that is compared by identity, because stored findings are the same objects until their model changes."""
 
     def __init__(self, findings: tuple[Finding, ...]) -> None:
         self.findings = findings
@@ -55,7 +55,7 @@ class SameFindings:
 def _findings_with_incidents(
     _stamp: Stamp, found: SameFindings, acknowledged: AcknowledgedClaims
 ) -> tuple[list[Finding], tuple[Incident, ...]]:
-    """Findings of a model with their incidents, grouped once for all pages."""
+    """Return the findings about a model with their incidents, grouped once for all pages."""
     from observability.monitoring import check
 
     return check.findings_with_incidents(load.catalog(), list(found.findings), acknowledged)
@@ -79,8 +79,8 @@ def acknowledged_claims() -> AcknowledgedClaims:
 
 
 def counted_findings(window: Window) -> tuple[Finding, ...]:
-    """Findings from counts, worst first, kept until the model or the hour of the evaluation changes. Findings that need explanations or
-    estimates are kept separately, because new explanations and estimates make only these findings out of date.
+    """Return findings from counts, worst first, stored until the model or the hour of the evaluation changes. Findings that need
+    explanations or estimates are stored separately, because new explanations and estimates make only these findings out of date.
 
     Raises NotFoundError if the person who is signed in may not see the model.
     """
@@ -104,17 +104,17 @@ def counted_findings(window: Window) -> tuple[Finding, ...]:
 
 @lru_cache(maxsize=8)
 def _findings_worst_first(found: SameFindings) -> tuple[Finding, ...]:
-    """The findings in their order, sorted once."""
+    """Return the findings, worst first, sorted once."""
     return tuple(worst_first(list(found.findings)))
 
 
 def findings_pending(window: Window) -> bool:
-    """Whether the analyzers that read samples have not analyzed a window yet."""
+    """Return whether the analyzers that read samples have not yet analyzed a window."""
     return background_findings.sampled_findings_pending(owned_store(), window)
 
 
 def watched_reports() -> Mapping[str, CheckReport]:
-    """The result of the watcher's last check of each live model, by name; empty if it does not run."""
+    """Return the result of the watcher's last check of each live model, by name; empty if the watcher does not run."""
     from observability.server import process_lock
 
     watching = process_lock.current_owner().watching
@@ -122,7 +122,7 @@ def watched_reports() -> Mapping[str, CheckReport]:
 
 
 def check_times() -> dict[str, datetime]:
-    """When the watcher last checked each live model, by name; empty if it does not run."""
+    """Return the time at which the watcher last checked each live model, by name; empty if the watcher does not run."""
     from observability.server import process_lock
 
     watching = process_lock.current_owner().watching
@@ -146,7 +146,9 @@ def acknowledged_report(
 
 
 def scope_report(scope: Scope) -> CheckReport:
-    """Findings and incidents of the scope, worst first: about its model (else all models, each in its own window), and about records."""
+    """Return the findings and incidents of the scope, worst first. They are about its model (or about all models, each in its own window)
+    and about records.
+    """
     acknowledged = frozenset[Any]() if scope.environment else acknowledged_claims()
     found = [finding for model in load.scope_models(scope) for finding in findings_in_window(load.window(scope, model))]
     same = SameFindings((*found, *scope_record_findings(scope, beside=True)))
@@ -161,11 +163,11 @@ def incidents_of_findings(findings: Sequence[Finding], models: Sequence[Model]) 
 
 
 def scope_record_findings(scope: Scope, *analyzers: str, beside: bool = False) -> list[Finding]:
-    """Findings about training runs, datasets and other records of the scope's model, or of all models; worst first, and causes before
-    effects.
+    """Return the findings about training runs, datasets and other records of the scope's model or of all models, worst first and causes
+    before effects.
 
-    The findings are about the chosen dates, else about the last days with records. analyzers: run only these analyzers, so that a page
-    does not wait for others. beside: whether records that name no model are analyzed in the window of the scope's model.
+    The findings are about the chosen dates, or about the last days with records. analyzers: run only these analyzers, so that a page does
+    not wait for others. beside: whether records that name no model are analyzed in the window of the scope's model.
     """
     from observability.monitoring import analyzer_runs
 
@@ -205,8 +207,8 @@ def fleet_record_findings(scope: Scope) -> list[Finding]:
 def _record_findings(
     name: str, model: str | None, start: datetime | None, end: datetime | None, days: float, instant: datetime, beside: Window | None
 ) -> list[Finding]:
-    """The findings of one analyzer for `scope_record_findings`. For people who may see every model, they are kept together with the
-    findings of the watcher.
+    """Return the findings of one analyzer for `scope_record_findings`. For people who may see every model, they are stored together with
+    the findings of the watcher.
     """
     from observability.analyzers.training.runs import JUDGED
     from observability.metrics.labelled_window import LABELLED
@@ -222,20 +224,22 @@ def _record_findings(
 
 
 def new_findings(window: Window) -> list[Finding]:
-    """Findings from counts that need action now and did not in the previous window of the same length."""
+    """Return the findings from counts that need action now and did not need it in the previous window of the same length."""
     before, now = ([finding for finding in found if finding.needs_action] for found in (findings_before(window), counted_findings(window)))
     known = {_claim_key(finding) for finding in before}
     return [finding for finding in now if _claim_key(finding) not in known]
 
 
 def findings_before(window: Window) -> list[Finding]:
-    """Findings from counts of the previous window of the same length; none if the model had no record by its end."""
+    """Return the findings from counts of the previous window of the same length; empty if the model had no record by the end of that
+    window.
+    """
     first, previous = load.first_record(load.model_activity(window.model), window.model, window.environment), load.previous_window(window)
     return list(counted_findings(previous)) if first is not None and first < previous.end else []
 
 
 def same_claim_before(window: Window, finding: Finding) -> Finding | None:
-    """The finding of the previous window of the same length about the same claim; None if it had none."""
+    """Return the finding about the same claim in the previous window of the same length; None if there was none."""
     return next((each for each in findings_before(window) if _claim_key(each) == _claim_key(finding)), None)
 
 

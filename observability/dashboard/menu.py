@@ -1,7 +1,7 @@
-"""The menu of the sidebar by use, and the tabs of a page under the scope bar.
+"""The menu of the sidebar, ordered by use, and the tabs of a page under the scope bar.
 
-An entry has tabs. A tab has one or more pages, and opens the first. A page that is listed nowhere is a tab of the entry of its folder.
-Findings, changes and training runs are about the chosen model, or about all models if none is chosen.
+An entry has tabs. A tab has one or more pages, and opens the first of them. A page that no tab lists becomes a tab of the entry for its
+folder. Findings, changes and training runs are about the chosen model, or about all models if none is chosen.
 """
 
 from collections.abc import Mapping
@@ -16,15 +16,15 @@ from observability.dashboard.components import page_component
 from observability.dashboard.scope import Scope, scope_from_state
 
 Tabs = Mapping[str, tuple[str, ...]]
-"""Pages by the tab's label; an empty label stands for the title of its page."""
+"""Pages by the label of their tab; an empty label stands for the title of its page."""
 MODELS = "Models"
 TRAINING_PAGES = ("runs", "compare_runs", "distributed", "studies", "selection")
 
 
 @dataclass(frozen=True, eq=False)
 class MenuEntry:
-    """One entry of the menu. about_model: whether its link keeps the chosen model; folders: their pages are tabs of the entry if no tab
-    lists them.
+    """One entry of the menu. about_model: whether its link keeps the chosen model. folders: folders whose pages become tabs of the entry if
+    no tab lists them.
     """
 
     label: str
@@ -93,7 +93,7 @@ ENTRIES = (
 
 @cache
 def entry_tabs(entry: MenuEntry) -> Tabs:
-    """The tabs of an entry, with tabs for unlisted pages of its folders."""
+    """Return the tabs of an entry, including tabs for unlisted pages of its folders."""
     listed = {page for other in ENTRIES for pages in other.tabs.values() for page in pages}
     others = [path for name, path in links.page_files().items() if name not in listed and path.parent.name in entry.folders]
     return {**entry.tabs, **{links.page_description(path)[0]: (path.stem,) for path in others}}
@@ -114,7 +114,7 @@ def draw_menu(page: str) -> None:
 
 
 def menu_rows(scope: Scope) -> list[dict[str, Any]]:
-    """The link of every entry from a page in this scope, with its icon."""
+    """Return the link of every entry from a page in this scope, with the entry's icon."""
     last = scope if scope.model else replace(scope, model=st.session_state.get("last-model"))
     scopes = {True: last, False: scope.about(None)}
     first = {entry.label: next(iter(entry.tabs.values()))[0] for entry in ENTRIES}
@@ -122,7 +122,7 @@ def menu_rows(scope: Scope) -> list[dict[str, Any]]:
 
 
 def draw_tabs(page: str) -> None:
-    """Draw the tabs of a page's entry, and under them the pages of its tab, if there are several."""
+    """Draw the tabs of a page's entry, and below them the pages of the current tab, if there are several."""
     scope = scope_from_state(st.session_state)
     tabs = entry_tabs(entry_of_page(page, scope.model))
     current = next(pages for pages in tabs.values() if page in pages)
@@ -131,7 +131,7 @@ def draw_tabs(page: str) -> None:
     rows.append([{**links.link_cell(title, name, scope), "current": name == page} for name, title in titles.items()])
     shown = [row for row in rows if len(row) > 1]
     if shown:
-        with st.container(key=f"page-tabs-{len(shown)}"):  # page.css keeps its height while the script of the tabs loads
+        with st.container(key=f"page-tabs-{len(shown)}"):  # page.css keeps the height of this container while the script of the tabs loads
             _draw("tabs", "Pages of this part", shown)
 
 

@@ -138,7 +138,9 @@ def is_it_fair(here: ModelPage, status: ModelStatus) -> None:
 
 
 def fairness_issue_words(found: Sequence[Finding]) -> str:
-    """The number of fairness issues and their attributes, as a sentence; if there are none, which attributes were analyzed."""
+    """Return a sentence with the number of fairness issues and their attributes; if there are no issues, with the attributes that were
+    analyzed.
+    """
     issues = [finding for finding in found if finding.needs_action]
     attributes = list(dict.fromkeys(finding.subject.partition("=")[0] for finding in issues or found))
     counted = formatting.plural(len(issues), "fairness issue") if issues else "No fairness issues"
@@ -146,7 +148,7 @@ def fairness_issue_words(found: Sequence[Finding]) -> str:
 
 
 def what_drives_it(here: ModelPage, status: ModelStatus) -> None:
-    """Draw which features the predictions rest on."""
+    """Draw which features the predictions depend on most."""
     found = status.of("trust/explanations")
     main = next((finding for finding in found if finding.subject == "model"), None)
     known = main is not None and main.severity != "unknown"
@@ -169,8 +171,8 @@ def what_does_it_cost(here: ModelPage, status: ModelStatus) -> None:
 
 
 def what_changed(here: ModelPage, status: ModelStatus) -> None:
-    """Draw events, and count the new findings, which the incidents above name. If there is no new finding, the answer is known as soon as
-    anything was analyzed.
+    """Draw events, and count the new findings, which the incidents above name. If there are no new findings, the answer counts as known as
+    soon as anything was analyzed.
     """
     fresh, events = len(status.fresh), len(status.events)
     new = formatting.plural(fresh, "new finding") if fresh else "No new findings"
@@ -199,8 +201,8 @@ def answer_heading(
 ) -> None:
     """Draw the question, the answer with its status, the worst finding if it needs action, and the link.
 
-    known: whether there is a verdict. details: further sentences, shown behind a question mark. name_worst: show the worst finding, so
-    that a critical status is not followed by a sentence such as "none failed" alone.
+    known: whether there is a verdict. details: further sentences, shown behind a question mark. name_worst: whether to show the worst
+    finding, so that a critical status is not followed only by a sentence such as "none failed".
     """
     worst = found[0] if found else None
     severity = worst.shown_severity if worst and worst.needs_action else fleet.severity_without_action(found) if known else "unknown"
@@ -219,4 +221,4 @@ def answer_heading(
 
 QUESTIONS: tuple[Question, ...] = (is_it_up, are_inputs_normal, is_it_right, is_it_fair, what_drives_it, what_does_it_cost, what_changed)
 WITHOUT_PREDICTIONS: tuple[Question, ...] = (is_it_up, what_changed)
-"""The questions that can be answered without predictions. The other answers would only say that there are no predictions."""
+"""The questions that can be answered without predictions. The other answers would only state that there are no predictions."""

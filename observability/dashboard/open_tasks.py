@@ -1,4 +1,4 @@
-"""The open tasks on the first page: one line per incident and per unregistered version, and the dialog to act on an incident."""
+"""The open tasks on the first page: one line per incident and per unregistered version, and the dialog in which to act on an incident."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ from observability.incidents.grouping import Incident, most_urgent_first
 
 MAX_TASKS, MAX_TAKEN = 5, 3
 ASKED = "incident-asked"
-"""The state that holds the incidents and the action that the table asked for."""
+"""The session key of the incidents and the action that the table asked for."""
 BULK = {
     **{name: incident_actions.ACTIONS[name] for name in ("assign", "acknowledge", "snooze", "mute", "resolve")},
     "merge": "Merge",
@@ -32,7 +32,7 @@ BULK = {
 
 
 def open_tasks_table(statuses: Sequence[ModelStatus], counted: Sequence[CountedIncident], scope: Scope) -> None:
-    """Draw the open tasks; tasks that are snoozed or resolved are folded. counted: the incidents of the models and of other records."""
+    """Draw the open tasks; incidents that are snoozed or resolved are folded. counted: the incidents of the models and of other records."""
     read_incidents.write_marks()
     alerts, now = incident_actions.alerts_here(), datetime.now(UTC)
     listed, settled = incident_inbox_rows(counted, scope, alerts, now)
@@ -57,8 +57,8 @@ def open_tasks_table(statuses: Sequence[ModelStatus], counted: Sequence[CountedI
 
 
 def acting_options(leads: Sequence[Incident], *, marks: bool = False) -> dict[str, Any]:
-    """The options of a table whose rows stand for incidents: the actions of its buttons and keys. leads: the incidents of its rows. marks:
-    whether its rows show which incidents are unread, so that a key marks them.
+    """Return the options of a table whose rows stand for incidents: the actions of its buttons and keys. leads: the incidents of its rows.
+    marks: whether its rows show which incidents are unread; a key then marks them.
     """
     known = {incident.id: incident for incident in leads}
 
@@ -102,7 +102,7 @@ def incident_inbox_rows(
         alert = incident_actions.alert_of_incident(each.lead, alerts, now)
         owner, state = incident_actions.incident_owner(each.lead, alert), incident_actions.incident_state_words(alert)
         kept = settled if incident_actions.is_settled(alert) else listed
-        said = None if state == incident_actions.STATES["open"] else state  # the column shows actions of people only
+        said = None if state == incident_actions.STATES["open"] else state  # the column shows only actions of people
         unread = kept is listed and not read_incidents.is_read(each.lead)
         kept.append(incidents.counted_incident_row(each, scope, owner, said, unread))
     return listed, settled
@@ -125,15 +125,15 @@ def equal_incidents(chosen: Sequence[Incident], found: Sequence[Incident]) -> li
 
 @st.dialog("Incident", width="medium")
 def _incident_dialog(chosen: Sequence[Incident], equal: Sequence[Incident], does: str) -> None:
-    """Draw the forms of some incidents, worst first. equal: the equal incidents of other models. does: the action that is open at first.
-    Incidents of models about which the person may not write are left out; the dialog says how many.
+    """Draw the forms for the chosen incidents, worst first. equal: the equal incidents of other models. does: the action whose form is open
+    at first. Incidents of models about which the person may not write are left out; the dialog gives their number.
     """
     alerts, now = incident_actions.alerts_here(), datetime.now(UTC)
     for incident in chosen:
         words = formatting.sentence_markdown(incidents.incident_headline(incident))
         st.markdown(f"{formatting.status_label(incident.shown_severity)} {words}")
     every = [*chosen, *equal]
-    # if the person may write about none, the form says why
+    # if the person may write about none of them, the form gives the reason
     own = [each for each in every if sign_in.role_allows("write", each.model)] or every
     if left := len(every) - len(own):
         st.caption(f"Without {formatting.plural(left, 'incident')} of models that your role only reads.")
@@ -146,7 +146,7 @@ def _incident_dialog(chosen: Sequence[Incident], equal: Sequence[Incident], does
 
 
 def unregistered_version_rows(statuses: Sequence[ModelStatus]) -> Iterator[dict[str, Any]]:
-    """One row per serving version that is not registered. Rows are made only when they are taken."""
+    """Yield one row per serving version that is not registered. Rows are made only when they are used."""
     for status in statuses:
         served = {finding.version for finding in status.findings}
         for version in status.model.versions:

@@ -1,6 +1,6 @@
 """Records other than predictions, and the pages that show them.
 
-A store may hold training runs, batches or events long before the first prediction; then it is not called empty.
+A store may hold training runs, batches or events long before the first prediction, and is then not called empty.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ PLACES = {
     "dataset": ("dataset", "dataset", None, "datasets"),
     "event": ("what", "kind of event", "kinds of events", "changes"),
 }
-"""By kind: the field that names a record, the words for one and for several records, and the page that shows them."""
+"""By kind of record: the field that names it, the words for one and for several, and the page that shows them."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Log each download from the dashboard as an export when its file is made."""
+"""Logs each download from the dashboard as an export when its file is made."""
 
 from collections.abc import Callable
 
@@ -12,9 +12,9 @@ from observability.server import process_lock
 from observability.server.replica import current_replica
 
 SOMEBODY = "browser"
-"""The recipient if nobody signs in and no name was given."""
+"""The recipient if sign-in is off and no name was given."""
 CASE_FILE = "case-"
-"""The beginning of the names of files that hold the id of a prediction."""
+"""The beginning of the names of files that contain the id of a prediction."""
 
 
 def noted_download(name: str, data: Callable[[], str | bytes]) -> Callable[[], str | bytes]:

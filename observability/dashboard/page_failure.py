@@ -1,4 +1,4 @@
-"""The message that a page shows in place of a part whose computation raised an error."""
+"""The message that a page shows instead of a part whose computation raised an error."""
 
 import streamlit as st
 
@@ -9,7 +9,7 @@ from observability.dashboard.figure_capture import note_for_collector
 
 
 def draw_page_failure(error: Exception) -> bool:
-    """Draw the error and advice; the log has the traceback. Returns True, so that Streamlit does not draw the error itself."""
+    """Draw the error and advice; the traceback is in the log. Returns True, so that Streamlit does not draw the error itself."""
     if isinstance(error, ObservabilityError):
         empty_states.error_state(error)
         return True

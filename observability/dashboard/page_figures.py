@@ -1,8 +1,8 @@
-"""Figures and files of pages, computed by the pages themselves. The script of the page runs without a browser, and its figures and files
+"""Figures and files of pages, computed by the pages themselves. The script of a page is run without a browser, and its figures and files
 are collected.
 
-A pinned figure is therefore the figure of its page, from one computation and with the same numbers. The page runs in a session of its own,
-with the rights of the person for whom the figure is computed; its other output is discarded, and its state is dropped.
+A pinned figure is therefore the figure of its page, from the same computation and with the same numbers. The page runs in a session of its
+own, with the rights of the person for whom the figure is computed. Its other output is discarded, and its state is dropped.
 """
 
 import contextvars
@@ -40,9 +40,9 @@ from observability.server.access import Person
 LOG = logging.getLogger(__name__)
 SHELL = Path(__file__).parent / "shell.py"
 MAX_KEPT = 64
-"""Maximum number of runs of pages whose figures are kept."""
+"""Maximum number of runs of pages whose figures are stored."""
 MAX_RERUNS = 2
-"""Most runs of a page that asks to run again."""
+"""Maximum number of times that a page is run again because it asks for it."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class FigurePlace:
 
 @dataclass(frozen=True, eq=False)
 class CollectedFigures:
-    """The figures of one run of a page by their names. said: the page's reason if it cannot draw; else empty."""
+    """The figures of one run of a page by their names. said: the reason if the page cannot draw them; else empty."""
 
     found: Mapping[str, PageFigure]
     said: str = ""
@@ -72,10 +72,11 @@ class CollectedFigures:
 
 
 def figures_of_page(place: FigurePlace, keys: Collection[str], person: Person | None = None) -> CollectedFigures:
-    """The figures of a page with these names, without those that the page does not draw in this scope; kept until the store changes.
+    """Return the figures of a page with these names, without those that the page does not draw in this scope. They are stored until the
+    store changes.
 
-    person: whose rights count; by default the person who is signed in. The reason is given if a model or page was removed, or may not be
-    seen.
+    person: the person whose rights count, by default the one who is signed in. If a model or page was removed or may not be seen, the
+    result has the reason.
     """
     person = person or sign_in.current_person()
     with sign_in.on_behalf_of(person):
@@ -113,7 +114,7 @@ def _run_until_collected(place: FigurePlace, collector: FigureCollector, person:
 
 
 def _collected(place: FigurePlace, keys: Collection[str], person: Person) -> CollectedFigures:
-    """Run the page, and collect its figures."""
+    """Run the page, and return the figures that it draws."""
     collector = FigureCollector(keys)
     try:
         _run_until_collected(place, collector, person)
@@ -161,13 +162,13 @@ def page_code(path: Path) -> CodeType:
 
 @contextmanager
 def _session_of_its_own(query: str) -> Iterator[None]:
-    """Provide a session of Streamlit for this thread that no browser is connected to. Afterwards the former session is restored."""
+    """Provide a session of Streamlit for this thread that is not connected to a browser. Afterwards the former session is restored."""
     thread, outer = threading.current_thread(), get_script_run_ctx(suppress_warning=True)
     session = f"figures-{secrets.token_hex(8)}"
     requests = ScriptRequests()
 
     def stop_where_asked(_message: object) -> None:
-        """Let `st.stop` end the page: raise StopException at the message that Streamlit sends after the stop was requested."""
+        """Make `st.stop` end the page: raise StopException at the message that Streamlit sends after the stop was requested."""
         asked = requests.on_scriptrunner_yield()
         if asked is not None and asked.type == ScriptRequestType.STOP:
             raise StopException
@@ -197,18 +198,18 @@ def _session_of_its_own(query: str) -> Iterator[None]:
 
 
 class _KeptFigures:
-    """The figures of the last runs of pages, by request and state of the store."""
+    """The stored figures of the last runs of pages, by request and state of the store."""
 
     def __init__(self) -> None:
         self._kept, self._lock = OrderedDict[Hashable, CollectedFigures](), threading.Lock()
 
     def find(self, asked: Hashable) -> CollectedFigures | None:
-        """The kept figures of an equal request; None if there are none."""
+        """Return the stored figures of an equal request; None if there are none."""
         with self._lock:
             return self._kept.get(asked)
 
     def keep(self, asked: Hashable, found: CollectedFigures) -> CollectedFigures:
-        """Keep the figures of a request, drop the oldest ones, and return the figures."""
+        """Store the figures of a request, drop the oldest ones, and return the figures."""
         with self._lock:
             self._kept[asked] = found
             while len(self._kept) > MAX_KEPT:
@@ -220,8 +221,8 @@ _KEPT = _KeptFigures()
 
 
 def place_in_scope(place: FigurePlace, scope: Scope, follows: str) -> FigurePlace:
-    """The place of a figure within the scope of a dashboard. follows: `dashboard` takes the whole scope, `dates` only the time range,
-    `none` nothing.
+    """Return the place of a figure within the scope of a dashboard. follows: `dashboard` takes over the whole scope, `dates` only the time
+    range, `none` nothing.
     """
     if follows == "none":
         return place

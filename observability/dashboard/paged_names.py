@@ -12,7 +12,7 @@ Option = TypeVar("Option")
 A_PAGE = 100
 """Number of names on one page."""
 MOST_ROWS = 250
-"""Maximum number of rows in the table behind a ranking of very many names. The table holds the first rows."""
+"""Maximum number of rows in the table behind a ranking of very many names. The table has the first rows."""
 MOST_OPTIONS = 1000
 """Maximum number of choices that a box offers."""
 
@@ -27,8 +27,8 @@ def listed_names(names: Sequence[str], find: str, page: int) -> tuple[list[str],
 
 
 def first_rows_note(total: int, what: str, order: str) -> None:
-    """Draw the note that a table holds only the first rows of a ranking, if it does. what: the things in the plural; order: which rows
-    come first.
+    """Draw the note that a table has only the first rows of a ranking, if this is the case. what: the ranked things, in the plural. order:
+    which rows come first.
     """
     if total > MOST_ROWS:
         plain_caption(f"The table holds the {MOST_ROWS} of {total:,} {what} {order}.")
@@ -37,8 +37,8 @@ def first_rows_note(total: int, what: str, order: str) -> None:
 def searched_options(
     options: Sequence[Option], label: str, key: str, chosen: object = None, *, words: Callable[[Option], str] = str, **style: Any
 ) -> list[Option]:
-    """The choices that a box offers: all options, if there are at most MOST_OPTIONS. Else a search field is drawn before the box, and the
-    first options that contain the typed text are offered, and `chosen` if it is one of the options.
+    """Return the choices that a box offers: all options, if there are at most MOST_OPTIONS. Otherwise a search field is drawn before the
+    box, and the first options that contain the typed text are offered, and `chosen` if it is one of the options.
 
     label: label of the field, such as "Search columns". key: unique on the page. style: options of the field.
     """
@@ -55,7 +55,8 @@ def page_count(matching: int) -> int:
 
 
 def paged_names(names: Sequence[str], what: str, key: str) -> list[str]:
-    """The names that the page lists: all names if there are few, else one page of the names that match the search. Draws search and page.
+    """Return the names that the page lists: all names if there are few, else one page of the names that match the search. Draws the boxes
+    for search and page.
 
     what: the kind of the names in the plural, such as "features". The text on the page says that they are sorted worst first. key: unique
     on the page.

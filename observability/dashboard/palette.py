@@ -1,7 +1,8 @@
 """The command palette (Ctrl or Command K): recent views, pages, models, features, incidents, actions, time ranges, and cases by id.
 
 The button stands in the scope bar; the dialog is drawn in the browser (observability/dashboard/assets/palette.js). Entries that are found
-quickly are sent with every page. Features and incidents are sent after the palette was opened, because incidents may take seconds to find.
+quickly are sent with every page. Features and incidents are sent only after the palette was opened, because incidents may take seconds to
+find.
 """
 
 from collections.abc import Sequence
@@ -19,15 +20,15 @@ from observability.dashboard.frame import ask_to_share, view_target
 from observability.dashboard.scope import SPANS, Scope, scope_from_state
 
 MAX_OFFERED = 2_000
-"""Maximum number of features and incidents that are offered; a model may have ten thousand columns."""
+"""Maximum number of features, and of incidents, that are offered; a model may have ten thousand columns."""
 MAX_ACTIONS = 200
-"""Maximum number of actions that are offered, open ones first: they are sent with every page."""
+"""Maximum number of actions that are offered, open ones first. It is limited because they are sent with every page."""
 Item = dict[str, Any]
 
 
 @st.fragment
 def draw_palette(page: str, summary: str) -> None:
-    """Draw the palette's button. page: the one that is shown; summary: the scope in words, which a phone shows in place of the boxes."""
+    """Draw the palette's button. page: the page that is shown. summary: the scope in words, which a phone shows instead of the boxes."""
     state = st.session_state
     scope = scope_from_state(state)
     opened = bool(state.pop("palette-opened", False))
@@ -53,14 +54,14 @@ def draw_palette(page: str, summary: str) -> None:
 
 
 def changed_cookies() -> dict[str, Any]:
-    """Changes of this session to values that the browser keeps, by the name of the cookie."""
+    """Return the values that the browser keeps and that this session changed, by the name of their cookie."""
     kept: dict[str, Any] = {favourites.COOKIE: favourites.changed_cookie(), start_page.COOKIE: start_page.changed_start_page()}
     kept |= {read_incidents.COOKIE: read_incidents.changed_marks(), time_zone.COOKIE: time_zone.changed_zone()}
     return {name: value for name, value in kept.items() if value is not None}
 
 
 def shared_view_items() -> list[Item]:
-    """The views that people shared: each opens its page in its scope; none if they cannot be read."""
+    """Return the views that people shared, each of which opens its page in its scope; none if they cannot be read."""
     from observability.dashboard.boards.shared_views import visible_views
 
     try:
@@ -71,12 +72,12 @@ def shared_view_items() -> list[Item]:
 
 
 def palette_item(kind: str, text: str, cell: Item, hint: str = "") -> Item:
-    """One line of the palette. cell: the link that the line follows; hint: the grey text beside the line."""
+    """Return one line of the palette. cell: the link that the line follows. hint: the grey text beside the line."""
     return {"kind": kind, "t": text, "hint": hint, "go": cell["go"]}
 
 
 def recent_view_items(views: Sequence[dict[str, Any]]) -> list[Item]:
-    """Views of this session as they were left: the page, and its subject as the hint."""
+    """Return the views of this session as they were left: the page, with its subject as the hint."""
     files = links.page_files()
     known = [view for view in views if view["page"] in files]
     abouts = [[str(view["parameters"].get(key) or "") for key in recent_views.TOLD_APART] for view in known]
@@ -88,8 +89,8 @@ def recent_view_items(views: Sequence[dict[str, Any]]) -> list[Item]:
 
 
 def model_items(page: str, scope: Scope, recent: Sequence[str]) -> list[Item]:
-    """Every model, with favourites and those viewed in this session first. Each opens this page for the model if the page is about one
-    model, else the overview of the model.
+    """Return every model, first favourites and then those viewed in this session. Each opens this page for the model if the page is about
+    one model, else the overview of the model.
     """
     target = page if links.is_model_page(page) else "model"
     ordered = favourites.favourites_first(load.offered_models(scope.model), list(recent))
@@ -108,7 +109,7 @@ def page_items(scope: Scope) -> list[Item]:
 
 
 def time_range_items(page: str, scope: Scope) -> list[Item]:
-    """The relative windows, for this page."""
+    """Return the relative windows, each of which opens this page."""
     spans = [span for span in SPANS if span != "dates"]
     return [
         palette_item("Time range", SPANS[span], links.link_cell("", page, replace(scope, span=span, start=None, end=None)))
@@ -117,7 +118,7 @@ def time_range_items(page: str, scope: Scope) -> list[Item]:
 
 
 def feature_items(scope: Scope) -> list[Item]:
-    """The features of the scope's model: each opens its drift."""
+    """Return the features of the scope's model, each of which opens its drift."""
     model = next((model for model in load.catalog().models if model.name == scope.model), None)
     if model is None:
         return []
@@ -126,7 +127,7 @@ def feature_items(scope: Scope) -> list[Item]:
 
 
 def incident_items(scope: Scope) -> list[Item]:
-    """The incidents of the scope's model in its window, or of all, worst first; none if they cannot be found.
+    """Return the incidents of the scope's model in its window, or of all models, worst first; none if they cannot be found.
 
     If a model is chosen, incidents of other models are left out, because finding them may take seconds.
     """
@@ -141,7 +142,8 @@ def incident_items(scope: Scope) -> list[Item]:
 
 
 def action_items() -> list[Item]:
-    """The actions that people agreed, open ones first: each opens its review, its incident or the list; none if they cannot be read.
+    """Return the actions that people agreed on, open ones first; none if they cannot be read. Each opens its review, its incident or the
+    list of actions.
 
     Action items are stored entries, so no finding is computed for this list.
     """
@@ -159,15 +161,15 @@ def action_items() -> list[Item]:
 
 
 def page_shortcuts(scope: Scope) -> list[Item]:
-    """Pages that are reached with `g` and a letter: the letter, the words, the link's target."""
+    """Return the pages that are opened with `g` and a letter: the letter, the words, and the target of the link."""
     keys = {"h": "Home", "m": "Models", "i": "Investigate", "r": "Review", "a": "Alerts and rules"}
     rows = {row["t"]: row for row in menu.menu_rows(scope)}
     return [{"key": key, "t": label, "go": rows[label]["go"]} for key, label in keys.items()]
 
 
 def key_rows() -> list[Item]:
-    """The keys of lists, of a review and of labelling, and what they do. The keys for incidents and for the agenda are read from the
-    lists of their pages.
+    """Return the keys of lists, of a review and of labelling, and what they do. The keys for incidents and for the agenda are read from the
+    modules of their pages.
     """
     from observability.dashboard.overview import incident_actions
     from observability.dashboard.review import agenda
@@ -180,8 +182,8 @@ def key_rows() -> list[Item]:
 
 
 def _mark_opened() -> None:
-    """Called when the palette is opened. The next run of its fragment sends all entries, and all later runs send the number of the
-    opening.
+    """Record that the palette was opened; called on opening. The next run of its fragment sends all entries, and all later runs send the
+    number of the opening.
     """
     st.session_state.update({"palette-opened": True, "palette-opening": st.session_state["palette"].open})
 
@@ -193,7 +195,7 @@ def _follow() -> None:
 
 
 def _mark_share() -> None:
-    """Called when the view is to be shared under the typed name. The next run of the fragment asks the shell for the dialog."""
+    """Record that the view is to be shared under the typed name. The next run of the fragment then asks the shell for the dialog."""
     st.session_state["palette-share"] = str(st.session_state["palette"].share or "")
 
 

@@ -23,7 +23,9 @@ UNITS = {"f1": "0 to 1"}
 
 
 def per_class_frame(model: Model, counts: pd.DataFrame, before: pd.DataFrame | None) -> pd.DataFrame:
-    """One row for each class and metric: class, metric, value, low, high, n, reference (the metric's value in the reference)."""
+    """Return one row for each class and metric: class, metric, value, low, high, n, reference (the value of the metric in the
+    reference).
+    """
     now, then = class_performance(model, counts), class_performance(model, before) if before is not None and len(before) else {}
     rows = [
         [name, metric, figure.value, figure.low, figure.high, figure.n, then[name][metric].value if name in then else None]
@@ -58,13 +60,13 @@ def per_class_section(here: ModelPage) -> None:
 
 
 def _class_cell(here: ModelPage, name: str) -> Cell:
-    """The class, as a link to its misclassified predictions."""
+    """Return the cell of the class, which links to its misclassified predictions."""
     label = clicks.equality_condition("label", name)
     return links.link_cell(name, "cases", here.scope, q=f"{label} and outcome = wrong", order=clicks.LARGEST) if label else {"t": name}
 
 
 def _class_metric_cell(metric: str, value: float, low: float, high: float, reference: float) -> Cell:
-    """A value over its interval and its reference."""
+    """Return a cell with a value, and its interval and reference below."""
     unit = UNITS.get(metric, "share")
     if value != value:
         return {"t": formatting.DASH, "title": "No rows"}
@@ -75,7 +77,7 @@ def _class_metric_cell(metric: str, value: float, low: float, high: float, refer
 
 
 def lowest_recall_sentence(rows: pd.DataFrame) -> str:
-    """The class with the lowest recall, with its reference."""
+    """Return a sentence on the class with the lowest recall, with its value in the reference."""
     known = rows[(rows["metric"] == "recall") & rows["value"].notna()]
     if known.empty:
         return "No labels of any class yet."

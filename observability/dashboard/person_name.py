@@ -1,4 +1,4 @@
-"""The author saved with every record: from the sign-in, else from one text box, asked once per session."""
+"""The author who is saved with every record: the person who signed in, or else the name typed into a text box once per session."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,9 @@ MISSING_ROLE = "Your role is read-only."
 
 
 def why_not_saved(actions: Sequence[str] = ("save",)) -> str:
-    """Why nothing can be saved: the role, if people sign in, else the missing name: `Enter your name to assign or resolve.`"""
+    """Return why nothing can be saved. If people sign in, it is the role; else the missing name, such as `Enter your name to assign or
+    resolve.`
+    """
     if not is_asked():
         return MISSING_ROLE
     *first, last = actions
@@ -22,17 +24,17 @@ def why_not_saved(actions: Sequence[str] = ("save",)) -> str:
 
 
 def is_asked() -> bool:
-    """Whether the page asks for the person's name. It does not if people sign in."""
+    """Return whether the page asks for the person's name, which it does not if people sign in."""
     return current_person().source == "here"
 
 
 def person_name_box(key: str = "person", model: str | None = None, action: Action = "write") -> str | None:
-    """Draw the box for the name. Return the name, or None until one is given. The name is kept on every page for the session.
+    """Draw the box for the name, and return the name; None until one is given. The name is kept for the session on every page.
 
-    If people sign in there is no box: the name is the person's, and None if the role does not allow the action for the model.
+    If people sign in, there is no box: the name of the person is returned, or None if the role does not allow the action for the model.
 
     key: unique on the page. The box cannot be in a form, because it saves the name when it changes. model: the model that the entry is
-    about. It is None if the entry is about no model or several; then the role for any model is enough.
+    about; None if it is about no model or several, in which case the role for any model is enough.
     """
     if not is_asked():
         return _signed_in_author(model, action)
@@ -47,7 +49,7 @@ def person_name_box(key: str = "person", model: str | None = None, action: Actio
 
 
 def decision_author(author: str | None, reason: str) -> str | None:
-    """The author of a decision; None if the author or the reason is missing, and the page says which."""
+    """Return the author of a decision; None if the author or the reason is missing, in which case the page names what is missing."""
     if not author:
         st.error(why_not_saved(), icon=":material/person:")
     elif not reason.strip():
@@ -68,13 +70,13 @@ def known_author() -> str | None:
 
 
 def person_name_or_default() -> str:
-    """The name given in this session, else a general one."""
+    """Return the name of the person who signed in, else the name given in this session, else a general one."""
     return current_person().name or str(st.session_state.get(NAME_KEY) or "Somebody at the dashboard")
 
 
 def _signed_in_author(model: str | None, action: Action) -> str | None:
-    """The person who signed in, drawn as the author. If the role does not allow the action for the model, the reason is drawn and None
-    returned.
+    """Draw the person who signed in as the author, and return the name. If the role does not allow the action for the model, draw the
+    reason and return None.
     """
     person = current_person()
     if not _may_save(person, model, action):

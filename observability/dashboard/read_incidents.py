@@ -1,7 +1,7 @@
-"""The incidents that a person has read, kept in a cookie of the browser. Several tabs write the cookie, so each tab writes its changes and
-not the whole cookie.
+"""The incidents that a person has read, stored in a cookie of the browser. Several tabs write the cookie, so each tab writes only its
+changes and not the whole cookie.
 
-An incident that got worse since it was read is unread again. An incident that got better stays read.
+An incident that got worse after it was read is unread again. An incident that got better stays read.
 """
 
 import time
@@ -16,23 +16,23 @@ from observability.incidents.grouping import Incident
 
 COOKIE = "observability-read-incidents"
 MAX_READ = 250
-"""Maximum number of incidents that are kept as read, the latest first: a browser keeps 4 kB of a cookie."""
+"""Maximum number of incidents that are stored as read, the latest first, because a browser keeps at most 4 kB of a cookie."""
 KEY = "u"
-"""The key that turns the chosen incident from unread to read, and back."""
+"""The key that marks the chosen incident as read, or as unread if it is read already."""
 HELD, CHANGED, UNWRITTEN = "read-incidents", "read-incidents-changed", "read-incidents-unwritten"
 MAX_CHANGES = 20
 """Maximum number of changes of a session that are sent with a page; earlier changes were sent with earlier pages."""
 ID_LENGTH = 12
-"""Characters of an incident's id that are kept."""
+"""Number of characters of an incident's id that are stored."""
 
 
 def incident_mark(incident: Incident) -> str:
-    """The stored part of an incident that was read: the beginning of its id, and its severity."""
+    """Return what is stored of an incident that was read: the beginning of its id, and its severity."""
     return f"{incident.id[:ID_LENGTH]}{incident.shown_severity[0]}"
 
 
 def read_marks() -> tuple[str, ...]:
-    """The marks of the incidents that were read, one of each, the latest first."""
+    """Return the marks of the incidents that were read, one for each incident, the latest first."""
     state = st.session_state
     if HELD not in state:
         state[HELD] = marks_in_cookie(dict(st.context.cookies).get(COOKIE))
@@ -56,7 +56,7 @@ def is_read(incident: Incident) -> bool:
 
 
 def _rank(mark: str) -> int:
-    """Rank of the severity of a mark's incident; only the two worst severities are distinguished from the others."""
+    """Return the rank of the severity in a mark; only the two worst severities are distinguished from the others."""
     return "wa".find(mark[-1])
 
 
@@ -77,14 +77,14 @@ def mark_incidents(found: Iterable[Incident], *, read: bool) -> None:
 def changed_marks() -> dict[str, Any] | None:
     """The changes that the script of the palette makes to the cookie when it is drawn; None if this session made none.
 
-    The script makes each change only once, which it knows by the number of the change. Later changes by another tab therefore stay.
+    The script makes each change only once, which it ensures by the number of the change. Later changes by another tab therefore remain.
     """
     changes = st.session_state.get(CHANGED)
     return {"changes": list(changes), "most": MAX_READ, "length": ID_LENGTH} if changes else None
 
 
 def write_marks() -> None:
-    """Draw the page again if marks changed after its palette was drawn. The palette writes the marks, and a tab may be closed before the
+    """Draw the page again if marks changed after its palette was drawn. The palette writes the marks, and the tab may be closed before the
     next page.
     """
     if st.session_state.pop(UNWRITTEN, False) and figure_capture.COLLECTOR.get() is None:
@@ -94,7 +94,7 @@ def write_marks() -> None:
 def asked_marks(does: str, named: Iterable[str], found: Mapping[str, Incident]) -> bool | None:
     """Whether an action on a list of incidents marks the named ones as read (True) or as unread (False); None for another action.
 
-    The action `turn`, which belongs to the key, marks them as read. If all of them are read already, it marks them as unread.
+    The action `turn`, which belongs to the key, marks the incidents as read. If all of them are already read, it marks them as unread.
     """
     if does == "turn":
         return not all(is_read(found[name]) for name in named if name in found)

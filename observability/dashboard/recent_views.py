@@ -1,4 +1,4 @@
-"""The pages that a person viewed in this session, each in its scope, the latest first."""
+"""The pages that a person viewed in this session, each with its scope, newest first."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,13 +13,13 @@ TOLD_APART = ("model", "id", "run", "study", "dashboard", "project", "dataset", 
 
 
 def note_view(view: dict[str, Any]) -> None:
-    """Store a view, which is a target of `links.follow_link`, before those viewed earlier."""
+    """Remember a view (a target of `links.follow_link`) as the newest one, and drop an earlier view of the same thing."""
     others = [other for other in recent_views() if place_of_view(other) != place_of_view(view)]
     st.session_state[HELD] = [view, *others][: MAX_RECENT_VIEWS + 1]
 
 
 def recent_views() -> list[dict[str, Any]]:
-    """The views as targets of links, the latest first. The first is the view that is shown."""
+    """The remembered views as targets of links, newest first. The first is the view that is shown now."""
     views: list[dict[str, Any]] = st.session_state.get(HELD, [])
     return views
 

@@ -1,4 +1,4 @@
-"""The line of a page in a read-only process: the time of the published state, and whether a person's entries have arrived."""
+"""The status line of a page in a read-only process: the time of the published state, and whether what the person saved has arrived."""
 
 import time
 from datetime import UTC, datetime
@@ -14,16 +14,16 @@ from observability.dashboard.state_cache import owned_store
 from observability.server.replica import Replica, current_replica
 
 SAVED = "saved-at-owner"
-"""Session key: the time, by the owner's clock, at which the owner last accepted something that this session saved."""
+"""Session key: the time, by the owner's clock, at which the owner last accepted something that was saved in this session."""
 LATE = 4
-"""A page warns if a state is older than this multiple of the seconds between two states."""
+"""A page warns if the shown state is older than this multiple of the interval between two published states."""
 
 CLOCKS_APART = 5
 """Seconds by which the owner's clock may be ahead before a page says that the clocks differ."""
 
 
 def draw_replica_line(page: str) -> None:
-    """Draw the time of the data, with a link to the page at the owner; nothing if the process owns its store."""
+    """Draw the time of the data, with a link to the same page at the owner. Draws nothing if this process owns its store."""
     reads = current_replica()
     if reads is None:
         return
@@ -43,7 +43,7 @@ def draw_replica_line(page: str) -> None:
 
 
 def lag_sentence(as_of: datetime, now: datetime) -> str:
-    """The time of the data, and how far it is behind the clock."""
+    """A sentence with the time of the data, and how far it is behind the clock."""
     seconds = round((now - as_of).total_seconds())
     size, unit = (1, "second") if abs(seconds) < 120 else (60, "minute") if abs(seconds) < 7200 else (3600, "hour")
     when = f"{time_zone.zoned(as_of):%H:%M} {time_zone.zone_sign(as_of)}" if as_of.date() == now.date() else time_zone.named_minute(as_of)
@@ -54,19 +54,19 @@ def lag_sentence(as_of: datetime, now: datetime) -> str:
 
 
 def shown_as_of(reads: Replica) -> datetime:
-    """The instant as of which this run of a page shows the data."""
+    """The time of the data that this run of the page shows."""
     return reads.as_of_state(owned_store())
 
 
 def owner_page(address: str, page: str) -> str:
-    """The address of a page in its present view at the owner."""
+    """The address of a page at the owner, with the parameters of the present view."""
     query = urlencode([(key, value) for key in st.query_params for value in st.query_params.get_all(key)])
     return f"{address}/{'' if page == DEFAULT_PAGE else page}{f'?{query}' if query else ''}"
 
 
 def is_done_at_owner(what: str, page: str) -> bool:
-    """Whether this process only reads. If it does, a sentence with a link is drawn that says that something is done at the owner. what:
-    subject and verb of that sentence, such as "Weeks are frozen".
+    """Whether this process only reads. If so, it draws a sentence that says that something is done at the owner, with a link to the page
+    there. what: subject and verb of that sentence, such as "Weeks are frozen".
     """
     reads = current_replica()
     if reads is not None:
@@ -75,14 +75,14 @@ def is_done_at_owner(what: str, page: str) -> bool:
 
 
 def note_saved_at_owner(at: datetime) -> None:
-    """Store that the owner has accepted the change of the person whose page this thread runs, so that the page tells them."""
+    """Remember when the owner accepted a change, so that the page that this thread runs can tell the person about it."""
     if get_script_run_ctx(suppress_warning=True) is not None:
         st.session_state[SAVED] = at
 
 
 @st.fragment(run_every="2s")
 def _wait_for_saved(saved: datetime) -> None:
-    """Say that something was saved, and rerun the page once it can be seen here."""
+    """Show that something was saved at the owner, and rerun the page as soon as the saved change can be seen here."""
     reads = current_replica()
     if reads is not None and reads.as_of > saved:
         st.rerun()

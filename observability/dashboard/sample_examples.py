@@ -1,7 +1,8 @@
-"""What each empty page shows as an example: a figure of its own kind from the files of the sample fleet, and the lines that fill the page.
+"""The example that each empty page shows: a figure like its own, made from the files of the sample fleet, and the lines of code that fill
+the page.
 
-Every builder takes the folder of the sample and returns the figure of the page's own chart. A state is drawn grey where nothing judged it.
-A page without an entry shows no figure, because none could be made from the files.
+Every builder takes the folder of the sample and returns the figure, drawn with the page's own chart. A state that no check has judged is
+grey. A page without an entry shows no figure, because none could be made from the files.
 """
 
 import gzip
@@ -22,9 +23,11 @@ from observability.stats.interval import Interval
 WEEK = pd.Timestamp(2013, 6, 24), pd.Timestamp(2013, 7, 1)
 JUNE = pd.Timestamp(2013, 6, 1), pd.Timestamp(2013, 7, 1)
 CHANGED = "rain_3h_in"
-"""The input whose drift was the first incident that the sample's meetings discussed."""
+"""The input whose drift caused the first incident that was discussed in the reviews of the sample."""
 MIN_GROUP, FEW_BARS, MAX_ROWS = 100, 5, 2000
-"""Rows below which a group is drawn as small; bars of features in a waterfall; rows on each side of a decomposition."""
+"""Number of rows below which a group is drawn as small; number of features shown in a waterfall; maximum number of rows on each side of a
+decomposition.
+"""
 START = "import observability as obs\nlog = obs.Logger()\n"
 PREDICTION = 'log.prediction(id="a1", model="loan", version="3", features={"age": 41, "income": 52_000}, score=0.62)'
 LABEL = 'log.label(id="a1", model="loan", value=1)'
@@ -35,8 +38,8 @@ REFERENCE = "python -m observability register --model loan --version 3 --task bi
 
 @dataclass(frozen=True)
 class PageExample:
-    """The example of an empty page. name: the description of its figure; build: the figure, from the folder of the sample, or None
-    without one; lines: how to log what fills the page.
+    """The example of an empty page. name: the description of its figure; build: makes the figure from the folder of the sample, None if
+    there is no figure; lines: code that logs what fills the page.
     """
 
     name: str
@@ -45,7 +48,7 @@ class PageExample:
 
 
 def page_example(page: str) -> PageExample:
-    """The example of a page; the lines of a prediction and its label without a figure for a page without an entry."""
+    """The example of a page. A page without an entry gets the lines that log a prediction and its label, and no figure."""
     return EXAMPLES.get(page, PageExample("", None))
 
 
@@ -66,11 +69,11 @@ def psi_figure(folder: Path) -> Any:
     rows = pd.DataFrame({"subject": list(values), "value": list(values.values())}).sort_values("value", ascending=False)
     blank = dict.fromkeys(("low", "high", "limit", "value_there"), np.nan)
     figure = charts_drift.drift_bars(rows.head(8).assign(**blank, limit_of="", severity="unknown", n=len(now), worst_look=""))
-    return figure.update_layout(showlegend=False)  # nothing judged these bars
+    return figure.update_layout(showlegend=False)  # no check has judged these bars
 
 
 def column_psi(before: "pd.Series[Any]", now: "pd.Series[Any]") -> float:
-    """The PSI of a column: numbers in the reference's decile groups, other values by level; missing values are one group more."""
+    """The PSI of a column. Numbers are grouped by the reference's deciles, other values by level; missing values form one more group."""
     from observability.stats.distance import psi
 
     if pd.api.types.is_numeric_dtype(before):
@@ -85,7 +88,7 @@ def column_psi(before: "pd.Series[Any]", now: "pd.Series[Any]") -> float:
 
 
 def correlation_figure(folder: Path) -> Any:
-    """The rank correlations of inputs of flights-delay that differ most between the reference and the last week of June 2013."""
+    """The rank correlations between inputs of flights-delay that changed most from the reference to the last week of June 2013."""
     from observability.dashboard.charts import domain as charts_domain
 
     now, before = (_inputs(folder, *when).select_dtypes("number") for when in ((WEEK,), ()))
@@ -98,7 +101,7 @@ def correlation_figure(folder: Path) -> Any:
 
 
 def missing_figure(folder: Path) -> Any:
-    """The share of missing values of each input of flights-delay that has some, by day of June 2013."""
+    """The share of missing values by day of June 2013, for each input of flights-delay that has missing values."""
     from observability.dashboard.charts import drift as charts_drift
 
     rows = _served(folder, JUNE, *INPUTS)
@@ -110,15 +113,15 @@ def missing_figure(folder: Path) -> Any:
 
 
 def lies_apart(one: Interval, other: Interval) -> bool:
-    """Whether two intervals do not touch; False if an end of one is unknown."""
+    """Whether two intervals do not touch; False if any end is unknown."""
     if one.low is None or one.high is None or other.low is None or other.high is None:
         return False
     return one.low > other.high or one.high < other.low
 
 
 def slice_figure(folder: Path) -> Any:
-    """The mean absolute error of flights-delay by airport and by carrier in June 2013, beside the reference. A change counts as
-    significant where the intervals of both sides, by day, do not touch.
+    """The mean absolute error of flights-delay by airport and by carrier in June 2013, beside the reference. A change counts as significant
+    if the intervals of both sides (computed by day) do not touch.
     """
     from observability.dashboard.charts import slices as charts_slices
     from observability.stats.ratio import ratio_of_totals_interval
@@ -164,7 +167,7 @@ def importance_figure(folder: Path) -> Any:
 
 
 def waterfall_figure(folder: Path) -> Any:
-    """The attributions of the explained prediction with the largest delay, from the base value to its score."""
+    """The attributions of the explained prediction with the highest score (predicted delay), from the base value to the score."""
     from observability.dashboard.charts import case as charts_case
 
     rows = _explained(folder)
@@ -199,7 +202,7 @@ def reliability_figure(folder: Path) -> Any:
 
 
 def estimate_figure(folder: Path) -> Any:
-    """The error rate of flights-late by day of June 2013: measured, and estimated from the scores alone as their author states them."""
+    """The error rate of flights-late by day of June 2013: measured, and estimated from the logged scores alone (taken as probabilities)."""
     from observability.dashboard.charts import estimates as charts_estimates
     from observability.stats.interval import rate_intervals
 
@@ -216,8 +219,8 @@ def estimate_figure(folder: Path) -> Any:
 
 
 def label_figure(folder: Path) -> Any:
-    """The share of the predictions of flights-delay that are labelled, by hours since the day began: the usual one of the last three
-    weeks of June 2013, and their lowest.
+    """The share of labelled predictions of flights-delay by time since the day began: the usual share of the last three weeks of June 2013,
+    and the lowest.
     """
     from observability.dashboard.charts import labels as charts_labels
 
@@ -240,7 +243,7 @@ def latency_figure(folder: Path) -> Any:
 
 
 def _percentiles(day: Any, values: Any) -> dict[str, Any]:
-    """A row of `latency_percentile_lines`; the interval of p99 is between the order statistics of a normal approximation."""
+    """One row for `latency_percentile_lines`. The ends of the interval of p99 are order statistics, found with a normal approximation."""
     n = len(values)
     ranks = n * 0.99 + np.array([-1.96, 1.96]) * np.sqrt(n * 0.99 * 0.01)
     low, high = values[np.clip(np.round(ranks).astype(int), 0, n - 1)]
@@ -260,7 +263,7 @@ def cost_figure(folder: Path) -> Any:
 
 
 def energy_figure(folder: Path) -> Any:
-    """Joules of a thousand predictions of flights-late by batch size, in each form that was measured."""
+    """Joules per thousand predictions of flights-late by batch size, for each measured form (precision or runtime of the model)."""
     from observability.dashboard.charts import energy as charts_energy
 
     audits = [json.loads(line) for line in (folder / "energy.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -270,7 +273,9 @@ def energy_figure(folder: Path) -> Any:
 
 
 def change_figure(folder: Path) -> Any:
-    """The change of the mean absolute error of flights-delay from the reference to June 2013, as covariate shift and concept drift."""
+    """The change of the mean absolute error of flights-delay from the reference to June 2013, split into covariate shift and
+    concept drift.
+    """
     from observability.dashboard.charts import waterfall as charts_waterfall
     from observability.stats.decompose import decompose_loss_change
 
@@ -295,7 +300,7 @@ def change_figure(folder: Path) -> Any:
 
 
 def compare_figure(folder: Path) -> Any:
-    """The PSI of each input of flights-delay between the last two weeks of June 2013."""
+    """The PSI of each input of flights-delay between the last week of June 2013 and the week before it."""
     from observability.dashboard.charts import compare as charts_compare
     from observability.detection.histogram_distance import WATCH
 
@@ -304,11 +309,11 @@ def compare_figure(folder: Path) -> Any:
     rows = pd.DataFrame([{"column": name, "psi": column_psi(before[name], now[name])} for name in INPUTS])
     rows = rows.sort_values("psi", ascending=False).head(8).assign(low=np.nan, high=np.nan, null_95=np.nan)
     figure = charts_compare.distance_bars(rows.assign(verdict="unknown", n_a=len(now), n_b=len(before)), least=WATCH)
-    return figure.update_traces(showlegend=False, selector={"type": "scatter"})  # no null was computed
+    return figure.update_traces(showlegend=False, selector={"type": "scatter"})  # no null distribution was computed
 
 
 def incident_figure(folder: Path) -> Any:
-    """The PSI of the changed input by day, with the onset that the sample's review of its incident states."""
+    """The PSI of the changed input by day, with the onset from the incident in the sample's first review."""
     from observability.dashboard.charts import incident as charts_incident
 
     about = _incident(folder)
@@ -321,7 +326,7 @@ def incident_figure(folder: Path) -> Any:
 
 
 def review_figure(folder: Path) -> Any:
-    """The mean absolute error of flights-delay by day of June and July 2013, as an item of a review shows it."""
+    """The mean absolute error of flights-delay by day of June and July 2013, drawn like an item of a review."""
     from observability.dashboard.charts import incident as charts_incident
 
     days, baseline = error_by_day(folder)
@@ -329,7 +334,7 @@ def review_figure(folder: Path) -> Any:
 
 
 def map_figure(folder: Path) -> Any:
-    """Explained predictions in the plane of most variance of their attributions, coloured by their score."""
+    """Explained predictions in the plane that holds most of the variance of their attributions, coloured by score."""
     from observability.dashboard.charts import prediction_map as charts_map
     from observability.stats.principal_plane import principal_plane
 
@@ -350,21 +355,23 @@ INPUTS = (
 
 
 def _served(folder: Path, dates: tuple[pd.Timestamp, pd.Timestamp], *columns: str) -> pd.DataFrame:
-    """Predictions of flights-delay of some dates, with their `day` and some columns."""
+    """Predictions of flights-delay within some dates, with their `day` and the given columns."""
     rows = pd.read_parquet(folder / "flights-delay.predictions.parquet", columns=list(dict.fromkeys(("at", *columns))))
     rows = rows.assign(day=naive_times(rows["at"]).dt.floor("D"))
     return rows[(rows["day"] >= dates[0]) & (rows["day"] < dates[1])].reset_index(drop=True)
 
 
 def _inputs(folder: Path, dates: tuple[pd.Timestamp, pd.Timestamp] | None = None) -> pd.DataFrame:
-    """The inputs of flights-delay of some dates; those of the reference without dates."""
+    """The inputs of flights-delay within some dates; without dates, the inputs of the reference."""
     if dates is None:
         return pd.read_parquet(folder / "flights-delay.reference.parquet", columns=list(INPUTS))
     return _served(folder, dates, *INPUTS)[list(INPUTS)]
 
 
 def _errors(folder: Path, *columns: str, reference: bool = False) -> pd.DataFrame:
-    """Labelled predictions of flights-delay of June 2013, or the reference: `day`, absolute `error`, airport, carrier and some columns."""
+    """Labelled predictions of flights-delay in June 2013, or the reference: `day`, absolute `error`, airport, carrier and the given
+    columns.
+    """
     wanted = ("score", "origin", "carrier", *columns)
     if reference:
         rows = pd.read_parquet(folder / "flights-delay.reference.parquet", columns=["at", "label", *wanted])
@@ -389,12 +396,12 @@ def _explained(folder: Path) -> pd.DataFrame:
 
 
 def _attributions(rows: pd.DataFrame) -> pd.DataFrame:
-    """The attributions of explained predictions, under the names of the inputs."""
+    """The attributions of explained predictions; each column has the name of its input."""
     return rows[[f"attribution.{name}" for name in INPUTS]].rename(columns=lambda name: name.removeprefix("attribution."))
 
 
 def _incident(folder: Path) -> dict[str, Any]:
-    """What the sample's first review says of the incident of the changed input: among others its `onset`."""
+    """The first entry about the incident of the changed input in the sample's reviews; it contains the `onset`, among others."""
     with gzip.open(folder / "meetings.jsonl.gz", "rt", encoding="utf-8") as lines:
         agendas = (json.loads(line).get("body", {}).get("agenda", []) for line in lines)
         return next(item["about"] for agenda in agendas for item in agenda if item["about"].get("subject") == CHANGED)

@@ -1,4 +1,4 @@
-"""Greyed figures of empty pages. They show what a page would draw, made from the files of the sample fleet by the page's own chart."""
+"""Greyed example figures on empty pages. They show what a page would draw; the page's own chart draws the files of the sample fleet."""
 
 import json
 from collections.abc import Callable
@@ -16,9 +16,9 @@ CAPTION = "The sample fleet, as an example. These are not your data."
 
 
 def draw_sample_figure(name: str, build: Callable[[Path], Any]) -> None:
-    """Draw a figure of the sample, greyed and without reactions to clicks, if the sample is installed.
+    """Draw a figure of the sample, greyed and without reaction to clicks. Draws nothing if the sample is not installed.
 
-    name: the description of the figure for screen readers. build: the figure, from the folder of the sample.
+    name: the description of the figure for screen readers. build: makes the figure from the folder of the sample.
     """
     folder = bundle_folder() / "sample_data"
     if not (folder / "fleet.toml").exists():
@@ -37,7 +37,9 @@ def draw_sample_figure(name: str, build: Callable[[Path], Any]) -> None:
 
 @lru_cache(maxsize=96)
 def _drawn_figure(build: Callable[[Path], Any], folder: Path, scheme: str | None) -> Any:
-    """The figure that `build` returns, in a colour scheme. It is made once, because the files of the sample do not change. Read-only."""
+    """The figure that `build` returns, in a colour scheme. Made once per scheme, because the files of the sample do not change.
+    Read-only.
+    """
     del scheme  # only a part of the cache key; `mark_color_scheme` reads the browser's scheme itself
     figure = build(folder)
     theme.mark_color_scheme(figure)
@@ -53,7 +55,7 @@ def error_by_day_figure(folder: Path) -> Any:
 
 
 def error_by_day(folder: Path) -> tuple[pd.DataFrame, float]:
-    """The days of `error_by_day_figure` with their mean absolute errors, and the reference's."""
+    """The days of `error_by_day_figure` with their mean absolute errors, and the mean absolute error of the reference."""
     served = pd.read_parquet(folder / "flights-delay.predictions.parquet", columns=["id", "at", "score"])
     labels = pd.read_parquet(folder / "flights-delay.labels.parquet", columns=["id", "value"])
     reference = pd.read_parquet(folder / "flights-delay.reference.parquet", columns=["score", "label"])

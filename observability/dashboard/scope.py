@@ -1,8 +1,8 @@
 """The scope of a page: model, version, environment, window and slice.
 
 The scope is stored in the address (observability/dashboard/scope_bar.py). `model`, `version`, `environment` and `slice` are in boxes that
-are bound to the address; `window`, `from` and `to` have no such box. A relative window (the last 7 days) stays relative between pages; a
-copied link carries absolute times (`observability/dashboard/links.py`).
+are bound to the address; `window`, `from` and `to` have no such box. A relative window (the last 7 days) stays relative when the reader
+changes the page; a copied link has absolute times (`observability/dashboard/links.py`).
 """
 
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from observability.core.time import aware_utc, naive_utc
 from observability.core.window import Environment, Slice
 
 BIND: Final = "query-params"
-"""The option that makes the choice of a box a parameter of the address."""
+"""The option that binds the choice in a box to a parameter of the address."""
 Span = Literal["live", "1h", "24h", "7d", "28d", "90d", "1y", "all", "dates"]
 SPANS: dict[Span, str] = {
     "live": "Live",
@@ -28,13 +28,13 @@ SPANS: dict[Span, str] = {
     "dates": "Chosen dates",
 }
 WINDOWS: dict[str, Span] = {words: span for span, words in SPANS.items()}
-"""Time ranges as they are shown and as the address holds them; codes (`28d`) are understood too."""
+"""Time range by the words that are shown; the address holds the same words. Codes (`28d`) in an address are understood too."""
 DAYS: dict[Span, float] = {"live": 1 / 24, "1h": 1 / 24, "24h": 1, "7d": 7, "28d": 28, "90d": 90, "1y": 365}
 """Length of the relative windows in days."""
 HOURLY: tuple[Span, ...] = ("1h", "24h")
-"""Relative windows that end with an hour; live ends now, the others end with a day."""
+"""Relative windows that end at a full hour. The live window ends now; all other windows end with a day."""
 YEAR = timedelta(weeks=52)
-"""A year back to the same day of the week."""
+"""The step back by a year, to the same day of the week."""
 TIME_KEYS = ("window", "from", "to")
 KEYS = ("model", "version", "environment", "window", "from", "to", "slice")
 """Parameters of the address that make up the scope; also its keys in the session's state."""
@@ -48,8 +48,8 @@ SERVED: tuple[Environment, ...] = tuple(each for each in get_args(Environment) i
 class Scope:
     """The scope of a page.
 
-    model: None for the whole fleet. environment: None for production. start, end: the chosen instants (UTC), used if span is "dates"; one
-    of them may be missing.
+    model: None for the whole fleet. environment: None for production. start, end: the chosen instants (UTC), used only if span is "dates";
+    one of the two may be missing.
     """
 
     model: str | None = None
@@ -61,7 +61,7 @@ class Scope:
     environment: Environment | None = None
 
     def parameters(self) -> dict[str, str]:
-        """The scope as parameters of an address, without those that are not chosen."""
+        """The scope as parameters of an address; parts that are not chosen are left out."""
         parts = {
             "model": self.model,
             "version": self.version,
@@ -74,16 +74,18 @@ class Scope:
         return {key: value for key, value in parts.items() if value}
 
     def about(self, model: str | None) -> "Scope":
-        """The same window for another model: version, environment and slice belong to the model that they were chosen for."""
+        """The same window for another model. Version, environment and slice are dropped, because they belong to the model that they were
+        chosen for.
+        """
         return self if model == self.model else replace(self, model=model, version=None, environment=None, slice=None)
 
     def at(self, start: datetime, end: datetime) -> "Scope":
-        """The same scope in absolute times."""
+        """The same scope, with absolute times."""
         return replace(self, span="dates", start=start, end=end)
 
 
 def scope_from_state(state: Any) -> Scope:
-    """The scope of the widgets (the session state, or a test's mapping), without a slice that cannot be read."""
+    """The scope that the widgets hold (session state, or a mapping in tests). A slice that cannot be read is left out."""
     span = WINDOWS.get(state.get("window") or "", "7d")
     dates = span == "dates"
     try:
@@ -103,22 +105,22 @@ def scope_from_state(state: Any) -> Scope:
 
 
 def _aware(instant: datetime | None) -> datetime | None:
-    """The instant that a widget holds as a naive time. It is UTC on every page."""
+    """The instant of a widget, which holds it as a naive time; on every page this time is UTC."""
     return aware_utc(instant) if instant else None
 
 
 def address_time(instant: datetime) -> str:
-    """An instant (or a naive UTC time) as the address carries it: UTC to the minute, without a zone, as Streamlit's date and time box
-    writes it.
+    """An instant (or a naive UTC time) as the address holds it: UTC to the minute, without a zone, the format that Streamlit's date and
+    time box writes.
     """
     return naive_utc(instant).strftime("%Y-%m-%dT%H:%M")
 
 
 def parse_instant(text: str) -> datetime | None:
-    """An instant of an address, as a naive UTC time to the minute for the widget: a date, a time without zone (UTC), or RFC 3339; else
-    None.
+    """An instant from the address, as a naive UTC time to the minute for the widget. Accepts a date, a time without zone (UTC) and RFC
+    3339; None for other text.
 
-    A plus sign that became a blank in the URL is read as a plus sign.
+    A plus sign that the URL turned into a blank is read as a plus sign.
     """
     for written in (text.strip(), text.strip().replace(" ", "+")):
         try:

@@ -1,7 +1,7 @@
-"""The scope bar on top of every page: boxes for model, version, environment, time range and slice, bound to the address.
+"""The scope bar at the top of every page: boxes for model, version, environment, time range and slice, bound to the address.
 
-No box has a default that depends on the store, so a link keeps its meaning. If a link names something that the store does not have, this is
-reported; it is not replaced by something else.
+No box has a default that depends on the store, so a link keeps its meaning. If a link names something that the store does not have, the
+page reports it instead of silently showing something else.
 """
 
 from dataclasses import replace
@@ -36,14 +36,14 @@ from observability.dashboard.scope import (
 from observability.dashboard.time_range import clear_dependent_boxes, set_dates, set_time_range, time_parameters
 
 MAX_LEVELS = 24
-"""Maximum number of levels of a column whose levels are offered as slices. Slices of other columns can be typed."""
+"""The levels of a column are offered as slices if there are at most this many. Slices of other columns can be typed."""
 
 
 Dates = tuple[datetime, datetime]
 
 
 def draw_scope_bar(page: str) -> None:
-    """Draw the bar of a page. Warnings about its boxes are shown on the page (`frame.link_warnings`)."""
+    """Draw the scope bar of a page. Warnings about its boxes are shown further down the page (`frame.link_warnings`)."""
     state = st.session_state
     models = {model.name: model for model in load.catalog().models}
     check_address(list(models))
@@ -86,7 +86,7 @@ def draw_scope_bar(page: str) -> None:
 
 
 def _environment_box(model: str, hidden: dict[str, Any]) -> None:
-    """Draw the choice of an environment if the model has predictions in another environment than production."""
+    """Draw the choice of an environment if the model has predictions in an environment other than production."""
     offered = load.environments(model)
     named = st.query_params.get("environment")
     if named and named not in offered:
@@ -99,9 +99,10 @@ def _environment_box(model: str, hidden: dict[str, Any]) -> None:
 
 
 def take_time_range(page: str) -> None:
-    """Read the time range from the address. A page that is opened without one keeps the time range of the page before.
+    """Read the time range from the address. If the address of a newly opened page has none, it takes over the time range of the previous
+    page.
 
-    No input box holds the range, because a hidden box, as in a closed popover, would restore the value that it showed last.
+    No input box holds the range: a hidden box, for example in a closed popover, would restore the value that it showed last.
     """
     state, context = st.session_state, get_script_run_ctx()
     back = context is not None and context.is_history_navigation
@@ -157,7 +158,9 @@ def _time_range(model: Model | None) -> str:
 
 
 def scope_window_dates(scope: Scope) -> Dates | None:
-    """Start and end of the window that a page in this scope shows; None if the models' windows differ or it ends before it starts."""
+    """Start and end of the window that a page shows in this scope; None if the windows of the models differ, or the window ends before it
+    starts.
+    """
     try:
         found = load.scope_window_spans(scope)
         dates = next(iter(found)) if len(found) == 1 else None if found else load.scope_dates(scope)
@@ -167,8 +170,8 @@ def scope_window_dates(scope: Scope) -> Dates | None:
 
 
 def _zone_choice(dates: Dates | None) -> None:
-    """Draw the choice of the time zone for the times of all pages, UTC or the viewer's own, if the two differ; and the dates in the
-    viewer's zone.
+    """Draw the choice of the time zone in which all pages show times (UTC or the viewer's own zone) if the two differ. Also draws the dates
+    in the viewer's zone.
     """
     own = time_zone.viewer_zone()
     if own is None:
@@ -185,7 +188,7 @@ def _zone_choice(dates: Dates | None) -> None:
 
 
 def dates_in_zone(dates: Dates, zone: tzinfo) -> str | None:
-    """The dates in the viewer's own zone in words; None if they read the same as in UTC."""
+    """The dates in words, in the viewer's own zone; None if that zone shows the same times as UTC."""
     try:
         start, end = (instant.astimezone(zone) for instant in dates)
     except OverflowError:
@@ -197,7 +200,7 @@ def dates_in_zone(dates: Dates, zone: tzinfo) -> str | None:
 
 
 def latest_window_end(scope: Scope) -> datetime | None:
-    """The end of the last window of the scope's models; None if a window is unknown."""
+    """The end of the newest window of the scope's models; None if the window is unknown."""
     try:
         return load.scope_dates(replace(scope, start=None, end=None))[1]
     except ObservabilityError:
@@ -205,7 +208,7 @@ def latest_window_end(scope: Scope) -> datetime | None:
 
 
 def shifted_dates(dates: Dates, windows: int) -> Dates | None:
-    """The dates moved by a multiple of their own length; None if a date box cannot hold them."""
+    """The dates moved by a multiple of their own length; None if the result is outside the range of a date box."""
     try:
         length = (dates[1] - dates[0]) * windows
         start, end = dates[0] + length, dates[1] + length
@@ -215,21 +218,21 @@ def shifted_dates(dates: Dates, windows: int) -> Dates | None:
 
 
 def choose_preset(span: Span) -> None:
-    """Choose a relative window, and close the choice."""
+    """Choose a relative window, and close the popover."""
     set_time_range(Scope(span=span))
     _close_time_range()
 
 
 def _close_time_range() -> None:
-    """Close the popover of the time range: its key changes, so that the browser gets a new one."""
+    """Close the popover of the time range, by changing its key: the browser then creates a new, closed popover."""
     st.session_state["closed-time-ranges"] = st.session_state.get("closed-time-ranges", 0) + 1
 
 
 def change_date(key: str, start: datetime | None, end: datetime | None, length: timedelta | None, chosen: datetime | None) -> None:
-    """Set the date that was changed in its boxes; the other stays, as its own boxes hold it: both may have been changed before the page was
-    drawn again. If both were empty, or the window would become more than twice as long as the relative one chosen before, the other date is
-    set so that the window has the length of the relative one, unless the other date was changed too. The end closes the choice, where both
-    dates are a window: it covers the page.
+    """Set the date whose boxes were changed. The other date stays as its own boxes hold it, because both may have been changed before the
+    page was drawn again. The other date is moved in two cases, so that the window gets the length of the relative one: both were empty, or
+    the window would become more than twice as long. It is not moved if it was changed too. A valid window closes the popover when its end
+    was set, because the popover covers the page.
     """
     shown = end if key == "from" else start
     other = instant_in_boxes("to" if key == "from" else "from", shown, ends=key == "from", zone=time_zone.shown_zone())
@@ -242,7 +245,9 @@ def change_date(key: str, start: datetime | None, end: datetime | None, length: 
 
 
 def comparison_links(scope: Scope, model: str, dates: Dates) -> None:
-    """Draw links to the comparison of these dates with earlier ones. The other pages compare with the reference or the model's past."""
+    """Draw links to the comparison of these dates with earlier dates. All other pages compare with the reference or with the model's own
+    past.
+    """
     from observability.dashboard.widgets import link_button
 
     st.caption("Pages compare with the reference or the model's own past. Compare with other dates:")
@@ -259,8 +264,8 @@ def comparison_links(scope: Scope, model: str, dates: Dates) -> None:
 
 
 def assume_model(page: str, models: list[str]) -> None:
-    """On a page about one model without a chosen model, choose the model that this session showed last, else the model that needs action
-    most. The page says which and why (`links.assumed_model_note`).
+    """On a page about one model, if no model is chosen, choose the model that this session showed last, else the model that needs action
+    most. The page says which model it chose and why (`links.assumed_model_note`).
     """
     state = st.session_state
     if len(models) < 2 or state.get("model") or st.query_params.get("model") or state.get("unread") or not links.is_model_page(page):
@@ -274,14 +279,14 @@ def assume_model(page: str, models: list[str]) -> None:
 
 
 def _models_of_page(page: str, models: list[str]) -> list[str]:
-    """The models about which a page has something to show; all if there is none."""
+    """The models for which a page has something to show; all models if there is none."""
     if page != "batch_gate":
         return models
     return [each.name for each in load.catalog().models if each.name in models and each.settings.batch_key] or models
 
 
 def _neediest_model(models: list[str]) -> str:
-    """The model of the worst incident of the window, else the first."""
+    """The model of the worst incident in the window; without an incident, the first model."""
     try:
         found = load_findings.scope_report(replace(scope_from_state(st.session_state), model=None)).incidents
     except ObservabilityError:
@@ -290,14 +295,16 @@ def _neediest_model(models: list[str]) -> str:
 
 
 def warn_about_link(message: str) -> None:
-    """Keep a warning about the link until a box changes. A box drops what it cannot read, so the problem is seen only once."""
+    """Keep a warning about the link until a box changes. It must be kept because a box drops a value that it cannot read, so the problem is
+    seen only once.
+    """
     messages: list[str] = st.session_state.setdefault("unread", [])
     if message not in messages:
         messages.append(message)
 
 
 def check_address(models: list[str]) -> None:
-    """Read the address before the boxes do, and draw a warning about each part that cannot be read."""
+    """Read the address before the boxes read it, and record a warning about each part that cannot be read."""
     address = {key: value for key, value in st.query_params.items() if value}
     named = {key: formatting.escape_markdown(value) for key, value in address.items()}
     if "model" in address and address["model"] not in models:
@@ -310,9 +317,9 @@ def check_address(models: list[str]) -> None:
 
 
 def corrected_address() -> dict[str, list[str]] | None:
-    """The address as the boxes write it, if it is in another accepted form: window codes, dates, times with an offset.
+    """The address as the boxes would write it, if it uses another accepted form: window codes, dates, or times with an offset.
 
-    None if it needs no correction. A link of Streamlit itself repeats parameters that are in the address already; this needs no warning.
+    None if no correction is needed. A link made by Streamlit repeats parameters that are already in the address; this needs no warning.
     """
     given = {key: list(dict.fromkeys(st.query_params.get_all(key))) for key in st.query_params}
     fixed = {key: list(values) for key, values in given.items()}
@@ -329,8 +336,8 @@ def corrected_address() -> dict[str, list[str]] | None:
 
 
 def slice_options(model: Model) -> list[str]:
-    """Slices of one level each, from columns with few levels, sensitive columns first. If there are very many, only the first are
-    returned; others are typed or built.
+    """Slices of one level each, from columns with few levels, sensitive columns first. If there are very many, only the first ones are
+    returned; the reader can type or build any other slice.
     """
     found: list[str] = []
     edges = {reference: kept for version in model.versions for reference, kept in version.edges.items()}

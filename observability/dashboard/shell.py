@@ -1,6 +1,7 @@
-"""The script that Streamlit reruns for each session: it finds the pages, draws the scope bar and the menu, and runs the page.
+"""The script that Streamlit runs again for each interaction of a session: it finds the pages, draws the scope bar and the menu, and runs
+the page.
 
-It must not be in the folder of pages/: Streamlit would then answer a first deep link with "not found".
+This file must not be in the folder pages/: Streamlit would then answer the first deep link of a session with "not found".
 """
 
 from pathlib import Path
@@ -30,7 +31,7 @@ ASSETS = Path(__file__).parent / "assets"
 
 
 def pages() -> list[Any]:
-    """Every page. Streamlit's own menu is hidden (observability/dashboard/menu.py)."""
+    """Every page, for Streamlit's navigation. Streamlit's own menu is hidden (observability/dashboard/menu.py)."""
     found = []
     for path in links.page_files().values():
         title, icon, _ = links.page_description(path)
@@ -66,7 +67,7 @@ def main() -> None:
         with telemetry.PAGE_SECONDS.timed():
             try:
                 page.run()
-            except ForbiddenError as error:  # something that the role may not see, such as a slice with few rows
+            except ForbiddenError as error:  # the role may not see something, such as a slice with few rows
                 empty_states.error_state(error)
 
 

@@ -1,4 +1,4 @@
-"""Who uses this page: the person that the cookies of the session name, and the settings that Streamlit's `st.login` needs."""
+"""The person who uses this page, according to the cookies of the session, and the settings that Streamlit's `st.login` needs."""
 
 import contextlib
 import secrets
@@ -22,14 +22,14 @@ from observability.server.sign_in import OIDC_COOKIE, signed_in_person
 PROVIDER = "default"
 _ON_BEHALF: ContextVar[Person | None] = ContextVar("person for whom figures are computed", default=None)
 SEEN_AGAIN = 600.0
-"""Seconds within which a repeated view of a case by the same person is not logged again."""
+"""If the same person opens the same case again within this many seconds, it is not logged again."""
 
 
 def current_person() -> Person:
-    """The person for whom this code runs: the person of the page or of the request. It is HERE in the dashboard's own threads and without
-    sign-in.
+    """The person for whom this code runs: the person of the page or of the request. In the dashboard's own threads and without sign-in,
+    this is HERE.
 
-    A session that ended stops the page.
+    If the session has ended, the page stops here.
     """
     home = process_lock.current_store().home
     acting = _ON_BEHALF.get()
@@ -48,8 +48,8 @@ def current_person() -> Person:
 
 @contextlib.contextmanager
 def on_behalf_of(person: Person) -> Iterator[None]:
-    """Let this code read the store with a person's rights, whoever is signed in. Without sign-in, only the purpose is taken from the
-    person: whether the result is for a file.
+    """Let this code read the store with the rights of a person, whoever is signed in. Without sign-in, all that is taken from the person is
+    whether the result is for a file.
     """
     token = _ON_BEHALF.set(person)
     try:
@@ -59,7 +59,7 @@ def on_behalf_of(person: Person) -> Iterator[None]:
 
 
 def oidc_claims(cookies: Mapping[str, str], hours: float) -> dict[str, Any] | None:
-    """The claims in the cookie of `st.login`. None if there is no such cookie, if this process did not sign it, or if it is too old."""
+    """The claims in the cookie of `st.login`. None if there is no such cookie, if another process signed it, or if it is too old."""
     import json
 
     from streamlit.auth_util import get_cookie_with_chunks
@@ -82,16 +82,16 @@ def oidc_claims(cookies: Mapping[str, str], hours: float) -> dict[str, Any] | No
 
 
 def oidc_login_address() -> str:
-    """The address at which the sign-in at the provider begins; it is valid for two minutes."""
+    """The address that starts the sign-in at the provider; it is valid for two minutes."""
     from streamlit.auth_util import encode_provider_token
 
     return f"/auth/login?provider={encode_provider_token(PROVIDER)}"
 
 
 def oidc_secrets(settings: AccessSettings) -> dict[str, Any] | None:
-    """The settings for `st.login`, in the form of Streamlit's secrets; None if another method of sign-in is used.
+    """The settings for `st.login`, in the form of Streamlit's secrets; None if sign-in does not use OIDC.
 
-    The key that signs cookies is generated at each start, so that no cookie outlives the process.
+    The key that signs cookies is generated at each start, so cookies become invalid when the process ends.
     """
     oidc = settings.oidc
     if oidc is None:
@@ -109,22 +109,22 @@ def oidc_secrets(settings: AccessSettings) -> dict[str, Any] | None:
 
 
 def require_of_person(action: Action, model: str | None = None) -> None:
-    """Check the right for an action outside the store, such as writing a file of settings. Raises ForbiddenError, and UsageError if only
-    the owner of the store can do it.
+    """Check the right to an action outside the store, such as writing a settings file. Raises ForbiddenError without the right, and
+    UsageError if only the owner of the store can do it.
     """
     require_action(current_person(), action, model)
     require_owner()
 
 
 def require_owner() -> None:
-    """Raise UsageError if this process only reads, because files of the home are changed only at the owner of the store."""
+    """Raises UsageError if this process only reads, because only the owner of the store changes files of the home folder."""
     reads = current_replica()
     if reads is not None:
         reads.store.refuse()
 
 
 def role_allows(action: Action, model: str | None = None) -> bool:
-    """Whether the person may do an action, about a model or in general."""
+    """Whether the person may do an action on a model, or in general."""
     return may_do(current_person(), action, model)
 
 
@@ -134,7 +134,9 @@ def may_change(model: str, *settings: str) -> bool:
 
 
 def reveal_masked_values(model: str, prediction: str, subject: str | None) -> None:
-    """Check that the person may see the masked values of a case, and log it. Without sign-in do nothing. Raises ForbiddenError."""
+    """Check that the person may see the masked values of a case, and log that they were shown. Without sign-in, nothing is logged. Raises
+    ForbiddenError.
+    """
     person = current_person()
     require_action(person, "reveal", model)
     home = process_lock.current_store().home
@@ -143,7 +145,7 @@ def reveal_masked_values(model: str, prediction: str, subject: str | None) -> No
 
 
 def note_case_seen(prediction: str, model: str, subject: str | None) -> None:
-    """Log that the person has opened a case, at most once in SEEN_AGAIN seconds of a session. Without sign-in do nothing."""
+    """Log that the person has opened a case, at most once per SEEN_AGAIN seconds in a session. Does nothing without sign-in."""
     person = current_person()
     if person.source == "here":
         return
@@ -157,14 +159,14 @@ def note_case_seen(prediction: str, model: str, subject: str | None) -> None:
 
 
 def note_subject_search(subject: str, found: int) -> None:
-    """Log that the person has searched for a subject and found predictions. Without sign-in do nothing."""
+    """Log that the person has searched for a subject and found predictions. Does nothing without sign-in."""
     person = current_person()
     if found and person.source != "here":
         audit_log.note_access(process_lock.current_store().home, person.name, "searched", what="subject", subject=subject)
 
 
 def draw_person() -> None:
-    """Draw name and role of the person, and the link to sign out, in the sidebar; nothing without sign-in."""
+    """Draw the name and role of the person, and the link to sign out, in the sidebar. Draws nothing without sign-in."""
     person = current_person()
     if person.source == "here":
         return

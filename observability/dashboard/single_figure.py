@@ -1,6 +1,6 @@
-"""One figure of a page, drawn alone. Its address is that of the page with the name of the figure in the parameter `only`.
+"""One figure of a page, drawn alone. Its address is the address of the page, with the name of the figure in the parameter `only`.
 
-The figure is computed by its page, as a pinned one is (dashboard/page_figures.py).
+The page computes the figure, as it does for a pinned figure (dashboard/page_figures.py).
 """
 
 import streamlit as st
@@ -16,7 +16,7 @@ from observability.dashboard.widgets import link_button
 
 
 def asked_place(page: str) -> FigurePlace:
-    """The page, its scope and parameters as the address names them."""
+    """The page with the scope and the parameters that the address names."""
     address = st.query_params
     times = {key: parse_instant(address[key]) if key in address else None for key in ("from", "to")}
     scope = scope_from_state({**{key: address.get(key) for key in KEYS}, **times})
@@ -25,7 +25,7 @@ def asked_place(page: str) -> FigurePlace:
 
 
 def draw_single_figure(page: str) -> bool:
-    """If the address asks for a figure alone, draw it. Return whether the address asks for one."""
+    """Draw a figure alone, if the address asks for one. Returns whether it does."""
     key = st.query_params.get(links.ONLY)
     if not key:
         return False
@@ -55,7 +55,7 @@ def draw_single_figure(page: str) -> bool:
 
 
 def _hold_scope(scope: Scope) -> None:
-    """Copy the scope of the address to the session's state. The boxes that usually do so are not drawn."""
+    """Copy the scope from the address to the session's state. The boxes of the scope bar usually do this, but are not drawn here."""
     times = {"from": scope.start and naive_utc(scope.start), "to": scope.end and naive_utc(scope.end)}
     part = str(scope.slice) if scope.slice else None
     held = {"model": scope.model, "version": scope.version, "environment": scope.environment, "slice": part}

@@ -1,5 +1,5 @@
-"""The slice builder of the scope bar. It shows the values of a column with their number of predictions in the window; a click adds or
-removes a condition.
+"""The slice builder of the scope bar. It shows the values of a column, each with its number of predictions in the window; a click on a
+value adds or removes a condition.
 """
 
 from collections import Counter
@@ -18,12 +18,12 @@ from observability.dashboard.scope import scope_from_state
 from observability.dashboard.time_range import clear_dependent_boxes
 
 SHOWN = 24
-"""Maximum number of values of a column that are offered; others are typed."""
+"""Maximum number of values of a column that are offered; rarer values can be typed."""
 
 
 @st.fragment
 def draw_slice_builder(model: Model) -> None:
-    """Draw the builder's button. Its contents are counted when it is opened."""
+    """Draw the button of the slice builder. The values are counted only when it is opened."""
     if st.session_state.pop("slice-built", False):
         st.rerun()
     columns = sliceable_columns(model)
@@ -46,7 +46,7 @@ def draw_slice_builder(model: Model) -> None:
             return
         try:
             counts = level_counts(load.window(replace(scope, slice=None), model.name), model, columns[column])
-        except ObservabilityError:  # an error of the window, which the page explains
+        except ObservabilityError:  # an error about the window; the page explains it
             return
         with st.container(key="slice-values", gap=None):
             for value, n in list(counts.items())[:SHOWN]:
@@ -59,15 +59,15 @@ def draw_slice_builder(model: Model) -> None:
 
 
 def sliceable_columns(model: Model) -> dict[str, str]:
-    """References of the columns whose values are counted one by one, by name: sensitive ones first."""
+    """The columns whose values are counted one by one, from name to reference; sensitive columns first."""
     known = {reference for version in model.versions for reference, edges in version.edges.items() if edges.levels}
     ordered = sorted(model.columns, key=lambda column: (not column.sensitive, column.id))
     return {column.name: column.reference for column in ordered if column.kind != "number" and column.reference in known}
 
 
 def level_counts(window: Window, model: Model, reference: str) -> dict[str, int]:
-    """Predictions of the window by value of a column, the most frequent first, from the counts that are kept as rows arrive. Values
-    without predictions, or with too few for the person's role, are left out. `null` stands for a missing value.
+    """The number of predictions in the window for each value of a column, most frequent first, from counts that are kept as rows arrive.
+    Values without predictions, or with too few for the person's role, are left out. `null` stands for a missing value.
     """
     counted = load.ask_store(Aggregate("predictions", (By("version"),), (reference,)), window)
     levels = {version.name: version.edges[reference].levels for version in model.versions if reference in version.edges}
@@ -80,8 +80,8 @@ def level_counts(window: Window, model: Model, reference: str) -> dict[str, int]
 
 
 def choose_value(column: str, value: str) -> None:
-    """Add a condition to the slice, in place of another condition on the same column. If the slice has this condition
-    already, remove it.
+    """Add a condition to the slice; it replaces another condition on the same column. If the slice already has this
+    condition, remove it.
     """
     held = scope_from_state(st.session_state).slice
     conditions = dict(held.conditions) if held else {}

@@ -1,4 +1,4 @@
-"""The view that a browser opens first, in place of Home. It is kept in a cookie of the browser, as favourites are."""
+"""The view that a browser opens first, instead of Home. A cookie of the browser stores it, as with favourites."""
 
 import json
 from typing import Any
@@ -11,12 +11,14 @@ from observability.dashboard import links
 COOKIE = "observability-start-page"
 HELD, CHANGED, LOOKED = "start-page", "start-page-changed", "start-page-looked"
 LONGEST = 2_000
-"""Maximum number of characters of a stored view. A browser keeps 4 kB of a cookie, in which a character may take three bytes."""
+"""Maximum number of characters of a stored view. A browser stores up to 4 kB per cookie, and a character may take three bytes in it."""
 Target = dict[str, Any]
 
 
 def read_start_page(cookie: str | None) -> Target | None:
-    """The view in a cookie, as a target of `links.follow_link`; None if it names no page of this version."""
+    """The view stored in a cookie, as a target of `links.follow_link`; None if the cookie names no page of this version of the
+    dashboard.
+    """
     try:
         found = json.loads(unquote(cookie or "null"))
     except ValueError:
@@ -36,9 +38,10 @@ def start_page() -> Target | None:
 
 
 def begin_at_start_page(page: str) -> None:
-    """If a visit begins at the bare address of the dashboard, go to the view that opens first. page: the page that the address asks for.
+    """If a visit starts at the bare address of the dashboard, switch to the view that this browser opens first. page: the page that the
+    address names.
 
-    An address that asks for Home opens Home; the address bar then shows the bare address.
+    An address that explicitly asks for Home opens Home; the address bar then shows the bare address.
     """
     state = st.session_state
     asked = st.query_params.pop(links.HOME, None) is not None
@@ -55,12 +58,14 @@ def set_start_page(target: Target | None) -> None:
 
 
 def changed_start_page() -> Target | None:
-    """The view to write to the cookie, empty for Home; None if this session changed none."""
+    """The view to write to the cookie, empty for Home; None if this session has not changed it."""
     return (start_page() or {}) if st.session_state.get(CHANGED) else None
 
 
 def draw_start_button(here: Target) -> None:
-    """Draw the button that makes the shown view the first one, or makes Home the first view again. here: the target of the shown view."""
+    """Draw the button that makes the present view the first view, or Home if the present view is the first already. here: the present view
+    as a link target.
+    """
     if len(json.dumps(here)) > LONGEST:
         return
     first = here == start_page()

@@ -1,4 +1,4 @@
-"""The store that pages read, its state, and a cache of answers by that state."""
+"""The store that pages read, the state of this store, and a cache of answers that is keyed by this state."""
 
 import functools
 import time
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     from observability.store.engine import Store
 
 FRESH = 5.0
-"""Seconds that pages may lag behind arriving data, so that a busy store is not analyzed again at every click."""
+"""Pages may lag behind arriving data by this many seconds, so that a busy store is not analyzed again at every click."""
 Stamp = tuple[str, int, Hashable]
-"""The state of a store: its home, the number of its last commit, and which models the reader may see. In the stamp of one model, the number
-is that of the last commit that may concern the model.
+"""The state of a store: its home folder, the number of its last commit, and which models the reader may see. In the stamp of one model, the
+number is that of the last commit that may concern this model.
 """
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
 
 
 _STORE_OF_RUN: "weakref.WeakKeyDictionary[object, Store]" = weakref.WeakKeyDictionary()
-"""The store that a run of a page began with. Streamlit makes a new coordinator for each run."""
+"""The store with which each run of a page began. Streamlit makes a new coordinator for each run, which is the key."""
 
 
 def owned_store() -> "Store":
-    """The store that this process owns, without the limits of a person's role; used for answers that are kept for all people. The caller
-    checks the person's rights before it shows an answer.
+    """The store that this process owns or reads, without the limits of a person's role. It serves answers that are cached for all people;
+    the caller checks the person's rights before it shows an answer.
 
-    A run of a page keeps the same store object to its end, even if the process reads published states and a newer state arrives.
+    A run of a page keeps the same store object to its end, even if this process reads published states and a newer state arrives meanwhile.
     """
     from observability.server import process_lock
 
@@ -44,7 +44,7 @@ def owned_store() -> "Store":
 
 
 def store() -> "Store":
-    """The store that this process owns, as the person who is signed in may use it."""
+    """The store of this process, limited to what the signed-in person may see and do."""
     from observability.dashboard.sign_in import current_person
     from observability.server.guarded_store import guarded_store
 
@@ -52,7 +52,7 @@ def store() -> "Store":
 
 
 def _reader_rights() -> Hashable:
-    """The rights of the person who is signed in, as a part of cache keys; None for everybody who may see all models and small groups."""
+    """The rights of the signed-in person, as a part of cache keys; None for everybody who may see all models and small groups."""
     from observability.dashboard.sign_in import current_person
     from observability.server.access import may_do_everywhere
 
@@ -62,8 +62,8 @@ def _reader_rights() -> Hashable:
 
 @dataclass
 class DisplayedState:
-    """The state that pages show. generation: number of the store's last commit. models: the number of the last commit by model. awaited:
-    number of commits for which a person waited. at: when the shown state last changed (monotonic seconds).
+    """The state of the store that pages show. generation: number of the store's last commit. models: number of the last commit of each
+    model. awaited: number of commits for which a person waited. at: when the shown state last changed (monotonic seconds).
     """
 
     generation: int
@@ -76,29 +76,30 @@ _DISPLAYED: "weakref.WeakKeyDictionary[Store, DisplayedState]" = weakref.WeakKey
 
 
 def store_stamp(*, computed: bool = True) -> Stamp:
-    """The state of the store that pages read: the newest, or one at most FRESH seconds old that contains every change made by people.
+    """The stamp of the state that pages read: the newest state, or one at most FRESH seconds older that contains every change made by
+    people.
 
-    computed: whether the state also changes with explanations and estimates, which are computed from rows in the background.
+    computed: whether the stamp also changes with explanations and estimates, which are computed from rows in the background.
     """
     shown = displayed_state()
     return str(owned_store().home), shown.generation if computed else rows_generation(shown.models), _reader_rights()
 
 
 def model_stamp(model: str, *, computed: bool = True) -> Stamp:
-    """The stamp of one model. It does not change with rows of other models."""
+    """The stamp of one model. Rows of other models do not change it."""
     models = displayed_state().models
     return str(owned_store().home), max(model_generation(models, model, computed=computed), models.get(UNNAMED, 0)), _reader_rights()
 
 
 def notes_stamp() -> int:
-    """The number of the last commit that held entries of people, about any model."""
+    """The number of the last commit that contained entries of people, about any model."""
     return displayed_state().models.get(NOTED, 0)
 
 
 def displayed_state() -> DisplayedState:
     """The state that pages read now; see `store_stamp`."""
     current, instant = owned_store(), time.monotonic()
-    generation = current.generation  # read before the generations of the models: a commit in between is then seen the next time
+    generation = current.generation  # read before the generations of the models, so that a commit in between is seen the next time
     models = dict(current.generations)
     awaited = generation - current.unhurried
     shown = _DISPLAYED.get(current)
@@ -117,11 +118,11 @@ def cached_by_state(
     by_model: Callable[..., str] | None = None,
     computed: bool = True,
 ) -> Callable[[Callable[Arguments, Answer]], Callable[Arguments, Answer]]:
-    """Cache a function's answers by its arguments and by the state of the store.
+    """Cache the answers of a function by its arguments and by the state of the store.
 
-    most: how many answers are kept. copied: each caller gets its own copy, as needed for frames; else all sessions share one read-only
+    most: how many answers are kept. copied: each caller gets its own copy, as frames need; otherwise all sessions share one read-only
     object. ttl: seconds after which an answer is computed again. by_model: returns the only model on which an answer depends. computed:
-    whether an answer depends on explanations or estimates, which are computed in the background step by step.
+    whether an answer depends on explanations or estimates, which are computed step by step in the background.
     """
     cache: Any = st.cache_data if copied else st.cache_resource
 

@@ -1,7 +1,7 @@
 """Dense tables with status, sentences, sparklines, bars, intervals and links.
 
-An HTML table (observability/dashboard/assets/ledger.js) whose texts are set as text, so names and values from logs cannot become markup. A
-cell is a small dict with the parts of `links.link_cell` and any of these keys:
+Each table is an HTML table (observability/dashboard/assets/ledger.js) whose contents are set as text, so names and values from logs cannot
+become markup. A cell is a small dict with the parts of `links.link_cell` and any of these keys:
 
 * `t`: its text.
 * `sub`: a second line.
@@ -34,7 +34,7 @@ from observability.dashboard.table_height import least_table_height
 
 Cell = dict[str, Any]
 MAX_POINTS = 40
-"""Maximum number of points of a sparkline; more are drawn as means of groups."""
+"""Maximum number of points of a sparkline; if there are more values, means of groups are drawn."""
 
 
 def column(
@@ -50,26 +50,26 @@ def column(
     phone: bool = True,
     min_width: str | None = None,
 ) -> dict[str, Any]:
-    """One column. align: "" or "right". help: the tooltip of its title. width: a CSS length or share. min_width: the length that it keeps
-    on a phone. strong: for names of things. wide: for sentences, which a narrow screen shows without the column's title. short: for a few
-    words that stay on one line. phone: whether a phone shows the column before the reader asks for all.
+    """One column. align: "" or "right". help: the tooltip of its title. width: a CSS length or share. min_width: the minimum width on a
+    phone. strong: for names of things. wide: for sentences, which a narrow screen shows without the column's title. short: for a few words
+    that stay on one line. phone: whether a phone shows the column before the reader asks for all columns.
     """
     shape = {"align": align, "width": width, "min_width": min_width, "strong": strong, "wide": wide, "short": short, "phone": phone}
     return {"key": key, "label": label, "help": help, **shape}
 
 
 def plain_columns(**labels: str) -> list[dict[str, Any]]:
-    """Columns of plain texts: their labels by key."""
+    """Columns of plain text. labels: the title of each column, by its key."""
     return [column(key, label) for key, label in labels.items()]
 
 
 def number_columns(**labels: str) -> list[dict[str, Any]]:
-    """Right-aligned columns of numbers: their labels by key."""
+    """Right-aligned columns of numbers. labels: the title of each column, by its key."""
     return [column(key, label, align="right") for key, label in labels.items()]
 
 
 def columns_on_phone(keys: str, *columns: dict[str, Any]) -> tuple[dict[str, Any], ...]:
-    """The columns. A phone shows only the columns of these keys until the reader asks for all. keys: separated by spaces."""
+    """The columns, of which a phone shows only those with these keys until the reader asks for all. keys: separated by spaces."""
     names = keys.split()
     return tuple({**each, "phone": each["key"] in names} for each in columns)
 
@@ -77,16 +77,17 @@ def columns_on_phone(keys: str, *columns: dict[str, Any]) -> tuple[dict[str, Any
 def table_row(
     cells: Mapping[str, Cell | str | None] | None = None, note: Cell | None = None, /, *, selected: bool = False, **more: Cell | str | None
 ) -> dict[str, Any]:
-    """One row: its cells by column, as a mapping or as keywords, and a second line across the table. A text is a cell; None is a dash.
+    """One row. cells: by column, as a mapping or as keywords; a text becomes a cell, None becomes a dash. note: a second line across the
+    table.
 
-    Consecutive rows with the same text under `group` are listed below that text.
+    Consecutive rows with the same text in the cell `group` are listed under that text.
     """
     cells = {**(cells or {}), **more}
     return {"cells": {key: text_cell(cell) for key, cell in cells.items()}, "note": note, "selected": selected}
 
 
 def text_cell(cell: Cell | str | None) -> Cell:
-    """The cell as it is; a text becomes a cell of plain text, and None a dash."""
+    """The cell unchanged if it is one; a text becomes a cell of plain text, and None becomes a dash."""
     return cell if isinstance(cell, dict) else {"t": formatting.DASH if cell is None else cell}
 
 
@@ -107,16 +108,16 @@ def draw_table(
 ) -> None:
     """Draw a table. Its links change the page without a reload. Until its script has come, it has the height that its rows take at least.
 
-    key: unique on the page. caption: the table's name for screen readers. large: in large print, to be read from a distance.
-    sort: a click on a column's title sorts the rows, by the value `k` of a cell if it has one; more than five rows get a filter box.
-    paged: the rows are one page of more; the page filters them itself, so there is no filter box.
-    on_act: called with the names of the rows acted on and the action. A button names both in its cell's `act`.
-    keys: action by keyboard key; the key acts on the chosen row. j and k choose the next and the previous row, Enter opens the row.
-    bulk: titles of actions on the selected rows, by action; `merge` needs two rows.
-    remembers: the name under which the browser stores the columns that the reader hid; without it no column can be hidden.
+    key: unique on the page. caption: the table's name for screen readers. large: in large print, to be read from a distance. sort: a click
+    on a column's title sorts the rows, by the value `k` of the cells if they have one; a table of more than five rows gets a filter box.
+    paged: the rows are one page of many, and the page filters them itself, so there is no filter box. on_act: called with the names of the
+    rows and the action that was asked for; a button gives both in its cell's `act`. keys: action by keyboard key; the key acts on the
+    chosen row. j and k choose the next and the previous row, Enter opens the row. bulk: titles of actions on the selected rows, by action;
+    `merge` needs two rows. remembers: the name under which the browser stores the columns that the reader hid; without it no column can be
+    hidden.
     """
     if figure_capture.COLLECTOR.get() is not None:
-        return  # no browser shows the page
+        return  # the page is not shown in a browser here
 
     def follow() -> None:
         target = st.session_state[key].go
@@ -155,10 +156,10 @@ def sparkline(
     width: int = 120,
     height: int = 28,
 ) -> dict[str, Any]:
-    """A sparkline. label is its text for screen readers; None values are gaps; zero keeps zero on the axis.
+    """A sparkline. label is its text for screen readers; None values are gaps; zero includes zero in the axis.
 
-    An interval far wider than the usual one is cut, so that one day with few labels does not flatten the line. More than MAX_POINTS values
-    are drawn as means of groups, and the label says so.
+    Intervals that are far wider than usual are cut, so that one day with few labels does not flatten the line. If there are more than
+    MAX_POINTS values, means of groups are drawn, and the label says so.
     """
     if low is not None and high is not None:
         low, high = usual_ends(values, low, high)
@@ -180,7 +181,7 @@ def means_of_groups(values: Sequence[float | None], size: int) -> list[float | N
 def usual_ends(
     values: Sequence[float | None], low: Sequence[float | None], high: Sequence[float | None]
 ) -> tuple[list[float | None], list[float | None]]:
-    """Ends of intervals, cut if they are further from all values than twice the median width of an interval."""
+    """The ends of intervals, cut where they are further outside the range of the values than twice the median width of an interval."""
     widths = [top - end for end, top in zip(low, high, strict=True) if end is not None and top is not None]
     known = [value for value in values if value is not None]
     if not widths or not known:
@@ -191,5 +192,5 @@ def usual_ends(
 
 
 def rounded_for_json(values: Sequence[float | None]) -> list[float | None]:
-    """Values for JSON: six significant digits, None for missing ones."""
+    """Values for JSON: rounded to six significant digits; None for a missing value."""
     return [None if value is None or value != value else float(f"{value:.6g}") for value in values]

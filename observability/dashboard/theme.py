@@ -1,7 +1,7 @@
 """Colours, layout and labels of charts in the light and the dark theme.
 
-When Streamlit draws a figure, it replaces placeholder colours by the colours of the theme (`chartCategoricalColors` in
-.streamlit/config.toml). A figure therefore does not depend on the theme. After a change of the theme the figure is drawn again
+Figures use placeholder colours. When Streamlit draws a figure, it replaces them by the colours of the theme (`chartCategoricalColors` in
+.streamlit/config.toml), so a figure does not depend on the theme. After a change of the theme the figure is drawn again
 (`mark_color_scheme`). A page may only use the names below.
 """
 
@@ -16,42 +16,42 @@ import plotly.graph_objects as go
 from observability.core.formatting import escape_direction_marks
 
 PRIMARY, ACT, OK, WATCH, PURPLE, SKY, NEUTRAL, QUIET, SURFACE, STRONG = (f"#{n:06d}" for n in range(1, 11))
-"""The ten slots: data, critical, OK, warning, a fifth and a sixth hue; grey for text and marks, grey for lines and areas, the colour of
-the page, the colour of its text.
+"""The ten placeholder colours: for data, critical, OK, warning, a fifth and a sixth hue, grey for text and marks, grey for lines and areas,
+the background of the page, the text of the page.
 """
 SERIES = (PRIMARY, PURPLE, SKY, NEUTRAL, STRONG)
-"""Colours, in their order, of lines that stand for no severity."""
+"""Colours for lines that do not stand for a severity, in the order of use."""
 SEQUENTIAL = tuple((step / 9, f"#{11 + step:06d}") for step in range(10))
 DIVERGING = tuple((step / 9, f"#{21 + step:06d}") for step in range(10))
 TONES = {"ok": OK, "watch": WATCH, "act": ACT, "unknown": NEUTRAL}
 LONG_TITLE = 34
-"""Characters of an axis title that a phone shows on one line."""
+"""Maximum number of characters of an axis title that a phone shows on one line."""
 LINE = 26
-"""Approximate number of characters per line of a longer title."""
+"""Approximate number of characters per line of an axis title that is broken into lines."""
 AROUND, CHARACTER = 60, 6
-"""Approximate pixels above and below the vertical axis, and pixels per character of its title."""
+"""Approximate number of pixels of a chart outside its vertical axis, and pixels per character of the title of that axis."""
 PERCENT = ",.3~%"
-"""Format of shares on an axis: 2.5% between 2% and 3%, and 2% without decimals."""
+"""Format of shares on an axis: 2.5% for a tick between 2% and 3%, but 2% without decimals."""
 DATES: dict[str, Any] = {"locale": "en-GB", "locales": {"en-GB": {"format": {"dayMonth": "%-d %b", "dayMonthYear": "%-d %b %Y"}}}}
-"""Plotly's options that name days on axes as sentences do: 24 Jun 2013."""
+"""Plotly options that write days on axes as sentences do: 24 Jun 2013."""
 CONFIG: dict[str, Any] = {
     **DATES,
     "displaylogo": False,
     "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
     "toImageButtonOptions": {"format": "png", "scale": 2},
 }
-"""Plotly's own buttons: picture of the chart, zoom and reset, nothing else."""
+"""Plotly configuration. Of Plotly's buttons only these remain: picture of the chart, zoom and reset."""
 AREA_CONFIG: dict[str, Any] = {
     **CONFIG,
     "modeBarButtonsToRemove": [name for name in CONFIG["modeBarButtonsToRemove"] if name not in ("select2d", "lasso2d")],
 }
-"""The same configuration with the buttons Lasso and Box Select, which choose points."""
+"""Like CONFIG, with the additional buttons Lasso and Box Select, which choose points."""
 
 
 def themed(
     figure: go.Figure, *, height: int = 280, x: str | None = None, y: str | None = None, legend: bool = False, **y_axis: object
 ) -> go.Figure:
-    """Set colorway, margins, grid and axis titles of a figure, and options of its y axis; changed in place and returned."""
+    """Set the colours, margins, grid, axis titles and options of the y axis of a figure. The figure is changed in place and returned."""
     quiet = {"color": NEUTRAL, "size": 11}
     across: dict[str, object] = {"tickfont": quiet, "showgrid": False, "zeroline": False, "automargin": True, "linecolor": QUIET}
     up: dict[str, object] = {"tickfont": quiet, "gridcolor": QUIET, "gridwidth": 0.5, "zeroline": False, "automargin": True}
@@ -73,19 +73,19 @@ def themed(
         "bargap": 0.25,
         **axes,
     }
-    for name, value in options.items():  # assigned part by part, because `update_layout` takes ten times as long
+    for name, value in options.items():  # set part by part, because `update_layout` takes ten times as long
         figure.layout[name] = _merged(figure.layout[name].to_plotly_json(), value) if isinstance(value, dict) else value
     return figure
 
 
 def _merged(held: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """A part of a figure with these options merged into it."""
+    """A part of a figure's layout, with these options merged into it."""
     parts = {name: _merged(held[name], value) for name, value in options.items() if isinstance(value, dict) and name in held}
     return {**held, **options, **parts}
 
 
 def break_title(title: str, longest: int = LONG_TITLE) -> str:
-    """The title of an axis. A long title is broken into lines of about the same length, and cut if it still does not fit."""
+    """The title of an axis. A long title is broken into lines of about the same length."""
     if len(title) <= longest:
         return title
     lines = math.ceil(len(title) / LINE)
@@ -96,7 +96,9 @@ def break_title(title: str, longest: int = LONG_TITLE) -> str:
 
 
 def inert_labels(values: Sequence[object], longest: int = 28) -> list[str]:
-    """Names for an axis or a hover text. Plotly reads a few HTML tags and entities, so those characters are escaped; long names are cut."""
+    """Names for an axis or a hover text. Plotly interprets a few HTML tags and entities, so their characters are escaped; long names are
+    cut.
+    """
     return [inert_label(value, longest) for value in values]
 
 
@@ -108,8 +110,8 @@ def inert_label(value: object, longest: int = 28) -> str:
 
 
 def label_of_two_lines(value: object, line: int) -> str:
-    """A name for an axis, short enough that a phone has room for the figure. A long name takes two lines, broken at the blank, `_` or `/`
-    nearest its middle. A line that is much longer is cut.
+    """A name for an axis, short enough to leave room for the figure on a phone. A long name takes two lines; it is broken at the blank, `_`
+    or `/` nearest to its middle. A line that is much longer is cut.
     """
     text = escape_direction_marks(value)
     ends = [found.end() for found in re.finditer("[ _/]", text[:-1])]
@@ -137,14 +139,14 @@ def error_bars(value: Any, low: Any, high: Any, *, color: str = NEUTRAL, thickne
 
 
 def mark_color_scheme(figure: go.Figure) -> None:
-    """Store the browser's colour scheme in a figure. Streamlit draws a chart again, in other colours, only if its figure has changed."""
+    """Store the browser's colour scheme in a figure. This changes the figure, so Streamlit draws it again in the other colours."""
     import streamlit as st
 
     figure.update_layout(meta={"color_scheme": st.context.theme.type})
 
 
 def mark_date_drag(figure: go.Figure) -> None:
-    """Store in a figure, after `mark_color_scheme`, that a drag along its time axis chooses dates. dashboard/assets/figures.js reads this
+    """Mark a figure, after `mark_color_scheme`, so that dragging along its time axis chooses dates. dashboard/assets/figures.js reads the
     mark.
     """
     figure.layout.meta = {**(figure.layout.meta or {}), "drag": "dates"}

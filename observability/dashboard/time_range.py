@@ -21,7 +21,7 @@ def set_time_range(scope: Scope) -> None:
 
 
 def time_parameters(scope: Scope) -> dict[str, str]:
-    """The parameters of an address that are a scope's time range."""
+    """The parameters of an address that hold the time range of a scope."""
     return {key: value for key, value in scope.parameters().items() if key in TIME_KEYS}
 
 

@@ -1,6 +1,6 @@
-"""Frames of series over time: traffic, metrics, drift, events.
+"""Data frames of series over time: traffic, metrics, drift, events.
 
-The series of a metric is taken from the finding's evidence if it is there.
+The series of a metric is taken from the finding's evidence if the evidence has it.
 """
 
 from datetime import timedelta
@@ -17,17 +17,17 @@ from observability.dashboard import load
 from observability.metrics.performance import outcome_aggregates, performance_by_key
 
 HOURS_UP_TO_DAYS = 4
-"""Maximum number of days of a window that is drawn by hour."""
+"""Windows of at most this many days are drawn by hour, longer ones by day."""
 TRAFFIC = Aggregate("predictions", keys=(Bucket("hour"), By("status")))
 
 
 def chart_grain(window: Window) -> str:
-    """The period of charts of a window: "hour" or "day"."""
+    """The period by which charts of a window are drawn: "hour" or "day"."""
     return "hour" if window.days <= HOURS_UP_TO_DAYS else "day"
 
 
 def traffic_frame(window: Window, period: str | None = None) -> pd.DataFrame:
-    """Predictions by period (start of each hour or day, naive UTC, none left out): period, n, errors, error_share, running.
+    """Predictions by period: period (start of the hour or day, naive UTC, without gaps), n, errors, error_share, running.
 
     If the window has not ended, the frame ends now, and its last period is `running` if that period is not over. errors: predictions whose
     status is not `ok`. error_share is NaN if nothing was served.
@@ -50,7 +50,7 @@ def traffic_frame(window: Window, period: str | None = None) -> pd.DataFrame:
 
 
 def metric_by_day_frame(finding: Finding) -> pd.DataFrame:
-    """A metric by day from its finding's evidence: period, value, low, high, labelled, served; empty if there is none."""
+    """A metric by day from the evidence of its finding: period, value, low, high, labelled, served; empty if the evidence has no days."""
     columns = ["period", "value", "low", "high", "labelled", "served"]
     frame = pd.DataFrame(finding.evidence.get("by_day") or [], columns=columns)
     frame["period"] = pd.to_datetime(frame["period"])
@@ -59,7 +59,7 @@ def metric_by_day_frame(finding: Finding) -> pd.DataFrame:
 
 
 def fill_missing_days(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with a row for each day between the first and the last, so that a day without predictions is a gap."""
+    """The frame with one row for each day between its first and last day, so that a day without predictions becomes a gap."""
     if len(frame) < 2:
         return frame
     days = pd.date_range(frame["period"].min(), frame["period"].max(), freq="D")
@@ -68,8 +68,8 @@ def fill_missing_days(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def metric_over_window(model: Model, window: Window, finding: Finding) -> pd.DataFrame:
-    """A metric over the whole window. It is taken from the finding's evidence, or measured again if the evidence is coarser or shorter
-    than the window.
+    """A metric over the whole window, taken from the finding's evidence. It is measured again if the evidence is coarser or shorter than
+    the window.
     """
     if chart_grain(window) == "hour":
         return _metric_by_period(model, window, "hour", finding.metric)
@@ -82,7 +82,7 @@ def metric_over_window(model: Model, window: Window, finding: Finding) -> pd.Dat
 
 
 def _metric_by_period(model: Model, window: Window, period: str, metric: str) -> pd.DataFrame:
-    """A metric by hour or day, measured again: the columns of `metric_by_day_frame`."""
+    """A metric by hour or day, measured again. The columns are those of `metric_by_day_frame`."""
     bucket = Bucket("hour") if period == "hour" else Bucket("day")
     aggregates = outcome_aggregates(model, bucket)
     rows: list[list[Any]] = []
@@ -96,7 +96,9 @@ def _metric_by_period(model: Model, window: Window, period: str, metric: str) ->
 
 
 def drift_by_day_frame(findings: list[Finding]) -> pd.DataFrame:
-    """PSI of each column and day from the evidence of drift findings: subject, day, value, n; columns in the order of the findings."""
+    """The PSI of each column on each day, from the evidence of drift findings: subject, day, value, n. The columns are in the order of the
+    findings.
+    """
     rows = [(finding.subject, *day) for finding in findings for day in finding.evidence.get("by_day") or []]
     frame = pd.DataFrame(rows, columns=["subject", "day", "value", "n"])
     frame["day"] = pd.to_datetime(frame["day"])

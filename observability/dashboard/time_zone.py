@@ -1,4 +1,4 @@
-"""The time zone of the times on pages: UTC, or the viewer's own zone if they chose it. The choice is kept in a cookie of the browser.
+"""The time zone in which pages show times: UTC, or the viewer's own zone if the viewer chose it. A cookie of the browser stores the choice.
 
 Addresses, CSV files, findings and counts by day stay in UTC, because the store counts by hour and by UTC day.
 """
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
 
 COOKIE = "observability-time-zone"
 OWN = "own"
-"""The value of the cookie if the viewer chose their own zone."""
+"""The value of the cookie if the viewer chose to see their own zone."""
 HELD, CHANGED = "time-zone", "time-zone-changed"
 DRAWN = "time-zone-of-"
-"""Beginning of the session key that holds the zone in which a chart was drawn."""
+"""Prefix of the session key that holds the zone in which a chart was drawn."""
 UTC_SIGN = "(UTC)"
-"""The words by which titles of columns name the zone of their times."""
+"""The text in a column's title that names the zone of its times."""
 
 
 def viewer_zone() -> ZoneInfo | None:
-    """The time zone of the viewer's browser; None if it is unknown or has the times of UTC."""
+    """The time zone of the viewer's browser; None if it is unknown or the same as UTC."""
     name = st.context.timezone
     try:
         zone = ZoneInfo(name) if name else None
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # the name of a folder of zones, or a name that no file can have
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # the name is a folder of zones, or cannot be the name of a file
         return None
     return None if zone is None or name in ("UTC", "Etc/UTC", "GMT", "Etc/GMT") else zone
 
 
 def shown_zone() -> tzinfo:
-    """The zone of the times on the page: UTC, or the viewer's own zone if they chose it. Figures that are made for other people are in
+    """The zone in which the page shows times: UTC, or the viewer's own zone if the viewer chose it. Figures made for other people are in
     UTC.
     """
     if figure_capture.COLLECTOR.get() is not None or not _own_zone_is_chosen():
@@ -55,7 +55,7 @@ def _own_zone_is_chosen() -> bool:
 
 
 def changed_zone() -> str | None:
-    """The choice to write to the cookie; None if this session changed none."""
+    """The choice to write to the cookie; None if this session has not changed it."""
     return str(st.session_state[HELD]) if st.session_state.get(CHANGED) else None
 
 
@@ -65,7 +65,7 @@ def choose_zone(*, own: bool) -> None:
 
 
 def zone_name() -> str:
-    """The shown zone as titles name it: `UTC`, or the place of an own zone, such as `Berlin`."""
+    """The name of the shown zone for titles: `UTC`, or the place of the viewer's zone, such as `Berlin`."""
     return str(shown_zone()).rpartition("/")[2].replace("_", " ")
 
 
@@ -75,7 +75,7 @@ def zoned(instant: datetime) -> datetime:
 
 
 def zoned_minute(instant: datetime) -> str:
-    """The time as `12 Jul 2013 14:05` in the shown zone, which the title beside it names."""
+    """A time such as `12 Jul 2013 14:05` in the shown zone; the zone is named in the title beside it."""
     return formatting.format_minute(zoned(instant))
 
 
@@ -85,13 +85,13 @@ def named_minute(instant: datetime) -> str:
 
 
 def zone_sign(instant: datetime) -> str:
-    """The short name of the shown zone at an instant: `UTC`, `CEST`, or `UTC+03` where the zone has no name of its own."""
+    """The short name of the shown zone at an instant: `UTC`, `CEST`, or `UTC+03` if the zone has no short name."""
     short = f"{zoned(instant):%Z}"
     return f"UTC{short}" if short[:1] in "+-" else short
 
 
 def named_span(start: datetime, end: datetime) -> str:
-    """A half-open window in words with its zone. A window of whole UTC days stays in UTC, because the store counts by these days."""
+    """A half-open window in words, with its zone. A window of whole UTC days is given in UTC, because the store counts by UTC days."""
     ends = [aware_utc(start), aware_utc(end)]
     if shown_zone() is UTC or all(instant.hour == instant.minute == instant.second == 0 for instant in ends):
         return f"{formatting.format_span(ends[0], ends[1])} UTC"
@@ -99,7 +99,7 @@ def named_span(start: datetime, end: datetime) -> str:
 
 
 def zone_titles(columns: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Columns of a table whose titles name the shown zone in place of UTC."""
+    """The columns of a table; their titles name the shown zone instead of UTC."""
     return [zone_title(dict(column)) for column in columns]
 
 
@@ -111,24 +111,26 @@ def zone_title(title: Any) -> Any:
 
 
 def table_titles(titles: Mapping[str, Any], frame: "DataFrame", seen: "DataFrame") -> dict[str, Any]:
-    """The titles of a chart's table. seen: the frame as `zoned_frame` returns it. A column whose times stay in UTC keeps its title."""
+    """The titles of the table under a chart. seen: the frame as `zoned_frame` returns it. A column whose values are the same in both frames
+    keeps its title.
+    """
     return {name: title if frame[name].equals(seen[name]) else zone_title(title) for name, title in titles.items() if name in frame}
 
 
 def zoned_second(instant: datetime) -> str:
-    """The time as `2013-07-12 14:05:09` in the shown zone, which the title beside it names."""
+    """A time such as `2013-07-12 14:05:09` in the shown zone; the zone is named in the title beside it."""
     return f"{zoned(instant):%Y-%m-%d %H:%M:%S}"
 
 
 def zoned_frame(frame: "DataFrame") -> "DataFrame":
-    """A frame as it is shown: its times are in the shown zone; columns of whole UTC days are unchanged."""
+    """A frame for display: its times are converted to the shown zone; columns of whole UTC days are unchanged."""
     from observability.dashboard.charts.time_axis import frame_in_zone
 
     return frame if shown_zone() is UTC else frame_in_zone(frame, shown_zone())
 
 
 def zoned_figure(figure: Any, key: str) -> Any:
-    """A figure of plotly as it is drawn under `key`, with its times in the shown zone (see `figure_in_zone`)."""
+    """A Plotly figure to draw under `key`, with its times in the shown zone (see `figure_in_zone`)."""
     from observability.dashboard.charts.time_axis import figure_in_zone
 
     st.session_state.pop(f"{DRAWN}{key}", None)
@@ -141,7 +143,7 @@ def zoned_figure(figure: Any, key: str) -> Any:
 
 
 def utc_selection(key: str, selection: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The selection on the chart that is drawn under `key`. Its times are converted to UTC, as in the data of the chart."""
+    """A selection on the chart drawn under `key`, with its times converted back to UTC, as in the data of the chart."""
     from observability.dashboard.charts.time_axis import selection_in_utc
 
     name = st.session_state.get(f"{DRAWN}{key}")

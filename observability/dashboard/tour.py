@@ -1,4 +1,4 @@
-"""The tour of the sample: five steps in the sidebar, each about one page. The reader's browser remembers if the tour was closed."""
+"""The tour of the sample: five steps in the sidebar, each about one page. The browser remembers whether the reader closed the tour."""
 
 from typing import Any
 
@@ -37,7 +37,9 @@ def draw_tour() -> None:
 
 
 def tour_steps(models: list[Model]) -> dict[str, Any]:
-    """The steps with their links: steps about one model use the first of these models that has an artifact, else the first."""
+    """The steps of the tour with their links. Steps about one model use the first of these models that has an artifact (a model file), else
+    the first model.
+    """
     shown = next((model for model in models if any(version.artifact for version in model.versions)), models[0])
     steps = []
     for page, title, text in STEPS:

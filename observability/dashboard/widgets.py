@@ -1,4 +1,4 @@
-"""Small elements that several pages draw: links as buttons, status lines, CSV downloads, the error of a failed save."""
+"""Small elements that several pages draw: links as buttons, status lines, CSV downloads, the error message of a failed save."""
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,12 +21,14 @@ from observability.monitoring.short_claims import split_claim
 
 Answer = TypeVar("Answer")
 LINE_WORDS = 25
-"""Maximum number of words of a finding's line above a figure; further clauses are behind a question mark."""
+"""Maximum number of words of a finding that are drawn on its line; further clauses are behind a question mark."""
 NOT_SAVED = "Not saved; your text is still in the form"
 
 
 def link_button(label: str, target: Mapping[str, Any], *, key: str | None = None, icon: str = "arrow_forward", quiet: bool = True) -> None:
-    """Draw a button that follows a link (links.link_cell, or its target). icon: the name of a Material symbol; quiet: without a frame."""
+    """Draw a button that follows a link (a cell of links.link_cell, or its target). icon: the name of a Material symbol; quiet: without a
+    frame.
+    """
     st.button(
         formatting.escape_markdown(label),
         type="tertiary" if quiet else "secondary",
@@ -53,14 +55,14 @@ def plain_error(text: object) -> None:
 
 
 def status_line(severity: str, sentence: str, word: str | None = None, *, strong: bool = False) -> str:
-    """Icon, word and sentence as Markdown. sentence: names between backticks stay code. strong: the sentence is bold."""
+    """A line of Markdown: icon, word and sentence. sentence: names between backticks stay code. strong: the sentence is bold."""
     words = formatting.sentence_markdown(sentence)
     return f"{formatting.status_label(severity, word)}: {f'**{words}**' if strong else words}"
 
 
 def finding_news(finding: Finding) -> list[str]:
-    """Words on what is new about a finding and since when; empty if neither is known. A date that the finding's sentence has is not
-    repeated.
+    """Words on what is new about a finding, and since when; empty if neither is known. A date that is in the finding's sentence already is
+    not repeated.
     """
     since = finding_since(finding)
     said = finding.onset is not None and f"since {formatting.format_day(finding.onset)}" in finding.because
@@ -68,7 +70,7 @@ def finding_news(finding: Finding) -> list[str]:
 
 
 def note_shown_claims(sentences: Iterable[str]) -> None:
-    """Store that the page shows the claims with these sentences, so that the table of findings at the end of the page folds them."""
+    """Remember that the page has shown the claims with these sentences, so that the table of findings at the end of the page folds them."""
     st.session_state.setdefault("shown-claims", set()).update(sentences)
 
 
@@ -82,8 +84,8 @@ def finding_line(
 ) -> None:
     """Draw the status line of a finding with its leading clauses and what is new about it. The other clauses are behind a question mark.
 
-    word: replaces the word of its severity. strong: the sentence is bold. mark: Markdown behind the sentence. others: findings whose
-    sentences are in the tooltip as well.
+    word: replaces the word for the severity. strong: the sentence is bold. mark: Markdown after the sentence. others: findings whose
+    sentences are added to the tooltip.
     """
     note_shown_claims([finding.because])
     claim, *rest = split_claim(finding.because, LINE_WORDS)
@@ -95,9 +97,9 @@ def finding_line(
 
 
 def claim_line(sentence: str, *, quiet: bool = False, before: str = "", details: Sequence[str] = ()) -> None:
-    """Draw the leading clauses of a sentence. The other clauses and further sentences are behind a question mark.
+    """Draw the leading clauses of a sentence. The other clauses, and the sentences in `details`, are behind a question mark.
 
-    quiet: whether it is drawn as a caption. before: Markdown before the sentence. details: the further sentences.
+    quiet: draw the sentence as a caption. before: Markdown before the sentence. details: further sentences.
     """
     claim, *rest = split_claim(sentence, LINE_WORDS)
     rest += details
@@ -112,7 +114,9 @@ def finding_lines(findings: Iterable[Finding]) -> None:
 
 
 def main_finding_lines(findings: Sequence[Finding]) -> None:
-    """Draw a status line for the first finding, in bold, and for those that need action. The others are behind its question mark."""
+    """Draw a status line for the first finding, in bold, and for each other finding that needs action. The remaining findings are behind
+    the question mark of the first.
+    """
     shown = [finding for place, finding in enumerate(findings) if not place or finding.needs_action]
     for place, finding in enumerate(shown):
         others = [other for other in findings if other not in shown] if not place else []
@@ -120,7 +124,9 @@ def main_finding_lines(findings: Sequence[Finding]) -> None:
 
 
 def leading_finding_line(findings: Iterable[Finding]) -> None:
-    """Draw a status line for the worst finding that needs attention, and how many others the page lists below; nothing if none does."""
+    """Draw a status line for the worst finding that needs attention, and how many more are listed further down. Draws nothing if no finding
+    needs attention.
+    """
     needy = sorted((finding for finding in findings if finding.needs_action), key=lambda finding: SEVERITIES.index(finding.severity))
     if needy:
         finding_lines(needy[:1])
@@ -147,20 +153,20 @@ def csv_button(
 
 
 def cut_note(total: int, most: int, words: str) -> None:
-    """Draw a caption if a table leaves rows out. words: {0} stands for the number of rows that it shows, {1} for the number of all rows."""
+    """Draw a caption if a table leaves rows out. words: {0} stands for the number of shown rows, {1} for the number of all rows."""
     if total > most:
         st.caption(words.format(most, f"{total:,}"))
 
 
 def csv_of_table(name: str, rows: pd.DataFrame | Callable[[], pd.DataFrame], total: int, most: int, which: str = "newest") -> None:
-    """Draw the CSV button of a table with a maximum number of rows, and a caption if some are left out."""
+    """Draw the CSV button of a table with a maximum number of rows, and a caption if rows are left out."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         csv_button(name, rows)
         cut_note(total, most, f"The {which} {{0}} of {{1}}; the CSV holds all of them.")
 
 
 def logging_examples(examples: Mapping[str, str], *, expanded: bool = False) -> None:
-    """Draw examples of records to log for better figures. examples: an example line by its description."""
+    """Draw examples of records that make the figures better when they are logged. examples: from the description to the example line."""
     with st.expander("Improve these figures", icon=":material/edit_note:", expanded=expanded):
         for words, line in examples.items():
             st.markdown(words)
@@ -185,7 +191,7 @@ def save_records(records: Sequence[Mapping[str, object]], failure: str | None = 
 
 @contextlib.contextmanager
 def progress_bar(words: str) -> Iterator[Callable[[float, str], None]]:
-    """A progress bar that disappears at the end; yields the function that moves it and changes its words, which begin as `words`."""
+    """A progress bar that disappears at the end. Yields the function that moves it and changes its text. words: the first text."""
     bar = st.progress(0.0, words)
 
     def move(share: float, text: str) -> None:
@@ -209,8 +215,8 @@ def answer_or_error(ask: Callable[[], Answer], title: str | None = None) -> Answ
 
 
 def save_model_settings(model: str, settings: ModelSettings) -> None:
-    """Save the settings of a model in the name of this session's person, and rerun the page. If saving fails, the page stops with the
-    error.
+    """Save the settings of a model in the name of this session's person, and rerun the page. If saving fails, the page shows the error and
+    stops.
     """
     author = person_name.person_name_or_default()
     answer_or_stop(lambda: alarm_rules.save_settings(load.store(), model, settings, author=author))
@@ -218,5 +224,5 @@ def save_model_settings(model: str, settings: ModelSettings) -> None:
 
 
 def utc_midnight(day: date | None) -> datetime | None:
-    """The beginning of a day (UTC), as a record holds a due date; None if no day is chosen."""
+    """The start of a day (UTC), the format of due dates in records; None if no day is chosen."""
     return datetime.combine(day, time(), tzinfo=UTC) if day else None

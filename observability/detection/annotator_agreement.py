@@ -1,7 +1,7 @@
-"""Compare the agreement of annotators with their own past, and with the level from which labels are reliable.
+"""Compare the agreement of annotators with their own past, and with the level above which labels are reliable.
 
-Krippendorff's alpha of the window, and of its last days, is compared with the alpha of the four weeks before. The variance that days add
-to alpha is estimated from those weeks (stats/dispersion.py); the variance by items comes from a jackknife.
+Krippendorff's alpha of the window, and of its last days, is compared with alpha in the four weeks before. The variance of alpha between
+days is estimated from those weeks (stats/dispersion.py); the variance between items comes from a jackknife.
 """
 
 from dataclasses import dataclass, replace
@@ -21,15 +21,17 @@ from observability.stats.interval import Interval
 
 METRIC = "label_agreement"
 WATCH, ACT = 0.05, 0.1
-"""Falls of alpha for `watch` and for `act`."""
+"""Decreases of alpha from which the severity is `watch` and `act`."""
 MIN_ITEMS = 30
 SEEN = 0.2
-"""Largest half-width of the interval at which agreement is judged."""
+"""Agreement is judged only if the half-width of its interval is at most this."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AgreementChange(WindowChange):
-    """Alpha of the window or of its last days; the effect is its fall since the past. before, items_before: alpha and items of the past."""
+    """Alpha of the window or of its last days. effect: how far it fell below the past. before, items_before: alpha and number of items of
+    the past.
+    """
 
     alpha: Interval
     before: float
@@ -37,7 +39,9 @@ class AgreementChange(WindowChange):
 
 
 def agreement_changes(labels: ProjectLabels, context: Context) -> list[AgreementChange]:
-    """Return the windows that can be compared with the past; empty if the window or the past has too few items."""
+    """Return the changes against the past, one for each window length that can be compared; empty if the window or the past has too few
+    items.
+    """
     whole = context.window.days
     counts = labels.counts(np.ones(len(labels.item), bool))
     paired = counts.sum(axis=1) > 1
@@ -74,7 +78,9 @@ def agreement_changes(labels: ProjectLabels, context: Context) -> list[Agreement
 
 
 def agreement_by_day(counts: Array, labels: ProjectLabels, rows: Array, skip: float) -> tuple[Array, Array, Array]:
-    """Return the day number (rising), alpha and its variance of each past day with enough items. skip: days before the end to omit."""
+    """Return three arrays for the past days with enough items: day number (rising), alpha, and the variance of alpha. skip: number of days
+    before the end to omit.
+    """
     number = -np.floor(labels.dated - skip).astype(int)
     found = [(day, *alpha_with_variance(counts[rows & (number == day)])) for day in np.unique(number[rows])]
     known = [each for each in found if np.isfinite(each[1])]
@@ -179,7 +185,7 @@ def agreement_unknown(now: Interval, labels: ProjectLabels, context: Context) ->
 
 
 def agreement_onset(counts: Array, labels: ProjectLabels, context: Context) -> OnsetEstimate:
-    """Return the day from which annotators agree less, estimated from the alpha of each day."""
+    """Return the day since which annotators agree less, estimated from the alpha of each day."""
     paired = counts.sum(axis=1) > 1
     number, values, variances = agreement_by_day(counts, labels, paired, 0.0)
     end = naive_utc(context.window.end)

@@ -1,10 +1,10 @@
-"""Find whether the answers of a round differ from a baseline and from the round before, and since when.
+"""Find whether the answers of a round differ from a baseline or from the round before, and since when.
 
-The baseline consists of at most BASELINE early rounds with similar answers. These are the first MIN_ROUNDS rounds, and each later round
-that differs from the earlier baseline rounds no more than those differ from each other. A round that differs significantly never becomes
-part of the baseline, so a change stays visible until a person accepts it. The same is true of a round with more refusals, format failures
-or failed questions. For the usual number of differing answers, each of the first MIN_ROUNDS rounds is compared with the other first
-rounds, and each later baseline round with the baseline before it.
+The baseline consists of at most BASELINE early rounds with similar answers: the first MIN_ROUNDS rounds, and each later round that differs
+from the earlier baseline rounds no more than these differ from each other. A round that differs significantly never becomes part of the
+baseline, so a change stays visible until a person accepts it. The same is true of a round with more refusals, format failures or failed
+questions. To know how many answers usually differ, each of the first MIN_ROUNDS rounds is compared with the other first rounds, and each
+later baseline round with the baseline before it.
 """
 
 from collections.abc import Sequence
@@ -21,20 +21,22 @@ from observability.stats.dispersion import MAD_TO_SD
 from observability.stats.rate_change import count_dispersion, higher_rate_test
 
 BASELINE, MIN_ROUNDS = 28, 5
-"""Largest and smallest number of rounds of a baseline."""
+"""Maximum and minimum number of rounds in a baseline."""
 LEFT_OUT = 0.001
-"""A round with a p-value of at most this is no part of a baseline."""
+"""A round with a p-value of at most this does not become part of a baseline."""
 CHANGED = 0.01
-"""Going back from the newest round of a change, earlier rounds with a p-value of at most this belong to it."""
+"""Rounds directly before a changed round belong to the same change if their p-value is at most this."""
 ALIKE = 0.5
-"""A free text counts as different if its similarity to the typical answer is below this fraction of the usual similarity."""
+"""A free text counts as different if its similarity to the typical answer is less than this fraction of the usual similarity."""
 SPREADS, EQUAL = 4.0, 1e-9
-"""Number of standard deviations above which two numbers differ; relative difference below which they are equal."""
+"""Two numbers differ if they are more than this many standard deviations apart; they are equal if their relative difference is below the
+second number.
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class RoundCounts:
-    """For each round, the number of hits among n questions. usual_hits, usual_n: the same numbers in the rounds of the baseline."""
+    """For each round, the number of hits among n questions. usual_hits, usual_n: these numbers for the rounds of the baseline."""
 
     hits: Integers
     n: Integers
@@ -60,8 +62,8 @@ class RoundCounts:
         return higher_rate_test(int(self.hits[place]), int(self.n[place]), int(self.usual_hits.sum()), self.total, self._spread)
 
     def onset(self, until: int, baseline: Sequence[int]) -> int:
-        """The first round of the change that the round `until` belongs to. The change consists of all consecutive rounds before it that
-        differ too.
+        """The first round of the change to which the round `until` belongs. A change consists of `until` and of the consecutive rounds
+        before it that also differ.
         """
         first = until
         while first > 0 and first - 1 not in baseline and self.p_value(first - 1) <= CHANGED:
@@ -70,7 +72,9 @@ class RoundCounts:
 
 
 def first_round_beyond(figures: Floats, last: int, limit: float, *, above: bool) -> int:
-    """The first of the consecutive rounds up to `last` whose known figures are beyond a limit, on the same side as that of `last`."""
+    """The first round of the unbroken run up to `last` in which all known figures are beyond a limit, on the same side as that of
+    `last`.
+    """
     first = last
     for place in range(last - 1, -1, -1):
         if np.isnan(figure := figures[place]):
@@ -86,10 +90,10 @@ class AnswerChanges:
     """The comparison of each round with a baseline.
 
     baseline: the rounds of the baseline. differs: rounds × items, whether the answer differs from the typical answer of the baseline.
-    typical: for each item the round of the baseline that gave the typical answer, -1 without one. against_baseline, against_last: the
-    counts of differing answers. similarity: similarity of free text to the typical answer, rounds × items; encoder: the encoder that
-    measured it, None for hashed n-grams. gaps: for numbers, the answer minus the typical answer, rounds × items; tolerances: by item, the
-    gap beyond which a number differs.
+    typical: for each item, the baseline round that gave the typical answer; -1 if there is none. against_baseline, against_last: the counts
+    of differing answers. similarity: similarity of free text to the typical answer, rounds × items; encoder: the encoder that measured it,
+    None for hashed n-grams. gaps: for numbers, the answer minus the typical answer, rounds × items; tolerances: for each item, the gap
+    above which a number counts as different.
     """
 
     baseline: tuple[int, ...]
@@ -104,8 +108,8 @@ class AnswerChanges:
 
 
 def usable_rounds(rounds: ProbeRounds, last: int, accepted: datetime | None = None) -> list[int]:
-    """The rounds before `last` that may be its baseline. Most of their questions were answered, they are not before `accepted`, and they
-    are comparable with `last`.
+    """The rounds before `last` that may belong to its baseline: most of their questions were answered, they are not earlier than
+    `accepted`, and they are comparable with `last`.
     """
     alike = rounds.comparable(last) if rounds.free_text else np.ones(len(rounds.times), bool)
     return [
@@ -116,9 +120,10 @@ def usable_rounds(rounds: ProbeRounds, last: int, accepted: datetime | None = No
 
 
 def answer_changes(rounds: ProbeRounds, last: int, accepted: datetime | None = None) -> AnswerChanges | None:
-    """Compare every round with the baseline. None if there are fewer than MIN_ROUNDS rounds with answers before `last`, the judged round.
+    """Compare every round with the baseline. Returns None if fewer than MIN_ROUNDS usable rounds come before `last`, the round that is
+    judged.
 
-    accepted: the time from which a person accepted the answers; rounds before it are no part of the baseline.
+    accepted: the time from which a person accepted the answers; earlier rounds do not belong to the baseline.
     """
     usable = usable_rounds(rounds, last, accepted)
     if len(usable) < MIN_ROUNDS:
@@ -157,7 +162,7 @@ def answer_changes(rounds: ProbeRounds, last: int, accepted: datetime | None = N
 
 
 def rate_changes(values: Floats, baseline: Sequence[int]) -> RoundCounts:
-    """Counts of a share (1, 0, NaN without a value) in each round, against the rounds of the baseline."""
+    """The counts of a share (values 1, 0, or NaN if unknown) in each round, and in the rounds of the baseline."""
     hits, n = _all_counted(values)
     places = np.asarray(baseline)
     return RoundCounts(hits, n, hits[places], n[places])
@@ -174,7 +179,7 @@ def _all_counted(values: Floats) -> tuple[Integers, Integers]:
 
 
 def _p_value(hits: int, n: int, usual_hits: Integers, usual_n: Integers) -> float:
-    """P-value of a number of hits among n, compared with the usual counts."""
+    """P-value of a number of hits among n, against the usual counts."""
     return higher_rate_test(int(hits), int(n), int(usual_hits.sum()), int(usual_n.sum()), count_dispersion([(usual_hits, usual_n)]))
 
 
@@ -182,15 +187,17 @@ class _Comparison(Protocol):
     """A way to compare the answers of a set of questions."""
 
     def typical(self, baseline: Sequence[int]) -> Integers:
-        """For each item, the round of the baseline with the typical answer; -1 without one."""
+        """For each item, the baseline round with the typical answer; -1 if there is none."""
         ...
 
     def against(self, baseline: Sequence[int], place: int | None = None) -> Floats:
-        """For each round (or for one): 1 if its answer differs from the typical answer, 0 if not, NaN if one of the two is missing."""
+        """For each item of each round (or of one round): 1 if the answer differs from the typical answer, 0 if not, NaN if either is
+        missing.
+        """
         ...
 
     def steps(self) -> Floats:
-        """For each round: 1 if its answer differs from the previous round's answer, 0 if not, NaN if one of the two is missing."""
+        """For each item of each round: 1 if the answer differs from the previous round's answer, 0 if not, NaN if either is missing."""
         ...
 
     def similarity(self, baseline: Sequence[int]) -> Floats | None:
@@ -199,18 +206,18 @@ class _Comparison(Protocol):
 
 
 class _NumberComparison:
-    """Numbers differ if their distance is larger than the stated tolerance. Without a tolerance, it must be larger than SPREADS standard
+    """Two numbers differ if their distance is larger than the stated tolerance; without a stated tolerance, larger than SPREADS standard
     deviations of the baseline.
 
-    The typical answer is the lower median. An item that hardly varies gets the median relative spread of all items, so that a baseline of
-    few rounds does not lead to a tolerance of 0. If all answers of a set repeat exactly, the tolerance is 0.
+    The typical answer is the lower median. For an item that hardly varies, the median relative spread of all items is used, so that a
+    baseline of few rounds does not lead to a tolerance of 0. If all answers of a set repeat exactly, the tolerance is 0.
     """
 
     def __init__(self, values: Floats, tolerance: float | None) -> None:
         self._values, self._stated = values, tolerance
 
     def typical(self, baseline: Sequence[int]) -> Integers:
-        """By item, the first round of the baseline with the lower median; -1 without one."""
+        """For each item, the first baseline round whose answer is the lower median; -1 if there is none."""
         places = np.asarray(baseline)
         known = self._values[places]
         order = np.argsort(known, axis=0, kind="stable")
@@ -225,7 +232,7 @@ class _NumberComparison:
         return self._values - usual
 
     def tolerances(self, baseline: Sequence[int]) -> Floats:
-        """For each item, the difference from the typical answer beyond which an answer counts as different."""
+        """For each item, the largest difference from the typical answer that does not count as different."""
         typical = self.typical(baseline)
         usual = np.abs(np.where(typical >= 0, self._values[typical, np.arange(typical.size)], np.nan))
         if self._stated is not None:
@@ -233,14 +240,14 @@ class _NumberComparison:
         return SPREADS * _own_spreads(self._values[np.asarray(baseline)], usual) + EQUAL * usual
 
     def against(self, baseline: Sequence[int], place: int | None = None) -> Floats:
-        """By round (or for one): 1 if its answer differs, 0 if not, NaN if one of the two is missing."""
+        """For each item of each round (or of one round): 1 if the answer differs, 0 if not, NaN if either answer is missing."""
         gaps = self.gaps(baseline)
         own = gaps if place is None else gaps[place : place + 1]
         return np.where(np.isfinite(own), (np.abs(own) > self.tolerances(baseline)).astype(float), np.nan)
 
     def steps(self) -> Floats:
-        """By round: 1 if its answer differs from the previous round's answer by more than the tolerance (without one, by more than usual
-        steps), else 0.
+        """For each item of each round: 1 if the answer differs from the previous round's answer by more than the tolerance (without one, by
+        more than usual steps), 0 if not, NaN if either is missing.
         """
         steps = np.vstack([np.full_like(self._values[:1], np.nan), np.diff(self._values, axis=0)])
         usual = np.abs(_middles(self._values))
@@ -252,42 +259,44 @@ class _NumberComparison:
 
 
 def _middles(values: Floats) -> Floats:
-    """Median of each column; NaN without a value."""
+    """Median of the known values of each column; NaN if none is known."""
     return np.array([np.median(known) if (known := line[np.isfinite(line)]).size else np.nan for line in values.T])
 
 
 def _own_spreads(values: Floats, usual: Floats) -> Floats:
-    """Standard deviation of each column. It is at least the column's usual value times the median relative standard deviation of all
-    columns; 0 if unknown.
+    """Standard deviation of each column, but at least the column's usual value times the median relative standard deviation of all columns;
+    0 if unknown.
     """
     own = np.array([known.std(ddof=1) if (known := line[np.isfinite(line)]).size > 1 else 0.0 for line in values.T])
     return _at_least_relative(own, usual)
 
 
 def _robust_steps(steps: Floats, usual: Floats) -> Floats:
-    """Robust standard deviation of the steps of each column. It is at least the column's usual value times the median relative one of all
+    """Robust standard deviation of the steps of each column, but at least the column's usual value times the median relative one of all
     columns.
     """
     return _at_least_relative(MAD_TO_SD * np.nan_to_num(_middles(np.abs(steps))), usual)
 
 
 def _at_least_relative(own: Floats, usual: Floats) -> Floats:
-    """Spreads, none smaller than its usual value times the median of all relative spreads (spread divided by usual value)."""
+    """The spreads, each raised to at least its usual value times the median relative spread (spread divided by usual value) of all
+    columns.
+    """
     known = usual > 0
     share = float(np.median(own[known] / usual[known])) if known.any() else 0.0
     return np.maximum(own, share * np.nan_to_num(usual))
 
 
 class _ClassComparison:
-    """Answers differ if their normalised texts differ. The typical answer is the most frequent one; of equally frequent answers, the
-    earliest.
+    """Two answers differ if their normalised texts differ. The typical answer is the most frequent answer; among equally frequent answers,
+    the earliest.
     """
 
     def __init__(self, rounds: ProbeRounds) -> None:
         self._codes = rounds.codes
 
     def typical(self, baseline: Sequence[int]) -> Integers:
-        """By item, the first round of the baseline with the most frequent answer; -1 without one."""
+        """For each item, the first baseline round with the most frequent answer; -1 if there is none."""
         places = np.asarray(baseline)
         codes = self._codes[places]
         votes = (codes[:, None, :] == codes[None, :, :]).sum(axis=1)
@@ -296,13 +305,15 @@ class _ClassComparison:
         return np.where(votes.max(axis=0) > 0, places[best], -1)
 
     def against(self, baseline: Sequence[int], place: int | None = None) -> Floats:
-        """For each round (or for one): 1 if its answer differs from the typical answer, 0 if not, NaN if one of the two is missing."""
+        """For each item of each round (or of one round): 1 if the answer differs from the typical answer, 0 if not, NaN if either is
+        missing.
+        """
         typical = self.typical(baseline)
         usual = np.where(typical >= 0, self._codes[typical, np.arange(typical.size)], -1)
         return self._unequal(usual[None, :], self._codes if place is None else self._codes[place : place + 1])
 
     def steps(self) -> Floats:
-        """For each round: 1 if its answer differs from the previous round's answer, 0 if not, NaN if one of the two is missing."""
+        """For each item of each round: 1 if the answer differs from the previous round's answer, 0 if not, NaN if either is missing."""
         before = np.concatenate([np.full_like(self._codes[:1], -1), self._codes[:-1]])
         return self._unequal(before, self._codes)
 
@@ -314,13 +325,15 @@ class _ClassComparison:
 
 
 class _TextComparison:
-    """Answers count as different if they are much less similar to the typical answer than the baseline's answers are to each other."""
+    """An answer counts as different if it is much less similar to the typical answer than the answers of the baseline are."""
 
     def __init__(self, rounds: ProbeRounds, last: int) -> None:
         self._similar = rounds.similarities(last)
 
     def typical(self, baseline: Sequence[int]) -> Integers:
-        """By item, the round of the baseline whose answer is most similar to the others; -1 without one."""
+        """For each item, the baseline round whose answer is most similar to the answers of the other baseline rounds; -1 if there
+        is none.
+        """
         places = np.asarray(baseline)
         among = self._similar[:, places[:, None], places[None, :]]
         total = np.where(np.isnan(among[:, range(len(places)), range(len(places))]), -1.0, np.nansum(among, axis=2))
@@ -335,7 +348,7 @@ class _TextComparison:
         return found
 
     def against(self, baseline: Sequence[int], place: int | None = None) -> Floats:
-        """By round (or for one): 1 if its answer differs, 0 if not, NaN if one of the two is missing."""
+        """For each item of each round (or of one round): 1 if the answer differs, 0 if not, NaN if either answer is missing."""
         similar, typical = self.similarity(baseline), self.typical(baseline)
         others = np.array([[similar[row, item] if row != best else np.nan for row in baseline] for item, best in enumerate(typical)])
         usual = np.array([np.median(known) if (known := line[np.isfinite(line)]).size else 1.0 for line in others])
@@ -343,7 +356,9 @@ class _TextComparison:
         return np.where(np.isnan(own), np.nan, (own < ALIKE * usual).astype(float))
 
     def steps(self) -> Floats:
-        """By round: 1 if its similarity to the previous round's answer is below half the median similarity of neighbouring rounds."""
+        """For each item of each round: 1 if the similarity to the previous round's answer is below half the median similarity of
+        neighbouring rounds, 0 if not, NaN if unknown.
+        """
         rounds = self._similar.shape[1]
         steps = self._similar[:, np.arange(rounds - 1), np.arange(1, rounds)]
         usual = np.array([np.median(known) if (known := line[np.isfinite(line)]).size else 1.0 for line in steps])

@@ -1,7 +1,7 @@
 """Check the arrival of predictions: volume, gaps and freshness.
 
-Claims cover all versions of the model, since a new version takes over the traffic of the old one. There is no claim before the model has
-two weeks of past, so that its first records raise no alarm.
+The claims cover all versions of the model together, because a new version takes over the traffic of the old one. There is no claim about
+volume and gaps before the model has two weeks of past, so that its first records raise no alarm.
 """
 
 from dataclasses import dataclass, replace
@@ -28,25 +28,26 @@ from observability.detection.significant_claims import (
 from observability.stats.change import poisson_or_overdispersed_test
 
 FEWER_WATCH, FEWER_ACT, FEWER_ACT_DAY, MORE = 0.25, 0.4, 0.6, 0.5
-"""Relative deviations from the expected volume. A quarter fewer is `watch`. Two fifths fewer over a longer window, or three fifths fewer
-over a day (more than a public holiday), are `act`. Half as much again is `watch`. The setting `data/quality/volume` overrides the limit
-for `act`."""
+"""Relative deviations from the expected volume. A quarter fewer is `watch`. Two fifths fewer over more than a day, or three fifths fewer
+over a day (more than a public holiday explains), are `act`. Half as many again is `watch`. The setting `data/quality/volume` overrides the
+limit for `act`.
+"""
 MINIMUM_EXPECTED = 30
-"""Expected predictions below which volume is not judged."""
+"""Volume is judged only if at least this many predictions are expected."""
 SILENT_WATCH, SILENT_ACT, STOPPED_ACT = 3.0, 12.0, 6.0
-"""Hours without an expected prediction: three are `watch`, twelve are `act`, six are `act` where the gap is still open."""
+"""Hours without predictions although some were expected: three are `watch`, twelve are `act`; six are `act` if the gap is still open."""
 LONGER_THAN_PAST = 1.5
-"""Factor by which the log-probability of a gap must exceed that of the least likely past gap."""
+"""A gap is unusual only if its surprise (negative log-probability) is more than this factor times that of the least likely past gap."""
 HOURS_KEPT = 31 * DAY
 CHANCE = "That may be chance, given how past days differ: a decision needs a longer window."
-"""A clause on what is missing for a verdict if volume or silence are beyond their limit, but not significantly."""
+"""Added to a sentence if volume or silence are beyond their limit but not significantly: what a verdict needs."""
 
 
 @dataclass(frozen=True)
 class Gap:
-    """A run of `hours` hours without predictions from index `first` on. Hours without expected predictions at its ends are left out.
+    """A gap of `hours` hours without predictions, starting at index `first`. Hours in which none were expected are cut off at both ends.
 
-    missed: expected predictions. surprise: negative log-probability.
+    missed: number of predictions expected in the gap. surprise: negative log-probability of the gap.
     """
 
     first: int
@@ -57,7 +58,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class Block:
-    """A part of the window: its observed and expected predictions, and its description."""
+    """A part of the window: its observed and expected number of predictions, its hours, and its description."""
 
     observed: float
     expected: float
@@ -66,7 +67,7 @@ class Block:
 
 
 def arrival_claims(hours: Hours, context: Context) -> tuple[list[QualityClaim], list[Finding]]:
-    """Return claims about volume, silence and freshness, and the findings that replace them if these cannot be judged."""
+    """Return claims about volume, silence and freshness; and, if these cannot be judged, the findings that say so instead."""
     if hours.rows == 0:
         return [], [
             undecided_arrival(context, "volume", 0, f"There are no predictions in this window or in the {PAST_DAYS} days before it.")
@@ -89,15 +90,15 @@ def arrival_claims(hours: Hours, context: Context) -> tuple[list[QualityClaim], 
 
 
 def undecided_arrival(context: Context, metric: str, n: int, because: str) -> Finding:
-    """Return the finding of severity `unknown` about the whole model, compared with its own past."""
+    """Return a finding of severity `unknown` about the whole model; the comparison would be with its own past."""
     return undecided_quality(context, "model", metric, n, because, against="past", whole_model=True)
 
 
 def volume_claims(hours: Hours, usual: NDArray[np.float64], context: Context) -> list[QualityClaim]:
-    """Return claims about the total of the window and of its last day, compared with the expected totals.
+    """Return claims about the total number of predictions in the window and in its last day, each compared with the expected total.
 
-    The variation is the variation of single past days around their expectation. For a longer window that is conservative, since days partly
-    cancel out.
+    The expected variation is that of single past days around their expectation. For a longer window this is conservative, because
+    deviations of days partly cancel out.
     """
     length = hours.window.size
     blocks = [Block(float(hours.window.sum()), float(usual[hours.begin :].sum()), length, in_window(length, context))]
@@ -109,13 +110,13 @@ def volume_claims(hours: Hours, usual: NDArray[np.float64], context: Context) ->
 
 
 def in_window(length: int, context: Context) -> str:
-    """Return the description of the counted hours."""
+    """Return words that describe which hours were counted."""
     whole = context.window.on_grain(HOUR) and context.now >= context.window.end
     return "in this window" if whole else f"in the {rounded_count(length, 'whole hour')} of this window"
 
 
 def daily_volume_ratios(hours: Hours, usual: NDArray[np.float64], length: int) -> NDArray[np.float64]:
-    """Return observed over expected of each past day, aligned to the window's end."""
+    """Return, for each past day, observed divided by expected predictions. The days are aligned with the end of the window."""
     end = hours.size - DAY * -((hours.begin - hours.size) // DAY)
     found = []
     while end - length >= 0:
@@ -162,13 +163,13 @@ def volume_claim(
 
 
 def volume_difference(ratio: float) -> str:
-    """Return the comparison of a total with the expectation, as the words before the expected number."""
+    """Return words that compare a total with its expectation; the expected number follows them in the sentence."""
     change = abs(ratio - 1)
     return "about" if change < 0.005 else f"{quality_percent(change)} {'fewer' if ratio < 1 else 'more'} than"
 
 
 def volume_onset(hours: Hours, usual: NDArray[np.float64], limit: float, *, less: bool) -> datetime | None:
-    """Return the start of the final unbroken run of days beyond the limit."""
+    """Return the start of the last unbroken run of days beyond the limit, up to the window's end."""
     place, first = hours.size, None
     while place - DAY >= hours.begin and usual[place - DAY : place].sum() > 0:
         ratio = hours.counts[place - DAY : place].sum() / usual[place - DAY : place].sum()
@@ -189,7 +190,9 @@ def arrivals_by_day(hours: Hours, usual: NDArray[np.float64]) -> list[list[Any]]
 
 
 def by_hour(hours: Hours, usual: NDArray[np.float64]) -> list[list[Any]]:
-    """Return [hour, predictions, expected, low, high] of the window's last hours. About 95 % of clean hours lie between low and high."""
+    """Return [hour, predictions, expected, low, high] for the last hours of the window. About 95 % of normal hours lie between low and
+    high.
+    """
     excess, weeks = overdispersion(hours, usual), max(hours.past_days / 7, 2.0)
     reach = 1.96 * np.sqrt(usual * (1 + 1 / weeks) + excess * usual**2)
     first = max(hours.begin, hours.size - HOURS_KEPT)
@@ -199,7 +202,7 @@ def by_hour(hours: Hours, usual: NDArray[np.float64]) -> list[list[Any]]:
 
 
 def silence_claims(hours: Hours, usual: NDArray[np.float64], context: Context) -> list[QualityClaim]:
-    """Return claims about the least likely gap of the window and about the age of the newest prediction."""
+    """Return two claims: about the least likely gap in the window, and about the age of the newest prediction."""
     gaps = gaps_of(hours, usual)
     end = [each for each in gaps if each.first + each.hours > hours.begin]
     past = max((each.surprise for each in gaps if each.first + each.hours <= hours.begin), default=0.0)
@@ -209,7 +212,7 @@ def silence_claims(hours: Hours, usual: NDArray[np.float64], context: Context) -
 
 
 def gaps_of(hours: Hours, usual: NDArray[np.float64]) -> list[Gap]:
-    """Return every run of hours without predictions in which some were expected, in order."""
+    """Return every run of hours without predictions in which some were expected, in order of time."""
     surprise = surprise_by_hour(hours, usual)
     silent = np.concatenate([[False], hours.counts <= 0, [False]]).astype(np.int8)
     turns = np.flatnonzero(np.diff(silent))
@@ -223,11 +226,11 @@ def gaps_of(hours: Hours, usual: NDArray[np.float64]) -> list[Gap]:
 
 
 def surprise_by_hour(hours: Hours, usual: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the negative log-probability of no prediction in each hour.
+    """Return, for each hour, the negative log-probability that no prediction arrives.
 
-    Each hour has a negative binomial distribution with the overdispersion of the past. Hours in which no prediction was ever seen, and
-    single hours of a bursty stream, therefore count for little. Expectations come from k weeks only: the probability of zero after a sum of
-    S is (k / (k + 1))^S.
+    The predictions of each hour have a negative binomial distribution with the overdispersion of the past. Therefore hours in which no
+    prediction was ever seen, and single hours of a bursty stream, count for little. The expectations come from only k weeks: if the sum of
+    the past is S, the probability of zero is (k / (k + 1))^S.
     """
     excess = overdispersion(hours, usual)
     weeks = max(hours.past_days / 7, 2.0)
@@ -235,10 +238,10 @@ def surprise_by_hour(hours: Hours, usual: NDArray[np.float64]) -> NDArray[np.flo
 
 
 def unusual_from(first: int, past: float, least: float, hours: Hours, usual: NDArray[np.float64]) -> float | None:
-    """Return the number of hours that a gap from index `first` on must last to be less likely than past gaps; None if that is more than a
+    """Return how many hours a gap that starts at index `first` must last to be less likely than past gaps; None if that is more than a
     month.
 
-    least: the minimum of that number. Hours after the last known one are expected to be like the hours a week before.
+    least: the smallest number to return. Hours after the last known hour are assumed to be like the hours one week earlier.
     """
     known = surprise_by_hour(hours, usual)
     week = known[-WEEK:]
@@ -249,13 +252,13 @@ def unusual_from(first: int, past: float, least: float, hours: Hours, usual: NDA
 
 
 def open_at_end(gap: Gap, hours: Hours, usual: NDArray[np.float64]) -> bool:
-    """Return whether no prediction has arrived since the gap, so that the gap has not ended."""
+    """Return whether the gap is still open: no prediction has arrived since it started."""
     return bool(hours.later == 0 and hours.counts[gap.first :].sum() == 0 and usual[gap.first :].sum() > 0)
 
 
 def volume_finding(gap: Gap, stopped: bool, past: float, hours: Hours, at: tuple[float, float]) -> tuple[Severity, float]:
-    """Return the severity of a gap by its length, and its probability in the window. The severity is ok if a past gap was nearly as
-    unlikely.
+    """Return the severity of a gap by its length, and the probability of such a gap in the window. The severity is `ok` if a past gap was
+    nearly as unlikely.
     """
     if gap.surprise <= LONGER_THAN_PAST * past or gap.hours < at[0]:
         return "ok", 1.0
@@ -264,7 +267,7 @@ def volume_finding(gap: Gap, stopped: bool, past: float, hours: Hours, at: tuple
 
 
 def silence_claim(gap: Gap, stopped: bool, past: float, hours: Hours, usual: NDArray[np.float64], context: Context) -> QualityClaim:
-    """Return the claim about the least likely gap."""
+    """Return the claim about the least likely gap of the window."""
     at = quality_limits(context, "silence_hours", SILENT_WATCH, SILENT_ACT)
     severity, chance = volume_finding(gap, stopped, past, hours, at)
     n, length = int(hours.window.sum()) + hours.later, float(gap.hours)
@@ -299,7 +302,7 @@ def silence_claim(gap: Gap, stopped: bool, past: float, hours: Hours, usual: NDA
 
 
 def usual_gap(from_hours: float | None) -> str:
-    """Return the clause that says from how many hours on a gap would be unusual, given past gaps; empty if no length would be."""
+    """Return a clause that states from how many hours on a gap would be unusual, judged by past gaps; empty if no length would be."""
     return "" if from_hours is None else f" (unusual from {rounded_count(from_hours, 'hour')} on)"
 
 
@@ -324,7 +327,7 @@ def freshness_claim(still: Gap | None, past: float, hours: Hours, usual: NDArray
 
 
 def stated_freshness(hours: Hours, context: Context) -> list[QualityClaim]:
-    """Return the claim that compares freshness with the configured limit, if there is one. It needs no past."""
+    """Return the claim that compares freshness with the limit in the settings; empty without a limit. This comparison needs no past."""
     limit = context.model.settings.limits.get(f"{NAME}/freshness_hours")
     if limit is None:
         return []
@@ -348,7 +351,7 @@ def stated_freshness(hours: Hours, context: Context) -> list[QualityClaim]:
 
 
 def age_bounds(hours: Hours, context: Context) -> tuple[float, float]:
-    """Return the minimum and maximum of the hours since the newest prediction, which counts resolve to the hour."""
+    """Return the minimum and maximum number of hours since the newest prediction; the counts only tell its hour."""
     if hours.later:
         return 0.0, (min(context.window.end, context.now) - hours.at(hours.size)) / HOUR
     filled = np.flatnonzero(hours.counts > 0)

@@ -1,4 +1,4 @@
-"""Sentences of the findings that attribute a performance change."""
+"""Sentences of the findings that split a change of performance into its causes."""
 
 from typing import Any
 
@@ -9,11 +9,10 @@ from observability.stats.decompose import Decomposition
 from observability.stats.interval import Interval
 
 SAMPLED = {"reference": "in a sample of the reference", "past": "in a sample of the month before"}
-"""Words for the baseline of an attribution. The baseline is a bounded sample, so its figure differs from the figure of the whole
-reference.
+"""Words for the baseline of an attribution. It is a sample of limited size, so its figure differs from that of the whole reference.
 """
 FEW = 0.02
-"""Smallest share of rows without a counterpart that is reported."""
+"""Rows without a counterpart are mentioned only from this share on."""
 
 
 def attribution_split_sentence(
@@ -42,20 +41,20 @@ def attribution_split_sentence(
 
 
 def outcome_level(carrier: dict[str, Any]) -> str:
-    """Return a level in words, with its shares of the drift and of the rows."""
+    """Return a level in words, with its share of the drift and its share of the rows."""
     name = "missing" if carrier["level"] == "null" else f"`{carrier['level']}`"
     return f"{name} ({slice_percent(carrier['of_part'])} of the drift, {slice_percent(carrier['share'])} of the rows)"
 
 
 def rows_without_counterpart_clause(found: Decomposition, against: Against) -> str:
-    """Return the clause about rows without a counterpart; empty below FEW."""
+    """Return a clause about the rows that have no counterpart in the baseline; empty if their share is below FEW."""
     if found.alone_now < FEW:
         return ""
     return f"; {slice_percent(found.alone_now)} of the window has no counterpart {HAD[against]}, and counts as covariate shift"
 
 
 def too_little_overlap_sentence(found: Decomposition, against: Against) -> str:
-    """Return the sentence that the rows of both sides overlap too little to be compared."""
+    """Return a sentence that the rows of window and baseline overlap too little to be compared."""
     return (
         f"{slice_percent(found.alone_now)} of the window has inputs that did not occur {HAD[against]}, so covariate shift and concept "
         f"drift cannot be separated: that needs a reference with such rows."
@@ -78,7 +77,7 @@ def signed_loss(value: float, share: bool) -> str:
 
 
 def too_few_for_attribution(now: int, before: int, wanted: int) -> str:
-    """Return the sentence that one side has too few labelled rows."""
+    """Return a sentence that the window or the baseline has too few labelled rows."""
     if before < wanted:
         return (
             f"Attributing a performance change needs {wanted:,} labelled baseline rows, not {before:,}: register this version with "

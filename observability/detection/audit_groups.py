@@ -1,4 +1,4 @@
-"""The group whose rows an attack of an audit hits most, if the difference is larger than chance explains."""
+"""Finds the group whose rows an attack in an audit hits most, if the difference is larger than chance explains."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from observability.metrics.trade_offs import FormResult, FormSlice
 from observability.stats.multiple_testing import benjamini_hochberg
 
 CHANCE = 0.05
-"""A group is named only below this adjusted p-value."""
+"""A group is named only if its adjusted p-value is at most this."""
 
 
 @dataclass(frozen=True)
 class AttackedGroup:
-    """A group that an attack hits more often than the others of its attribute. rate, rest: the share of rows hit in the group and in the
-    others.
+    """A group that an attack hits more often than the other groups of its attribute. rate, rest: the share of rows hit in this group, and
+    in the other groups.
     """
 
     attribute: str
@@ -29,8 +29,8 @@ class AttackedGroup:
 def most_attacked_group(shares: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> AttackedGroup | None:
     """Return the group whose number of hits is least likely by chance, and its p-value, adjusted for all groups of all attributes.
 
-    shares: by attribute and level the share of rows hit (`value`) and the rows (`n`), as an audit's results have them. None if no group is
-    hit significantly more than the others, or if no attribute has two groups.
+    shares: by attribute and level, the share of rows hit (`value`) and the number of rows (`n`), as in the results of an audit. None if no
+    group is hit significantly more often than the others, or if no attribute has two groups.
     """
     found: list[SliceExcess] = []
     for attribute, levels in shares.items():

@@ -1,4 +1,4 @@
-"""Audits of models as they were recorded: their headline, and whether it is worse than before."""
+"""Recorded audits of models: their headline figure, and whether it is worse than before."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,9 +19,9 @@ HEADLINES: dict[str, str] = {
     "fairness": "shifted_fairness_gap",
     "leakage": "label_leakage",
 }
-"""The metric of the headline of an audit, by kind of audit."""
+"""For each kind of audit, the metric of its headline (main figure)."""
 FURTHER: dict[str, tuple[str, ...]] = {"leakage": ("training_overlap",)}
-"""Further metrics of an audit that are judged besides its headline."""
+"""For each kind of audit, the metrics that are judged in addition to its headline."""
 
 
 @dataclass(frozen=True)
@@ -38,23 +38,23 @@ class StoredAudit:
     results: Mapping[str, Any]
 
     def is_of_file(self, artifact: str | None) -> bool:
-        """Whether the audit ran this model file, by the digest in the file's name; True if one of the two is unknown."""
+        """Whether the audit ran this model file, judged by the digest in the file's name; True if either digest is unknown."""
         ran = self.results.get("artifact")
         return not isinstance(ran, str) or artifact is None or ran.rpartition("/")[2] == artifact.rpartition("/")[2]
 
     def has_expired(self, due: datetime) -> bool:
-        """Whether the date until which it is valid has passed at an instant."""
+        """Whether the audit's date of expiry has passed at an instant."""
         return self.expires is not None and self.expires <= due
 
     @property
     def metric(self) -> str | None:
-        """The metric of the audit's headline; None for a kind without one."""
+        """The metric of the audit's headline; None for a kind of audit without one."""
         stated = self.headline.get("metric")
         return stated if stated in FURTHER.get(self.kind, ()) else HEADLINES.get(self.kind)
 
     @property
     def further(self) -> "list[StoredAudit]":
-        """For each further figure of the results that has a value, the audit with this figure as its headline."""
+        """For each further figure of the results that has a value, a copy of the audit with this figure as its headline."""
         listed = self.results.get("further")
         given = {name: listed.get(name) for name in FURTHER.get(self.kind, ())} if isinstance(listed, Mapping) else {}
         made = [
@@ -66,7 +66,7 @@ class StoredAudit:
 
     @property
     def headline(self) -> Mapping[str, Any]:
-        """The fields value, low, high and n of the headline's metric, and `why` if there is no value; empty for results of another form."""
+        """The fields value, low, high and n of the headline, and `why` if there is no value; empty if the results have another format."""
         found = self.results.get("headline")
         return found if isinstance(found, Mapping) else {}
 
@@ -77,7 +77,7 @@ class StoredAudit:
 
     @property
     def point(self) -> float | None:
-        """The field `at` of the headline as a number, such as the attacker's budget; None if the results have another form."""
+        """The field `at` of the headline as a number, for example the attacker's budget; None if it is not a number."""
         return _number(self.headline.get("at"))
 
     @property
@@ -103,12 +103,14 @@ def _number(value: Any) -> float | None:
 
 
 def stored_audits(rows: Sequence[Mapping[Any, Any]]) -> list[StoredAudit]:
-    """Audits from rows of records of the kind `audit`, oldest first. Audits of another kind, and audits of data, are left out."""
+    """Audits from records of kind `audit`, oldest first. Kinds that are not judged, and audits of data, are left out."""
     return _audits_of(rows, headline=True)
 
 
 def _audits_of(rows: Sequence[Mapping[Any, Any]], *, headline: bool, kinds: Sequence[str] = KINDS) -> list[StoredAudit]:
-    """Audits of some kinds, by default the judged kinds, oldest first, whether or not they have a headline. Audits of data are left out."""
+    """Audits of some kinds (by default the judged kinds), oldest first: those with a headline or those without one. Audits of data are left
+    out.
+    """
     found = []
     for row in rows:
         results = row["results"] if isinstance(row["results"], Mapping) else {}
@@ -126,12 +128,12 @@ def stored_audit(row: Mapping[Any, Any]) -> StoredAudit:
 
 
 def made_by(audits: Iterable[StoredAudit], due: datetime) -> list[StoredAudit]:
-    """The audits that had been made by an instant. A check and the agenda of a review both take them from records that had arrived."""
+    """The audits that had been made by an instant. Both a check and the agenda of a review apply this to the records that have arrived."""
     return [audit for audit in audits if audit.at <= due]
 
 
 def other_audits(rows: Sequence[Mapping[Any, Any]]) -> list[StoredAudit]:
-    """Audits of the same kinds, oldest first, whose results have no headline to judge, because another tool recorded them."""
+    """Audits of the judged kinds, oldest first, whose results have no headline to judge, because another tool recorded them."""
     return _audits_of(rows, headline=False)
 
 
@@ -141,17 +143,17 @@ def precision_audits(rows: Sequence[Mapping[Any, Any]]) -> list[StoredAudit]:
 
 
 def audits_for_schedule(rows: Sequence[Mapping[Any, Any]]) -> list[StoredAudit]:
-    """Audits of every kind that is run here, oldest first: audits with a headline, and audits of forms."""
+    """Audits of every kind that the dashboard can run, oldest first: audits with a headline, and audits of forms (precision or runtime)."""
     return sorted([*stored_audits(rows), *precision_audits(rows)], key=lambda audit: audit.at)
 
 
 def recorded_numbers(audit: StoredAudit) -> list[str]:
-    """The numbers among the results of an audit, at any depth, as `linf/0.1 0.62`."""
+    """The numbers in the results of an audit, at any depth, written as `linf/0.1 0.62`."""
     return [f"{name} {value:.4g}" for name, value in flat_numbers(audit.results).items()]
 
 
 def flat_numbers(value: Any, path: str = "") -> dict[str, float]:
-    """The numbers in an object or list, at any depth, each under the names of its path. Other values are left out."""
+    """The numbers in an object or list, at any depth, by the path of names that leads to each. Other values are left out."""
     if isinstance(value, Mapping | list):
         parts = value.items() if isinstance(value, Mapping) else enumerate(value, start=1)
         found = [flat_numbers(part, f"{path}/{name}" if path else str(name)) for name, part in parts]
@@ -172,7 +174,7 @@ def comparable_audits(now: StoredAudit, before: StoredAudit) -> bool:
 
 
 def attack_terms(audit: StoredAudit) -> tuple[frozenset[str], frozenset[tuple[str, float]], frozenset[tuple[str, str]]]:
-    """Locked features, costs and directions of an audit of robustness; empty for other kinds."""
+    """Locked features, costs and directions of a robustness audit; empty for other kinds of audit."""
     locked, costs, directions = (audit.results.get(name) for name in ("locked", "costs", "directions"))
     stated = {(str(name), _number(cost) or 0.0) for name, cost in costs.items()} if isinstance(costs, Mapping) else ()
     ways = {(str(name), str(way)) for name, way in directions.items()} if isinstance(directions, Mapping) else ()
@@ -180,9 +182,9 @@ def attack_terms(audit: StoredAudit) -> tuple[frozenset[str], frozenset[tuple[st
 
 
 def worse_than_before(now: StoredAudit, before: StoredAudit) -> bool:
-    """Whether the headline is worse than the earlier one by more than both intervals allow.
+    """Whether the headline is worse than the earlier headline by more than the two intervals explain.
 
-    The distance is compared with the root of the sum of the squared half widths. Without a change, 5 % of pairs of independent samples
+    The distance is compared with the root of the sum of the squared half-widths. Without a real change, 5 % of pairs of independent samples
     differ by more than this, half of them for the worse.
     """
     if not comparable_audits(now, before):

@@ -1,4 +1,4 @@
-"""Judge an audit of data: overlap with held-out rows, a column that reveals the label, conflicting labels, suspect labels
+"""Judges an audit of data: overlap with held-out rows, a column that reveals the label, conflicting labels, suspect labels
 and duplicates.
 """
 
@@ -26,18 +26,20 @@ LEVELS: dict[str, tuple[float, float]] = {
     REPEATED: (0.05, 0.25),
     SUSPECT: (0.01, 1.0),
 }
-"""Shares from which a finding is `watch` and `act`. Suspect labels are `watch` only if a model is better without them."""
+"""Shares of rows from which a finding is `watch` and `act`. Suspect labels are `watch` only if a model is better without them."""
 CHECK_METRICS = {CONFLICTS: CONFLICTING, DUPLICATES: REPEATED, SUSPECTS: SUSPECT}
-"""The metric of each check that is judged by its share of rows."""
+"""For each check that is judged by its share of rows, the metric of its finding."""
 COARSE = 0.5
-"""Expected share of rows that are equal by chance above which the number of equal rows cannot be judged."""
+"""If at least this share of rows is expected to be equal by chance, the number of equal rows cannot be judged."""
 MIN_CHANGE = 0.01
 """Smallest change of a share from one audit to the next that is reported."""
 
 
 @dataclass(frozen=True)
 class DataAuditClaim:
-    """A claim of an audit about a dataset. limit: the share up to which it is ok; None if the share alone does not decide."""
+    """A claim that an audit makes about a dataset. limit: the share up to which the claim is ok; None if the share alone does not
+    decide.
+    """
 
     metric: str
     interval: Interval
@@ -49,13 +51,13 @@ class DataAuditClaim:
 
 
 def data_audit_claims(audit: AuditedData, before: AuditedData | None = None) -> list[DataAuditClaim]:
-    """Return the claims about an audit, each with what changed since the previous audit."""
+    """Return the claims about an audit, each marked with what changed since the previous audit."""
     earlier = {claim.metric: claim for claim in _claims(before)} if before else {}
     return [_with_news(claim, earlier.get(claim.metric)) for claim in _claims(audit)]
 
 
 def _with_news(claim: DataAuditClaim, before: DataAuditClaim | None) -> DataAuditClaim:
-    """A claim with what changed since the claim of the previous audit."""
+    """The claim, marked with what changed since the claim of the previous audit."""
     bad, was_bad = needs_action(claim.severity), before is not None and needs_action(before.severity)
     if not bad:
         return replace(claim, news="recovered") if was_bad and claim.severity == "ok" else claim
@@ -86,7 +88,7 @@ def _claims(audit: AuditedData) -> Iterator[DataAuditClaim]:
 
 
 def share_severity(metric: str, share: Interval, chance: float = 0.0) -> tuple[Severity, float]:
-    """Return the severity of a share and its limit. chance: the part of the share that is expected by chance; the limit is raised by it."""
+    """Return the severity of a share, and its limit. chance: the share that is expected by chance; it raises the limit."""
     value, low = share.value or 0.0, share.low or 0.0
     if chance >= COARSE:
         return "unknown" if value > LEVELS[metric][0] else "ok", LEVELS[metric][0]
@@ -98,7 +100,7 @@ def share_severity(metric: str, share: Interval, chance: float = 0.0) -> tuple[S
 
 
 def rows_words(found: int, share: Interval) -> str:
-    """Return a count of rows with its share and interval: `60 of 960 rows (6.25 %; 4.9 to 8 %)`."""
+    """Return the number of rows found, with its share and interval: `60 of 960 rows (6.25 %; 4.9 to 8 %)`."""
     rows = round(share.n)
     if not found:
         return f"none of {rows:,} rows"
@@ -107,7 +109,7 @@ def rows_words(found: int, share: Interval) -> str:
 
 
 def _level_tail(severity: Severity, limit: float, chance: float) -> str:
-    """The limit that a share is compared with, as the end of a sentence."""
+    """The end of a sentence that names the limit with which a share is compared."""
     part = percent(chance, 2)
     natural = f"; its columns hold few values, so about {part} of the equal rows are expected by chance" if chance >= 0.05 else ""
     if severity == "unknown" and chance >= COARSE:
@@ -118,8 +120,8 @@ def _level_tail(severity: Severity, limit: float, chance: float) -> str:
 
 
 def _overlap_claim(audit: AuditedData) -> Iterator[DataAuditClaim]:
-    """Yield the claim about the share of held-out rows that are training rows, if held-out rows were given. For data of a model nothing is
-    yielded, because its leakage audit judges this.
+    """Yield the claim about the share of held-out rows that are training rows, if held-out rows were given. Yields nothing for data of a
+    model, because the model's leakage audit judges this.
     """
     if audit.leakage_of is not None or not (said := _overlap_words(audit)):
         return
@@ -132,7 +134,7 @@ def _overlap_claim(audit: AuditedData) -> Iterator[DataAuditClaim]:
 
 
 def _overlap_words(audit: AuditedData) -> str:
-    """How many held-out rows equal a training row; empty if no held-out rows were given."""
+    """Words for how many held-out rows equal a training row; empty if no held-out rows were given."""
     held = audit.held_out
     if held is None or not held.get("rows"):
         return ""
@@ -144,8 +146,8 @@ def _overlap_words(audit: AuditedData) -> str:
 
 
 def _leak_claim(audit: AuditedData) -> Iterator[DataAuditClaim]:
-    """Yield the claim whether the column that predicts the label best reveals the label alone. For data of a model nothing is yielded,
-    because its leakage audit judges this.
+    """Yield the claim about the column that predicts the label best: whether this column alone reveals the label. Yields nothing for data
+    of a model, because the model's leakage audit judges this.
     """
     if audit.leakage_of is not None:
         return
@@ -167,7 +169,7 @@ def _leak_claim(audit: AuditedData) -> Iterator[DataAuditClaim]:
 
 
 def _suspect_claim(audit: AuditedData, rule: AuditedRule) -> DataAuditClaim:
-    """The claim about the share of suspect labels, which is a warning if a model is better without them."""
+    """The claim about the share of suspect labels. It is a warning if a model is better without these rows."""
     gain = rule_gain(rule)
     said = f"`{audit.dataset}`: the labels of {rows_words(rule.found, rule.share)} are suspect"
     better = gain is not None and gain.low is not None and gain.low > 0
@@ -177,7 +179,7 @@ def _suspect_claim(audit: AuditedData, rule: AuditedRule) -> DataAuditClaim:
 
 
 def rule_gain(rule: AuditedRule) -> Interval | None:
-    """Return how much better the metric is without the rows of a check, below 0 if it is worse; None if it was not measured."""
+    """Return how much better the metric is without the rows found by a check (negative if it is worse); None if it was not measured."""
     if rule.metric is None or rule.before is None or rule.after is None:
         return None
     sign = -1.0 if rule.metric in METRICS and METRICS[rule.metric].better == "low" else 1.0
@@ -187,7 +189,9 @@ def rule_gain(rule: AuditedRule) -> Interval | None:
 
 
 def rule_effect_words(rule: AuditedRule) -> str:
-    """Return the effect on a model of dropping the rows of a check: `without them the ROC AUC is 0.9 in place of 0.88 (+0.02; …)`."""
+    """Return words for the effect on a model of dropping the rows found by a check: the metric with these rows, without them, and the
+    difference.
+    """
     if rule.before is None or rule.after is None or rule.metric is None:
         return "no model was fitted without them"
     title = METRICS[rule.metric].title if rule.metric in METRICS else rule.metric
@@ -199,7 +203,7 @@ def rule_effect_words(rule: AuditedRule) -> str:
 
 
 def data_audit_lines(audit: AuditedData) -> list[str]:
-    """Return the findings of an audit as text. Findings that are judged by a limit come first."""
+    """Return the findings of an audit as lines of text. Findings that are judged by a limit come first."""
     claims = data_audit_claims(audit)
     lines = [f"{STATE_WORDS[claim.severity]}: {claim.because.replace('`', '')}" for claim in claims]
     unjudged = [rule for rule in audit.rules if rule.name in (NEAR_DUPLICATES, OUTLIERS) or (rule.own and 0 < rule.found < audit.rows)]

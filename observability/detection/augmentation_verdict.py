@@ -9,12 +9,12 @@ from observability.core.finding import Finding
 Verdict = Literal["keep", "drop", "hold"]
 GAIN, SLICE_GAIN, LABELS = "augmentation_gain", "augmentation_slice_gain", "augmentation_label_changes"
 LABEL_LIMIT = 0.05
-"""Share of copies with another label from which an augmentation is reported."""
+"""An augmentation is reported if significantly more than this share of its copies has another label."""
 
 
 @dataclass(frozen=True)
 class AugmentationVerdict:
-    """The verdict keep, drop or hold (measure more), with its reason as a clause. finding: the finding that decides."""
+    """The verdict keep, drop or hold (measure more), with its reason as a clause. finding: the finding that decided it."""
 
     verdict: Verdict
     reason: str
@@ -22,10 +22,10 @@ class AugmentationVerdict:
 
 
 def augmentation_verdict(findings: Sequence[Finding]) -> AugmentationVerdict | None:
-    """Return the verdict on one augmentation of one version from its findings; None without one about its gain.
+    """Return the verdict on one augmentation of one version, from the findings about it; None if no finding is about its gain.
 
-    A harm decides before a gain. Harms are checked in this order: over all rows, in a class or group, labels that people found to be
-    changed. If only the trained models find changed labels, people are asked to check the copies.
+    A harm outweighs a gain. Harms are checked in this order: over all rows, in a class or group, labels that people found to be changed. If
+    only trained models find changed labels, people are asked to check the copies.
     """
     by_metric = {each.metric: each for each in findings}
     gain, part, labels = (by_metric.get(metric) for metric in (GAIN, SLICE_GAIN, LABELS))

@@ -1,5 +1,5 @@
-"""Claims about the energy of batch sizes and forms of a model: a rise since the previous audit, the saving by another size or form, and
-expiry.
+"""Claims about the energy of a model's batch sizes and forms (precision or runtime): an increase since the previous audit, the saving by
+another size or form, and expiry.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,18 +14,18 @@ from observability.metrics.serving_power import BatchEnergy, EnergyAudit
 NAME = "operations/energy"
 ENERGY, SAVING, LEFT = "batch_energy", "batch_saving", "audit_days_left"
 MORE = 1.5
-"""Minimum ratio of the energy to that of the previous audit for a warning, if the whole interval is above 1. Other work on a machine
-changes processor time by up to 1.23 times between two audits, beyond both intervals (docs/energy.md).
+"""A warning needs at least this ratio to the energy of the previous audit, and an interval that is entirely above 1. Other work on a
+machine changes processor time by up to 1.23 times between two audits, beyond both intervals (docs/energy.md).
 """
 BATCH_LIMITS: dict[str, float | None] = {SAVING: None}
-"""The default limits. The saving has none, because only the owner can say whether requests may wait for a batch, and whether a form may
-answer differently.
+"""The default limits. The saving has no default, because only the owner can say whether requests may wait for a batch, and whether a form
+may give different answers.
 """
 Ends = tuple[float, float, float]
 
 
 def batch_claims(audits: Sequence[EnergyAudit], version: str, form: str, limits: Mapping[str, float], now: datetime) -> Iterator[RunClaim]:
-    """Yield the claims about the newest audit of a version; none without one.
+    """Yield the claims about the newest audit of a version; nothing if there is no audit.
 
     audits: audits of the model, oldest first. form: the served form. limits: the owner's limits.
     """
@@ -42,19 +42,21 @@ def batch_claims(audits: Sequence[EnergyAudit], version: str, form: str, limits:
 
 
 def cost_ends(size: BatchEnergy) -> Ends:
-    """The cost of a thousand predictions with its interval. It is in joules if a meter measured them; else in processor time, which is
-    comparable because the power is the same for all.
+    """The cost of a thousand predictions with its interval. It is in joules if a meter measured them; otherwise it is processor time, which
+    is comparable because the assumed power is the same for all sizes.
     """
     return size.joules if size.source == "measured" else size.cpu_seconds
 
 
 def _alike(now: BatchEnergy, then: BatchEnergy) -> bool:
-    """Whether both costs are of one kind: joules of a meter, or processor time."""
+    """Whether both costs are of the same kind: measured joules, or processor time."""
     return (now.source == "measured") == (then.source == "measured")
 
 
 def _ratio(now: BatchEnergy, then: BatchEnergy) -> Ends | None:
-    """The cost of one size divided by the cost of another size of its kind, with its interval; None if either may have cost nothing."""
+    """The cost of one size divided by the cost of another size, with its interval; None if the costs are of different kinds, or if either
+    may be zero.
+    """
     if not _alike(now, then):
         return None
     (value, low, high), (other, least, most) = cost_ends(now), cost_ends(then)
@@ -62,13 +64,13 @@ def _ratio(now: BatchEnergy, then: BatchEnergy) -> Ends | None:
 
 
 def _by_size(audit: EnergyAudit, form: str) -> dict[int, BatchEnergy]:
-    """The measured sizes of a form, by their rows."""
+    """The measured batch sizes of a form, by their number of rows."""
     return {each.batch: each for each in audit.batches if each.form == form}
 
 
 def _energy_claim(newest: EnergyAudit, earlier: Sequence[EnergyAudit], form: str) -> RunClaim | None:
-    """The claim about the batch size of the served form whose energy rose most since the previous audit on this machine that measured this
-    size. A size that rose enough for a warning comes before all others.
+    """The claim about the batch size of the served form whose energy rose most, compared with the previous audit on this machine that
+    measured it. A size that rose enough for a warning has priority.
     """
     sizes = _by_size(newest, form)
     before, then = next(((audit, past) for audit in reversed(earlier) if (past := _sizes_alike(audit, sizes, form))), (None, {}))
@@ -95,7 +97,7 @@ def _energy_claim(newest: EnergyAudit, earlier: Sequence[EnergyAudit], form: str
 
 
 def _sizes_alike(audit: EnergyAudit, sizes: Mapping[int, BatchEnergy], form: str) -> dict[int, BatchEnergy]:
-    """The sizes of a form that an earlier audit measured in the same way as the newest one, smallest first."""
+    """The batch sizes of a form that an earlier audit measured with the same kind of cost as the newest audit, smallest first."""
     own = _by_size(audit, form)
     return {batch: own[batch] for batch in sorted(set(own) & set(sizes)) if _alike(sizes[batch], own[batch])}
 
@@ -106,8 +108,8 @@ def _rose(times: Ends) -> bool:
 
 
 def _saving_claims(newest: EnergyAudit, form: str, level: float | None) -> Iterator[RunClaim]:
-    """Yield the claim about the saving by the cheapest size of the served form, and about the saving by the cheapest other form at the
-    smallest size.
+    """Yield two claims about savings: by the cheapest batch size of the served form, and by the cheapest other form at the smallest batch
+    size.
     """
     sizes = _by_size(newest, form)
     if not sizes:
@@ -124,16 +126,16 @@ def _saving_claims(newest: EnergyAudit, form: str, level: float | None) -> Itera
 
 
 def _noisy_claim(newest: EnergyAudit, metric: str, size: BatchEnergy, against: Against = "level") -> RunClaim:
-    """The claim that the repeats of an audit differ too much for a comparison, with the next step."""
+    """The claim that repeated measurements of an audit vary too much for a comparison, with the next step."""
     because = f"{_words(size)}: too noisy to compare, an interval begins at 0; run `energy measure` again while nothing else runs."
     evidence = _evidence(newest) | {"source": size.source}
     return RunClaim(metric, size.rows, "unknown", because, against=against, subject=f"form={size.form}", evidence=evidence)
 
 
 def _saving_claim(newest: EnergyAudit, used: BatchEnergy, other: BatchEnergy, times: Ends, level: float | None) -> RunClaim:
-    """The claim about the share of the energy that another size or form saves. It is a warning if the whole interval is beyond the level.
+    """The claim about the share of the energy that another size or form saves. It is a warning if the whole interval is above the level.
 
-    times: the energy of the other size divided by the energy of the used size.
+    times: the energy of the other size or form divided by that of the used one.
     """
     saved, low, high = 1 - times[0], 1 - times[2], 1 - times[1]
     severity: Severity = "unknown" if level is None else "watch" if low > level else "ok"
@@ -147,12 +149,12 @@ def _saving_claim(newest: EnergyAudit, used: BatchEnergy, other: BatchEnergy, ti
 
 
 def _place(used: BatchEnergy, other: BatchEnergy) -> str:
-    """The size or form with which another one is compared, in words."""
+    """Words for the size or form with which another one is compared."""
     return f"form `{used.form}`" if used.form != other.form else "one at a time" if used.batch == 1 else f"in batches of {used.batch:,}"
 
 
 def _words(size: BatchEnergy) -> str:
-    """The energy of a size of a form, in words."""
+    """Words for the energy of one batch size of a form."""
     how = "One at a time" if size.batch == 1 else f"In batches of {size.batch:,}"
     value, low, high = (format_figure(each, 3) for each in size.joules)
     return f"{how} a thousand predictions of form `{size.form}` take {value} J ({low} to {high} J, {size.source} power)"
@@ -167,6 +169,6 @@ def _expired_claim(audit: EnergyAudit, now: datetime) -> RunClaim:
 
 
 def _evidence(audit: EnergyAudit, size: BatchEnergy | None = None) -> dict[str, object]:
-    """The evidence of a claim: its audit, and where the size stands in the results."""
+    """The evidence of a claim: the audit, and the position of the size in its results."""
     about: dict[str, object] = {"audit": "energy", "audited_at": iso(audit.at), "audited_version": audit.version}
     return about if size is None else about | {"place": audit.batches.index(size)}

@@ -1,6 +1,7 @@
-"""Check whether a batch of predictions is complete, in time, without duplicates, and like the batches before it.
+"""Checks whether a batch of predictions is complete, in time, without duplicates, and like the batches before it.
 
-Each check returns a value, its usual value or limit, and a level: release, look or hold. The decision is made elsewhere.
+Each check returns a value, the usual value or the limit, and a level: ok (release), watch (review) or act (hold). The decision itself is
+made elsewhere.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,23 +31,26 @@ LIMITS: dict[str, tuple[float, float]] = {
     DEFAULTS: (0.02, 0.10),
     DRIFT: (0.1, 0.25),
 }
-"""Values above which a batch is reviewed, and held. The limits on default scores apply to the rise of their share. For drift, the usual
-drift between batches counts as well.
+"""For each check, the values above which a batch is reviewed and held. The limits for default scores apply to the increase of their share.
+For drift, the usual drift between batches counts as well.
 """
 MIN_BATCHES, MIN_ROWS, MAX_BINS = 5, 100, 20
-"""Number of earlier batches, and number of rows, that a comparison of scores needs; number of bins of scores."""
+"""Minimum number of earlier batches and of rows for a comparison of scores; maximum number of bins of scores."""
 BEYOND_USUAL = (1.5, 2.0)
-"""A batch is reviewed, or held, for drift only if its distance is at least this multiple of the largest distance of an earlier batch."""
+"""For drift, a batch is reviewed or held only if its distance is more than this multiple of the largest distance of an earlier batch."""
 MIN_REPEATS, COMMON = 5, 0.9
-"""A score is a default only if at least this many more rows have it than expected. Two expectations count: its earlier share, and the
-share of the most frequent score below which nine in ten earlier batches stay. Equal rows have equal scores.
+"""A score counts as a default only if at least this many more rows have it than expected. Expected is the larger of two shares: the earlier
+share of this score, and the share of the most frequent score that nine in ten earlier batches do not exceed (because equal rows have equal
+scores).
 """
 Kind = Literal["keys", "rows"]
 
 
 @dataclass(frozen=True)
 class ExpectedBatch:
-    """The expectations on a batch. keys: None if only their number is known; rows: None if nothing is known; due: naive UTC or None."""
+    """What is expected of a batch. keys: None if only their number is known; rows: None if the number is not known either; due: naive UTC
+    or None.
+    """
 
     batch: str
     keys: frozenset[str] | None = None
@@ -56,8 +60,8 @@ class ExpectedBatch:
 
 @dataclass(frozen=True, eq=False)
 class EarlierScores:
-    """The finite scores of batches: the number of each score's batch, a mask of the scores in each slice, and how many scores come
-    before each row.
+    """The finite scores of earlier batches. batches: for each score, the number of its batch; parts: for each slice, a mask of the scores
+    in it; places: for each row, how many scores come before it.
     """
 
     scores: "np.ndarray[Any, np.dtype[np.float64]]"
@@ -66,7 +70,7 @@ class EarlierScores:
     places: "np.ndarray[Any, np.dtype[np.intp]]"
 
     def between(self, first: int, end: int) -> "EarlierScores":
-        """The scores of the rows from `first` to before `end`, without a copy."""
+        """The scores of the rows from `first` up to but not including `end`, without a copy."""
         start, stop = int(self.places[first]), int(self.places[end])
         parts = {part: belongs[start:stop] for part, belongs in self.parts.items()}
         return EarlierScores(self.scores[start:stop], self.batches[start:stop], parts, self.places[first : end + 1] - start)
@@ -74,8 +78,8 @@ class EarlierScores:
 
 @dataclass(frozen=True)
 class GateCheck:
-    """One check of a batch. limit: the value above which the level begins; n: number of rows or keys behind the value; slice: `a=x`, or
-    None for all rows.
+    """The result of one check of a batch. limit: the value above which the level begins; n: number of rows or keys behind the value; slice:
+    `a=x`, or None for all rows.
     """
 
     metric: str
@@ -97,10 +101,10 @@ def gate_checks(
     holds: Mapping[str, float],
     slices: Sequence[str] = (),
 ) -> list[GateCheck]:
-    """The results of all checks that are possible for a batch.
+    """The results of all checks that can be made for a batch.
 
     rows: the rows of the batch, or a sample of its n rows: key (text), arrived, score, and a Boolean column for each of `slices`. earlier:
-    scores of the batches before. now: naive UTC. holds: owner's limits from which a batch is held, by metric.
+    scores of earlier batches. now: naive UTC. holds: the owner's limits above which a batch is held, by metric.
     """
     complete = _completeness(expected, rows, n, now, holds)
     found = [*complete, *_lateness(expected, rows, now, holds, whole=not any(each.value for each in complete))]
@@ -114,7 +118,7 @@ def gate_checks(
 
 
 def scores_of_batches(rows: "DataFrame", slices: Sequence[str] = ()) -> EarlierScores:
-    """The finite scores of batches, by row: `batch`, `score`, and a Boolean column for each of `slices`."""
+    """The finite scores of batches. rows: `batch`, `score`, and a Boolean column for each of `slices`."""
     scores = rows["score"].to_numpy(float)
     finite = np.isfinite(scores)
     numbers, _ = rows["batch"].factorize()
@@ -123,7 +127,7 @@ def scores_of_batches(rows: "DataFrame", slices: Sequence[str] = ()) -> EarlierS
 
 
 def level_of(metric: str, value: float, holds: Mapping[str, float]) -> tuple[Severity, float]:
-    """The level of a value, and the limit above which that level begins. For a batch that passes, it is the limit above which it would be
+    """The level of a value, and the limit above which that level begins. For a batch that passes, the limit above which it would be
     reviewed.
     """
     look, hold = LIMITS[metric][0], holds.get(metric, LIMITS[metric][1])
@@ -133,7 +137,9 @@ def level_of(metric: str, value: float, holds: Mapping[str, float]) -> tuple[Sev
 
 
 def _completeness(expected: ExpectedBatch, rows: "DataFrame", n: int, now: datetime, holds: Mapping[str, float]) -> list[GateCheck]:
-    """The check for expected keys, or rows, that were not delivered. A batch that is not due yet may still come."""
+    """The check for expected keys or rows that were not delivered. It is not made before the batch is due, because the rows may still
+    arrive.
+    """
     name, waiting = expected.batch, expected.due is not None and now < expected.due
     if waiting or (expected.keys is None and expected.rows is None):
         return []
@@ -161,9 +167,10 @@ def _completeness(expected: ExpectedBatch, rows: "DataFrame", n: int, now: datet
 
 
 def _lateness(expected: ExpectedBatch, rows: "DataFrame", now: datetime, holds: Mapping[str, float], *, whole: bool) -> list[GateCheck]:
-    """The check of the hours from the due time of the batch to its last row, or to now if nothing came; empty before the due time.
+    """The check for lateness: the hours from the due time of the batch to its last row, or to now if nothing arrived; empty before the due
+    time.
 
-    whole: whether nothing is known to be missing.
+    whole: whether, as far as is known, nothing is missing.
     """
     if expected.due is None or now < expected.due:
         return []
@@ -181,7 +188,7 @@ def _lateness(expected: ExpectedBatch, rows: "DataFrame", now: datetime, holds: 
 
 
 def _duplicates(expected: ExpectedBatch, rows: "DataFrame", n: int, holds: Mapping[str, float]) -> GateCheck:
-    """The check for rows whose key already occurred earlier in the batch."""
+    """The check for rows that repeat a key of an earlier row in the batch."""
     repeated = rows["key"].duplicated()
     share = float(repeated.mean())
     level, limit = level_of(DUPLICATES, share, holds)
@@ -193,14 +200,14 @@ def _duplicates(expected: ExpectedBatch, rows: "DataFrame", n: int, holds: Mappi
 
 
 def _scores(rows: "DataFrame", part: str | None = None) -> "np.ndarray[Any, np.dtype[np.float64]]":
-    """The finite scores, in a slice or in all rows."""
+    """The finite scores of a slice, or of all rows."""
     values = rows["score"].to_numpy(float)
     values = values if part is None else values[rows[part].to_numpy(bool)]
     return values[np.isfinite(values)]
 
 
 def _default_scores(expected: ExpectedBatch, rows: "DataFrame", earlier: EarlierScores, holds: Mapping[str, float]) -> list[GateCheck]:
-    """The check of the share of the most frequent score, compared with the earlier share of the same score."""
+    """The check for default scores: the share of the most frequent score, compared with the share of this score in earlier batches."""
     scores, before = _scores(rows), earlier.scores
     if scores.size < MIN_ROWS or before.size < MIN_ROWS:
         return []
@@ -220,7 +227,7 @@ def _default_scores(expected: ExpectedBatch, rows: "DataFrame", earlier: Earlier
 
 
 def _common_repeats(earlier: EarlierScores) -> float:
-    """The 90th percentile over earlier batches of the share of their most frequent score; 0 if no batch has enough rows."""
+    """The 90th percentile of the share of the most frequent score, over earlier batches; 0 if no batch has enough rows."""
     sizes = np.bincount(earlier.batches)
     ordered = np.lexsort((earlier.scores, earlier.batches))
     codes, scores = earlier.batches[ordered], earlier.scores[ordered]
@@ -234,8 +241,8 @@ def _common_repeats(earlier: EarlierScores) -> float:
 def _drift(
     expected: ExpectedBatch, rows: "DataFrame", earlier: EarlierScores, holds: Mapping[str, float], slices: Sequence[str]
 ) -> list[GateCheck]:
-    """The check of drift by the population stability index of the scores compared with the earlier batches: for all rows, and for the
-    slice with the largest drift.
+    """The check for drift: the population stability index of the scores against earlier batches, for all rows and for the slice with the
+    largest drift.
     """
     found = [check for part in (None, *slices) if (check := _slice_drift(expected, rows, earlier, holds, part)) is not None]
     order = {"act": 0, "watch": 1}
@@ -246,7 +253,7 @@ def _drift(
 def _slice_drift(
     expected: ExpectedBatch, rows: "DataFrame", earlier: EarlierScores, holds: Mapping[str, float], part: str | None
 ) -> GateCheck | None:
-    """The check of the drift of one slice; None if it has too few rows or earlier batches."""
+    """The drift check of one slice (or of all rows); None if there are too few rows or earlier batches."""
     now = _scores(rows, part)
     pooled, code = earlier.scores, earlier.batches
     if part is not None:

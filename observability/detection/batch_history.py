@@ -1,10 +1,10 @@
-"""Compare each batch of a source with earlier batches of the same device, and the times between deliveries of the source with the usual
-ones.
+"""Compares each batch of a source with earlier batches of the same device, and the time between deliveries of the source with the usual
+time.
 
-Four metrics of each batch: hours since the previous delivery, hours since its data were captured, its rows, and the share of rejected
-rows. Batches that arrive together are one delivery. A device with enough past is compared with its own past; the other devices are
-compared with each other. Each metric is compared on a variance-stabilized scale. An unusual batch must also differ by a minimum amount
-(`LIMITS`).
+Each batch has four metrics: hours since the previous delivery, hours since its data were captured, its number of rows, and the share of
+rejected rows. Batches that arrive together are one delivery. A device with enough past is compared with its own past; the batches of all
+other devices are compared together. Each metric is compared on a variance-stabilized scale. An unusual batch must also differ by a minimum
+amount (`LIMITS`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -35,7 +35,7 @@ GAP, DELAY, ROWS, REJECTED = "batch_gap_hours", "batch_delay_hours", "batch_rows
 HOUR = 3600.0
 A_DAY = 86_400.0
 FLOOR = {GAP: 0.25, DELAY: 0.25, ROWS: 1.0}
-"""Added before the logarithm, so that differences of minutes, or between 0 and 1 row, are small."""
+"""Added to a value before its logarithm is taken, so that differences of minutes, or between 0 and 1 row, remain small."""
 LIMITS: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
     GAP: ((1.5, 1.0), (1.8, 2.0)),
     DELAY: ((1.5, 1.0), (2.0, 2.0)),
@@ -43,22 +43,25 @@ LIMITS: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
     REJECTED: ((1.5, 0.02), (2.0, 0.05)),
 }
 """Limits for `watch` and `act`: (multiple of the usual value, absolute increase in hours or share); for rows, fractions of the usual
-number. One missing batch makes a gap of about twice the usual."""
+number. A single missing batch makes a gap of about twice the usual length.
+"""
 DELAY_P95 = "batch_delay_p95_hours"
 OWNERS_LIMITS = {GAP: 2.0, DELAY: 2.0, DELAY_P95: 2.0, ROWS: 0.5, REJECTED: 0.05}
-"""Default limits that an owner's limit replaces, by metric: hours, or share, above the usual value; for rows, a fraction of the usual
-number.
+"""For each metric, the default value of the limit that an owner can set: hours or share above the usual value; for rows, a fraction of the
+usual number.
 """
 MANY = 1.5
-"""Ratio to the usual number of rows from which a batch is `watch`, for example a batch that was delivered twice."""
+"""A batch with at least this multiple of the usual number of rows is `watch`, for example a batch that was delivered twice."""
 TOGETHER = 0.1
-"""Share of the usual time between deliveries up to which a batch belongs to the delivery of the batch before it."""
+"""A batch belongs to the same delivery as the batch before it, if the time between them is at most this share of the usual time between
+deliveries.
+"""
 
 
 def delivery_limit(metric: str, usual: float, place: int, owner: float | None = None) -> float:
-    """Return the value from which a metric of LIMITS is `watch` (place 0) or `act` (place 1), for a usual value.
+    """Return the value from which a metric of LIMITS is `watch` (place 0) or `act` (place 1), given its usual value.
 
-    owner: the owner's limit, which replaces the limit for act. The limit for watch is never beyond the owner's limit.
+    owner: the owner's limit, which replaces the limit for `act`. The limit for `watch` is never beyond the owner's limit.
     """
     times, more = LIMITS[metric][place]
     if metric == ROWS:
@@ -70,9 +73,9 @@ def delivery_limit(metric: str, usual: float, place: int, owner: float | None = 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchComparison(HistoryComparison):
-    """One metric of one batch compared with earlier batches. batch: the name of the batch, None for the overdue one. device: the device
-    whose past is the baseline; None for the past of the whole source. few: whether the batch has fewer rows than usual. varies: range of
-    usual values of such a batch, given the variation of earlier ones. owner: the owner's limit, None without one.
+    """One metric of one batch, compared with earlier batches. batch: the name of the batch; None for the overdue batch. device: the device
+    whose past is the baseline; None for the past of several devices. few: whether the batch has fewer rows than usual. varies: the range of
+    usual values, given how earlier batches vary. owner: the owner's limit; None without one.
     """
 
     batch: str | None
@@ -85,7 +88,8 @@ class BatchComparison(HistoryComparison):
     def severity(self, p_adjusted: float, budget: float) -> Severity:
         """Return the severity at a p-value that is adjusted for all comparisons.
 
-        Unknown if the value is beyond its limit and beyond the natural variation of batches, but the p-value is not significant.
+        The severity is `unknown` if the value is beyond its limit and beyond the natural variation of batches, but the p-value is not
+        significant.
         """
         if not self.known:
             return "unknown"
@@ -93,27 +97,29 @@ class BatchComparison(HistoryComparison):
         return "unknown" if severity == "ok" and self.beyond(self.limit("ok")) else severity
 
     def beyond(self, limit: float) -> bool:
-        """Return whether the value reaches a limit: from below, or from above for a batch with fewer rows than usual."""
+        """Return whether the value reaches a limit: whether it is at least the limit, or at most the limit for a batch with fewer rows than
+        usual.
+        """
         return self.value <= limit if self.low else self.value >= limit
 
     @property
     def low(self) -> bool:
-        """Whether low values are unusual, which is true for a batch with fewer rows than usual."""
+        """Whether low values are unusual; this is the case for a batch with fewer rows than usual."""
         return self.metric == ROWS and self.few
 
     @property
     def watch(self) -> float:
-        """The value from which the batch is `watch`, on the same side as its value."""
+        """The value from which the batch is `watch`, on the side on which the value lies."""
         return MANY * self.usual if self.metric == ROWS and not self.few else delivery_limit(self.metric, self.usual, 0, self.owner)
 
     @property
     def act(self) -> bool:
-        """Whether the value reaches the limit for `act`. False for more rows than usual, which are `watch` at most."""
+        """Whether the value reaches the limit for `act`. Always False for more rows than usual, which are at most `watch`."""
         return (self.metric != ROWS or self.few) and self.beyond(delivery_limit(self.metric, self.usual, 1, self.owner))
 
     def limit(self, severity: Severity) -> float:
-        """Return the applied limit, on the same side as the value. It is the end of the natural variation of such batches if that is
-        larger and not significantly exceeded.
+        """Return the limit that was applied, on the side on which the value lies. Without `watch` or `act`, it is the end of the natural
+        variation of such batches if that is farther away.
         """
         if severity == "act":
             return delivery_limit(self.metric, self.usual, 1, self.owner)
@@ -126,8 +132,8 @@ class BatchComparison(HistoryComparison):
 class BatchSource:
     """The comparisons of one source.
 
-    batches: number of batches in the window; earlier: number before the window; comparisons: of every metric of every batch of the window,
-    oldest first.
+    batches: number of batches in the window; earlier: number before the window; comparisons: one for each metric of each batch in the
+    window, oldest first.
     """
 
     name: str
@@ -151,7 +157,7 @@ def sources_of(past: "DataFrame", current: "DataFrame", now: datetime, owner: Ma
 
 @dataclass(frozen=True)
 class DeliveredBatches:
-    """Batches in order of time, as arrays. at, captured: seconds since 1970, NaN if unknown; new: whether they are in the window."""
+    """Batches in order of time, as arrays. at, captured: seconds since 1970, NaN if unknown; new: whether each batch is in the window."""
 
     names: Array
     at: Array
@@ -187,7 +193,7 @@ def source_of(name: str, part: "DataFrame", now: datetime, owner: Mapping[str, f
 
 
 def places_by_device(devices: "Series[Any]", new: Array) -> "dict[str | None, Array]":
-    """Return the places of the batches of each device with enough past. The batches of all other devices are together under None."""
+    """Return the positions of the batches of each device with enough past. The batches of all other devices are together under None."""
     codes, names = devices.factorize()
     earlier = np.bincount(codes[~new & (codes >= 0)], minlength=len(names))
     several = len(names) > 1
@@ -198,9 +204,9 @@ def places_by_device(devices: "Series[Any]", new: Array) -> "dict[str | None, Ar
 
 
 def batch_comparisons(metric: str, own: DeliveredBatches, now: datetime, device: str | None = None) -> Iterator[BatchComparison]:
-    """Yield the comparison of each batch of the window in one metric. For gaps, the overdue batch is compared too.
+    """Yield the comparison of each batch of the window in one metric. For gaps, the batch that is due next is compared too.
 
-    own: the batches that are compared with each other, in order of time. device: the device that sent them, None for several.
+    own: the batches that are compared with each other, in order of time. device: the device that sent them; None for several devices.
     """
     values, at, new, rows = batch_values(metric, own), own.at, own.new, own.rows
     if metric == GAP and epoch_second(now) > at[-1]:
@@ -240,7 +246,7 @@ def batch_comparisons(metric: str, own: DeliveredBatches, now: datetime, device:
 
 
 def batch_p_value(metric: str, found: UsualValues, place: int, few: bool) -> float:
-    """Return the p-value of a value: one-sided, for rows two-sided. An overdue batch can only be late."""
+    """Return the p-value of a value: two-sided for rows, one-sided (high) for all other metrics."""
     if metric != ROWS:
         return float(found.high[place])
     return float(min(2 * (found.low if few else found.high)[place], 1.0))
@@ -261,8 +267,8 @@ def batch_values(metric: str, own: DeliveredBatches) -> Array:
 def delivery_gaps(gaps: Array, new: Array) -> Array:
     """Return the hours before the first batch of each delivery; NaN for the other batches of the delivery.
 
-    The usual gap is the median gap, weighted by the length of the gaps. If the devices of a source deliver together, it is the time
-    between these deliveries, however many batches each of them holds.
+    The usual gap is the median gap, weighted by the length of the gaps. If the devices of a source deliver together, it is the time between
+    these deliveries, no matter how many batches a delivery contains.
     """
     past = np.sort(gaps[~new & np.isfinite(gaps)])
     if not past.size:
@@ -272,7 +278,9 @@ def delivery_gaps(gaps: Array, new: Array) -> Array:
 
 
 def on_scale(metric: str, values: Array, rows: Array) -> tuple[Array, Array]:
-    """Return values on a variance-stabilized scale (logarithm; arcsine for shares, Anscombe 1948) and their sampling variance."""
+    """Return the values on a variance-stabilized scale (logarithm; arcsine for shares, Anscombe 1948), and the sampling variance of
+    each.
+    """
     if metric != REJECTED:
         return np.log(np.maximum(values, 0.0) + FLOOR[metric]), np.zeros(values.size)
     n = np.maximum(rows, 1.0)
@@ -280,8 +288,8 @@ def on_scale(metric: str, values: Array, rows: Array) -> tuple[Array, Array]:
 
 
 def from_scale(metric: str, middle: float, rows: Array) -> float:
-    """Return a median, or an end of a range, converted from the scale to the metric's unit. rows: numbers of rows of the batches behind
-    it.
+    """Return a median, or an end of a range, converted from the scale back to the unit of the metric. rows: the numbers of rows of the
+    batches behind it.
     """
     if metric != REJECTED:
         return max(float(np.exp(middle)) - FLOOR[metric], 0.0)
@@ -289,13 +297,13 @@ def from_scale(metric: str, middle: float, rows: Array) -> float:
 
 
 def epoch_seconds(times: Any) -> Array:
-    """Return seconds since 1970 of naive UTC times, NaN if there is none."""
+    """Return naive UTC times as seconds since 1970; NaN for a missing time."""
     whole = times.astype("datetime64[us]").to_numpy()
     return np.where(np.isnat(whole), np.nan, whole.astype(np.int64) / 1e6)
 
 
 def time_of_seconds(moment: float) -> datetime:
-    """Return the naive UTC time of seconds since 1970."""
+    """Return seconds since 1970 as a naive UTC time."""
     return datetime(1970, 1, 1) + timedelta(microseconds=round(moment * 1e6))
 
 

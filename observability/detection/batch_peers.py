@@ -1,10 +1,11 @@
-"""Compare the deliveries of each device of a source with the deliveries of the source's other devices: rejected rows, rows, and delay after
+"""Compares the deliveries of each device with those of the other devices of the same source: rejected rows, number of rows, and delay after
 capture.
 
-The figure of a device over the batches of the window (the median; for the delay, also the 95 % quantile) is compared with those of the
-other devices of the source, as column statistics are (device_kinds): on a variance-stabilized scale, by a robust spread between devices,
-with the usual variation of a device's batches. A difference must also reach the limits of batch_history. If a device had the difference
-before, the severity is the same, but it is ongoing. If it is by design, the owner states a limit; a device within it is not reported.
+For each device, the figure over its batches of the window is the median (for the delay also the 95 % quantile). It is compared with the
+figures of the source's other devices, in the same way as column statistics (device_kinds): on a variance-stabilized scale, with a robust
+spread between devices and the usual variation of a device's batches. A difference must also reach the limits of batch_history. If the
+device already had the difference before, the severity is the same, but the difference counts as ongoing. If the difference is by design,
+the owner can set a limit; a device within it is not reported.
 """
 
 from collections.abc import Iterator, Mapping
@@ -51,15 +52,15 @@ FIGURES: dict[str, tuple[str, float, float]] = {
     DELAY: (DELAY, 0.5, OF_A_MEDIAN),
     DELAY_P95: (DELAY, 0.95, 4.47),
 }
-"""For each metric: the value of a batch, the quantile over a device's batches, and the variance of that quantile, as a multiple of the
-variance of a mean, for normal values.
+"""For each metric: the value of a batch, the quantile over a device's batches, and the variance of this quantile as a multiple of the
+variance of a mean (for normal values).
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class PeerBatches(HistoryComparison):
-    """One metric of one device over the window, compared with other devices. at: time of the device's first batch; usual: the median of
-    the other devices.
+    """One metric of one device over the window, compared with the other devices. at: time of the device's first batch in the window; usual:
+    the median of the other devices.
 
     ongoing: whether the device's earlier batches had the same difference. owner: the owner's limit, None without one.
     """
@@ -72,19 +73,17 @@ class PeerBatches(HistoryComparison):
     owner: float | None = None
 
     def limit(self, place: int) -> float:
-        """Return the value from which it is `watch` (place 0) or `act` (1). Values up to the owner's limit are OK."""
+        """Return the value from which the device is `watch` (place 0) or `act` (place 1). Values up to the owner's limit are OK."""
         return delivery_limit(FIGURES[self.metric][0], self.usual, place if self.owner is None else 1, self.owner)
 
     def severity(self, p_adjusted: float, budget: float) -> Severity:
-        """Return the severity at a p-value that is adjusted for all comparisons. It does not depend on how long the
-        difference has lasted.
-        """
+        """Return the severity at a p-value that is adjusted for all comparisons. How long the difference has lasted does not matter."""
         watch, act = (self.value <= limit if self.metric == ROWS else self.value >= limit for limit in (self.limit(0), self.limit(1)))
         return significant_severity(watch, act, p_adjusted, budget)
 
 
 def peer_batches(past: "DataFrame", current: "DataFrame", owner: Mapping[str, float] | None = None) -> Iterator[PeerBatches]:
-    """Yield the comparisons of the devices of each source with MIN_DEVICES devices of MIN_BATCHES batches in the window.
+    """Yield the comparisons of the devices of each source that has MIN_DEVICES devices with MIN_BATCHES batches each in the window.
 
     owner: owner's limits by metric.
     """

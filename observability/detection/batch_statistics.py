@@ -1,4 +1,5 @@
-"""Column statistics of batches (`stats`) by device, the limits from which they are reported, and the clocks of devices.
+"""Column statistics of batches (`stats`) by device, the limits above which they are reported, and the clocks of devices. `device_kinds`
+compares the statistics.
 
 `device_kinds` compares them.
 """
@@ -33,26 +34,26 @@ NAMES: dict[str, tuple[str, ...]] = {
     SATURATED: ("saturated_share", "saturation_share"),
     OUTSIDE: ("out_of_range_share",),
 }
-"""The names under which `stats` may hold each statistic of a column."""
+"""For each statistic of a column, the names under which `stats` may hold it."""
 MIN_ROWS = 20
-"""Rows below which the statistics of a batch are not judged; for mean and standard deviation, only rows with a value count."""
+"""The statistics of a batch with fewer rows are not judged; for mean and standard deviation, only rows with a value count."""
 MIN_DEVICES, MIN_BATCHES = 6, 3
-"""Number of devices of a kind, and number of batches of each in the window, that a comparison of devices with each other needs."""
+"""A comparison of devices with each other needs at least this many devices of a kind, and this many batches of each in the window."""
 MANY_DEVICES = 20
 LIMITS: dict[str, tuple[float, float]] = {MEAN: (0.5, 1.0), STD: (2.0, 4.0)}
-"""Limits for `watch` and `act`. A change of a mean is in standard deviations of the column; a change of a standard deviation is a factor,
-up or down.
+"""Limits for `watch` and `act`. A change of a mean is measured in standard deviations of the column; a change of a standard deviation is a
+factor, in either direction.
 """
 SHARE_LIMITS = ((1.5, 0.02), (2.0, 0.05))
-"""Limits of a share: (multiple of the usual share, increase)."""
+"""Limits of a share for `watch` and `act`: (multiple of the usual share, increase of the share)."""
 ALMOST_CONSTANT = 0.01
-"""Part of the usual standard deviation that is added before the logarithm."""
+"""This fraction of the usual standard deviation is added to a standard deviation before the logarithm is taken."""
 SKEW_LIMITS = (300.0, 1800.0)
-"""Seconds after the arrival of a batch from which a capture time counts as wrong: `watch` for one such batch, `act` for two."""
+"""A capture time this many seconds after the arrival of the batch counts as wrong: `watch` for one such batch, `act` for two."""
 NORMAL_REACH = 1.5341
-"""Number of standard deviations from the median of a normal distribution to its quantile 15/16."""
+"""Distance, in standard deviations, from the median of a normal distribution to its 15/16 quantile."""
 SIGNIFICANT = 1e-3
-"""P-value up to which a single batch counts among the unusual ones of a device."""
+"""A single batch counts among the unusual batches of a device if its p-value is at most this."""
 A_DAY = 86_400.0
 
 
@@ -61,10 +62,10 @@ class StatisticComparison:
     """One statistic of one column of a device in the window.
 
     batch: the most unusual batch; None for a median over the window's batches (against "peers"). effect: difference in the unit of LIMITS;
-    for a share its increase. p_value: the probability of a value at least as extreme in any batch. baseline_n: earlier batches, or other
-    devices. unusual: number of equally extreme batches; first: arrival of the first of them. ongoing: against peers, the device differed
-    in its own past too. varies: range of the most unusual value among the window's batches, given the variation of earlier batches (or
-    other devices).
+    for a share, its increase. p_value: the probability that any batch has a value at least as extreme. baseline_n: number of earlier
+    batches, or of other devices. unusual: the equally extreme batches; first: arrival of the first of them. ongoing: in a comparison with
+    peers, whether the device differed in its own past too. varies: the range to expect for the most unusual value of the window's batches,
+    given the variation of earlier batches (or other devices).
     """
 
     source: str
@@ -89,7 +90,7 @@ class StatisticComparison:
 
     @property
     def subject(self) -> str:
-        """Subject of its finding: `source:S/device:D`; for batches without a device, `source:S`."""
+        """The subject of the finding about it: `source:S/device:D`; for batches without a device, `source:S`."""
         return device_subject(self.source, self.device)
 
     def exceeds(self, place: int) -> bool:
@@ -99,8 +100,8 @@ class StatisticComparison:
 
 @dataclass(frozen=True)
 class CaptureClock:
-    """Batches of a device whose capture ends after their arrival. seconds: the largest difference; batch: the name of that batch; first:
-    arrival of the first such batch.
+    """How far captures of a device end after the arrival of their batch. ahead: the batches for which this is too much; seconds: the
+    largest difference; batch: the batch with this difference; first: arrival of the first batch that is ahead.
     """
 
     source: str
@@ -118,7 +119,7 @@ class CaptureClock:
 
     @property
     def severity(self) -> Severity:
-        """The severity: `act` from two batches and half an hour on, `watch` from one batch and five minutes on."""
+        """The severity: `act` from two batches ahead and half an hour on, `watch` from one batch and five minutes on."""
         if self.seconds < SKEW_LIMITS[0]:
             return "ok"
         return "act" if self.seconds >= SKEW_LIMITS[1] and len(self.ahead) > 1 else "watch"
@@ -126,7 +127,7 @@ class CaptureClock:
 
 @dataclass(frozen=True)
 class JudgedDevice:
-    """The size of a device's data and whether it could be judged. judged: whether any statistic has enough past or peers."""
+    """How much data a device has, and whether it could be judged. judged: whether any statistic has enough past or peers."""
 
     source: str
     device: str | None
@@ -142,7 +143,9 @@ def device_subject(source: str, device: str | None) -> str:
 
 
 def with_marks(past: "DataFrame", current: "DataFrame") -> "DataFrame":
-    """Batches of both spans in order of time, each once, with `new` (in the window) and `unit` (index of source and device)."""
+    """The batches of both spans in order of time, each once, with the columns `new` (in the window) and `unit` (number of the source and
+    device).
+    """
     import pandas as pd
 
     both = [each for each in (past.assign(new=False), current.assign(new=True)) if len(each)]
@@ -156,7 +159,7 @@ def with_marks(past: "DataFrame", current: "DataFrame") -> "DataFrame":
 
 
 def capture_clocks(batches: "DataFrame") -> Iterator[CaptureClock]:
-    """Yield, for each device that states when captures end, by how much captures end after the arrival of their batch."""
+    """For each device that states when captures end, yield by how much they end after the arrival of their batch."""
     new = batches[batches["new"].astype(bool) & batches["captured_to"].notna()].sort_values("unit", kind="stable")
     if new.empty:
         return
@@ -179,9 +182,9 @@ def capture_clocks(batches: "DataFrame") -> Iterator[CaptureClock]:
 
 
 def statistics_from_scale(metric: str, scaled: Array, rows: Array, std: Array, *, side: int) -> Array:
-    """Return ends of ranges, given on the scale of a metric (`device_kinds`), in the metric's unit, each widened by its rounding.
+    """Return ends of ranges converted from the scale of a metric (`device_kinds`) to its unit, each widened by the rounding error.
 
-    rows: of the batch; std: the usual standard deviation of the column; side: -1 of low ends, 1 of high ones.
+    rows: number of rows of the batch; std: the usual standard deviation of the column; side: -1 for low ends, 1 for high ends.
     """
     if metric == MEAN:
         found = scaled
@@ -194,7 +197,9 @@ def statistics_from_scale(metric: str, scaled: Array, rows: Array, std: Array, *
 
 
 def limit_effects(metric: str, value: Array, usual: Array, std: Array) -> Array:
-    """Return differences in the unit of LIMITS: standard deviations, a factor (at least 1), or the increase of a share. std: above 0."""
+    """Return differences in the unit of LIMITS: standard deviations (mean), a factor of at least 1 (standard deviation), or the increase of
+    a share. std: above 0.
+    """
     if metric == MEAN:
         return np.abs(value - usual) / std
     if metric == STD:

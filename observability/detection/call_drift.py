@@ -1,10 +1,11 @@
-"""Drift of the logged calls of a language model without a reference: questions and answers, compared with the eight weeks before.
+"""Drift of the logged calls of a language model, without a reference: questions and answers are compared with those of the eight weeks
+before.
 
-A column moved if its PSI is large, significant, and a multiple of the PSI of any earlier week against the other weeks. After many weeks, a
-number is compared with the average difference between its weeks instead. If its own weeks were calmer than those of all numbers, the mean
-of both averages counts. The newest two weeks are left out of the baseline if the same change had reached them already. Numbers are compared
-in deciles of the earlier calls, categories by their frequent levels, free texts by their length. Columns of answers include only calls that
-got an answer.
+A column has moved if its PSI is large, significant, and a multiple of the largest PSI of any earlier week against the other earlier weeks.
+If there are many weeks, a numeric column is compared with the average difference between its weeks instead. If its own weeks vary less than
+those of all numeric columns, the mean of both averages counts. The newest two weeks are left out of the baseline if they already show the
+same change. Numbers are compared in deciles of the earlier calls, categories by their frequent levels, free texts by their length. Columns
+about answers include only calls that were answered.
 """
 
 from collections.abc import Sequence
@@ -28,56 +29,65 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 WEEK = 7
-"""Days of a week."""
+"""Number of days in a week."""
 MIN_WEEKS, SURE_WEEKS = 2, 3
-"""Earlier weeks of MINIMUM_ROWS calls that a comparison needs, and that a critical one needs."""
+"""A comparison needs at least the first number of earlier weeks with MINIMUM_ROWS calls; a critical finding needs the second number."""
 MOVED: Limits = (0.2, 0.4)
-"""PSI from which a column is watch and act; it corresponds to a share that rises from 20 to 40 %, and to 50 %."""
+"""PSI from which a column is `watch` and `act`. It corresponds to a share that rises from 20 % to 40 %, or from 20 % to 50 %."""
 PAST_DAYS = 8 * WEEK
-"""Days before the window that it is compared with: the most unusual of eight weeks shows how much weeks vary; four weeks are often too
-few for that.
+"""The window is compared with this many days before it. Of eight weeks, the most unusual one shows how much weeks vary; four weeks are
+often too few for that.
 """
 BEYOND, NUMBERS_BEYOND = (4.0, 8.0), (4.0, 12.0)
-"""Limits for watch and act after few weeks, as multiples of the PSI of the most unusual earlier week: for a category, and for a number. All
-numbers of a model's calls share the most unusual week, because a single number may have been calm in all weeks by chance. After many weeks
-a number is compared with the average of these weeks."""
+"""Limits for `watch` and `act` when there are few weeks, as multiples of the PSI of the most unusual earlier week: first for a category,
+then for a number. All numeric columns of a model's calls share the most unusual week, because a single column may have been calm in all
+weeks by chance. When there are many weeks, a numeric column is compared with their average instead.
+"""
 MANY_WEEKS, AFTER_MANY = 6, 0.8
-"""Number of baseline weeks from which the limits of BEYOND are lowered, and the factor: with more weeks, the most unusual one is larger."""
+"""From this number of baseline weeks on, the limits of BEYOND are multiplied by this factor, because the most unusual of many weeks is
+larger.
+"""
 CALM = (0.99, 0.9998)
-"""Share of unchanged weeks in which all numbers of a model stay within the limits for watch and for act, after many weeks."""
+"""When there are many weeks: the share of unchanged weeks in which all numeric columns of a model stay below the limits for `watch`, and
+for `act`.
+"""
 MOST_RAISED = 4.0
-"""For a column with little variation, the mean variation of all columns counts too, but at most as this multiple of the column's own
-variation. So one changed column does not hide others.
+"""For a column that varies little, the mean variation of all columns counts too, up to this multiple of the column's own variation. This
+way one changed column does not hide the others.
 """
 MAX_LEFT_OUT = 2
-"""Maximum number of newest earlier weeks left out of the baseline because a change had reached them; a longer change counts as usual."""
+"""At most this many of the newest earlier weeks are left out of the baseline because they already show a change; a longer change counts as
+usual.
+"""
 ALIKE = 1.5
-"""A change at least this many times as large as in the week before counts as worse."""
+"""A change counts as worse if it is at least this many times as large as in the week before."""
 MAX_BINS, MAX_LEVELS, RARE = 10, 20, 0.01
-"""Bins of a number, levels that are kept apart, and the share of the earlier calls below which a level is one of the others."""
+"""Maximum number of bins of a number; maximum number of levels that are kept apart; levels with a smaller share of the earlier calls are
+merged into "other values".
+"""
 CLEAN = 0.999
-"""Share of unchanged weeks that stay part of the baseline by chance alone."""
+"""Share of unchanged weeks that chance alone does not remove from the baseline."""
 MIN_A_DAY = 5
-"""Calls of a day that dates a change."""
+"""Only days with at least this many calls are used to date a change."""
 FREQUENT_LEVELS_SHARE = 0.5
-"""A category whose most frequent levels hold fewer of the calls is a free text."""
+"""A category counts as free text if its most frequent levels hold less than this share of the calls."""
 SMALLEST = 1e-4
-"""Smaller shares are raised to it, as in the PSI."""
+"""Smaller shares are raised to this value, as in the computation of the PSI."""
 MISSING, OTHERS, LENGTH = "missing", "other values", "length of "
 ANSWER, REFUSED = "answer", "refused"
-"""The columns about the answer in a record: its text or kind (`prediction`), and whether it refuses."""
+"""The names of the two columns about the answer in a record: its text or kind (`prediction`), and whether it refuses."""
 OF_ANSWERS = ("output", "answer", "response", "completion", "finish", "refus")
-"""Beginnings of the names of columns of answers."""
+"""A column whose name starts with one of these words is about answers."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CallDrift(WindowChange):
-    """The drift of one column. effect: its PSI, in nats; varies: the PSI of the most unusual earlier week against the others.
+    """The drift of one column. effect: its PSI, in nats; varies: the PSI of the most unusual earlier week against the other earlier weeks.
 
-    extra: by how much the mean PSI of the earlier weeks exceeds sampling noise; chance: the PSI of the window that sampling noise
-    explains. before, now: the mean of a number, else the share of `level`, the level that adds most to the PSI. counts: by bin, of the
-    baseline and of the window. number: whether the column is compared in deciles; weeks: number of weeks of the baseline. last_week: the
-    PSI of the newest earlier week against the baseline. since: the onset of the change, if the days show it.
+    extra: by how much the mean PSI of the earlier weeks exceeds sampling noise; chance: the PSI of the window to expect from sampling
+    noise. before, now: the mean of a number; for other columns the share of `level`, which is the level that adds most to the PSI. counts:
+    by bin, in the baseline and in the window. number: whether the column is compared in deciles; weeks: number of weeks in the baseline.
+    last_week: the PSI of the newest earlier week against the baseline. since: the onset of the change, if the days show it.
     """
 
     column: str
@@ -120,33 +130,33 @@ class CallDrift(WindowChange):
 
     @property
     def needed(self) -> float:
-        """Number of calls of the window from which sampling noise stays below the limit."""
+        """The number of calls in the window above which sampling noise stays below the limit."""
         return psi_rows_needed(self.bins, self.earlier_calls, min(MOVED[0], self.limits[0]))
 
     @property
     def earlier_effect(self) -> float | None:
-        """The PSI of the week before; the window's PSI if the two differ by less than the factor ALIKE."""
+        """The PSI of the week before. If it differs from the window's PSI by less than the factor ALIKE, the window's PSI."""
         return self.effect if self.last_week / ALIKE <= self.effect <= self.last_week * ALIKE else self.last_week
 
     @property
     def words(self) -> str:
-        """The change in words: of the mean of a number, or of the share of the level that adds most."""
+        """The change in words: of the mean of a number, or of the share of the level that adds most to the PSI."""
         if self.level is None:
             return f"mean {format_figure(self.before, 3)} → {format_figure(self.now, 3)}"
         return f"`{self.level}` {percent(self.before)} → {percent(self.now)}"
 
 
 def is_of_answers(column: str) -> bool:
-    """Whether a column is a column of answers, by its name."""
+    """Whether a column is about answers, judged by its name."""
     return column.removeprefix(LENGTH).startswith(OF_ANSWERS)
 
 
 def call_columns(calls: "DataFrame", features: Sequence[str]) -> "dict[str, DataFrame]":
-    """The compared columns of calls, by name: the features, the answer, and whether it refuses. Columns of answers hold only answered
+    """The compared columns of calls, by name: the features, the answer, and whether it refuses. Columns about answers contain only answered
     calls.
 
-    calls: as a Sample gives them, with `status`, `prediction`, `extra` and `week`. Each answer has the columns `value`, `at` and `week`. A
-    feature named `answer` or `refused` replaces the record's own field.
+    calls: as a Sample returns them, with `status`, `prediction`, `extra` and `week`. Each returned frame has the columns `value`, `at` and
+    `week`. A feature named `answer` or `refused` replaces the field of the record.
     """
     stated = {ANSWER: calls["prediction"], REFUSED: calls["extra"].map(_refusal).astype(object)}
     stated |= {reference.removeprefix("feature."): calls[reference] for reference in features}
@@ -155,7 +165,7 @@ def call_columns(calls: "DataFrame", features: Sequence[str]) -> "dict[str, Data
 
 
 def _refusal(extra: Any) -> str | None:
-    """Whether the further fields of a record (JSON text) say that the answer refuses, as text; None if they say nothing."""
+    """Whether the answer refuses, according to the further fields of a record (JSON text), as text; None if they do not say it."""
     if not isinstance(extra, str) or f'"{REFUSED}"' not in extra:
         return None
     stated = stored_json(extra).get(REFUSED)
@@ -164,8 +174,8 @@ def _refusal(extra: Any) -> str | None:
 
 @dataclass(frozen=True)
 class ComparedCalls:
-    """The calls of a window and of the earlier weeks that have enough calls. `week`: number of an earlier call's week; the newest week is
-    0.
+    """The calls of a window, and those of the earlier weeks that have enough calls. `week`: the number of the week of an earlier call, 0
+    for the newest week.
 
     missing: the reason why the calls cannot be compared; empty if they can.
     """
@@ -176,7 +186,7 @@ class ComparedCalls:
 
 
 def compared_calls(now: "DataFrame", past: "DataFrame", window: Window) -> ComparedCalls:
-    """The two sides of a comparison. A window shorter than a week is compared with the same hours of the earlier weeks."""
+    """The two sides of a comparison. A window shorter than a week is compared with the same hours of the earlier weeks only."""
     start: Any = np.datetime64(naive_utc(window.start), "us")
     age = (start - past["at"].to_numpy("datetime64[us]")) / np.timedelta64(1, "W")
     earlier = age > 0
@@ -195,14 +205,14 @@ def compared_calls(now: "DataFrame", past: "DataFrame", window: Window) -> Compa
 
 
 def _hour_of_week(at: "Series") -> Integers:
-    """The hour of the week of each instant, from a Thursday on."""
+    """The hour of the week of each instant, counted from Thursday."""
     return np.asarray(at.to_numpy("datetime64[h]").astype(np.int64) % (24 * WEEK))
 
 
 def call_drifts(calls: ComparedCalls, features: Sequence[str], window: Window, stated: Limits) -> list[CallDrift]:
     """The drift of each column that both sides hold, the largest PSI first; empty if the sides cannot be compared.
 
-    features: references of the columns. stated: the PSI from which a column is watch and act, before its own variation.
+    features: references of the columns. stated: the PSI from which a column is `watch` and `act`, before its own variation is considered.
     """
     if calls.missing:
         return []
@@ -222,7 +232,7 @@ def factors_beyond(weeks: int, number: bool) -> Limits:
 
 
 def _limits_of(drift: CallDrift, numbers: Sequence[CallDrift], stated: Limits) -> Limits:
-    """The PSI from which a column is watch and act. numbers: the model's numeric columns that vary."""
+    """The PSI from which a column is `watch` and `act`. numbers: the model's numeric columns that vary between weeks."""
     if drift.number and drift.weeks >= MANY_WEEKS:
         beyond = _beyond_usual_weeks(drift, [each.extra for each in numbers])
     else:
@@ -234,28 +244,28 @@ def _limits_of(drift: CallDrift, numbers: Sequence[CallDrift], stated: Limits) -
 
 
 def _beyond_usual_weeks(drift: CallDrift, extras: Sequence[float]) -> Limits:
-    """The limits on a numeric column's PSI: the shares CALM of unchanged weeks stay below them. extras: `extra` of the numeric columns that
-    vary.
+    """The limits for the PSI of a numeric column, chosen so that the shares CALM of unchanged weeks stay below them. extras: `extra` of the
+    numeric columns that vary.
 
     The PSI of a shift grows with the square of the shift, so the PSI beyond chance is distributed like the square of Student's t. If a
     column's weeks vary less than the average of all columns, its variance is the mean of its own and that average; the degrees of freedom
-    are by Satterthwaite (1946). Otherwise the variance is its own: columns that never move do not lower the limits of others. The shares
-    hold for all columns together (Bonferroni).
+    follow Satterthwaite (1946). Otherwise only its own variance counts, so columns that never move do not lower the limits of others. The
+    shares hold for all columns together (Bonferroni).
     """
     from scipy.special import stdtrit
 
     own, others, freedom = drift.extra, min(float(np.mean(extras or [0.0])), MOST_RAISED * drift.extra), drift.weeks - 1.0
     if others > own > 0:
         own, freedom = (own + others) / 2, freedom * (own + others) ** 2 / (own**2 + others**2)
-    along = drift.chance / max(drift.bins - 1, 1)  # the part of the noise in the direction of a shift
+    along = drift.chance / max(drift.bins - 1, 1)  # the part of the noise that lies in the direction of a shift
     tails = ((1 - share) / max(len(extras), 1) for share in CALM)
     watch, act = (drift.chance - along + float(stdtrit(freedom, 1 - tail / 2)) ** 2 * (own + along) for tail in tails)
     return watch, act
 
 
 def _column_drift(name: str, now: "DataFrame", before: "DataFrame", window: Window, stated: Limits) -> CallDrift | None:
-    """The drift of one column, with the stated limits; None without calls in the window, with fewer than MIN_WEEKS earlier weeks, or if no
-    value is known.
+    """The drift of one column, with the stated limits. None if the window has no calls, if there are fewer than MIN_WEEKS earlier weeks, or
+    if no value is known.
     """
     weeks, week = np.unique(before["week"], return_inverse=True)
     if len(weeks) < MIN_WEEKS or now.empty or not (now["value"].notna().any() or before["value"].notna().any()):
@@ -300,16 +310,16 @@ def _column_drift(name: str, now: "DataFrame", before: "DataFrame", window: Wind
 
 
 def _psi_by_chance(now: Integers, before: Integers, bins: int) -> Floats:
-    """The mean PSI if nothing changed: (bins − 1) × (1/n + 1/m). now, before: counts, (…, bins)."""
+    """The mean PSI to expect if nothing changed: (bins − 1) × (1/n + 1/m). now, before: counts, (…, bins)."""
     return np.asarray((bins - 1) * (1 / np.maximum(now.sum(axis=-1), 1) + 1 / np.maximum(before.sum(axis=-1), 1)))
 
 
 def changed_weeks(counts: Integers, current: Integers, stated: Limits, number: bool) -> int:
-    """The number of newest earlier weeks that are left out of the baseline. It is at most two, and the two oldest weeks are always kept.
+    """The number of the newest earlier weeks to leave out of the baseline. It is at most two; the two oldest weeks are always kept.
 
-    Weeks are left out if, compared with the older weeks, they are critical by the stated limit and vary more. In addition the window must
-    be like the left-out weeks, so that the change lasts, or like the older weeks again. counts: weeks × bins, the newest week first;
-    current: the counts of the window.
+    Weeks are left out if, compared with the older weeks, their change is critical by the stated limit and larger than the older weeks vary.
+    In addition, the window must be like the weeks left out (the change lasts) or like the older weeks again. counts: weeks × bins, newest
+    week first; current: the counts of the window.
     """
     for out in range(min(len(counts) - MIN_WEEKS, MAX_LEFT_OUT), 0, -1):
         newer, older = counts[:out], counts[out:]
@@ -324,8 +334,8 @@ def changed_weeks(counts: Integers, current: Integers, stated: Limits, number: b
 
 
 def _onset(days: Array, evidence: Floats, window: Window) -> OnsetEstimate:
-    """The estimated time from which calls are distributed like the calls of the window. evidence: for each call, the log of how much
-    likelier it is in the window.
+    """The estimated time since which calls have been distributed like the calls of the window. evidence: for each call, the log of how much
+    likelier it is in the window than in the baseline.
     """
     known, place, calls = np.unique(days, return_inverse=True, return_counts=True)
     mean = np.bincount(place, evidence) / calls
@@ -336,8 +346,8 @@ def _onset(days: Array, evidence: Floats, window: Window) -> OnsetEstimate:
 
 @dataclass(frozen=True)
 class _CodedColumn:
-    """A column as codes of its bins. levels: the name of each bin; for a number, only the bin of missing values has a name. numbers:
-    empty of levels.
+    """A column as codes of its bins. levels: the name of each bin; for a number, only the bin of missing values has a name. numbers_now,
+    numbers_before: empty for a category.
     """
 
     name: str
@@ -354,7 +364,9 @@ class _CodedColumn:
 
 
 def _coded_column(name: str, now: "Series", before: "Series") -> _CodedColumn:
-    """A column in bins of the earlier calls: a number in deciles, a free text by its length, anything else by its frequent levels."""
+    """A column in bins that are made from the earlier calls: a number in deciles, a free text by its length, anything else by its frequent
+    levels.
+    """
     if _is_number(before):
         return _coded_numbers(name, now, before)
     if before.value_counts(normalize=True).head(MAX_LEVELS).sum() < FREQUENT_LEVELS_SHARE:
@@ -379,12 +391,12 @@ def _length(value: Any) -> float:
 
 
 def _coded_numbers(name: str, now: "Series", before: "Series") -> _CodedColumn:
-    """Numbers in bins of the earlier quantiles; the last bin holds missing values."""
+    """Numbers in bins between quantiles of the earlier calls; the last bin holds missing values."""
     sides = [np.asarray(each.astype(np.float64)) for each in (now, before)]
     known = sides[1][np.isfinite(sides[1])]
     edges = np.unique(np.quantile(known, np.linspace(0, 1, MAX_BINS + 1)[1:-1])) if known.size else np.empty(0)
     if edges.size and edges[-1] == known.max():
-        edges = np.append(edges, np.nextafter(edges[-1], np.inf))  # a value above all earlier ones gets a bin of its own
+        edges = np.append(edges, np.nextafter(edges[-1], np.inf))  # a value above all earlier values gets its own bin
     codes: list[Integers] = [
         np.where(np.isfinite(each), np.searchsorted(edges, each, side="right"), len(edges) + 1).astype(np.int64) for each in sides
     ]
@@ -392,6 +404,6 @@ def _coded_numbers(name: str, now: "Series", before: "Series") -> _CodedColumn:
 
 
 def _mean_of(values: Floats) -> float:
-    """The mean of the known numbers; 0 without one."""
+    """The mean of the known numbers; 0 if none is known."""
     known = values[np.isfinite(values)]
     return float(known.mean()) if known.size else 0.0

@@ -1,10 +1,10 @@
-"""Judge a change that was measured in several windows (windows.py): whether it is beyond its limit, and whether it is new.
+"""Judges a change that was measured in several windows (windows.py): whether it is beyond its limit, and whether it is new.
 
-The statistic differs (PSI of a distribution, loss of a metric, growth of a ratio, of a gap between groups, change of a correlation, fall
-of agreement); the decision rule is the same. The whole window is judged by size and significance alone, regardless of how long the change
-has lasted. A change that the model's own past shows as well is standing, and as critical as before. The last days of a window are reported
-only if they are new, or if the same weekdays are bad each week. A detector fills a `WindowChange` for each window, adds its own fields,
-and states in `is_new` whether the model's own past differs from it too.
+The statistic depends on the detector (PSI of a distribution, loss of a metric, growth of a ratio or of a gap between groups, change of a
+correlation, decrease of agreement); the decision rule is always the same. The whole window is judged only by size and significance, no
+matter how long the change has lasted. A change that the model's own past also shows is called standing; its severity stays the same. The
+last days of a window are reported only if their change is new, or if the same weekdays are bad each week. A detector fills a `WindowChange`
+for each window, adds its own fields, and defines in `is_new` whether the window also differs from the model's own past.
 """
 
 from collections.abc import Sequence
@@ -20,21 +20,21 @@ from observability.stats.dispersion import LARGE_FREEDOM
 from observability.stats.multiple_testing import ACT_SHARE, benjamini_hochberg
 
 USUAL_SHARE = 0.99
-"""Share of unchanged windows whose effect stays within the natural variation."""
+"""Share of unchanged windows whose effect stays within the range called natural variation."""
 SURE_SHARE = 0.9999
-"""Share of unchanged windows whose effect stays below what an act must exceed: 4.4 standard errors if a month of days is known."""
+"""Share of unchanged windows whose effect stays below the level that `act` must exceed: 4.4 standard errors if a month of days is known."""
 NO_DIFFERENCE = 1e-9
-"""Differences of logarithms up to this are rounding errors."""
+"""Differences of logarithms up to this size are rounding errors."""
 Limits = tuple[float, float]
-"""The effects from which a change is watch and act."""
+"""The effects from which a change is `watch` and `act`."""
 
 
 @dataclass(frozen=True)
 class DifferenceError:
     """Standard error of a difference.
 
-    rows: standard error from rows; days: variance that days add; freedom: degrees of freedom of the estimate of `days`; most_freedom: cap
-    of the degrees of freedom of the whole. one_sided: only a rise counts.
+    rows: standard error from rows; days: additional variance between days; freedom: degrees of freedom of the estimate of `days`;
+    most_freedom: maximum degrees of freedom of the total error. one_sided: only an increase counts.
     """
 
     rows: float
@@ -45,7 +45,7 @@ class DifferenceError:
 
     @property
     def days_known(self) -> bool:
-        """Whether the past has enough days to estimate the variance that days add."""
+        """Whether the past has enough days to estimate the variance between days."""
         return bool(np.isfinite(self.freedom))
 
     @cached_property
@@ -55,14 +55,14 @@ class DifferenceError:
 
     @cached_property
     def total_freedom(self) -> float:
-        """Degrees of freedom of the total error. They are at least the degrees of freedom of the variation between days, and grow with the
-        part of the error that comes from rows (Satterthwaite 1946).
+        """Degrees of freedom of the total error. They are at least those of the variation between days, and increase with the part of the
+        error that comes from rows (Satterthwaite 1946).
         """
         grown = self.freedom * (self.total**2 / self.days) ** 2 if self.days > 0 else float("inf")
         return min(grown, self.most_freedom)
 
     def p_value(self, difference: float) -> float:
-        """Return the p-value of no difference; without any error 1 for no difference, else 0."""
+        """Return the p-value of no difference. If the error is zero, it is 1 for no difference and 0 for any other."""
         from scipy.special import ndtr, stdtr
 
         size = difference if self.one_sided else abs(difference)
@@ -74,16 +74,16 @@ class DifferenceError:
 
     @cached_property
     def reach(self) -> float:
-        """The difference below which USUAL_SHARE of unchanged windows stay."""
+        """The difference that the share USUAL_SHARE of unchanged windows does not exceed."""
         return self._reach_of(USUAL_SHARE)
 
     @cached_property
     def sure_reach(self) -> float:
-        """The difference below which SURE_SHARE of unchanged windows stay."""
+        """The difference that the share SURE_SHARE of unchanged windows does not exceed."""
         return self._reach_of(SURE_SHARE)
 
     def _reach_of(self, unchanged: float) -> float:
-        """The difference below which a share of unchanged windows stays."""
+        """The difference that the given share of unchanged windows does not exceed."""
         from scipy.special import stdtrit
 
         if not self.total > 0:
@@ -93,22 +93,22 @@ class DifferenceError:
 
 
 def stated_limits(settings: ModelSettings, metric: str, watch: float, act: float) -> Limits:
-    """Return the limits of a metric (`section/analyzer/metric`): the owner's limit replaces the limit for act, and the limit for watch
-    is never above it.
+    """Return the limits of a metric (`section/analyzer/metric`). The owner's limit replaces the limit for `act`; the limit for `watch` is
+    never above it.
     """
     act = settings.limits.get(metric, act)
     return min(watch, act), act
 
 
 def at_least(limits: Limits, varies: float, sure: float = 0.0) -> Limits:
-    """Return limits that are not below the natural variation. sure: a further lower bound of the limit for act."""
+    """Return the limits, raised to the natural variation if they are below it. sure: a further lower bound of the limit for `act`."""
     return max(limits[0], varies), max(limits[1], varies, sure)
 
 
 def significant_severity(watch: bool, act: bool, p_adjusted: float, budget: float, act_share: float = ACT_SHARE) -> Severity:
-    """Return the severity of an effect that reaches the limit for watch, or for act, at an adjusted p-value.
+    """Return the severity of an effect at an adjusted p-value. watch, act: whether the effect reaches these limits.
 
-    budget: share of false discoveries that the run may spend; act_share: the part of it that an act may spend.
+    budget: share of false discoveries that is allowed in the run; act_share: the part of this share that is allowed for `act`.
     """
     if not watch or p_adjusted > budget:
         return "ok"
@@ -119,9 +119,9 @@ def significant_severity(watch: bool, act: bool, p_adjusted: float, budget: floa
 class WindowChange:
     """A change in one window.
 
-    days: length of the window; whole: whether it is the whole window and not its last days. effect: size of the change, in the unit of its
-    limits (larger is worse). p_value: the p-value of no change. limits: the limits for watch and act, including the natural variation
-    (varies).
+    days: length of the window; whole: True for the whole window, False for its last days. effect: size of the change, in the unit of its
+    limits (larger is worse). p_value: the p-value of no change. limits: the limits for `watch` and `act`, already raised to the natural
+    variation (varies).
     """
 
     days: float
@@ -133,26 +133,26 @@ class WindowChange:
 
     @property
     def order(self) -> tuple[float, ...]:
-        """Sort key among changes of one severity and kind of window, the most informative first."""
+        """Sort key among changes of the same severity and kind of window, most informative first."""
         return (-self.effect,)
 
     def is_new(self, severity: Severity, budget: float) -> bool:
-        """Whether the window also differs from the model's own past; True without a past."""
+        """Whether the window also differs from the model's own past; True if there is no past."""
         return True
 
     @property
     def repeats(self) -> bool:
-        """Whether a change of the last days, which the own past has too, comes each week and is not a natural weekly pattern."""
+        """Whether a change of the last days that the model's own past also shows recurs each week and is not a natural weekly pattern."""
         return False
 
     @property
     def comparable(self) -> bool:
-        """Whether the window can be compared with the reference; False if they cover different parts of the calendar."""
+        """Whether the window can be compared with the reference; False if the two cover different parts of the calendar."""
         return True
 
     @property
     def earlier_effect(self) -> float | None:
-        """The effect in the window before, in the same unit; None if it is not known."""
+        """The effect in the preceding window, in the same unit; None if it is not known."""
         return None
 
 
@@ -161,10 +161,10 @@ Change = TypeVar("Change", bound=WindowChange)
 
 @dataclass(frozen=True)
 class ChangeVerdict(Generic[Change]):
-    """Severity of a change.
+    """The verdict on a change: its severity and how it was decided.
 
-    limit: the limit that the change exceeded, or the limit for watch. standing: the change is beyond the limit, but not new compared with
-    the model's own past. The severity is unknown if the change is beyond the limit, but not significantly.
+    limit: the limit that the change exceeded, else the limit for `watch`. standing: the change is beyond the limit, but not new compared
+    with the model's own past. The severity is `unknown` if the change is beyond the limit but not significantly.
     """
 
     change: Change
@@ -174,7 +174,7 @@ class ChangeVerdict(Generic[Change]):
 
     @property
     def limit(self) -> float:
-        """The limit that the change exceeded, else the limit for watch."""
+        """The limit that the change exceeded; if it exceeded none, the limit for `watch`."""
         return self.change.limits[self.severity == "act"]
 
     @property
@@ -184,8 +184,8 @@ class ChangeVerdict(Generic[Change]):
 
     @property
     def news(self) -> News | None:
-        """The change since the window before; None if nothing changed. A new change may have begun before the window; its onset shows
-        that.
+        """What changed since the preceding window; None if nothing did. A change called new may have begun before the window; the onset
+        shows this.
         """
         (watch, act), now, before = self.change.limits, self.change.effect, self.change.earlier_effect
         if not self.needs_action:
@@ -201,13 +201,14 @@ class ChangeVerdict(Generic[Change]):
 
     @property
     def order(self) -> tuple[int, bool, tuple[float, ...]]:
-        """Sort key: the worst first, then the whole window, then the most informative."""
+        """Sort key: worst severity first, then the whole window before its last days, then the most informative change."""
         return SEVERITIES.index(self.severity), not self.change.whole, self.change.order
 
     def evidence_row(self, value: float | None, low: float | None, high: float | None, edge: float | None, **more: Any) -> dict[str, Any]:
-        """Return the entry of this window in a finding's `windows`. edge: the value at which the limit is reached.
+        """Return the entry for this window in the `windows` of a finding. edge: the value at which the limit is reached.
 
-        Last days that are beyond their limit, but not significantly, are unknown and do not decide.
+        A change of the last days that is beyond its limit but not significant is listed as unknown; it does not decide the severity of the
+        finding.
         """
         change = self.change
         not_significant = self.severity == "ok" and not self.standing and change.effect >= change.limits[0]
@@ -228,10 +229,10 @@ class ChangeVerdict(Generic[Change]):
 
 
 def judge_change(change: Change, p_adjusted: float, budget: float) -> ChangeVerdict[Change]:
-    """Return the severity of one change. It is watch or act if the change is beyond its limit and significant; a change of the last days
+    """Return the verdict on one change. It is `watch` or `act` if the change is beyond its limit and significant; a change of the last days
     must also be new.
 
-    A whole window that is beyond its limit, but not significantly or not comparably, is unknown.
+    A whole window is `unknown` if it is beyond its limit, but not significantly, or if it cannot be compared.
     """
     watch, act = change.limits
     severity = significant_severity(change.effect >= watch, change.effect >= act, p_adjusted, budget)
@@ -245,7 +246,7 @@ def judge_change(change: Change, p_adjusted: float, budget: float) -> ChangeVerd
 
 
 def judge_changes(changes: Sequence[Change], budget: float) -> list[ChangeVerdict[Change]]:
-    """Return the severities of changes, the worst first, with the false discovery rate controlled over all of them."""
+    """Return the verdicts on changes, worst first; the false discovery rate is controlled over all of them."""
     adjusted, _ = benjamini_hochberg([change.p_value for change in changes], budget)
     return sorted(
         (judge_change(change, float(p), budget) for change, p in zip(changes, adjusted, strict=True)), key=lambda verdict: verdict.order

@@ -1,4 +1,4 @@
-"""Compare the runs of each cleaning rule with its earlier runs, and find groups of which a rule drops more rows."""
+"""Compares the runs of each cleaning rule with its earlier runs, and finds groups of which a rule drops more rows."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,22 +20,25 @@ DROPPED, CHANGED, GAP = "cleaning_drop_rate", "cleaning_change_rate", "cleaning_
 WATCH, ACT = (1.5, 0.02), (2.0, 0.05)
 """Limits for `watch` and `act`: (multiple of the usual share, increase of the share)."""
 LESS = 0.5
-"""Fraction of the usual share below which, with a fall of two points, a rule is reported as no longer effective."""
+"""If a rule's share falls below this fraction of its usual share, and by at least two points, the rule is reported as no longer
+effective.
+"""
 STANDS_OUT = 0.05
-"""The most unusual run of a window stands out from the rule's past if a run as unusual has at most this probability."""
+"""The most unusual run of a window stands out if the probability of such a run, given the rule's past, is at most this."""
 GROUP = 0.05
-"""Excess drop rate of a group over the others that is reported."""
+"""A group is reported if its drop rate exceeds that of the other groups by this much."""
 GROUP_ROWS = 30
-"""Rows below which a group is not judged."""
+"""Groups with fewer rows are not judged."""
 A_DAY = 86_400.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class CleaningComparison(HistoryComparison):
-    """One share of one run and the rule's earlier runs.
+    """One share of one run, compared with the rule's earlier runs.
 
-    rows, hits: number of rows that came in, and of those that were dropped (or changed). varies: range of usual shares of such a run,
-    given the variation of earlier ones. reached: the smallest and largest share of the earlier runs. runs: runs of the rule in the window.
+    rows: number of rows that came in; hits: number of them that were dropped (or changed). varies: the range of usual shares of such a run,
+    given how earlier runs vary. reached: the smallest and largest share of the earlier runs. runs: number of runs of the rule in the
+    window.
     """
 
     rows: int
@@ -47,8 +50,8 @@ class CleaningComparison(HistoryComparison):
     def severity(self, p_adjusted: float, budget: float) -> Severity:
         """Return the severity at a p-value that is adjusted for all comparisons.
 
-        It is also watch if that p-value is not significant but the run stands out from its own past. It is unknown if the share is beyond
-        its limit and beyond the variation of runs, but the p-value is not significant and the run does not stand out.
+        It is also `watch` if this p-value is not significant but the run stands out from its own past. It is `unknown` if the share is
+        beyond its limit and beyond the variation of runs, but neither significant nor standing out.
         """
         if not self.known:
             return "unknown"
@@ -62,7 +65,7 @@ class CleaningComparison(HistoryComparison):
     @property
     def stands_out(self) -> bool:
         """Whether the interval of the share is beyond the limit and beyond every earlier run, and such a run is rare (STANDS_OUT). The
-        probability allows for how runs differ and for the number of runs in the window.
+        probability takes into account how runs differ and how many runs the window has.
         """
         share, (low, high) = rate_interval(self.hits, self.rows), self.limits
         if share.low is None or share.high is None or not self.p_value * self.runs <= STANDS_OUT:
@@ -71,7 +74,7 @@ class CleaningComparison(HistoryComparison):
 
     @property
     def limits(self) -> tuple[float, float]:
-        """The shares below and above which a run differs from before. A lower limit below 0 is never reached."""
+        """The shares below and above which a run differs from earlier runs. A lower limit below 0 is never reached."""
         return min(LESS * self.usual, self.usual - WATCH[1]), max(WATCH[0] * self.usual, self.usual + WATCH[1])
 
     @property
@@ -81,7 +84,9 @@ class CleaningComparison(HistoryComparison):
         return (min(low, lowest) if lowest > 0 else -1.0), max(high, highest)
 
     def limit(self, severity: Severity) -> float:
-        """Return the limit on the value's side of the usual share; without watch or act, the end of the natural range."""
+        """Return the limit on the side of the usual share on which the value lies. Without `watch` or `act`, it is the end of the natural
+        range.
+        """
         side = self.value > self.usual or severity == "ok"
         return (self.limits if severity in ("watch", "act") else self.usual_range)[side]
 
@@ -102,7 +107,9 @@ class CleanedGroup:
 
 @dataclass(frozen=True)
 class CleaningRule:
-    """The comparisons of one rule on one dataset (None if the rule names none). runs: number in the window; earlier: number before it."""
+    """The comparisons of one rule on one dataset (None if the runs name no dataset). runs: number of runs in the window; earlier: number
+    before it.
+    """
 
     name: str
     dataset: str | None
@@ -113,17 +120,19 @@ class CleaningRule:
 
     @property
     def subject(self) -> str:
-        """Subject of its findings: `rule:NAME` or `dataset:D/rule:NAME`."""
+        """The subject of findings about this rule: `rule:NAME` or `dataset:D/rule:NAME`."""
         return f"rule:{self.name}" if self.dataset is None else f"dataset:{self.dataset}/rule:{self.name}"
 
 
 def applied_runs(frame: "DataFrame") -> "DataFrame":
-    """The runs that dropped or changed rows. Runs of an audit, which only proposes, are left out (`proposed` among the further fields)."""
+    """The runs that really dropped or changed rows. Runs of an audit only propose changes (`proposed` among the further fields) and are
+    left out.
+    """
     return frame[~_proposed(frame)]
 
 
 def proposed_runs(frame: "DataFrame") -> "DataFrame":
-    """The runs of an audit, which only proposes."""
+    """The runs of an audit, which only propose changes."""
     return frame[_proposed(frame)]
 
 
@@ -152,7 +161,7 @@ def rules_of(past: "DataFrame", current: "DataFrame") -> Iterator[CleaningRule]:
 
 
 def cleaning_comparisons(metric: str, part: "DataFrame", new: Array) -> Iterator[CleaningComparison]:
-    """Yield the comparison of one share of each run of the window with earlier runs, on the arcsine scale (Anscombe 1948)."""
+    """Yield, for each run of the window, the comparison of one share with earlier runs, on the arcsine scale (Anscombe 1948)."""
     rows = part["rows_in"].to_numpy(float)
     hits = np.minimum(part["rows_dropped" if metric == DROPPED else "rows_changed"].to_numpy(float), rows)
     n = np.maximum(rows, 1.0)
@@ -185,7 +194,9 @@ def cleaning_comparisons(metric: str, part: "DataFrame", new: Array) -> Iterator
 
 
 def counts_of(groups: Any) -> dict[str, dict[str, tuple[float, float]]]:
-    """Return rows and dropped rows by column and level, summed over runs; entries that are no pair of counts are skipped."""
+    """Return the number of rows and of dropped rows by column and level, summed over runs; entries that are not a pair of counts are
+    skipped.
+    """
     total: dict[str, dict[str, tuple[float, float]]] = {}
     for each in groups:
         for column, levels in (each if isinstance(each, Mapping) else {}).items():
@@ -197,7 +208,7 @@ def counts_of(groups: Any) -> dict[str, dict[str, tuple[float, float]]]:
 
 
 def pair_of(counts: Any) -> tuple[float, float] | None:
-    """Return rows and dropped rows of {"in": n, "dropped": n}; None for any other value."""
+    """Return rows and dropped rows from a mapping {"in": n, "dropped": n}; None for any other value."""
     if not isinstance(counts, Mapping):
         return None
     rows: Any = counts.get("in")
@@ -209,7 +220,7 @@ def pair_of(counts: Any) -> tuple[float, float] | None:
 
 
 def groups_of(groups: Any) -> Iterator[CleanedGroup]:
-    """Yield each level of each column that has at least two, compared with the other levels of the column."""
+    """Yield each level of each column with at least two levels, compared with the other levels of the column."""
     from scipy.stats import hypergeom
 
     for column, levels in sorted(counts_of(groups).items()):

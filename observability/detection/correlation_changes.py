@@ -1,9 +1,9 @@
-"""Find pairs of numbers whose rank correlation changed, in the window or in its last days, without drift of either number.
+"""Finds pairs of numbers whose rank correlation changed, in the window or in its last days, although neither number drifted.
 
-Rank correlations are computed within days of a bounded sample, on ranks over all compared rows, so that only the dependence differs and
-not the scale. Between-day variance of a correlation is estimated from the own past. A number that the rows of a day share (the weather) is
-left out: each day is then one observation, and a month has too few. Variance of Fisher's z of a rank correlation: (1 + r² / 2) / (n - 3)
-(Bonett and Wright 2000).
+Rank correlations are computed within days of a sample of limited size, on ranks over all compared rows. This way only the dependence can
+differ, not the scale. The variance of a correlation between days is estimated from the model's own past. A number that all rows of a day
+share (the weather) is left out: each day is then a single observation, and a month has too few. Variance of Fisher's z of a rank
+correlation: (1 + r² / 2) / (n - 3) (Bonett and Wright 2000).
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,14 +23,13 @@ from observability.stats.dispersion import MIN_DAYS, DayVariation, estimate_day_
 
 LAST_DAYS = (1, 3)
 WATCH, ACT = 0.1, 0.2
-"""The smallest change of a rank correlation that matters."""
+"""Changes of a rank correlation from which the severity is `watch` and `act`."""
 MIN_ROWS, MIN_ROWS_A_DAY = 100, 20
 REFERENCE_DAYS = 28
-"""Largest number of days that the reference, which is stored without times, is taken to span for between-day variance."""
+"""The reference is stored without times; for the variance between days it is assumed to span at most this many days."""
 MAX_PAIRS = 300
 SHARED = 0.1
-"""Intra-class correlation (share of a number's variance that lies between days) from which the number is a property of the day and not of
-the row.
+"""If this share of a number's variance lies between days (intra-class correlation), the number is a property of the day and not of the row.
 """
 EDGE = 0.999
 Floats = NDArray[np.float64]
@@ -38,21 +37,23 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class RankedRows:
-    """Numbers of a sample as centred ranks (rows × numbers, 0 if missing), a mask of present values, and the day of each row."""
+    """The numbers of a sample as centred ranks (rows × numbers, 0 if missing), a mask of the values that are present, and the day of each
+    row.
+    """
 
     ranks: Floats
     there: NDArray[np.bool_]
     day: NDArray[np.int64]
 
     def at(self, kept: NDArray[np.bool_]) -> "RankedRows":
-        """Return some of the rows."""
+        """Return the rows that the mask selects."""
         return RankedRows(self.ranks[kept], self.there[kept], self.day[kept])
 
     def correlations(self) -> tuple[Floats, Floats]:
-        """Return within-day rank correlations of all pairs, and their rows.
+        """Return the rank correlations within days of all pairs, and the number of rows of each pair.
 
-        A correlation is NaN if it is not defined. The rows are those with both numbers, less one for each day but the first. Two
-        numbers that are high on the same one of three days correlate over these days, but not within a day.
+        A correlation is NaN if it is undefined. The number of rows counts rows that have both numbers, minus one for each day after the
+        first. Two numbers that are both high on one of three days correlate over these days, but not within a day.
         """
         size = self.ranks.shape[1]
         rows, squares, shared, lost = (np.zeros((size, size)) for _ in range(4))
@@ -74,8 +75,8 @@ class RankedRows:
 class CorrelationChange(WindowChange):
     """Two numbers in one window; the effect is the change of their rank correlation.
 
-    before, after: the correlation in the reference and in the window; past: the correlation in the own past, None if unknown; standing:
-    whether the window does not differ from the own past.
+    before, after: the correlation in the reference and in the window; past: the correlation in the model's own past, None if unknown;
+    standing: whether the window does not differ from the own past.
     """
 
     names: tuple[str, str]
@@ -92,12 +93,12 @@ class CorrelationChange(WindowChange):
         return round(float(np.log(max(self.p_value, 1e-300))), 6), -self.effect
 
     def is_new(self, severity: Severity, budget: float) -> bool:
-        """Whether it differs from the own past."""
+        """Whether the correlation differs from the model's own past."""
         return not self.standing
 
     @property
     def interval(self) -> tuple[float, float]:
-        """A 95 % interval of the correlation now, from its rows."""
+        """A 95 % interval of the present correlation, from its number of rows."""
         z, half = np.arctanh(self.after), 1.96 * np.sqrt(fisher_z_variance(self.after, self.n))
         return float(np.tanh(z - half)), float(np.tanh(z + half))
 
@@ -108,7 +109,7 @@ def fisher_z_variance(r: float | Floats, n: float | Floats) -> Floats:
 
 
 def ranked_samples(samples: Sequence[Mapping[str, NDArray[np.float64]]], days: Sequence[NDArray[np.int64]]) -> list[RankedRows]:
-    """Return samples of the same numbers on one scale: ranks over all of them."""
+    """Return samples of the same numbers with ranks on one scale: ranks over all samples together."""
     from scipy.stats import rankdata
 
     names = list(samples[0])
@@ -123,9 +124,9 @@ def ranked_samples(samples: Sequence[Mapping[str, NDArray[np.float64]]], days: S
 
 @dataclass(frozen=True)
 class Correlations:
-    """The correlations of some numbers: in the reference, now, and in the own past by day.
+    """The correlations between some numbers: in the reference, in the window, and in the model's own past by day.
 
-    last: number of the window's last whole day. stated: change from which a pair is watch and act.
+    last: the number of the window's last whole day. stated: the changes from which a pair is `watch` and `act`.
     """
 
     names: tuple[str, ...]
@@ -137,7 +138,9 @@ class Correlations:
     stated: Limits
 
     def of_rows(self) -> NDArray[np.bool_]:
-        """A mask of numbers that vary by row and not only by day; all numbers if there are too few days to estimate this."""
+        """A mask of the numbers that vary between rows and not only between days; all numbers if there are too few days to estimate
+        this.
+        """
         rows = self.past if np.unique(self.past.day).size >= MIN_DAYS else self.now
         days = np.unique(rows.day)
         if days.size < MIN_DAYS:
@@ -154,13 +157,13 @@ class Correlations:
         return np.asarray((known.sum(axis=0) >= MIN_DAYS) & (between < SHARED * whole), bool)
 
     def left_out(self) -> list[str]:
-        """Numbers whose pairs are not tested: rows of a day share them, or too few rows of a day have them."""
+        """Numbers whose pairs are not tested, because all rows of a day share the same value, or because too few rows of a day have one."""
         return [name for name, own in zip(self.names, self.of_rows(), strict=True) if not own]
 
     def changes(self, budget: float) -> list[CorrelationChange]:
-        """Return every pair that can be compared, in every window.
+        """Return the change of every pair that can be compared, in every window.
 
-        budget: p-value above which between-day variance is left out, since it only raises the p-value.
+        budget: for p-values above this, the variance between days is not computed, because it only raises the p-value.
         """
         before, n_before = self.reference.correlations()
         own, n_own = self.past.correlations() if self.past.day.size else (np.full(before.shape, np.nan), np.zeros(before.shape))
@@ -226,7 +229,7 @@ class Correlations:
         )
 
     def by_day(self, i: int, j: int, rows: RankedRows) -> tuple[NDArray[np.int64], Floats, Floats]:
-        """Return Fisher's z of one pair by day, and its variance from rows."""
+        """Return Fisher's z of one pair for each day, and its variance from the number of rows."""
         days, values, variances = [], [], []
         for day in np.unique(rows.day):
             r, n = rows.at(rows.day == day).correlations()
@@ -237,14 +240,14 @@ class Correlations:
         return np.array(days, np.int64), np.array(values), np.array(variances)
 
     def variation(self, i: int, j: int) -> DayVariation:
-        """Return the between-day variance of Fisher's z of one pair."""
+        """Return the variance between days of Fisher's z of one pair."""
         days, values, variances = self.by_day(i, j, self.past)
         return estimate_day_variation(values, variances, days) if days.size else DayVariation(np.zeros(1), 0.0, 0)
 
     def farthest(self, i: int, j: int, days: float, before: float, higher: bool) -> float:
         """Return the largest one-sided distance from a correlation, over all periods of past days that are as long as the window.
 
-        Weather varies much more in some weeks than in others.
+        The largest one counts, because weather varies much more in some weeks than in others.
         """
         _, values, _ = self.by_day(i, j, self.past)
         length = min(max(round(days), 1), values.size)
@@ -252,7 +255,7 @@ class Correlations:
         return float(max((np.tanh(means) - before).max() if higher else (before - np.tanh(means)).max(), 0.0))
 
     def standing(self, change: CorrelationChange, limit: float) -> dict[str, Any]:
-        """Return since when a pair's correlation is farther than a limit from the reference, as a finding's evidence."""
+        """Return, as evidence of a finding, since when the correlation of a pair has been farther than a limit from the reference."""
         i, j = change.places
         sides = zip(self.by_day(i, j, self.past), self.by_day(i, j, self.now), strict=True)
         days, values, variances = (np.concatenate(side) for side in sides)
@@ -261,7 +264,7 @@ class Correlations:
         return evidence_of_days_beyond(days, side * (values - level), np.sqrt(variances))
 
     def onset(self, change: CorrelationChange, start: datetime) -> OnsetEstimate:
-        """Estimate the onset date of a pair's changed correlation."""
+        """Return the estimated date on which the correlation of a pair changed."""
         i, j = change.places
         parts = [self.by_day(i, j, self.past), self.by_day(i, j, self.now)]
         days, values, variances = (np.concatenate([part[place] for part in parts]) for place in range(3))
@@ -273,7 +276,7 @@ class Correlations:
 def z_error(
     now: tuple[float, float], before: tuple[float, float], from_days: float = 0.0, freedom: float = float("inf")
 ) -> DifferenceError:
-    """Return the standard error of the difference of Fisher's z of two correlations, from their numbers of rows. from_days: variance that
-    days add.
+    """Return the standard error of the difference between Fisher's z of two correlations, from their numbers of rows. from_days: additional
+    variance between days.
     """
     return DifferenceError(float(np.sqrt(fisher_z_variance(*now) + fisher_z_variance(*before))), from_days, freedom)

@@ -15,7 +15,7 @@ from observability.detection.windows import window_phrase
 
 NAME, METRIC = "serving/multivariate_drift", "rank_correlation"
 SHOWN = 12
-"""Largest number of pairs in the evidence, the most significant first."""
+"""Maximum number of pairs in the evidence; the most significant pairs are kept."""
 
 
 Verdict = ChangeVerdict[CorrelationChange]
@@ -26,7 +26,7 @@ def correlation_finding(
 ) -> Finding:
     """Return the finding about the most significant pair.
 
-    If several pairs changed and all share a number, that number is the subject.
+    If several pairs changed and all of them share one number, that number is the subject of the finding.
     """
     verdicts = [judge_change(change, p, context.budget) for change, p in zip(changes, adjusted, strict=True)]
     verdicts.sort(key=lambda verdict: verdict.order)
@@ -67,7 +67,7 @@ def correlation_finding(
 
 
 def common_number(also: Sequence[Verdict]) -> str:
-    """Return the number that all changed pairs have in common, if there are several pairs; else the model."""
+    """Return the number that all changed pairs share, if there are several pairs; otherwise "model"."""
     if len(also) < 2:
         return "model"
     common = set(also[0].change.names).intersection(*(verdict.change.names for verdict in also))
@@ -75,7 +75,7 @@ def common_number(also: Sequence[Verdict]) -> str:
 
 
 def worst_of_pairs(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """Return the worst window of each pair, limited to the first few pairs."""
+    """Return the worst window of each pair, for the first SHOWN pairs."""
     best: dict[tuple[str, str], Verdict] = {}
     for verdict in verdicts:
         best.setdefault(verdict.change.names, verdict)
@@ -83,7 +83,7 @@ def worst_of_pairs(verdicts: Sequence[Verdict]) -> list[Verdict]:
 
 
 def correlation_row(verdict: Verdict) -> list[Any]:
-    """Return [one, other, days, correlation in the reference, now, rows, limit of the change, severity] of one pair."""
+    """Return one pair as a list: [one, other, days, correlation in the reference, now, rows, limit of the change, severity]."""
     pair = verdict.change
     return [*pair.names, pair.days, round(pair.before, 4), round(pair.after, 4), pair.n, round(verdict.limit, 4), verdict.severity]
 

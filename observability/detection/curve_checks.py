@@ -1,4 +1,4 @@
-"""Check the curves of one training run: non-finite values, spikes, divergence, plateaus, overfitting and signals of the optimisation."""
+"""Checks the curves of one training run: non-finite values, spikes, divergence, plateaus, overfitting, and signals of the optimisation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,11 +13,13 @@ from observability.metrics.training_metric_names import data_part
 from observability.stats import curve as curves
 
 STRONG_OVERFIT = 0.5
-"""Share of its gain that validation must lose for `act`."""
+"""If validation loses this share of its improvement, the severity is `act`."""
 
 
 def claims_of(run: TrainingRun) -> list[RunClaim]:
-    """Return the worst claim of each kind about the curves of a run; otherwise one claim that they are fine or unknown."""
+    """Return the worst claim of each kind about the curves of a run. If none needs action, also a claim that the curves are fine or cannot
+    be judged.
+    """
     found = [each for each in (not_finite(run), divergence_claim(run)) if each is not None]
     spike = spike_claim(run)
     if spike is not None and not (spike.severity == "act" and any(each.metric == "divergence" for each in found)):
@@ -33,17 +35,17 @@ def claims_of(run: TrainingRun) -> list[RunClaim]:
 
 
 def of_pruned_trial(claim: RunClaim) -> RunClaim:
-    """Return a claim about a trial that its study stopped early. It is at most a warning, because nobody has to act."""
+    """Return a claim adapted to a trial that its study stopped early: it is at most a warning, because nobody has to act."""
     return replace(claim, because=f"{claim.because} The study pruned this trial.", severity="watch")
 
 
 SEARCHED = ("overfitting_gap", "plateau_share", "metric_spike", "divergence", "update_ratio", "dead_units", "vanishing_gradient")
-"""Claims that a search causes on purpose by trying bad settings."""
+"""Claims that are to be expected in a search, because it tries bad settings on purpose."""
 
 
 def of_search_trial(claim: RunClaim, runs: int) -> RunClaim:
-    """Return a claim about one of many trials of a study. A claim that a bad setting explains becomes ok, because a search tries bad
-    settings.
+    """Return a claim adapted to one of many trials of a study: if a bad setting explains the claim, it becomes ok, because a search tries
+    bad settings.
 
     runs: number of runs of the study.
     """
@@ -54,7 +56,7 @@ def of_search_trial(claim: RunClaim, runs: int) -> RunClaim:
 
 
 def not_finite(run: TrainingRun) -> RunClaim | None:
-    """Return the claim about the metric that was first logged as NaN or infinite; None if no metric was."""
+    """Return the claim about the metric that was the first to be logged as NaN or infinite; None if no metric was."""
     bad = [each for each in run.curves.values() if len(each.bad)]
     if not bad:
         return None
@@ -64,7 +66,7 @@ def not_finite(run: TrainingRun) -> RunClaim | None:
     others = sorted(each.name for each in bad if each is not first)
     count = counted_things(len(first.bad), "step")
     where = f"in {count} of {len(first.steps):,}, first at step {at:,}"
-    if run.stride > 1:  # of such steps, the first, the last and every nth are read
+    if run.stride > 1:  # of such steps, only the first, the last and every nth are read
         where = f"in at least {count}, first at step {at:,}"
         where += f" and last at step {int(first.bad[-1]):,}" if len(first.bad) > 1 else ""
     because = f"In run `{run.name}`, `{first.name}` was not finite {where}"
@@ -87,13 +89,13 @@ def not_finite(run: TrainingRun) -> RunClaim | None:
 
 
 def long_enough(run: TrainingRun, which: str | None = None) -> list[MetricCurve]:
-    """Return curves of known direction with enough finite values, without gaps."""
+    """Return the curves whose better direction is known and that have enough finite values; non-finite values are removed."""
     finite = [each.finite for each in run.judged() if which in (None, data_part(each.name))]
     return [each for each in finite if len(each.values) >= MIN_STEPS]
 
 
 def spike_claim(run: TrainingRun) -> RunClaim | None:
-    """Return the claim about the largest spike. A lasting spike comes before a recovered one."""
+    """Return the claim about the largest spike. A spike that did not recover has priority over one that did."""
     found = [(spike, each) for each in long_enough(run) for spike in curves.cost_spikes(each.cost)]
     if not found:
         return None
@@ -141,8 +143,8 @@ def spike_claim(run: TrainingRun) -> RunClaim | None:
 
 @dataclass(frozen=True)
 class BatchReplay:
-    """Other steps that read the same data batches as the step of a spike. batches: those with the same other steps; steps: the other
-    steps; again: those of the other steps that had a spike too.
+    """Other steps that read the same data batches as the step of a spike. batches: batches that were read at the same other steps; steps:
+    these other steps; again: the other steps that also had a spike.
     """
 
     batches: tuple[str, ...]
@@ -151,12 +153,12 @@ class BatchReplay:
 
     @property
     def share(self) -> float:
-        """Share of the other steps that had a spike too; 0 without other steps."""
+        """The share of the other steps that also had a spike; 0 without other steps."""
         return len(self.again) / len(self.steps) if self.steps else 0.0
 
     @property
     def outcome(self) -> str:
-        """The end of a sentence that names the batches: which other steps read them, and whether these had a spike too."""
+        """The end of a sentence about the batches: which other steps read them, and whether these steps also had a spike."""
         rows = f"the rows of {'this batch' if len(self.batches) == 1 else 'these batches'}"
         where = f"step{'' if len(self.steps) == 1 else 's'} {', '.join(f'{step:,}' for step in self.steps[:5])}"
         where += f" and {len(self.steps) - 5} more" if len(self.steps) > 5 else ""
@@ -168,10 +170,10 @@ class BatchReplay:
 
 
 def batch_replays(run: TrainingRun, curve: MetricCurve, spike: curves.CurveSpike) -> list[BatchReplay]:
-    """Return for the data batches of a spike the other steps that read them, the largest share of spikes first; empty if its step names no
-    batch.
+    """For the data batches of a spike, return the other steps that read them, largest share of spikes first; empty if the step of the spike
+    names no batch.
 
-    Another step had a spike too if its cost exceeded the median of the five steps before by half of the height of this spike.
+    Another step also had a spike if its cost exceeded the median of the five steps before it by half the height of this spike.
     """
     until = spike.recovered if spike.recovered is not None else len(curve.steps)
     height = (spike.peak - spike.before) / 2
@@ -195,7 +197,9 @@ def batch_replays(run: TrainingRun, curve: MetricCurve, spike: curves.CurveSpike
 
 
 def _replay_evidence(replays: Sequence[BatchReplay]) -> dict[str, object]:
-    """The evidence: the names of all batches of the step; of the first of them, the other steps and those that had a spike too."""
+    """Evidence of a claim: the names of all batches of the step; and for the first group of batches the other steps, and those that also
+    had a spike.
+    """
     if not replays:
         return {}
     names, first = [batch for each in replays for batch in each.batches], replays[0]
@@ -203,18 +207,20 @@ def _replay_evidence(replays: Sequence[BatchReplay]) -> dict[str, object]:
 
 
 def suspected_batches(replays: Sequence[BatchReplay]) -> BatchReplay | None:
-    """Return the batches whose rows may be the cause of a spike, because other steps that read them had a spike too; None without such
-    batches.
+    """Return the batches whose rows may be the cause of a spike, because other steps that read them also had a spike; None if there are
+    none.
 
-    With several batches in one step, one of them may coincide with another spike by chance. Therefore at least half of its other steps
-    must have had a spike.
+    If a step read several batches, one of them may coincide with another spike by chance. Therefore at least half of its other steps must
+    have had a spike.
     """
     first = replays[0] if replays else None
     return first if first and first.again and (len(replays) == 1 or first.share >= 0.5) else None
 
 
 def replay_sentence(replays: Sequence[BatchReplay]) -> str:
-    """Return which data batches the step of a spike read, and whether other steps that read them had a spike too; empty without any."""
+    """Return a sentence that states which data batches the step of a spike read, and whether other steps that read them also had a spike;
+    empty without batches.
+    """
     if not replays:
         return ""
     names = [batch for each in replays for batch in each.batches]
@@ -235,7 +241,7 @@ def replay_sentence(replays: Sequence[BatchReplay]) -> str:
 
 
 def divergence_claim(run: TrainingRun) -> RunClaim | None:
-    """Return the claim about the training metric that lost most of its gain."""
+    """Return the claim about the training metric that gave up most of its earlier improvement."""
     found = [(change, each) for each in long_enough(run, "train") if (change := curves.divergence_at_end(each.cost)) is not None]
     if not found:
         return None
@@ -263,7 +269,7 @@ def divergence_claim(run: TrainingRun) -> RunClaim | None:
 
 
 def overfitting_claim(run: TrainingRun) -> RunClaim | None:
-    """Return the claim about the held-out metric that worsened most relative to its progress while its training metric improved."""
+    """Return the claim about the held-out metric that became worst, relative to its progress, while its training metric kept improving."""
     found = []
     for held_out, training in run.pairs():
         if training is None:
@@ -311,9 +317,9 @@ def overfitting_claim(run: TrainingRun) -> RunClaim | None:
 
 
 def plateau_claim(run: TrainingRun) -> RunClaim | None:
-    """Return the claim about plateaus of held-out metrics (else training metrics).
+    """Return the claim about plateaus of held-out metrics, or of training metrics if no held-out metric can be judged.
 
-    It is `watch` if no other metric has improved since the last of them became flat, else `ok` without a limit.
+    It is `watch` if no other metric has improved since the last of these metrics became flat; otherwise it is `ok`, without a limit.
     """
     judged = long_enough(run, "held out") or long_enough(run, "train")
     flat = [(change, each) for each in judged if (change := curves.plateau_start(each.cost)) is not None]
@@ -366,7 +372,7 @@ def plateau_claim(run: TrainingRun) -> RunClaim | None:
 
 
 def curve_summary(run: TrainingRun) -> RunClaim:
-    """Return the claim that the curves are fine, with the best value, or why they cannot be judged yet."""
+    """Return the claim that the curves are fine, with the best value, or a claim that states why they cannot be judged yet."""
     of = run.main()
     silent = unknown_names(run)
     if of is None:
@@ -418,5 +424,5 @@ def curve_summary(run: TrainingRun) -> RunClaim:
 
 
 def unknown_names(run: TrainingRun) -> Sequence[str]:
-    """Return the metrics whose better direction is unknown, without the metrics that training_signals judges."""
+    """Return the metrics whose better direction is unknown, except those that training_signals judges."""
     return sorted(name for name, each in run.curves.items() if each.better is None and signal_of(name) is None)

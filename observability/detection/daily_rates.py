@@ -1,8 +1,8 @@
-"""Estimate the daily variation of a column's rate.
+"""Estimates how much a column's rate varies from day to day.
 
-Rows within a day are correlated (weather, upstream jobs, campaigns); the between-day variance of a rate reduces the effective number of
-rows. For a change, this variance is estimated from the past month without its most extreme day, such as a single outage; events on two or
-more days of a month count as usual. For the level of the window, the variance between consecutive days is used, because a lasting fault
+Rows of the same day are correlated (weather, upstream jobs, campaigns), so the variance of a rate between days reduces the effective number
+of rows. For a change, this variance is estimated from the past month without its most extreme day, such as a single outage; events on two
+or more days of a month count as usual. For the level of the window, the variance between consecutive days is used, because a lasting fault
 does not increase it.
 """
 
@@ -27,14 +27,14 @@ from observability.stats.dispersion import (
 from observability.stats.interval import two_sided_p_value
 
 KEPT = 0.95
-"""Share of past days that are used, namely those nearest to the median: all but one day of four weeks."""
+"""Share of past days that are used: those nearest to the median, which is all but one day of four weeks."""
 BY_ITSELF = 0.001
-"""Probability below which the daily variation does not explain a rate."""
+"""If the probability is below this, the daily variation does not explain a rate."""
 
 
 @dataclass(frozen=True)
 class RateVariation:
-    """The between-day variation of a rate.
+    """The variation of a rate between days.
 
     known: None with fewer than seven days; days are then assumed to double the variance. chance: variance of one row. rows: rows of a usual
     day.
@@ -55,7 +55,7 @@ class RateVariation:
         return reference_days(reference.n, self.rows)
 
     def p_value(self, now: ColumnShare, now_days: float, before: ColumnShare, before_days: float) -> float:
-        """Return the two-sided p-value of a difference, given rows and days; 1 if a side has no rows."""
+        """Return the two-sided p-value of a difference, given the rows and days of both sides; 1 if a side has no rows."""
         wide = [side.squares * self.design(side, days) for side, days in ((now, now_days), (before, before_days))]
         score = proportion_score(now.hits, now.total, before.hits, before.total, *wide)
         if score is None:
@@ -67,7 +67,7 @@ class RateVariation:
         return float(2 * stdtr(self.known.freedom, -abs(score)))
 
     def up_to(self, now: ColumnShare, now_days: float, past: ColumnShare, past_days: float) -> float:
-        """Return the 99.9 % upper limit of the rate of such a window, from the past."""
+        """Return the 99.9 % upper limit that the past gives for the rate of such a window."""
         from scipy.special import ndtri, stdtrit
 
         error = np.sqrt(self.chance * sum(self.design(side, days) / side.n for side, days in ((now, now_days), (past, past_days))))
@@ -76,19 +76,19 @@ class RateVariation:
 
 
 def rate_variation(past: DailyShares, otherwise: ColumnShare) -> RateVariation:
-    """Return the variation of a rate from its daily shares. otherwise: the side whose rate is used if there is no past."""
+    """Return the variation of a rate from its daily shares. otherwise: the share whose rate is used if there is no past."""
     return rate_variations([(past, otherwise)])[0]
 
 
 def rate_variations(rates: Sequence[tuple[DailyShares, ColumnShare]]) -> list[RateVariation]:
-    """Return the variation of each rate (`rate_variation`). Rates of the same days are measured together."""
+    """Return the variation of each rate (`rate_variation`). Rates that cover the same days are computed together."""
     return variations_by_days([_with_rows(past) for past, _ in rates], lambda same, n, value, at: _rates_of_days(same, n, value, rates, at))
 
 
 def _rates_of_days(
     days: NDArray[np.int64], n: Floats, value: Floats, rates: Sequence[tuple[DailyShares, ColumnShare]], at: Sequence[int]
 ) -> list[RateVariation]:
-    """The variations of the rates at some places, from their shares by day."""
+    """The variations of the rates at the positions `at`, from their shares by day."""
     if not days.size:
         sides = [rates[place][1] for place in at]
         rate = [((side.value * side.n if side.n > 0 else 0.0) + 0.5) / (side.n + 1) for side in sides]
@@ -102,9 +102,9 @@ def _rates_of_days(
 
 
 def level_variations(rates: Sequence[tuple[DailyShares, ColumnShare, ColumnShare]]) -> list[RateVariation]:
-    """Return the variation of each rate between consecutive days. Rates of the same days are measured together.
+    """Return the variation of each rate between consecutive days. Rates that cover the same days are computed together.
 
-    rates: the shares on the days of the past and of the window, and the rate now and before.
+    rates: for each rate, the shares on the days of the past and of the window, the rate now, and the rate before.
     """
     return variations_by_days(
         [_with_rows(days) for days, _, _ in rates], lambda same, n, value, at: _levels_of_days(same, n, value, rates, at)
@@ -114,7 +114,7 @@ def level_variations(rates: Sequence[tuple[DailyShares, ColumnShare, ColumnShare
 def _levels_of_days(
     days: NDArray[np.int64], n: Floats, value: Floats, rates: Sequence[tuple[DailyShares, ColumnShare, ColumnShare]], at: Sequence[int]
 ) -> list[RateVariation]:
-    """The variations of the rates at some places between consecutive days, from their shares by day."""
+    """The variations between consecutive days of the rates at the positions `at`, from their shares by day."""
     sides = [rates[place][1:] for place in at]
     together = [(now.hits + before.hits + 0.5) / (now.total + before.total + 1) for now, before in sides]
     chance = [each * (1 - each) for each in together]
@@ -128,9 +128,10 @@ def _levels_of_days(
 def variations_by_days(
     series: Sequence[DailyShares], measure: Callable[[NDArray[np.int64], Floats, Floats, Sequence[int]], list[RateVariation]]
 ) -> list[RateVariation]:
-    """Return the variation of each series, measured for all of the same days at once.
+    """Return the variation of each series. Series that cover the same days are measured together.
 
-    measure: returns the variations from the days, the rows and shares of each series and day, and the places of the series.
+    measure: returns the variations. It is given the days, the rows and the shares of each series on each day, and the positions of the
+    series.
     """
     blocks: dict[bytes, list[int]] = {}
     for place, each in enumerate(series):
@@ -150,5 +151,5 @@ def _with_rows(days: DailyShares) -> DailyShares:
 
 
 def days_of(counts: ColumnCounts) -> int:
-    """Return the number of days with rows; at least 1."""
+    """Return the number of days that have rows, at least 1."""
     return max(counts.days.size, 1)

@@ -1,8 +1,8 @@
-"""Detect a decision threshold that moved: decisions that the scores alone do not explain.
+"""Detects a decision threshold that moved: decisions that differ although the scores do not explain it.
 
-The threshold of a day lies between the highest score with a negative decision and the lowest score with a positive one. It is known to the
-width of a bin of scores. Days whose decisions no single score splits (thresholds by group, a change at noon) are not used. The usual
-threshold comes from the oldest past days that agree, so that days with another threshold do not become usual.
+The threshold of a day lies between the highest score with a negative decision and the lowest score with a positive one, so it is known up
+to the width of a score bin. Days on which no single score separates the decisions (thresholds by group, a change at noon) are not used. The
+usual threshold comes from the oldest past days that agree, so that later days with another threshold do not become usual.
 """
 
 from collections.abc import Sequence
@@ -25,15 +25,17 @@ if TYPE_CHECKING:
 
 METRIC = "threshold_shift"
 WATCH, ACT = 0.02, 0.10
-"""Share of decisions that differ from those at the usual threshold. The setting `serving/performance/threshold_shift` overrides ACT."""
+"""Shares of decisions that differ from those at the usual threshold, for `watch` and `act`. The setting
+`serving/performance/threshold_shift` overrides ACT.
+"""
 MINIMUM_ROWS, USUAL_DAYS = 100, 7
-"""Predictions since the change, and days at the usual threshold, below which nothing is claimed."""
+"""A claim needs at least this many predictions since the change, and this many days at the usual threshold."""
 
 
 @dataclass(frozen=True)
 class DayDecisions:
-    """The decisions of one day by bin of the score. highest: highest bin with a negative decision; lowest: lowest bin with a
-    positive one.
+    """The decisions of one day by score bin. highest: the highest bin with a negative decision; lowest: the lowest bin with a positive
+    decision.
     """
 
     day: int
@@ -41,43 +43,43 @@ class DayDecisions:
 
     @property
     def highest(self) -> int:
-        """Highest bin with a negative decision, -1 without one."""
+        """The highest bin with a negative decision; -1 if there is none."""
         return int(np.flatnonzero(self.counts[0]).max(initial=-1))
 
     @property
     def lowest(self) -> int:
-        """Lowest bin with a positive decision, the number of bins without one."""
+        """The lowest bin with a positive decision; the number of bins if there is none."""
         return int(np.flatnonzero(self.counts[1]).min(initial=self.counts.shape[1]))
 
     @property
     def split(self) -> bool:
-        """Whether one score splits the decisions, and both decisions occur."""
+        """Whether both decisions occur, and one score separates them."""
         return 0 <= self.highest <= self.lowest < self.counts.shape[1]
 
     def differing(self, usual: "UsualThreshold") -> float:
-        """Number of rows that the usual threshold certainly decides differently."""
+        """The number of rows whose decision would certainly be different at the usual threshold."""
         return float(self.counts[1, : max(usual.highest, 0)].sum() + self.counts[0, usual.lowest + 1 :].sum())
 
 
 @dataclass(frozen=True)
 class UsualThreshold:
-    """The threshold on which the oldest `days` days agree, as the bins between which it lies (see DayDecisions)."""
+    """The threshold on which the oldest `days` days agree, given as the bins between which it lies (see DayDecisions)."""
 
     highest: int
     lowest: int
     days: int
 
     def agrees(self, day: DayDecisions) -> bool:
-        """Whether the day's decisions may be those at this threshold."""
+        """Whether the decisions of this day are possible at this threshold."""
         return max(self.highest, day.highest) <= min(self.lowest, day.lowest)
 
     def narrowed(self, day: DayDecisions) -> "UsualThreshold":
-        """The bounds of the threshold narrowed by the decisions of this day."""
+        """The threshold with its bounds narrowed by the decisions of this day."""
         return UsualThreshold(max(self.highest, day.highest), min(self.lowest, day.lowest), self.days + 1)
 
 
 def threshold_claims(past: "DataFrame", now: "DataFrame", context: Context) -> list[Finding]:
-    """Return the finding about a threshold that moved; empty if it did not move, or if the decisions have no single threshold.
+    """Return the finding about a threshold that moved. Empty if it did not move, or if the decisions do not follow a single threshold.
 
     past, now: counts by `period` (day), `score_bin`, `decision` and label.
     """
@@ -125,7 +127,9 @@ def usual_threshold(days: Sequence[DayDecisions]) -> UsualThreshold | None:
 
 
 def moved_days(days: Sequence[DayDecisions], usual: UsualThreshold) -> list[DayDecisions]:
-    """Return the last days, none of which can have the usual threshold. On the first of them, both thresholds may have been used."""
+    """Return the last days, on none of which the usual threshold can have applied. On the first of them, both thresholds may have been
+    used.
+    """
     run: list[DayDecisions] = []
     for day in reversed(days):
         if usual.agrees(day):
@@ -137,7 +141,7 @@ def moved_days(days: Sequence[DayDecisions], usual: UsualThreshold) -> list[DayD
 
 
 def threshold_finding(onset: int, days: Sequence[DayDecisions], usual: UsualThreshold, context: Context) -> Finding:
-    """Return the finding about the days at another threshold."""
+    """Return the finding about the days with another threshold."""
     rows = sum(float(day.counts.sum()) for day in days)
     share = sum(day.differing(usual) for day in days) / rows
     at = stated_limits(context.model.settings, f"serving/performance/{METRIC}", WATCH, ACT)
@@ -169,7 +173,7 @@ def threshold_finding(onset: int, days: Sequence[DayDecisions], usual: UsualThre
 
 
 def upper_share(days: Sequence[DayDecisions], usual: UsualThreshold, rows: float) -> float:
-    """Return the largest share of decisions that may differ. It includes the bins in which the usual threshold may lie."""
+    """Return the largest share of decisions that may differ. It includes the bins within which the usual threshold lies."""
     wide = UsualThreshold(usual.lowest + 1, usual.highest - 1, usual.days)
     return min(sum(day.differing(wide) for day in days) / rows, 1.0)
 
@@ -181,7 +185,7 @@ def middle_score(highest: int, lowest: int) -> float:
 
 
 def evidence_of(days: Sequence[DayDecisions], usual: UsualThreshold, before: float, after: float) -> dict[str, Any]:
-    """Return thresholds, the scores that the usual threshold decides with certainty, and the daily share of positive decisions since the
+    """Return the two thresholds, the scores that the usual threshold certainly decides, and the daily share of positive decisions since the
     change.
     """
     positive = [[(EPOCH + timedelta(days=day.day)).date().isoformat(), float(day.counts[1].sum() / day.counts.sum())] for day in days]

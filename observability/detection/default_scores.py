@@ -1,4 +1,4 @@
-"""Distinguish a default score from a frequent score that the inputs explain, such as the highest score of an ensemble of trees."""
+"""Distinguishes a default score from a score that is frequent because of the inputs, such as the highest score of an ensemble of trees."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,21 +11,21 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 LEAF, LEAVES = 20, 256
-"""Minimum number of known rows in a leaf, and maximum number of leaves, of the tree that finds rows with similar inputs."""
+"""The tree that finds rows with similar inputs: minimum number of known rows in a leaf, and maximum number of leaves."""
 EXPLAINED = 0.5
-"""Inputs explain a score if known rows with similar inputs have scores near it. Near means at most this multiple of the distance of all
-known rows.
+"""Inputs explain a score if known rows with similar inputs have scores near it: at a mean distance of at most this fraction of the mean
+distance of all known rows.
 """
 MIN_KNOWN = 200
 """Minimum number of known rows."""
 
 
 def inputs_explain(value: float, rows: "DataFrame", known: "DataFrame", numbers: Sequence[str], categories: Sequence[str]) -> bool | None:
-    """Return whether known rows with inputs like those of `rows` have scores near a value; None if too few rows are known.
+    """Return whether known rows with inputs like those of `rows` have scores near `value`; None if too few rows are known.
 
-    rows: the rows whose score is the value. The score of a model follows from its inputs, even beyond the range of the known rows. A tree
-    that is fitted to the known scores treats such rows like the nearest known rows, as an ensemble of trees does. A default does not
-    depend on the inputs, so rows with a default have neighbours with all kinds of scores.
+    rows: rows whose score is `value`. The score of a model follows from its inputs. For rows beyond the range of the known rows, a tree
+    fitted to the known scores gives the score of the nearest known rows, as an ensemble of trees does. A default score does not depend on
+    the inputs, so rows with a default have neighbours with all kinds of scores.
     """
     from sklearn.tree import DecisionTreeRegressor
 
@@ -44,7 +44,7 @@ def inputs_explain(value: float, rows: "DataFrame", known: "DataFrame", numbers:
 
 
 def coded_inputs(rows: "DataFrame", numbers: Sequence[str], levels: "dict[str, Any]") -> Array:
-    """Return inputs as numbers: categories by their frequency among the known rows, missing or unknown values as NaN."""
+    """Return the inputs as numbers: a category becomes its rank by frequency among the known rows, missing or unknown values become NaN."""
     columns = [np.where(np.isfinite(values := rows[name].to_numpy(float)), values, np.nan) for name in numbers]
     for name, known in levels.items():
         code = known.get_indexer(rows[name].astype(str)).astype(float)

@@ -1,4 +1,4 @@
-"""Detect devices with clock skew and devices that send coarse values."""
+"""Detects devices whose clock is wrong and devices that send coarse values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,22 +22,23 @@ NAME = "data/requests"
 CLOCK, DISTINCT = "clock_skew", "distinct_ratio"
 """Metrics of which the owner can override the limit for `act` (`data/requests/clock_skew`)."""
 MIN_DEVICE_ROWS = 50
-"""Rows below which a device is not judged."""
+"""Devices with fewer rows are not judged."""
 SKEW_WATCH, SKEW_ACT, OUTLYING = 300.0, 1800.0, 6.0
-"""Clock skew in seconds for `watch` and `act` (five minutes join wrong features, half an hour the wrong hour), and the minimum multiple
-of the usual spread of the devices' delays."""
+"""Clock skew in seconds for `watch` and `act` (five minutes off, rows are joined with wrong features; half an hour off, with the wrong
+hour). The third number is the minimum multiple of the usual spread of the devices' delays.
+"""
 MIN_DEVICES = 4
 RECENT_DAYS = 3
-"""Number of newest days that are also judged by themselves. In a week, a clock that has been wrong for three days is right most of the
+"""The newest days (this many) are also judged separately: over a week, a clock that has been wrong for three days is right most of the
 time.
 """
 MIXED_HOURS = 1.0
-"""If the event times that arrive within one hour (from one device or from all) have an interquartile range above this many hours, older
-records were loaded or transferred in that hour. Such an hour says nothing about clocks.
+"""If the records that arrive within one hour (from one device or from all) have event times with an interquartile range above this many
+hours, older records were loaded or transferred in that hour. Such an hour says nothing about clocks.
 """
 COARSE_WATCH, COARSE_ACT, COARSE_Z, VARIED = 0.7, 0.5, 6.0, 20
-"""Ratio of the number of distinct values to the number in equally many rows of other devices, for `watch` and `act`; z for significance;
-minimum distinct values of a feature.
+"""Limits for coarse values: ratio of the number of distinct values to that in equally many rows of other devices, for `watch` and `act`; z
+for significance; minimum number of distinct values of a feature.
 """
 
 
@@ -51,7 +52,7 @@ def device_claims(rows: "DataFrame", past: "DataFrame", features: Sequence[str],
 
 
 def clock_findings(rows: "DataFrame", past: "DataFrame", devices: Sequence[str], context: Context) -> list[Finding]:
-    """Return findings about devices whose clock was wrong in the window, or in its newest days."""
+    """Return findings about devices whose clock was wrong in the window, or in the newest days of the window."""
     found = clocks_of_days(rows, past, devices, context)
     if context.window.days <= RECENT_DAYS:
         return found
@@ -62,10 +63,11 @@ def clock_findings(rows: "DataFrame", past: "DataFrame", devices: Sequence[str],
 
 
 def clocks_of_days(rows: "DataFrame", past: "DataFrame", devices: Sequence[str], context: Context, when: str = "") -> list[Finding]:
-    """Return findings about devices whose clock differs from the clocks of the others, and from its own past month if that is known.
+    """Return findings about devices whose clock differs from the clocks of the other devices, and from the device's own past month if that
+    is known.
 
-    Return one finding of severity `unknown` if arrival times say nothing about clocks. when: the days of the rows in words, empty for the
-    whole window.
+    Returns one finding of severity `unknown` if the arrival times say nothing about clocks. when: words for the days of the rows; empty for
+    the whole window.
     """
     if len(devices) < MIN_DEVICES:
         return []
@@ -91,7 +93,7 @@ def clocks_of_days(rows: "DataFrame", past: "DataFrame", devices: Sequence[str],
             continue  # a wrong clock shifts every record; here at least a quarter are not shifted enough, so some records were only delayed
         own = before.get(name)
         if own and own.delays.size >= MIN_DEVICE_ROWS and first[name] > -watch and abs(first[name] - own.first) < watch:
-            continue  # the device was as late before: it always delivers this way
+            continue  # the device was equally late in its past: it always delivers this way
         severity: Severity = "act" if abs(off) >= act else "watch"
         side = "behind" if off > 0 else "ahead"
         because = (
@@ -119,8 +121,8 @@ def clocks_of_days(rows: "DataFrame", past: "DataFrame", devices: Sequence[str],
 
 @dataclass(frozen=True)
 class DeviceDelays:
-    """Seconds from event time to arrival of the rows of a device. first: the median over hours of the shortest delay in an hour. Queuing
-    lengthens some delays; a wrong clock shifts all delays, even the shortest.
+    """Seconds from event time to arrival of the rows of a device. first: the median over hours of the shortest delay within the hour.
+    Queuing lengthens some delays; a wrong clock shifts all delays, even the shortest.
     """
 
     delays: "NDArray[np.float64]"
@@ -128,10 +130,10 @@ class DeviceDelays:
 
 
 def delays_by_device(rows: "DataFrame") -> dict[str, DeviceDelays]:
-    """Return the delays of each device, without hours of arrival that mix event times.
+    """Return the delays of each device, without hours of arrival in which event times are mixed.
 
-    Records that are loaded without `received_at` count as arrived at the time of the load. If records of many hours arrive in one hour, of
-    one device or of all together, that hour is the time of a load or transfer.
+    Records that are loaded without `received_at` count as arrived when they were loaded. If records of many hours arrive within one hour,
+    from one device or from all together, they were loaded or transferred in that hour.
     """
     import pandas as pd
 
@@ -172,7 +174,9 @@ def length_words(seconds: float) -> str:
 def coarse_device_findings(
     rows: "DataFrame", past: "DataFrame", devices: Sequence[str], features: Sequence[str], context: Context
 ) -> list[Finding]:
-    """Return findings about devices with far fewer distinct values than the others, and than in their own past month if any."""
+    """Return findings about devices that send far fewer distinct values than the other devices, and than in their own past month if that is
+    known.
+    """
     settings, found = context.model.settings, []
     act = settings.limits.get(f"{NAME}/{DISTINCT}", COARSE_ACT)
     watch = max(act, COARSE_WATCH)

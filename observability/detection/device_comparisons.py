@@ -1,6 +1,6 @@
 """Tables of the comparisons of devices, for one statistic and all columns of a kind.
 
-The values are arrays; an object is made only for a comparison that is reported.
+The values are kept in arrays; an object is made only for a comparison that is reported.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonTable:
-    """The comparisons of one statistic of the devices of a kind: with their own past, or with each other.
+    """The comparisons of one statistic for the devices of a kind, either with their own past or with each other.
 
-    devices: source and name of each. The arrays are devices × columns. p_values: NaN if nothing is compared. varies: lowest and highest
-    usual values. names: the name of the statistic of each column in the batches. about: further evidence of single comparisons, by index
-    of the device and of the column. watch_only: whether the comparison is at most a warning.
+    devices: source and name of each device. The arrays are devices × columns. p_values: NaN where nothing is compared. varies: lowest and
+    highest usual values. names: for each column, the name of the statistic in the batches. about: further evidence of a single comparison,
+    by index of the device and of the column. watch_only: whether the comparison is at most a warning.
     """
 
     metric: str
@@ -43,7 +43,7 @@ class ComparisonTable:
     watch_only: bool = False
 
     def make(self, row: int, place: int) -> StatisticComparison:
-        """The comparison of a device and a column, by their indices."""
+        """The comparison of one device and one column, given by their indices."""
         (source, device), (low, high) = self.devices[row], self.varies
         return StatisticComparison(
             source=source,
@@ -67,18 +67,18 @@ class ComparisonTable:
 
     @property
     def unusual(self) -> Array:
-        """Mask of the effects that reach the limit for `watch` and whose value is outside its natural range."""
+        """A mask of the comparisons that reach the limit for `watch` and whose value is outside its natural range."""
         low, high = self.varies
         return self.reaches(0) & ((self.value <= low) | (self.value >= high))
 
 
 @dataclass(frozen=True)
 class StatisticValues:
-    """One statistic of the batches of a kind. names: the name of the statistic for each column. The arrays are batches × columns.
+    """One statistic of the batches of a kind. names: for each column, the name of the statistic. The arrays are batches × columns.
 
-    values: NaN if it is missing or of too few rows. scaled: on a variance-stabilized scale. n: rows with a value. floor: the smallest
-    standard deviation between batches, devices × columns. rest: the value without the common deviation of the day's other devices from
-    their own levels.
+    values: NaN if missing or computed from too few rows. scaled: values on a variance-stabilized scale. n: number of rows with a value.
+    floor: minimum standard deviation between batches, devices × columns. rest: the scaled value minus the median deviation of the other
+    devices on that day from their own levels.
     """
 
     metric: str
@@ -92,12 +92,12 @@ class StatisticValues:
 
 @dataclass(frozen=True, kw_only=True)
 class PastOfDevice:
-    """The comparison of one statistic of a device with its own past. The arrays are by column.
+    """The comparison of one statistic of a device with the device's own past. The arrays are by column.
 
-    p: p-values, NaN if nothing is compared; worst: the most unusual batch; value, usual, effect: figures of that batch; low, high:
-    natural range of the value; tests: batches with a p-value; earlier: past batches with a value; new: places of the device's batches in
-    the window; unusual: whether each of these batches is unusual, batches × columns. window: the comparison of the median over the window;
-    None if batches are too few. Past values are not kept.
+    p: p-values, NaN if nothing is compared; worst: the most unusual batch; value, usual, effect: figures of that batch; low, high: natural
+    range of the value; tests: number of batches with a p-value; earlier: number of past batches with a value; new: positions of the
+    device's batches in the window; unusual: whether each of these batches is unusual, batches × columns. window: the comparison of the
+    median over the window; None if there are too few batches. Past values are not kept.
     """
 
     p: Array

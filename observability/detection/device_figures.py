@@ -1,5 +1,5 @@
-"""Figures of the devices of a training run or of a service. They are compared with each other (device_peers) and with their own past
-(device_past).
+"""Figures of the devices of a training run or of a serving model. They are compared with each other (device_peers) and with the devices'
+own past (device_past).
 """
 
 import re
@@ -20,22 +20,24 @@ if TYPE_CHECKING:
 
 MIN_READINGS = 20
 SURE = 0.01
-"""Largest adjusted p-value at which a difference is reported. It is at most a warning: only a limit that a device exceeds is critical."""
+"""A difference is reported if its adjusted p-value is at most this. It is at most a warning; only a device that exceeds a limit is
+critical.
+"""
 SAME_USE = 0.1
-"""Points of utilisation by which a device may be below others and its power still be compared with theirs."""
+"""The power of a device is compared with that of others only if its utilisation is at most this many points below theirs."""
 MAX_NAMED = 5
 SMALL_GB = 2.0
-"""Smallest divisor, in GB, of a difference in memory. Below this use, large relative differences do not matter."""
+"""A difference in memory is divided by at least this many GB. Where less is used, large relative differences do not matter."""
 
 
 @dataclass(frozen=True)
 class DeviceMetric:
-    """One reading that is compared. column: column of resource records; metric: metric of its claims; worse: 1 if more is worse, -1
-    where less is.
+    """One kind of reading that is compared. column: column of the resource records; metric: metric of the claims about it; worse: 1 if more
+    is worse, -1 if less is worse.
 
-    quantile: the quantile of a run's readings that represents the run; least: smallest difference that is reported, in the unit of the
-    claim (for memory, a share of it). relative: the smallest difference is also at least this share of the usual value. words: difference
-    and usual value in a sentence; step: what to look at.
+    quantile: the quantile that represents the readings of a run; least: smallest difference that is reported, in the unit of the claim (for
+    memory, a share of it). relative: the smallest difference is also at least this share of the usual value. words: the difference as a
+    clause of a sentence; step: what to look at.
     """
 
     column: str
@@ -49,8 +51,8 @@ class DeviceMetric:
     relative: float = 0.0
 
     def scale(self, usual: float, size: float | None) -> float:
-        """The divisor of a difference in the column's unit: 1; for memory, its size, or the usual use if the size is unknown, at least
-        SMALL_GB.
+        """The divisor of a difference in the unit of the column. It is 1 except for memory: there it is the memory size or, if that is
+        unknown, the usual use but at least SMALL_GB.
         """
         if self.column != "memory_gb":
             return 1.0
@@ -74,11 +76,11 @@ class DeviceMetric:
 
 @dataclass(frozen=True)
 class DeviceUse:
-    """The use of devices that are compared: a training run, or the serving of a model in a window. words: its name in a sentence, as "run
-    `a`".
+    """A use of devices in which they are compared: a training run, or the serving of a model in a window. words: its name in a sentence,
+    such as "run `a`".
 
-    subject: prefix of the device's name in the subject of a claim. earlier: the noun for one earlier run; kind: the common property of
-    earlier runs, written after the plural of that noun. since: start of the run, for the onset.
+    subject: prefix before the device's name in the subject of a claim. since: start of the run, used as the onset. earlier: words for one
+    earlier run; kind: words after the plural of `earlier` that say what these runs have in common.
     """
 
     words: str
@@ -112,25 +114,23 @@ def device_unit(device: object, host: object) -> str:
 
 
 def lasting_unit(unit: str) -> str:
-    """Return the name of a device without the id of a process, which is different in each run: `cpu process on a` of `cpu process 71 on
-    a`.
-    """
+    """Return the name of a device without a process id, which is different in each run: `cpu process on a` for `cpu process 71 on a`."""
     return re.sub(r" process \d+(?= on |$)", " process", unit)
 
 
 def device_kind(unit: str) -> str:
-    """Return the kind of a device: its name without number and host, as `gpu` of `gpu0 on node-1`."""
+    """Return the kind of a device, which is its name without number and host: `gpu` for `gpu0 on node-1`."""
     return re.sub(r"[\s:._-]*\d+$", "", unit.partition(" on ")[0].lower())
 
 
 def memory_size(use: DeviceUse, unit: str) -> float | None:
-    """Return the memory of a device in GB: for an accelerator, the `device_memory_gb` of the hardware; None if unknown."""
+    """Return the memory of a device in GB: for an accelerator, `device_memory_gb` from the hardware; None if unknown or for a processor."""
     size = use.hardware.get("device_memory_gb")
     return float(size) if isinstance(size, int | float) and size > 0 and not is_processor(unit) else None
 
 
 def compared_metrics(unit: str) -> tuple[DeviceMetric, ...]:
-    """Return the figures of a device that are compared. For a processor, its utilisation is left out, because an idle processor costs
+    """Return the kinds of reading that are compared for a device. Utilisation of a processor is left out, because an idle processor costs
     little.
     """
     return tuple(each for each in DEVICE_METRICS if each is not USED or not is_processor(unit))
@@ -146,13 +146,14 @@ def with_units(readings: "DataFrame") -> "DataFrame":
 
 
 def run_kind(run: TrainingRun) -> tuple[str | None, str] | None:
-    """Return what runs of one kind share: the model and the parameters without random draws; None if neither is known."""
+    """Return what runs of the same kind have in common: the model, and the parameters without random draws; None if neither is known."""
     return (run.model, parameters_text(run)) if run.model or run.params else None
 
 
 @dataclass(frozen=True)
 class RunReadings:
-    """The readings of the devices of a run. figures: for each device by lasting unit, a quantile of each reading, NaN below MIN_READINGS.
+    """The readings of the devices of a run. figures: for each device (by its lasting name) a quantile of each kind of reading, NaN with
+    fewer than MIN_READINGS.
 
     earlier: figures of earlier runs of the same kind, oldest first; None if the run has no kind or earlier runs were not read.
     """
@@ -163,9 +164,9 @@ class RunReadings:
 
 
 def readings_of_runs(runs: Iterable[TrainingRun], resources: "DataFrame", *, earlier: bool = True) -> dict[str, RunReadings]:
-    """Return the readings of each run that has any. runs: also earlier ones; resources: resource records, each with its `run`.
+    """Return the readings of each run that has some. runs: including earlier runs; resources: resource records, each with its `run`.
 
-    earlier: whether `resources` holds the readings of earlier runs.
+    earlier: whether `resources` includes the readings of earlier runs.
     """
     if not len(resources):
         return {}
@@ -183,7 +184,9 @@ def readings_of_runs(runs: Iterable[TrainingRun], resources: "DataFrame", *, ear
 
 
 def device_figures(rows: "DataFrame") -> "DataFrame":
-    """Return one row per run and device: the figure of each reading. rows: with `run` and `unit`. The index is run and lasting unit."""
+    """Return one row for each run and device, with the figure of each kind of reading. rows: with `run` and `unit`. The index is the run
+    and the lasting name of the device.
+    """
     import pandas as pd
 
     names = {unit: lasting_unit(unit) for unit in rows["unit"].unique()}
@@ -205,8 +208,8 @@ def gap_claim(
     compared: str,
     evidence: dict[str, Any],
 ) -> RunClaim:
-    """Return the warning about a device that differs. gap: value, low, high in the unit of the claim; compared: the devices or runs it is
-    compared with, in words.
+    """Return the warning about a device that differs. gap: value, low and high, in the unit of the claim; compared: words for the devices
+    or runs with which it is compared.
     """
     device, _, host = unit.partition(" on ")
     whole = "the usual" if memory_size(use, unit) is None else "its memory"
@@ -219,5 +222,5 @@ def gap_claim(
 
 
 def most_telling(claims: Sequence[RunClaim]) -> list[RunClaim]:
-    """Return the claims whose difference is largest compared with its limit, at most MAX_NAMED."""
+    """Return the claims whose difference is largest in relation to its limit, at most MAX_NAMED."""
     return sorted(claims, key=lambda each: -abs((each.value or 0.0) / float(each.limit or 1.0)))[:MAX_NAMED]

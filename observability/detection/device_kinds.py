@@ -1,14 +1,15 @@
-"""Judge the column statistics of batches (`stats`) of each device, against its own past and against the devices of its kind.
+"""Judges the column statistics of batches (`stats`) of each device, against the device's own past and against the other devices of its
+kind.
 
-Devices are of one kind if their batches hold the same columns. A statistic of a batch is unusual against the past if it is outside the
-device's earlier values. If two or more other devices of the kind delivered on that day, the difference from these devices must be outside
-its earlier values as well. A change of weather at every station is no fault of one device. A device that follows three or more others is
-judged by that difference alone, since a season hides a wrong reading among its earlier values. The difference is taken from the median of
-the other devices' deviations from their own levels. The median over the window is also compared with the past, to detect changes that all
-its batches share. Against the kind, that median is compared with those of the other devices. Every statistic is compared on a
-variance-stabilized scale (`usual_batches`), and must also differ by a minimum amount (`batch_statistics.LIMITS`). Batches of few rows are
-not judged. Comparisons are kept as arrays, because 100 devices of 200 columns have 120,000 of them; an object is made only for a reported
-comparison.
+Devices are of one kind if their batches have the same columns. Against the past, a statistic of a batch is unusual if it is outside the
+device's earlier values. If two or more other devices of the kind delivered on that day, the difference from these devices must also be
+outside its earlier values, because a change of weather at every station is not the fault of one device. A device that follows three or more
+others is judged by this difference alone, because a season can hide a wrong reading among the device's earlier values. The difference is
+taken from the median of the other devices' deviations from their own levels. The median over the window is also compared with the past, to
+detect changes that all batches of the window share. Against the kind, this median is compared with those of the other devices. Every
+statistic is compared on a variance-stabilized scale (`usual_batches`), and must also differ by a minimum amount
+(`batch_statistics.LIMITS`). Batches with few rows are not judged. Comparisons are kept in arrays, because 100 devices with 200 columns have
+120,000 of them; an object is made only for a comparison that is reported.
 """
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -80,9 +81,10 @@ the share FOLLOWS of its own spread. Two others are too few, because a fault of 
 
 
 def statistic_comparisons(batches: "DataFrame") -> tuple[list[ComparisonTable], list[JudgedDevice]]:
-    """Return the comparisons of every statistic of every column of each device in the window, and how far each device could be judged.
+    """Return the comparisons of every statistic of every column of each device in the window, and how much data each device has and whether
+    it could be judged.
 
-    batches: as `with_marks` gives them, with `rows`, `source`, `device`, `batch`, `at`, and `stats`, as logged or as their numbers.
+    batches: as returned by `with_marks`, with `rows`, `source`, `device`, `batch`, `at`, and `stats` (as logged, or as numbers).
     """
     found: list[ComparisonTable] = []
     devices: list[JudgedDevice] = []
@@ -99,7 +101,9 @@ def statistic_comparisons(batches: "DataFrame") -> tuple[list[ComparisonTable], 
 
 
 def units_of_kinds(units: Sequence[Hashable], stats: Sequence[NamedNumbers]) -> dict[frozenset[str], list[Hashable]]:
-    """Return the devices of each kind, by the columns that their batches hold. units: the device of each batch; stats: its statistics."""
+    """Return the devices of each kind, by the columns that their batches have. units: the device of each batch; stats: the statistics of
+    each batch.
+    """
     columns_of: dict[Hashable, frozenset[str]] = {}
     for unit, names in {(unit, each.names) for unit, each in zip(units, stats, strict=True)}:
         columns_of[unit] = columns_of.get(unit, frozenset()).union(names)
@@ -111,7 +115,7 @@ def units_of_kinds(units: Sequence[Hashable], stats: Sequence[NamedNumbers]) -> 
 
 
 class DeviceKind:
-    """The batches of the devices of one kind. stats: the statistics of each batch; columns: the columns that they hold."""
+    """The batches of the devices of one kind. stats: the statistics of each batch; columns: the columns that the batches have."""
 
     def __init__(self, batches: "DataFrame", stats: Sequence[NamedNumbers], columns: Sequence[str]) -> None:
         self.batches, self.stats, self.columns = batches, stats, columns
@@ -129,9 +133,9 @@ class DeviceKind:
         self.std = self._values(STD)[0]
 
     def _values(self, metric: str) -> tuple[Array, list[str]]:
-        """The statistic of every batch and column (NaN if it is missing), and the name of the statistic in each column.
+        """The value of a statistic for every batch and column (NaN if missing), and for each column the name of the statistic.
 
-        The name is the first of the statistic's names that any batch has.
+        This is the first of the statistic's possible names that any batch has.
         """
         values: Array | None = None
         names = [NAMES[metric][0]] * len(self.columns)
@@ -145,13 +149,15 @@ class DeviceKind:
         return values, names
 
     def devices(self, judged: set[tuple[str, str | None]]) -> Iterator[JudgedDevice]:
-        """Yield how far each device with a batch in the window could be judged. judged: source and name of those with a comparison."""
+        """For each device with a batch in the window, yield how much data it has and whether it could be judged. judged: source and name of
+        the devices with a comparison.
+        """
         for unit, new in self.current.items():
             who = self.owners[unit]
             yield JudgedDevice(*who, len(new), len(self.earlier[unit]), int(self.rows[new].sum()), who in judged)
 
     def compared(self, metric: str) -> Iterator[ComparisonTable]:
-        """Yield the comparisons of one statistic: with each device's own past, and of the devices with each other."""
+        """Yield the comparisons of one statistic: of each device with its own past, and of the devices with each other."""
         if not any(name in self.logged for name in NAMES[metric]):
             return
         values, names = self._values(metric)
@@ -185,7 +191,9 @@ class DeviceKind:
         return np.multiply(nulls, self.rows, out=nulls)
 
     def _on_scale(self, metric: str, values: Array) -> Array:
-        """Values on a variance-stabilized scale. In place where possible: allocating that much memory takes longer than the computation."""
+        """The values on a variance-stabilized scale. Computed in place where possible, because allocating so much memory takes longer than
+        the computation.
+        """
         if metric == MEAN:
             return values
         if metric == STD:
@@ -203,7 +211,7 @@ class DeviceKind:
             return np.arcsin(np.sqrt(found, out=found), out=found)
 
     def _noise(self, metric: str, n: Array, std: Array) -> Array:
-        """The sampling variance of values on their scale. n: rows with a value, and std of the same batches."""
+        """The sampling variance of values on their scale. n: number of rows with a value; std: standard deviations of the same batches."""
         n = np.maximum(n, 2.0)
         if metric == MEAN:
             return np.asarray(np.nan_to_num(np.square(std) / n))
@@ -211,10 +219,10 @@ class DeviceKind:
 
     @cached_property
     def _usual_of_units(self) -> tuple[Array, Array, Array]:
-        """The usual standard deviation by device and column. It is the median of the device's earlier positive ones, else that of the
+        """The usual standard deviation by device and column: the median of the device's earlier positive ones; if it has none, that of the
         kind.
 
-        Also returned are the row of each batch's device, and the number of batches of each device.
+        Also returns the row of each batch's device, and the number of batches of each device.
         """
         units, row, count = np.unique(self.units, return_inverse=True, return_counts=True)
         earlier = (self.std[self.earlier.get(unit, self.units == unit)] for unit in units.tolist())
@@ -238,7 +246,7 @@ class DeviceKind:
         return np.asarray(np.bincount(seen, minlength=len(days))[row] - 1)
 
     def _levels(self, scaled: Array, ordered: Mapping[int, SortedValues]) -> Array:
-        """The median of the earlier values of each batch's device; NaN without earlier values. ordered: earlier values by device."""
+        """For each batch, the median of the earlier values of its device; NaN without earlier values. ordered: earlier values by device."""
         units, row = np.unique(self.units, return_inverse=True)
         found = np.full((len(units), len(self.columns)), np.nan)
         for place, unit in enumerate(units.tolist()):
@@ -249,10 +257,10 @@ class DeviceKind:
         return np.asarray(found[row])
 
     def _add_medians_of_peers(self, scaled: Array, found: Array) -> None:
-        """Write to `found`, for each batch, the median of the other devices of the kind on its day. Write nothing if there are fewer than
-        two others.
+        """Write to `found`, for each batch, the median of the other devices of the kind on the day of the batch. Writes nothing if there
+        are fewer than two others.
 
-        With MANY_DEVICES or more it is the median of all devices, because one device does not move it.
+        With MANY_DEVICES or more, it is the median of all devices, because a single device does not move it.
         """
         for day in np.unique(self.days):
             own = np.flatnonzero(self.days == day)
@@ -268,7 +276,7 @@ class DeviceKind:
                 found[own[units == unit]] = np.where(np.isfinite(others).sum(0) >= 2, middle, np.nan)
 
     def _with_past(self, statistic: StatisticValues, of_units: Mapping[int, PastOfDevice]) -> ComparisonTable:
-        """The comparison of each column of each device with its own past. of_units: of `_past_of_unit`."""
+        """The comparisons of each column of each device with its own past. of_units: by unit, the result of `_past_of_unit`."""
         found = list(of_units.values())
         who, metric = tuple(map(self.owners.__getitem__, of_units)), statistic.metric
         p, value, usual, effect, low, high = (
@@ -346,8 +354,8 @@ class DeviceKind:
         )
 
     def _faulty(self, metric: str, past: PastBatches, rows: Array, std: Array) -> Array:
-        """Mask of the past batches that were themselves beyond the critical limit, past batches × columns. A seasonal change of means is
-        no fault.
+        """A mask of the past batches that were themselves beyond the critical limit, past batches × columns. A seasonal change of means is
+        not a fault.
 
         rows: rows of the batches; std: the usual standard deviation of each column.
         """
@@ -366,11 +374,12 @@ class DeviceKind:
         return found & (found.sum(0) <= MAX_FAULTY * known) if metric in LIMITS else found
 
     def _window_with_past(self, statistic: StatisticValues, of_units: Mapping[int, PastOfDevice]) -> ComparisonTable | None:
-        """The comparison of each device's median over the window with its own past, which is at most a warning; None if no device has such
-        a comparison.
+        """The comparison of each device's median over the window with its own past; it is at most a warning. None if no device has such a
+        comparison.
 
-        This finds a difference that all batches of the window share and that is too small to stand out in any single batch. Consecutive
-        batches count as correlated, so that a seasonal change is no fault. of_units: of `_past_of_unit`.
+        This finds a difference that all batches of the window share but that is too small to stand out in a single batch. Consecutive
+        batches are treated as correlated, so that a seasonal change is not reported as a fault. of_units: by unit, the result of
+        `_past_of_unit`.
         """
         medians = {unit: past.window for unit, past in of_units.items() if past.window is not None}
         if not medians:
@@ -400,7 +409,7 @@ class DeviceKind:
         )
 
     def _about_window(self, batches: Array) -> dict[str, Any]:
-        """The evidence of a comparison that is about all batches of a device in the window."""
+        """The evidence of a comparison that covers all batches of a device in the window."""
         return {
             "batch": None,
             "at": self.times[batches[0]],
@@ -411,10 +420,10 @@ class DeviceKind:
         }
 
     def _median_of_unit(self, statistic: StatisticValues, new: Array, usual: Array, past: PastPair, rest: PastPair) -> dict[str, Array]:
-        """The comparison of the median over a device's batches of the window with its earlier ones, by column.
+        """The comparison of the median over a device's batches in the window with the device's earlier batches, by column.
 
-        new: places of the device's batches in the window; usual: the median of its past values; past: its past batches, all of them and
-        those without faults; rest: the same values without the common deviation of the other devices.
+        new: positions of the device's batches in the window; usual: the median of its past values; past: its past batches, all and those
+        without faults; rest: the same, with the common deviation of the other devices removed.
         """
         metric = statistic.metric
         usual_std, row, _ = self._usual_of_units
@@ -444,7 +453,7 @@ class DeviceKind:
         }
 
     def _floor(self, metric: str) -> Array:
-        """The smallest standard deviation of a statistic's values between batches, on its scale, by device and column."""
+        """The minimum standard deviation of a statistic between batches, on its scale, by device and column."""
         if metric == MEAN:
             return np.asarray(0.05 * self._usual_of_units[0])
         return np.full(self._usual_of_units[0].shape, MIN_SPREAD if metric == STD else MIN_SPREAD_OF_SHARES)
@@ -452,9 +461,10 @@ class DeviceKind:
     def _with_each_other(
         self, statistic: StatisticValues, ordered: Mapping[int, SortedValues], told: Mapping[tuple[str, str | None], Array]
     ) -> ComparisonTable | None:
-        """The comparison of each device's median over the window with those of the other devices; None with few devices.
+        """The comparison of each device's median over the window with the medians of the other devices; None if there are few devices.
 
-        ordered: past scaled values by unit. told: by device, the columns that the comparison with its own past reports.
+        ordered: past values on the scale, by unit. told: for each device, the columns that the comparison with its own past already
+        reports.
         """
         units = [unit for unit, own in self.current.items() if len(own) >= MIN_BATCHES]
         if len(units) < MIN_DEVICES:

@@ -1,4 +1,4 @@
-"""Compare the p99 latency of devices with their own past; devices without a past are compared with the others."""
+"""Compares the p99 latency of devices with their own past; devices without a past are compared with the other devices."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,16 +15,18 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MIN_DEVICES = 20
-"""Number of devices of each side below which nothing is compared."""
+"""Nothing is compared if either side has fewer devices."""
 TIMES, ACT_TIMES = 1.25, 1.5
-"""The factor from which a longer time is reported, and the lower bound of the factor from which it is `act`."""
+"""Ratio from which a longer latency is reported; ratio that the interval must exceed for `act`."""
 OWN = 0.01
-"""Largest p-value of a group's difference from the other devices at which a change is attributed to the group, and not to all devices."""
+"""A change is attributed to a group, and not to all devices, only if the p-value of its difference from the other devices is at
+most this.
+"""
 
 
 @dataclass(frozen=True)
 class LatencyComparison:
-    """Latency of all devices, or of one group, over the baseline.
+    """The latency of all devices, or of one group, divided by the baseline.
 
     column, level: the group; empty for all devices. ratio: geometric mean over devices, with its interval. now, base: medians in ms.
     apart: the p-value of no difference from the other devices; 1 for all devices.
@@ -42,7 +44,7 @@ class LatencyComparison:
     apart: float = 1.0
 
     def severity(self, p_adjusted: float, budget: float) -> Severity:
-        """The severity at a p-value that is adjusted for all comparisons. It is unknown if the ratio is beyond the limit, but not
+        """The severity at a p-value that is adjusted for all comparisons. It is `unknown` if the ratio is beyond the limit but not
         significantly.
         """
         if (self.ratio.value or 0.0) < TIMES:
@@ -53,9 +55,9 @@ class LatencyComparison:
 
 
 def latency_comparisons(now: "DataFrame", before: "DataFrame") -> list[LatencyComparison]:
-    """Compare all devices of a model, and each group that has enough devices.
+    """Compare all devices of a model together, and each group that has enough devices.
 
-    now, before: `device_spans` of the window and of all weeks before it.
+    now, before: the result of `device_spans` for the window, and for all weeks before it.
     """
     known = now[now["latency"].astype(float) > 0].set_index("device")
     past = before[before["latency"].astype(float) > 0].set_index("device")["latency"].astype(float)
@@ -73,7 +75,7 @@ def latency_comparisons(now: "DataFrame", before: "DataFrame") -> list[LatencyCo
 
 
 def _own_past(column: str, level: str, logs: Any, latency: Any, past: Any, others: Floats | None) -> LatencyComparison | None:
-    """The comparison of devices with their own past; None if too few devices have a past. others: log ratios of the other devices."""
+    """The comparison of devices with their own past; None if too few of them have a past. others: log ratios of the other devices."""
     from scipy.stats import ttest_ind
 
     own = logs.dropna()
@@ -91,7 +93,7 @@ def _own_past(column: str, level: str, logs: Any, latency: Any, past: Any, other
 
 
 def _other_devices(column: str, level: str, own: Floats, others: Floats) -> LatencyComparison | None:
-    """The comparison of devices without a past with the other devices; None if one of the two sides has too few."""
+    """The comparison of devices without a past with the other devices; None if either side has too few devices."""
     from scipy.stats import ttest_ind
 
     if min(own.size, others.size) < MIN_DEVICES:
@@ -107,6 +109,6 @@ def _other_devices(column: str, level: str, own: Floats, others: Floats) -> Late
 
 
 def _log_interval(mean: float, error: float, freedom: float, n: int) -> Interval:
-    """The exponential of a mean with its 95 % interval."""
+    """The mean of logarithms converted back to a ratio, with its 95 % interval."""
     half = float(stdtrit(freedom, 0.975)) * error
     return ordered_interval(float(np.exp(mean)), float(np.exp(mean - half)), float(np.exp(mean + half)), n)

@@ -1,10 +1,10 @@
-"""Compare each device of a training run with the same device in earlier runs of the same kind: whether it is hotter, fuller, less used or
+"""Compares each device of a training run with the same device in earlier runs of the same kind: whether it is hotter, fuller, less used or
 slower than before.
 
-Runs are of one kind if model and parameters are the same, except for random draws. Each device is represented by one figure per run, so
-that readings of one run, which are correlated, count once. The figure is compared with the median of up to MAX_EARLIER earlier runs by
-Student's t with a robust spread. The p-value is adjusted for all devices and readings of the run, and the difference must reach the
-minimum as well.
+Runs are of one kind if their model and parameters are the same, apart from random draws. Each device has one figure per run, so that the
+readings of one run, which are correlated, count once. The figure is compared with the median of up to MAX_EARLIER earlier runs, by
+Student's t with a robust spread. The p-value is adjusted for all devices and readings of the run, and the difference must also reach the
+minimum.
 """
 
 from collections.abc import Sequence
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 
 MIN_EARLIER, MAX_EARLIER = 5, 20
 MIN_SPREAD = 1 / 5
-"""Smallest standard deviation between runs, as a share of the smallest difference that is reported."""
+"""Minimum standard deviation between runs, as a fraction of the smallest difference that is reported."""
 
 
 def claims_about_own_past(use: DeviceUse, now: "DataFrame", earlier: Sequence["DataFrame"]) -> list[RunClaim]:
-    """Return a claim for each device that differs from its earlier runs. If none does, return one claim that says so; with too few earlier
-    runs, one claim that says how many more are needed.
+    """Return a claim for each device that differs from its earlier runs. If none differs, one claim that states so; if there are too few
+    earlier runs, one claim that states how many more are needed.
 
-    now: figures of the run by unit; earlier: the figures of each earlier run of its kind, oldest first.
+    now: figures of this run by unit; earlier: figures of each earlier run of the same kind, oldest first.
     """
     import pandas as pd
 
@@ -76,7 +76,8 @@ def claims_about_own_past(use: DeviceUse, now: "DataFrame", earlier: Sequence["D
 def past_difference(
     use: DeviceUse, unit: str, each: DeviceMetric, value: float, values: "np.ndarray[tuple[int], np.dtype[np.float64]]"
 ) -> tuple[float, float, RunClaim]:
-    """Return the p-value, the difference divided by its limit, and the claim that a device differs from its earlier runs.
+    """Return three things about a device and its earlier runs: the p-value, the difference divided by its limit, and the claim that it
+    differs.
 
     values: values of the earlier runs, oldest first.
     """
@@ -95,7 +96,7 @@ def past_difference(
 
 
 def as_before(use: DeviceUse, found: list[tuple[float, float, RunClaim]]) -> RunClaim:
-    """Return the claim that no device differs from its earlier runs, with the largest difference."""
+    """Return the claim that no device differs from its earlier runs; it names the largest difference."""
     most = max(found, key=lambda each: each[1])[2]
     each = next(one for one in DEVICE_METRICS if one.metric == most.metric)
     largest, limit = each.gap_words(max(each.worse * (most.value or 0.0), 0.0)), each.gap_words(float(most.limit or 0.0))

@@ -1,9 +1,10 @@
-"""Compare the devices of a training run with each other at the same time, to find a device that is hotter, fuller, less used or slower
+"""Compares the devices of a training run with each other at the same times, to find a device that is hotter, fuller, less used or slower
 than its peers.
 
-Readings of the same moments are compared, so that an effect on all devices (a phase, the weather, the load) is no difference. The
-difference from the median of the others is tested with the correlation of readings in time (stats/serial.py), adjusted for all devices and
-readings of the run. It must also reach a minimum, and be larger than the differences among the peers.
+Readings at the same moments are compared, so an effect on all devices (a phase, the weather, the load) is not a difference. The difference
+from the median of the other devices is tested; the test takes the correlation of readings in time into account (stats/serial.py) and is
+adjusted for all devices and readings of the run. The difference must also reach a minimum, and be larger than the differences among the
+peers.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,19 +43,21 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 LATE_SHARE = 0.25
-"""Part of the common moments, the last ones, that is also compared separately. A device that changed late differs little in the median of
-all moments.
+"""The last moments, this share of the common moments, are also compared separately: a device that changed late differs little in the median
+over all moments.
 """
 BEYOND_PEERS = 3.0
-"""Standard deviations between the peers that a difference must exceed, so that a row of devices from cool to warm has no outlier."""
+"""A difference must exceed this many standard deviations between the peers, so that a series of devices from cool to warm has no
+outlier.
+"""
 
 
 @dataclass(frozen=True)
 class PeerDifference:
     """The difference of a device from the median of its peers. gap: the median difference over common moments, in the unit of the claim.
 
-    usual: value of the peers, in the column's unit; spread: standard deviation between the peers; limit: smallest difference that is
-    reported. since: the first compared moment, if only the last moments are compared.
+    usual: the value of the peers, in the unit of the column; spread: standard deviation between the peers; limit: smallest difference that
+    is reported. since: the first moment compared, if only the last moments are compared.
     """
 
     unit: str
@@ -68,22 +71,22 @@ class PeerDifference:
 
     @property
     def p_value(self) -> float:
-        """The p-value of no difference towards worse values."""
+        """The one-sided p-value of no difference in the worse direction."""
         worse = self.reading.worse
         return self.gap.p_above(0.0) if worse > 0 else BlockEstimate(-self.gap.value, self.gap.error, self.gap.freedom, 0, 0).p_above(0.0)
 
     @property
     def relative(self) -> float:
-        """The difference towards worse values, divided by its limit; reported from 1."""
+        """The difference in the worse direction, divided by its limit; it is reported if this is at least 1."""
         return self.reading.worse * self.gap.value / max(self.limit, BEYOND_PEERS * self.spread)
 
 
 def claims_about_peers(use: DeviceUse, rows: "DataFrame", earlier: "DataFrame | None" = None) -> list[RunClaim]:
-    """Return a claim for each device that differs from its peers, or one claim that none does; empty for a run with one device of each
+    """Return a claim for each device that differs from its peers, or one claim that none does. Empty if the run has only one device of each
     kind.
 
-    rows: readings of the run, with `unit`. earlier: figures of the previous run of its kind, by unit; they show whether a difference is
-    new.
+    rows: readings of the run, with `unit`. earlier: figures of the previous run of the same kind, by unit; they show whether a difference
+    is new.
     """
     kinds: dict[str, list[str]] = {}
     for unit in rows["unit"].unique():
@@ -111,8 +114,8 @@ def claims_about_peers(use: DeviceUse, rows: "DataFrame", earlier: "DataFrame | 
 
 @dataclass(frozen=True)
 class CommonMoments:
-    """Readings of devices of one kind by moment. starts: start of each moment, s since 1970; values: by column, moments × units, NaN for
-    none.
+    """The readings of devices of one kind by moment. starts: start of each moment, in seconds since 1970; values: for each column, moments
+    × units, NaN if there is no reading.
     """
 
     units: tuple[str, ...]
@@ -120,9 +123,9 @@ class CommonMoments:
     values: Mapping[str, Floats]
 
     def column(self, name: str, last: float = 1.0) -> tuple[Floats, float]:
-        """The readings of a column at moments at which two devices or more were read, and the start of the first of them.
+        """The readings of a column at the moments at which at least two devices were read, and the start of the first of these moments.
 
-        last: part of these moments that is kept: the last ones, at least MIN_READINGS.
+        last: which part of these moments is kept, counted from the end; at least MIN_READINGS moments.
         """
         places = np.flatnonzero(np.isfinite(self.values[name]).sum(1) > 1)
         places = places[-max(int(last * len(places)), MIN_READINGS) :]
@@ -148,7 +151,7 @@ def common_moments(rows: "DataFrame") -> CommonMoments:
 
 
 def peer_differences(use: DeviceUse, rows: "DataFrame") -> Iterator[PeerDifference]:
-    """Yield the differences of the devices of one kind, over all common moments, and over the last ones if there are enough."""
+    """Yield the differences between devices of one kind: over all common moments, and over the last of them if there are enough."""
     moments = common_moments(rows)
     for each in compared_metrics(moments.units[0]):
         for last in (1.0, LATE_SHARE):
@@ -163,7 +166,7 @@ def peer_differences(use: DeviceUse, rows: "DataFrame") -> Iterator[PeerDifferen
 
 
 def _less_used(moments: CommonMoments, start: float) -> Bools:
-    """Devices that were used less than their peers from a time on, so that they draw less."""
+    """A mask of the devices that were used less than their peers since a time, and therefore draw less power."""
     use = column_medians(moments.values[USED.column][moments.starts >= start])
     found = np.zeros(len(use), bool)
     for place in np.flatnonzero(np.isfinite(use)):
@@ -175,10 +178,10 @@ def _less_used(moments: CommonMoments, start: float) -> Bools:
 def differences_between(
     use: DeviceUse, each: DeviceMetric, units: Sequence[str], values: Floats, left_out: Bools, since: datetime | None
 ) -> Iterator[PeerDifference]:
-    """Yield how each device with MIN_READINGS readings differs from its peers at the same moments.
+    """For each device with MIN_READINGS readings, yield how it differs from its peers at the same moments.
 
-    values: moments × units. With MANY_DEVICES the median of all devices stands for the median of the peers, because one device does not
-    move it.
+    values: moments × units. With MANY_DEVICES or more, the median of all devices is used as the median of the peers, because a single
+    device does not move it.
     """
     middles = column_medians(values) if len(values) else np.full(len(units), np.nan)
     of_all = column_medians(values.T) if len(units) >= MANY_DEVICES else None
@@ -220,7 +223,7 @@ def unlike_peer_claim(use: DeviceUse, found: PeerDifference, earlier: "DataFrame
 
 
 def alike_peers_claim(use: DeviceUse, found: list[PeerDifference]) -> RunClaim:
-    """Return the claim that no device differs from its peers, with the largest difference."""
+    """Return the claim that no device differs from its peers; it names the largest difference."""
     most = max(found, key=lambda each: each.relative)
     interval, each = most.gap.interval(), most.reading
     largest, devices = each.gap_words(max(each.worse * most.gap.value, 0.0)), len({one.unit for one in found})

@@ -1,7 +1,7 @@
-"""Check the devices of a model: accelerators that idle, and devices that run hot.
+"""Checks the devices of a model: accelerators that are idle, and devices that run hot.
 
-Utilisation is judged for accelerators only: an idle processor costs little, and a service waits for requests. A device is hot if one
-reading in twenty is beyond a level, so that a single reading does not decide.
+Utilisation is judged only for accelerators: an idle processor costs little, and a service waits for requests anyway. A device is hot if one
+reading in twenty is above a limit, so that a single reading does not decide.
 """
 
 from collections.abc import Iterator
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 
 NAME = "operations/energy"
 UTILISATION = 0.3
-"""Mean share of an accelerator's time below which it is a warning (`operations/energy/utilisation`; 0 accepts any)."""
+"""A mean utilisation of an accelerator below this share gives a warning (limit `operations/energy/utilisation`; 0 accepts any)."""
 TEMPERATURE_WATCH, TEMPERATURE_ACT = 90.0, 95.0
-"""Degrees Celsius for watch and act, of devices that serve (`operations/energy/temperature_c`) and of devices that train. Accelerators
-throttle at these temperatures.
+"""Temperatures in °C from which the severity is `watch` and `act`, for serving devices (limit `operations/energy/temperature_c`) and for
+training devices. Accelerators throttle at these temperatures.
 """
 PROCESSOR_ALLOWANCE_C = 10.0
-"""Degrees by which a processor may be hotter if the owner states no limit. Most processors slow down at 95 to 105 °C."""
+"""A processor may be this many degrees hotter, unless the owner sets a limit. Most processors slow down at 95 to 105 °C."""
 HOT_SHARE = 0.95
 MIN_READINGS = 20
-"""Minimum number of readings of a device for a judgement of its utilisation or temperature."""
+"""The utilisation or temperature of a device is judged only if it has at least this many readings."""
 
 
 def device_claims(readings: "DataFrame", settings: ModelSettings) -> Iterator[RunClaim]:
-    """Yield a claim about the utilisation of each accelerator, and about the temperature of each device, if there are such readings.
+    """Yield a claim about the utilisation of each accelerator and about the temperature of each device that has such readings.
 
-    readings: resource records of a window, with `utilisation`, `temperature_c` and `memory_gb`. Memory is judged if the owner states a
-    limit.
+    readings: the resource records of a window, with `utilisation`, `temperature_c` and `memory_gb`. Memory is judged only if the owner sets
+    a limit.
     """
     names = np.array([lasting_unit(device_unit(*pair)) for pair in zip(readings["device"], readings["host"], strict=True)], object)
     for device in sorted(set(names)):
@@ -55,7 +55,7 @@ def device_claims(readings: "DataFrame", settings: ModelSettings) -> Iterator[Ru
 
 
 def finite_values(readings: "DataFrame", column: str) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-    """Return the finite values of a column."""
+    """Return the finite values of a column, sorted."""
     values = readings[column].to_numpy(float)
     return np.sort(values[np.isfinite(values)])
 
@@ -79,13 +79,13 @@ def utilisation_claim(device: str, shares: "np.ndarray[tuple[int], np.dtype[np.f
 
 
 def temperature_limits(device: object) -> tuple[float, float]:
-    """Return the default temperatures of a device for a warning and for act."""
+    """Return the default temperatures from which a device has the severity `watch` and `act`."""
     more = PROCESSOR_ALLOWANCE_C if is_processor(device) else 0.0
     return TEMPERATURE_WATCH + more, TEMPERATURE_ACT + more
 
 
 def temperature_claim(device: str, degrees: "np.ndarray[tuple[int], np.dtype[np.float64]]", settings: ModelSettings) -> RunClaim:
-    """Return the claim about the temperature that one reading in twenty of a device exceeds."""
+    """Return the claim about the temperature that a device reaches or exceeds in one of twenty readings."""
     n, (watch, act) = len(degrees), stated_limits(settings, f"{NAME}/temperature_c", *temperature_limits(device))
     if n < MIN_READINGS:
         return too_few_readings(device, "temperature_c", n)
@@ -98,7 +98,9 @@ def temperature_claim(device: str, degrees: "np.ndarray[tuple[int], np.dtype[np.
 
 
 def memory_claim(device: str, held: "np.ndarray[tuple[int], np.dtype[np.float64]]", limit: float) -> RunClaim:
-    """Return the claim about the memory that one reading in twenty of a device exceeds, compared with the limit that the owner states."""
+    """Return the claim about the memory that a device reaches or exceeds in one of twenty readings, compared with the limit that the owner
+    sets.
+    """
     n = len(held)
     if n < MIN_READINGS:
         return too_few_readings(device, "memory_gb", n)

@@ -1,10 +1,10 @@
-"""Measure how far a column's distribution is from the reference and from its own past, and its natural variation.
+"""Measures how far a column's distribution is from the reference and from the model's own past, and how much it varies naturally.
 
-The statistic is the PSI, from daily counts. Its null distribution has two parts: sampling noise of the rows, and variance between days
-(stats/dispersion.py). The whole window is judged against the level, so its variance is that between consecutive days. The last days are
-judged as a change, so their variance is that between all past days. A column follows the calendar if rows of a day share its value
-(weekday, month, weather). Such a column cannot be compared with a reference of other days. It is reported if it is farther from the
-reference than the same number of past days.
+The statistic is the PSI, computed from daily counts. Its null distribution has two parts: sampling noise of the rows, and the variance
+between days (stats/dispersion.py). The whole window is judged as a level, so the variance between consecutive days is used. The last days
+are judged as a change, so the variance between all past days is used. A column follows the calendar if the rows of a day share its value
+(weekday, month, weather). Such a column cannot be compared with a reference of other days; it is reported if it is farther from the
+reference than any equally long period of past days.
 """
 
 from collections.abc import Iterable, Sequence
@@ -47,24 +47,27 @@ from observability.stats.multiple_testing import ACT_SHARE
 
 PAST_DAYS = 28
 BLOCK = 256
-"""Maximum number of columns that are measured together, which bounds the memory."""
+"""Maximum number of columns that are measured together; this limits the memory that is needed."""
 MINIMUM_ROWS = 100
 OF_THE_DAY = 0.5
-"""A column follows the calendar if the diversity of its values within a usual day is at most this part of the reference's diversity."""
+"""A column follows the calendar if the diversity of its values within a usual day is at most this fraction of the diversity in the
+reference.
+"""
 OWN_VALUE = 0.8
-"""A column has a value of its own each day if at least this share of a day's rows has one value, and if on at least this share of days the
-value differs from the day before."""
+"""A column has its own value each day if, on most days, at least this share of the rows has one value, and if at least this share of days
+has a different value than the day before.
+"""
 FARTHER = 1.1
-"""The drift of a column that follows the calendar is new if the window is a tenth farther from the reference than any equally long period
-of past days.
+"""The drift of a column that follows the calendar is new if the window is farther from the reference than any equally long period of past
+days by more than this factor.
 """
 
 
 @dataclass(frozen=True)
 class WindowDays:
-    """Days of a window, as numbers since 1970.
+    """The days of a window, as numbers of days since 1970.
 
-    start: the day it starts in; first, last: the first and the last whole day; length: length of the window in days.
+    start: the day in which the window starts; first, last: its first and last whole day; length: its length in days.
     """
 
     start: int
@@ -73,17 +76,21 @@ class WindowDays:
     length: float
 
     def whole(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return a mask of the whole days of the window."""
+        """Return a mask that selects the whole days of the window."""
         return (numbers >= self.first) & (numbers <= self.last)
 
     def past(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return a mask of the whole days of the past. If a window starts within a day, its past starts at the same time of day."""
+        """Return a mask that selects the whole days of the past. If a window starts within a day, its past starts at the same time
+        of day.
+        """
         return (numbers >= self.first - PAST_DAYS) & (numbers < self.start)
 
 
 @dataclass(frozen=True)
 class PsiDistance:
-    """PSI of two sides with its null distribution. groups: number of groups that hold rows; n: effective rows of the other side."""
+    """The PSI between two sides, with its null distribution. groups: number of groups that have rows; n: effective rows of the baseline
+    side.
+    """
 
     psi: float
     groups: int
@@ -93,20 +100,20 @@ class PsiDistance:
 
     @cached_property
     def varies(self) -> float:
-        """The upper limit of the PSI of unchanged windows."""
+        """The PSI that unchanged windows do not exceed (the share USUAL_SHARE of them)."""
         return self.null.quantile(USUAL_SHARE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DistributionChange(WindowChange):
-    """A column in one window; the effect is the PSI against the reference.
+    """The change of a column in one window. effect: the PSI against the reference.
 
-    interval: the 95 % interval of the PSI. past: the distance from the own past, None if unknown; past_rows: rows of the own past. groups:
-    counts by group in the reference and in the window. stated: limits without the natural variation. usual: for a column that follows the
-    calendar, the largest distance from the reference over the same number of past days. one_value_a_day: whether all rows of a day have
-    one value. week_before: PSI of the week before the window. levels, past_levels: for a category, both sides level by level, against the
-    reference and the own past. repeats: whether the last days are like the same weekdays of the past, and the reference certainly has no
-    such days.
+    interval: the 95 % interval of the PSI. past: the distance from the model's own past, None if unknown; past_rows: rows of the own past.
+    groups: counts by group in the reference and in the window. stated: the limits before they are raised to the natural variation. usual:
+    for a column that follows the calendar, the largest distance from the reference over the same number of past days. one_value_a_day:
+    whether all rows of a day have the same value. week_before: PSI of the week before the window. levels, past_levels: for a category, both
+    sides level by level, against the reference and against the own past. repeats: whether the last days are like the same weekdays of the
+    past, and the reference certainly contains no such days.
     """
 
     after: ColumnHistogram
@@ -129,9 +136,9 @@ class DistributionChange(WindowChange):
         return self.usual is not None and self.effect <= self.usual * FARTHER
 
     def is_new(self, severity: Severity, budget: float) -> bool:
-        """Whether the column also differs from its own past.
+        """Whether the column also differs from the model's own past.
 
-        Last days at `act` must differ as much from the same weekdays of the past, because single days vary more.
+        For the last days at `act`, this difference from the same weekdays of the past must also reach `act`, because single days vary more.
         """
         if self.as_usual:
             return False
@@ -143,8 +150,8 @@ class DistributionChange(WindowChange):
 
     @property
     def comparable(self) -> bool:
-        """Whether the reference can judge the window. It cannot if the column has one value a day and the reference covers other days of
-        the calendar.
+        """Whether the window can be judged by the reference. It cannot if the column has one value a day and the reference covers other
+        days of the calendar.
         """
         return not (self.one_value_a_day and self.as_usual)
 
@@ -156,11 +163,12 @@ class DistributionChange(WindowChange):
 
 @dataclass(frozen=True)
 class ColumnDrift:
-    """Measured drift of one column (name: the subject of its finding).
+    """The measured drift of one column (name: the subject of the finding about it).
 
-    known_days: days of the past that determine its natural variation (0: none). by_day: (day number, PSI against the reference, rows) of
-    the window's whole days (of all days if none is whole); empty for a column with one value a day, or with another value each day. weeks:
-    the PSI of each whole week before the window, newest first. days, past: whole days; the day that holds the boundary belongs to `days`.
+    known_days: number of past days from which its natural variation is estimated (0: none). by_day: (day number, PSI against the reference,
+    rows) of the window's whole days (of all days if none is whole); empty for a column that has one value a day, or a different value each
+    day. weeks: the PSI of each whole week before the window, newest first. days, past: whole days; the day that contains the boundary
+    belongs to `days`.
     """
 
     reference: str
@@ -182,8 +190,8 @@ class ColumnDrift:
 
 @dataclass(frozen=True)
 class ComparedColumn:
-    """A column to compare. before: its reference; now, everything: its days in the window, and its days before the window; None if none
-    are known.
+    """A column to compare. before: its reference; now: its days in the window; everything: its days before the window, None if there are
+    none.
     """
 
     reference: str
@@ -194,15 +202,16 @@ class ComparedColumn:
     everything: DailyHistogram | None
 
     def past(self, days: WindowDays) -> DailyHistogram | None:
-        """Return the whole days before the window; None if there are none."""
+        """Return the column's whole days before the window; None if there are none."""
         known = None if self.everything is None else self.everything.at(days.past(self.everything.numbers))
         return known if known is not None and known.numbers.size else None
 
 
 def column_drifts(columns: Iterable[ComparedColumn], days: WindowDays, stated: Limits) -> list[ColumnDrift]:
-    """Return the drift of each column in the window against the reference and its own past; a column with an empty side is left out.
+    """Return the drift of each column in the window against the reference and the model's own past; columns with an empty side are left
+    out.
 
-    Columns of the same days and groups are measured together. stated: PSI from which it is watch and act.
+    Columns with the same days and groups are measured together. stated: the PSI from which a column is `watch` and `act`.
     """
     blocks: dict[tuple[Any, ...], list[tuple[int, ComparedColumn, DailyHistogram | None]]] = {}
     for place, column in enumerate(columns):
@@ -220,9 +229,9 @@ def column_drifts(columns: Iterable[ComparedColumn], days: WindowDays, stated: L
 
 @dataclass(frozen=True)
 class ColumnBlock:
-    """Columns of the same days, rows by day and number of groups, in the window and in their own past.
+    """Columns that have the same days, the same rows by day and the same number of groups, in the window and in the model's own past.
 
-    Arrays are columns × days × groups, without the days for a side as a whole.
+    Arrays are columns × days × groups; where a side is taken as a whole, columns × groups.
     """
 
     columns: tuple[ComparedColumn, ...]
@@ -232,17 +241,17 @@ class ColumnBlock:
 
     @property
     def now(self) -> DailyHistogram:
-        """The window's days of the first column; its dates and rows are the same for all columns."""
+        """The window's days of the first column; their dates and rows are the same for all columns."""
         return self.columns[0].now
 
     @property
     def past(self) -> DailyHistogram | None:
-        """The days of the own past of the first column; the dates and rows are the same for all columns. None without a past."""
+        """The own past's days of the first column; their dates and rows are the same for all columns. None without a past."""
         return self.pasts[0]
 
     @property
     def past_numbers(self) -> NDArray[np.int64]:
-        """The days of the own past."""
+        """The numbers of the days of the own past."""
         return self.now.numbers[:0] if self.past is None else self.past.numbers
 
     @cached_property
@@ -252,7 +261,7 @@ class ColumnBlock:
 
     @cached_property
     def past_weights(self) -> tuple[Floats, Floats]:
-        """Σw and Σw² of each day of the own past, columns × days; no days without a past."""
+        """Σw and Σw² of each day of the own past, columns × days; without a past there are no days."""
         known = [past for past in self.pasts if past is not None]
         empty = np.zeros((len(self.columns), 0))
         return (np.stack([past.w for past in known]), np.stack([past.w2 for past in known])) if known else (empty, empty)
@@ -274,20 +283,20 @@ class ColumnBlock:
 
     @cached_property
     def past_groups(self) -> Floats:
-        """The days of the own past by group; no days without a past."""
+        """The days of the own past by group; without a past there are no days."""
         sides = zip(self.columns, self.pasts, strict=True)
         known = [distance.merge_bins(past.counts, column.axis.group) for column, past in sides if past is not None]
         return np.stack(known) if known else self.now_groups[:, :0]
 
     @cached_property
     def past_shares(self) -> Floats:
-        """Shares of the groups by day of the past; NaN on a day without weight."""
+        """The shares of the groups on each day of the past; NaN for a day without weight."""
         with np.errstate(invalid="ignore"):
             return np.asarray(self.past_groups / self.past_groups.sum(axis=2, keepdims=True))
 
     @cached_property
     def shares(self) -> Floats:
-        """Shares of the groups in reference and past together, none of them zero; variances are relative to these."""
+        """The shares of the groups in reference and past together, none of them zero; variances are expressed relative to them."""
         own = self.past_groups.sum(axis=1)
         weight = own.sum(axis=1, keepdims=True)
         both = (self.base_shares + own / np.where(weight > 0, weight, 1.0)) / 2
@@ -295,7 +304,7 @@ class ColumnBlock:
 
     @cached_property
     def level_shares(self) -> Floats:
-        """Shares of the groups in reference and window together. A group that is new in the window therefore has a variance as well."""
+        """The shares of the groups in reference and window together, so that a group that is new in the window also has a variance."""
         now = self.now_groups.sum(axis=1)
         return np.asarray(np.maximum((self.base_shares + now / np.maximum(now.sum(axis=1, keepdims=True), 1.0)) / 2, 1e-4))
 
@@ -311,12 +320,12 @@ class ColumnBlock:
 
     @cached_property
     def weekly(self) -> list[DayVariation]:
-        """Between-day variance of the share of each group, without the pattern of the week."""
+        """The variance of the share of each group between days, after removal of the weekly pattern."""
         return self._variations(weekly=True)
 
     @cached_property
     def daily(self) -> list[DayVariation]:
-        """Between-day variance of the share of each group, with the pattern of the week."""
+        """The variance of the share of each group between days, including the weekly pattern."""
         return self._variations(weekly=False)
 
     @cached_property
@@ -340,8 +349,8 @@ class ColumnBlock:
 
     @cached_property
     def of_the_day(self) -> list[bool]:
-        """For each column, whether it follows the calendar, so that rows of a day share its value. This needs at least two
-        weeks of past.
+        """For each column, whether it follows the calendar, that is, whether the rows of a day share its value. At least two weeks of past
+        are needed.
         """
         if self.past_numbers.size < 2 * WEEK:
             return [False] * len(self.columns)
@@ -350,13 +359,13 @@ class ColumnBlock:
         return list((fast_median(within, 1) <= OF_THE_DAY * whole).tolist())
 
     def _all_days(self, at: int) -> DailyHistogram:
-        """The days of the past and of the window of one column."""
+        """The days of one column, of the past and of the window."""
         past, now = self.pasts[at], self.columns[at].now
         return now if past is None else past.joined(now)
 
     @cached_property
     def one_value_a_day(self) -> list[bool]:
-        """For each column, whether all rows of a day have one value and days differ, as for weekday, month or holiday."""
+        """For each column, whether all rows of a day have the same value and days differ, as for weekday, month or holiday."""
         known = enumerate(zip(self.columns, self.of_the_day, strict=True))
         return [calendar and one_value_a_day(self._all_days(at), column.before) for at, (column, calendar) in known]
 
@@ -369,12 +378,13 @@ class ColumnBlock:
         groups = np.concatenate([self.past_groups, self.now_groups], axis=1)[:, rows >= CALENDAR_ROWS]
         if groups.shape[1] < WEEK:
             return [False] * len(self.columns)
-        # a bin holds no more rows than its group
+        # a bin holds at most as many rows as its group
         possible = (groups.max(axis=2) >= OWN_VALUE * groups.sum(axis=2)).mean(axis=1) >= CALENDAR_SHARE
         return [bool(each) and has_own_value_each_day(self._all_days(at)) for at, each in enumerate(possible)]
 
     def usual(self, at: int, days: int) -> float | None:
-        """The largest distance of one column from the reference over the same number of past days (a week for a longer window).
+        """The largest distance of one column from the reference over any period of past days of the same length (a week for a longer
+        window).
 
         None for a column that does not follow the calendar.
         """
@@ -397,12 +407,12 @@ class ColumnBlock:
         *,
         whole: bool,
     ) -> list[tuple[PsiDistance, LevelShares | None]]:
-        """Return the distance between two sides of each column with its null distribution; for categories that do not follow the calendar
-        also level by level.
+        """Return the distance between two sides of each column, with its null distribution. For categories that do not follow the calendar,
+        also the comparison level by level.
 
-        base, counts: both sides by group. n: effective rows of the other side. days, other_days: days of both sides. varies: variance that
-        days add. whole: whether the whole window is compared with the reference. Then a day of a column that follows the calendar counts
-        as one draw.
+        base, counts: both sides by group. n: effective rows of the baseline side. days, other_days: number of days of both sides. varies:
+        the variance between days. whole: whether the whole window is compared with the reference; then a day of a column that follows the
+        calendar counts as one draw.
         """
         lengths = [
             mean_variance_ratio(days, each.correlation) + mean_variance_ratio(other, each.correlation)
@@ -434,8 +444,8 @@ class ColumnBlock:
 
     @cached_property
     def wild(self) -> list[float]:
-        """The largest divergence of two levels that a past day showed beyond that of normal days. Over several days it shrinks by the root
-        of their number.
+        """The largest divergence of two levels on a past day, beyond that of normal days. Over several days it shrinks with the root of
+        their number.
         """
         if self.past_numbers.size < MIN_DAYS:
             return [1.0] * len(self.columns)
@@ -444,7 +454,7 @@ class ColumnBlock:
         return past_day_excesses(np.nan_to_num(self.past_shares), n, np.stack([each.between for each in self.daily]), self.single)
 
     def changes(self, kept: NDArray[np.bool_], days: int, *, whole: bool) -> list[DistributionChange]:
-        """Return the change of some days of the window of each column against the reference and the past."""
+        """Return, for each column, the change of some days of the window against the reference and the past."""
         after, counts, past = [column.now.over(kept) for column in self.columns], self.now_groups[:, kept].sum(axis=1), self.past
         n = [column.before.n for column in self.columns]
         spans = [reference_days(rows, a_day) for rows, a_day in zip(n, self.rows_a_day, strict=True)]
@@ -496,7 +506,8 @@ class ColumnBlock:
         ]
 
     def _lacks(self, at: int, such: Floats, alike: NDArray[np.bool_], span: float) -> bool:
-        """Whether the reference of a column clearly contains no such days (repeating_days.py); always false for a calendar column.
+        """Whether the reference of a column clearly contains no such days (repeating_days.py); always false for a column that follows the
+        calendar.
 
         such: counts of these days by group. alike: the days of the past with the same weekdays.
         """
@@ -510,7 +521,7 @@ class ColumnBlock:
 
     @cached_property
     def weeks(self) -> list[tuple[float, ...]]:
-        """The PSI of each of the weeks before the window, newest first, until one has too few rows."""
+        """The PSI of each week before the window, newest first, up to the first week that has too few rows."""
         past = self.past
         if past is None:
             return [()] * len(self.columns)
@@ -534,7 +545,7 @@ class ColumnBlock:
         dated = days.first > days.start and bool((now.numbers == days.start).any()) and whole.any()
         found = []
         for at, (column, changes) in enumerate(zip(self.columns, zip(*windows, strict=True), strict=True)):
-            # with another value each day, every single day is far from the reference
+            # if each day has a different value, every single day is far from the reference
             apart = self.one_value_a_day[at] or self.own_value_each_day[at]
             by_day = () if apart else tuple(zip(numbers, psi[at], rows, strict=True))
             own_days = column.now.at(shown)
@@ -547,7 +558,7 @@ class ColumnBlock:
 
 
 def has_own_value_each_day(by_day: DailyHistogram) -> bool:
-    """Return whether most rows of a day have one value, and the next day has another."""
+    """Return whether most rows of a day have the same value, and the next day has another."""
     counts = by_day.counts[by_day.rows >= CALENDAR_ROWS]
     if len(counts) < WEEK:
         return False

@@ -1,4 +1,4 @@
-"""Date the drift of a column: its onset, and the day since which its distribution is beyond a limit."""
+"""Dates the drift of a column: its onset, and the day since which its distribution has been beyond a limit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ from observability.stats import distance
 from observability.stats.dispersion import MIN_DAYS
 
 MIN_SHARE = 1e-3
-"""Smallest share of a group when the onset is estimated, so that a previously empty group does not decide alone."""
+"""Minimum share of a group in the estimate of the onset, so that a group that was empty before does not decide alone."""
 
 
 @dataclass(frozen=True)
 class DriftSeries:
-    """A column's drift by day, past and window, in one direction.
+    """The drift of a column by day in one direction, over past and window.
 
-    numbers: days since 1970, rising. values, errors: the mean of a weight over each day's rows, and its standard error. level,
-    level_error: this mean of the reference, and its standard error.
+    numbers: days since 1970, rising. values, errors: the mean of a weight over the rows of each day, and its standard error. level,
+    level_error: the same mean in the reference, and its standard error.
     """
 
     numbers: NDArray[np.int64]
@@ -35,10 +35,10 @@ class DriftSeries:
 
 
 def drift_series(drift: ColumnDrift, at: DistributionChange, weights: Floats | None = None) -> DriftSeries:
-    """Return the series that separates the two distributions best.
+    """Return the daily series that separates the two distributions best.
 
-    It is the mean of log(now / reference) over each day's rows, by the groups of the PSI: the window's mean minus the reference's mean is
-    then the PSI. With given weights, it is their mean by group.
+    It is the mean of log(now / reference) over the rows of each day, by the groups of the PSI; the window's mean minus the reference's mean
+    then equals the PSI. If weights are given, it is the mean of these weights.
     """
     reference, after = (np.maximum(counts / counts.sum(), MIN_SHARE) for counts in at.groups)
     weights = np.log(after / reference) if weights is None else weights
@@ -53,9 +53,9 @@ def drift_series(drift: ColumnDrift, at: DistributionChange, weights: Floats | N
 
 
 def drift_onset(drift: ColumnDrift, at: DistributionChange, start: datetime, weights: Floats | None = None) -> OnsetEstimate:
-    """Estimate the onset date of a column's drift in one of its windows from `drift_series`.
+    """Estimate, from `drift_series`, the date on which the drift of a column began, for one of its windows.
 
-    The natural effect of a single day (such as one weekday) is not counted as a change.
+    The natural effect of a single day (such as one weekday) does not count as a change.
     """
     return drift_onsets([(drift, at)], start, None if weights is None else [weights])[0]
 
@@ -63,7 +63,7 @@ def drift_onset(drift: ColumnDrift, at: DistributionChange, start: datetime, wei
 def drift_onsets(
     drifts: Sequence[tuple[ColumnDrift, DistributionChange]], start: datetime, weights: Sequence[Floats] | None = None
 ) -> list[OnsetEstimate]:
-    """Estimate the onset date of the drift of each of many columns, as `drift_onset` does for one; they are computed together."""
+    """Estimate the onset date of the drift of many columns, as `drift_onset` does for one; they are computed at once."""
     series = [drift_series(*each, None if weights is None else weights[place]) for place, each in enumerate(drifts)]
     short = [drift.past is None or drift.past.numbers.size < MIN_DAYS for drift, _ in drifts]
     return estimate_onsets(
@@ -77,14 +77,14 @@ def drift_onsets(
 
 
 def drift_standing(drift: ColumnDrift, at: DistributionChange, limit: float, weights: Floats | None = None) -> dict[str, Any]:
-    """Return since when a column is farther than a limit from the reference in one direction, as a finding's evidence."""
+    """Return, as evidence of a finding, since when a column has been farther than a limit from the reference in one direction."""
     return drifts_standing([(drift, at, limit)], None if weights is None else [weights])[0]
 
 
 def drifts_standing(
     drifts: Sequence[tuple[ColumnDrift, DistributionChange, float]], weights: Sequence[Floats] | None = None
 ) -> list[dict[str, Any]]:
-    """Return the evidence of `drift_standing` for each of many columns and limits; they are computed together."""
+    """Return the evidence of `drift_standing` for many columns and limits; they are computed at once."""
     series = [drift_series(drift, at, None if weights is None else weights[place]) for place, (drift, at, _) in enumerate(drifts)]
     excess = [days.values - days.level - limit for days, (_, _, limit) in zip(series, drifts, strict=True)]
     beyond = days_beyond_of_series([days.numbers for days in series], excess, [days.errors for days in series])

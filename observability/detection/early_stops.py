@@ -1,7 +1,7 @@
-"""Find the training that runs avoided because they ended before their planned steps or epochs.
+"""Finds how much training was avoided by runs that ended before their planned steps or epochs.
 
-The plan is what the parameters of a run state. For a pruned trial that states none it is the median of the last steps of the finished
-trials of its study, as the savings of a study have it (study_results.py).
+The plan is what the parameters of a run state. For a pruned trial that states no plan, it is the median of the last steps of the finished
+trials of its study, as in the savings of a study (study_results.py).
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,14 +14,16 @@ from observability.detection.study_results import last_logged_step
 from observability.metrics.training_curves import TrainingRun
 
 EPOCH_NAMES = ("max_epochs", "num_epochs", "num_train_epochs", "n_epochs", "epochs")
-"""Parameters that state how many epochs a run will take. The first one that a run has is used."""
+"""Parameters that state the number of epochs of a run. The first one that a run has is used."""
 EPOCH = "epoch"
 """The metric that states how many epochs are done."""
 
 
 @dataclass(frozen=True)
 class EarlyStop:
-    """A run that ended before its plan. done, planned: of `unit`, steps or epochs. of_study: whether the plan is that of its study."""
+    """A run that ended before its plan. done, planned: numbers of `unit` (steps or epochs). of_study: whether the plan was taken from its
+    study.
+    """
 
     run: str
     done: float
@@ -37,7 +39,7 @@ class EarlyStop:
 def early_stop(run: TrainingRun) -> EarlyStop | None:
     """Return the early stop of a run that ended before the steps or epochs that its parameters state.
 
-    None for a run that is active, that failed or went to its end, that states no plan, or whose remaining steps are no more than the
+    None for a run that is active, failed, completed its plan, or states no plan; and for a run whose remaining steps are at most the
     distance between two logged steps.
     """
     if run.ended is None or run.failed:
@@ -55,8 +57,8 @@ def stated_epochs(params: Mapping[str, object]) -> int | None:
 
 
 def _short_of(unit: str, planned: int, logged: "np.ndarray[tuple[int, ...], np.dtype[np.generic]]", run: TrainingRun) -> EarlyStop | None:
-    """The early stop according to the logged numbers of steps or epochs. Numbers that start at 0 are one less than the count of completed
-    ones.
+    """The early stop according to the logged numbers of steps or epochs. If the numbers start at 0, the number of completed ones is one
+    more than the last number.
     """
     numbers = np.unique(logged.astype(float))
     if not len(numbers):
@@ -75,7 +77,7 @@ def early_stops(runs: Iterable[TrainingRun]) -> list[EarlyStop]:
 
 
 def study_plans(runs: Iterable[TrainingRun]) -> dict[str, int]:
-    """Return by study the median of the last steps of its finished trials; studies without a finished trial are left out."""
+    """Return, for each study, the median of the last steps of its finished trials; studies without a finished trial are left out."""
     finished: dict[str, list[int]] = {}
     for run in runs:
         if run.study is not None and run.ended is not None and not run.failed and not run.pruned and (last := last_logged_step(run)):
@@ -84,7 +86,7 @@ def study_plans(runs: Iterable[TrainingRun]) -> dict[str, int]:
 
 
 def _pruned_stop(run: TrainingRun, planned: int | None) -> EarlyStop | None:
-    """The early stop of a pruned trial that states no plan; planned: the steps of finished trials of its study."""
+    """The early stop of a pruned trial that states no plan. planned: the median number of steps of finished trials in its study."""
     if not run.pruned or planned is None or stated_steps(run.params) is not None:
         return None
     if stated_epochs(run.params) is not None and EPOCH in run.curves:
@@ -94,8 +96,8 @@ def _pruned_stop(run: TrainingRun, planned: int | None) -> EarlyStop | None:
 
 
 def stops_without_plan(runs: Iterable[TrainingRun]) -> list[str]:
-    """Return the runs whose status says that they were stopped early, with no steps or epochs stated and no plan of their study, so that
-    what they avoided is unknown.
+    """Return the runs that were stopped early according to their status, but have no plan: neither they nor their study give a number of
+    steps or epochs. What they avoided is unknown.
     """
     everything = list(runs)
     plans = study_plans(everything)
@@ -107,5 +109,5 @@ def stops_without_plan(runs: Iterable[TrainingRun]) -> list[str]:
 
 
 def avoided_energy(stops: Iterable[EarlyStop], wh: Mapping[str, float | None]) -> dict[str, float]:
-    """Return by run the energy, in Wh, that its early stop avoided. wh: energy of runs; runs without energy are left out."""
+    """Return the energy in Wh that the early stop of each run avoided. wh: energy by run; runs whose energy is unknown are left out."""
     return {stop.run: stop.avoided(used) for stop in stops if (used := wh.get(stop.run)) is not None and used > 0}

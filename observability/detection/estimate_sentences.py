@@ -25,12 +25,12 @@ def too_few_rows_sentence(metric: str, n: float, least: int) -> str:
 
 
 def estimate_title(metric: str) -> str:
-    """Return the metric's name as written at the start of a sentence."""
+    """Return the metric's name for the start of a sentence."""
     return METRICS[metric].title
 
 
 def metric_name_mid_sentence(metric: str) -> str:
-    """Return the metric's name inside a sentence; names of letters stay as they are."""
+    """Return the metric's name for the inside of a sentence; names that start with capitals, such as ROC, are not changed."""
     name = METRICS[metric].title
     return name if name[:2].isupper() or name.startswith(("F1", "Brier")) else name[0].lower() + name[1:]
 
@@ -46,9 +46,9 @@ def estimate_sentence(
     missing: float | None,
     open_fall: bool,
 ) -> str:
-    """Return the estimate, its data, and its last measured error.
+    """Return a sentence with the estimate, the data behind it, and its last measured error.
 
-    missing: share of rows without a label; None if most labels have arrived. open_fall: whether the fall is beyond its limit but not
+    missing: share of rows without a label; None if most labels have arrived. open_fall: whether the decrease is beyond its limit but not
     significant.
     """
     said = f"Estimated {metric_name_mid_sentence(metric)} {metric_with_interval(metric, now)} on {rows:,} predictions"
@@ -66,7 +66,7 @@ def estimate_sentence(
 
 
 def checked_sentence(check: EstimateCheck) -> str:
-    """Return the sentence that compares the estimate with the value measured on the last labels."""
+    """Return a clause that compares an earlier estimate with the value that labels then showed."""
     return (
         f"on the {checked_days(check)} it was {metric_number(check.metric, check.estimated)} where {check.n:,} labels showed "
         f"{metric_number(check.metric, check.measured)}"
@@ -74,7 +74,7 @@ def checked_sentence(check: EstimateCheck) -> str:
 
 
 def distrusted_sentence(metric: str, now: Interval, check: EstimateCheck) -> str:
-    """Return the sentence that the estimate is unreliable, with the reason. check: the check of this metric, or of the main metric."""
+    """Return a sentence that the estimate is unreliable, and why. check: the check of this metric, or of the main metric."""
     assert now.value is not None
     said = f"Estimated {metric_name_mid_sentence(metric)} {metric_number(metric, now.value)} is not trusted"
     if check.metric != metric:
@@ -85,9 +85,9 @@ def distrusted_sentence(metric: str, now: Interval, check: EstimateCheck) -> str
 def extrapolation_sentence(
     metric: str, now: Interval, far: list[FarInput], fall: float, needed: int | None, labelled: int, served: int
 ) -> str:
-    """Return the sentence that the estimate extrapolates, because of which inputs, and how many labels would decide.
+    """Return a sentence that the estimate extrapolates: because of which inputs, and how many labels would be needed to decide.
 
-    fall: the fall that these labels would detect, in points or relative. labelled, served: predictions of the window.
+    fall: the decrease that this many labels would detect, in points or relative. labelled, served: number of predictions in the window.
     """
     assert now.value is not None
     value = f"{metric_name_mid_sentence(metric)} {metric_number(metric, now.value)}"
@@ -101,13 +101,13 @@ def extrapolation_sentence(
 
 
 def rounded_labels(needed: int) -> int:
-    """Return a number of labels rounded up to two digits, at least 10."""
+    """Return a number of labels rounded up to two significant digits, at least 10."""
     step = 10 ** max(len(str(needed)) - 2, 1)
     return -(-needed // step) * step
 
 
 def error_sentence(check: EstimateCheck) -> str:
-    """Return the last measured error of an estimate."""
+    """Return a sentence about the last measured error of an estimate."""
     how = "significantly off, so it is not trusted"
     if not check.failed:
         how = "accurate" if check.held else "off, within the variation of days"
@@ -115,6 +115,6 @@ def error_sentence(check: EstimateCheck) -> str:
 
 
 def checked_days(check: EstimateCheck) -> str:
-    """Return which days were checked: `14 days to 30 Jun 2013`."""
+    """Return words for the days that were checked, such as `14 days to 30 Jun 2013`."""
     last = f"{check.last.day} {check.last:%b %Y}"
     return f"{check.days} days to {last}" if check.days > 1 else f"day {last}"

@@ -1,7 +1,7 @@
-"""Estimate the natural variation of performance estimates between days.
+"""Estimates how much performance estimates vary naturally from day to day.
 
-Rows within a day are correlated, so a week's estimate varies by more than its rows imply. Its values on each day of the past month give
-the between-day variance.
+The rows of a day are correlated, so the estimate for a week varies more than its number of rows implies. The variance between days is taken
+from the estimates for each day of the past month.
 """
 
 from collections.abc import Mapping
@@ -25,11 +25,13 @@ ROWS_A_DAY = 20
 Values = dict[str, float]
 Daily = dict[int, Values]
 Days = dict[str, tuple[float, float]]
-"""By metric: the between-day variance of a change since the reference, and its degrees of freedom; empty if too few days are known."""
+"""For each metric, the variance between days of a change since the reference, and its degrees of freedom; empty if too few days are
+known.
+"""
 
 
 def of_binary(known: ScoreCalibration, counts: "DataFrame") -> Daily:
-    """Return every metric by day, from the score bins of all rows, labelled or not."""
+    """Return every metric by day, computed from the score bins of all rows, whether or not they are labelled."""
     usable = columns_with_score(counts, "period")
     days, place = np.unique(days_in(usable), return_inverse=True)
     cell = (place * 2 + usable["decision"].astype(np.int64)) * BINS + usable["score_bin"].astype(np.int64)
@@ -40,7 +42,7 @@ def of_binary(known: ScoreCalibration, counts: "DataFrame") -> Daily:
 
 
 def of_classes(known: ScoreCalibration, counts: "DataFrame", classes: "DataFrame") -> Daily:
-    """Return every metric by day of a multiclass model."""
+    """Return every metric of a multiclass model by day."""
     of_counts, of_classes = days_in(counts), days_in(classes)
     found = {}
     for day in np.unique(of_counts):
@@ -53,7 +55,7 @@ def of_classes(known: ScoreCalibration, counts: "DataFrame", classes: "DataFrame
 
 
 def of_errors(rows: "DataFrame", spread: Mapping[str, float]) -> Daily:
-    """Return every metric by day of a regression, on its sample."""
+    """Return every metric of a regression by day, computed from its sampled rows."""
     of = days_in(rows)
     found = {}
     for day in np.unique(of):
@@ -69,9 +71,9 @@ def known_values(found: Mapping[str, float | None]) -> Values:
 
 
 def estimate_day_variances(past: Daily, window_days: int, rows_a_day: float, reference_rows: float) -> Days:
-    """Return the between-day variance of each metric's change since the reference.
+    """Return, for each metric, the variance between days of the change since the reference.
 
-    The reference is stored without times and taken to span its rows at the traffic of a usual day.
+    The reference is stored without times. It is assumed to span as many days as its rows need at usual traffic.
     """
     other_days = reference_days(reference_rows, rows_a_day)
     days = np.array(sorted(past)[-BASELINE_DAYS:], np.int64)
@@ -86,5 +88,5 @@ def estimate_day_variances(past: Daily, window_days: int, rows_a_day: float, ref
 
 
 def assumed_variance(error: float) -> tuple[float, float]:
-    """Return the variance that is assumed for days if too few are known: the variance of the rows."""
+    """Return the variance between days that is assumed if too few days are known; it is derived from the variance of the rows."""
     return PRIOR_EFFECT * error**2, float("inf")

@@ -1,9 +1,9 @@
-"""Decide whether a performance estimate extrapolates: whether the inputs are too far from the reference for it to hold.
+"""Decides whether a performance estimate extrapolates, that is, whether the inputs are too far from the reference for the estimate to hold.
 
-An estimate assumes that scores have the same meaning as in the reference. The labels of the reference confirm this only for inputs like
-the reference's. There is one rule, which uses the counts that serving/drift reads: an estimate extrapolates if some input has a PSI of at
-least LIMIT against the reference, without the part that samples of this size show by chance. Rows of a day share the value of a column
-that follows the calendar (weekday, holiday), so a week holds only seven values. Such a column counts only if at least OUTSIDE of the rows
+An estimate assumes that scores mean the same as in the reference. The labels of the reference confirm this only for inputs like those of
+the reference. The rule uses the counts that serving/drift reads: an estimate extrapolates if some input has a PSI of at least LIMIT against
+the reference, after subtraction of the part that samples of this size show by chance. In a column that follows the calendar (weekday,
+holiday), the rows of a day share one value, so a week contains only seven values. Such a column counts only if at least OUTSIDE of the rows
 lie outside the reference's range or levels.
 
 Measured on 581 windows of 38 models (two streams that decay by nature, a land-cover survey in the order of its map, the sample fleet,
@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 LIMIT = 0.25
 """PSI from which an input is far from the reference: a major shift (Lewis 1994; Siddiqi 2006)."""
 OUTSIDE = 0.05
-"""Share of rows outside the reference's range or levels from which a column that follows the calendar is far from the reference."""
+"""A column that follows the calendar is far from the reference if at least this share of rows lies outside the reference's range or
+levels.
+"""
 NAMED = 3
 
 
@@ -43,8 +45,8 @@ NAMED = 3
 class FarInput:
     """An input that is far from the reference.
 
-    psi: PSI against the reference, without the part that chance adds; None for a column of the calendar. outside: share of rows outside the
-    reference's range or levels.
+    psi: PSI against the reference, minus the part that chance adds; None for a column that follows the calendar. outside: share of rows
+    outside the reference's range or levels.
     """
 
     name: str
@@ -53,7 +55,7 @@ class FarInput:
 
     @property
     def in_words(self) -> str:
-        """The input and how far it is from the reference, as a part of a sentence."""
+        """Words for the input and for how far it is from the reference, as part of a sentence."""
         if self.psi is None:
             return f"`{self.name}` ({100 * self.outside:.0f} % of rows outside the reference)"
         return f"`{self.name}` (PSI {self.psi:.2f})"
@@ -73,7 +75,7 @@ class InputSides:
 def input_sides(current: "DataFrame", reference: "DataFrame", context: Context) -> list[InputSides]:
     """Return every input that has bins, and rows on both sides.
 
-    current, reference: histograms of the features (of the window by day), as serving/drift asks for them.
+    current, reference: histograms of the features (those of the window by day), as requested by serving/drift.
     """
     days, now = histogram_rows_by_column(current)
     _, then = histogram_rows_by_column(reference)
@@ -91,7 +93,7 @@ def input_sides(current: "DataFrame", reference: "DataFrame", context: Context) 
 
 
 def far_inputs(inputs: list[InputSides]) -> list[FarInput]:
-    """Return the inputs that are far from the reference, the farthest first. It is empty if an estimate does not extrapolate."""
+    """Return the inputs that are far from the reference, farthest first. Empty if the estimate does not extrapolate."""
     found = []
     for each in inputs:
         outside = outside_share(each.axis, each.before, each.after)
@@ -102,14 +104,14 @@ def far_inputs(inputs: list[InputSides]) -> list[FarInput]:
 
 
 def distance_beyond_chance(axis: ColumnAxis, before: ColumnHistogram, after: ColumnHistogram) -> float:
-    """Return the PSI of a column minus the PSI that is expected without any change: (groups - 1)(1/n + 1/m)."""
+    """Return the PSI of a column minus the PSI to expect without any change: (groups - 1)(1/n + 1/m)."""
     base, counts = grouped_counts(before, axis.group), grouped_counts(after, axis.group)
     chance = (distance.occupied_bins(base, counts) - 1) * (1 / before.n + 1 / after.n)
     return max(distance.psi(base, counts) - chance, 0.0)
 
 
 def outside_share(axis: ColumnAxis, before: ColumnHistogram, after: ColumnHistogram) -> float:
-    """Return the share of values that are below or above the reference's range or among none of its levels; 0 without values."""
+    """Return the share of values outside the reference's range, or not among its levels; 0 without values."""
     values, unseen = after.values, float(after.counts[-2])
     held = before.values > 0
     if axis.ordered and held.any():
@@ -120,7 +122,7 @@ def outside_share(axis: ColumnAxis, before: ColumnHistogram, after: ColumnHistog
 
 
 def far_inputs_in_words(far: list[FarInput]) -> str:
-    """Return the farthest inputs as the subject of a sentence with its verb: "`a` (PSI 1.90) and 2 other inputs are"."""
+    """Return the farthest inputs as subject and verb of a sentence, such as "`a` (PSI 1.90) and 2 other inputs are"."""
     named = [each.in_words for each in far[:NAMED]]
     more = len(far) - len(named)
     named += [f"{more} other input{'s' if more > 1 else ''}"] if more else []

@@ -1,6 +1,6 @@
-"""Judge an error rate against a fixed level, regardless of the past: if half of the requests fail, this is a fault even if it was usual.
+"""Judges an error rate by a fixed limit, regardless of the past: if half of the requests fail, this is a fault even if it was always so.
 
-If the owner stated an availability, it replaces this level (service_levels.py).
+If the owner sets an availability objective, it replaces this limit (service_levels.py).
 """
 
 from dataclasses import replace
@@ -11,16 +11,16 @@ from observability.core.settings import ModelSettings
 from observability.detection.latency_changes import NAME
 
 FAILED_ACT = 0.1
-"""Error rate from which too many requests fail in any case (`serving/latency/error_rate_level`); half of it is a warning."""
+"""An error rate above this is `act` in any case (`serving/latency/error_rate_level`); half of it is `watch`."""
 ORDER = ("ok", "unknown", "watch", "act")
 RANK = 10.0
 
 
 def judged_by_level(finding: Finding, settings: ModelSettings) -> Finding:
-    """Return the finding about a model's error rate with the severity of its level: a limit is exceeded if the whole interval lies above
-    it. Other findings, and findings that are already as severe, are returned unchanged.
+    """Return the finding about a model's error rate with the severity that the fixed limit gives: the limit is exceeded if the whole
+    interval is above it. Other findings, and findings that already have at least this severity, are returned unchanged.
 
-    If the past had such a rate too, the finding is ongoing. Without a past, nothing is stated about news.
+    If the past had such a rate too, the finding counts as ongoing. Without a past, it is not stated whether it is new.
     """
     if (
         finding.subject != "model"

@@ -1,4 +1,4 @@
-"""Define the criteria of fairness that an owner can choose, and measure how far groups are from a criterion.
+"""Defines the criteria of fairness that an owner can choose, and measures how far groups are from a criterion.
 
 The distance is measured in the window and in the reference, and compared with sampling noise.
 """
@@ -23,18 +23,18 @@ from observability.stats.interval import Interval
 
 NAME = "trust/fairness"
 ByDay = Callable[[str, Floats], GroupContrast]
-"""Gives the difference of a rate between groups by day, with a weight for each group (ComparedGroups.contrast)."""
+"""A function that returns the difference of a rate between groups by day, given a weight for each group (ComparedGroups.contrast)."""
 FOUR_FIFTHS = 0.8
 RATIO_BAND = (0.8, 1.25)
-"""A selection rate is close to another if their ratio is between four fifths and its inverse (29 CFR 1607.4(D))."""
+"""Two selection rates are close if their ratio is between four fifths and the inverse of it (29 CFR 1607.4(D))."""
 
 
 @dataclass(frozen=True)
 class Criterion:
-    """A criterion: which rates must be equal.
+    """A criterion of fairness: the rates that must be equal between groups.
 
-    rates: rates of each group, in separate rows if there are several. limit: the largest accepted difference; for a mean, as a share of the
-    mean of all rows.
+    rates: the rates of each group that are compared; each has its own rows. limit: the largest accepted difference; for a mean, as a
+    fraction of the mean of all rows.
     """
 
     name: str
@@ -79,7 +79,7 @@ CRITERIA = {
         ),
     )
 }
-"""Criteria that an owner may choose for a binary model (settings.fairness_criterion). 0.1 is the common limit."""
+"""The criteria that an owner may choose for a binary model (settings.fairness_criterion). 0.1 is the usual limit."""
 EQUAL_ACCURACY = Criterion(
     "equal_accuracy", "Equal accuracy", "group_accuracy_difference", ("accuracy",), asks="equal accuracy across groups"
 )
@@ -87,19 +87,20 @@ EQUAL_ERROR = Criterion(
     "equal_error", "Equal error", "group_mae_difference", ("mae",), 0.25, relative=True, asks="equal mean absolute error across groups"
 )
 UNCHOSEN = ("equalized_odds", "demographic_parity")
-"""The default criteria if none is chosen. The second applies if there are no labels."""
+"""The criteria that apply if the owner has chosen none: the first if there are labels, else the second."""
 
 
 @dataclass(frozen=True)
 class CriterionDistance:
-    """The distance of groups from a criterion.
+    """How far groups are from a criterion.
 
-    keep: the groups that are large enough. widest: the rate that differs most, with its difference. before: the difference in the
+    keep: the groups that are large enough. widest: the rate that differs most; lowest, highest: its groups. before: the difference in the
     reference between the groups that are large enough there, None if fewer than two are. limit: the limit in the unit of the difference.
-    surest: the rate of the most significant pair (of pairs beyond the limit where there are any); sure_low, sure_high: its groups. chance:
-    p-value of that difference among equal groups. growth: p-value of the growth of that pair's difference since the reference, None if
-    unknown. by_day: the difference of that pair by day; strays: p-value of the difference from between-day variance; varies: upper limit
-    of its natural variation (0 if unknown); gap_before: the difference in the reference. p_value: the larger of chance and strays.
+    surest: the rate of the most significant pair (among pairs beyond the limit, if there are any); sure_low, sure_high: its groups. growth:
+    p-value of the growth of that pair's difference since the reference, None if unknown. by_day: the difference of that pair by day;
+    strays: p-value of the difference given the variance between days; varies: upper limit of its natural variation (0 if unknown);
+    gap_before: the difference of that pair in the reference. chance: p-value of the most significant difference if groups are equal.
+    p_value: the larger of chance and strays.
     """
 
     criterion: Criterion
@@ -123,56 +124,58 @@ class CriterionDistance:
 
     @property
     def chance(self) -> float:
-        """The p-value of the most significant difference among equal groups."""
+        """The p-value of the most significant difference if all groups are equal."""
         return self.spread.p_value
 
     @property
     def p_value(self) -> float:
-        """The p-value of the claim that the difference exceeds the noise of rows and days, whether or not the reference had it too."""
+        """The p-value of the claim that the difference exceeds the noise of rows and days, regardless of whether the reference also
+        had it.
+        """
         return max(self.chance, self.strays)
 
     def onset(self, start: datetime) -> OnsetEstimate:
-        """The estimated onset date of the most significant pair's difference."""
+        """The estimated date on which the difference of the most significant pair began."""
         if self.by_day is None:
             return estimate_onset([], [], start=start)
         return self.by_day.onset(start, self.reference, 1)
 
     @property
     def standing(self) -> dict[str, Any]:
-        """Since when the most significant pair differs by more than the limit, as a finding's evidence; empty if a ratio is beyond its
-        limit.
+        """Evidence of a finding: since when the most significant pair has differed by more than the limit. Empty if only a ratio is beyond
+        its limit.
         """
         within = self.by_day is None or (self.spread.difference or 0.0) < self.limit
         return {} if within or self.by_day is None else self.by_day.standing(self.limit, 1)
 
     @property
     def reference(self) -> tuple[float, float]:
-        """The difference of the most significant pair in the reference, and the standard error of this difference in the window. Without
-        the pair in the reference, the difference is 0, as for equal groups.
+        """The difference of the most significant pair in the reference, and its standard error, taken from the window. If the reference
+        does not have this pair, the difference is 0, as for equal groups.
         """
         error = self.spread.surest.error if self.spread.surest is not None else 0.0
         return (self.gap_before or 0.0, error)
 
     @property
     def breached(self) -> bool:
-        """Whether the difference is at the limit or beyond, or the ratio of selection rates is significantly below four fifths."""
+        """Whether the difference reaches the limit, or the ratio of selection rates is significantly below four fifths."""
         return (self.spread.difference or 0.0) >= self.limit or self.ratio_breached
 
     @property
     def ratio_breached(self) -> bool:
-        """Whether the four-fifths rule fails significantly (demographic parity only)."""
+        """Whether the four-fifths rule is violated significantly (demographic parity only)."""
         return self.criterion.name == "demographic_parity" and self.ratio.high is not None and self.ratio.high < FOUR_FIFTHS
 
     @property
     def stood(self) -> bool:
-        """Whether the difference in the reference was beyond the same limit."""
+        """Whether the difference was already beyond the same limit in the reference."""
         if (self.spread.difference or 0.0) >= self.limit:
             return self.before is not None and self.before >= self.limit
         return self.ratio_breached and self.ratio_before is not None and self.ratio_before < FOUR_FIFTHS
 
 
 def criterion_of(model: Model, groups: GroupMetrics) -> Criterion | None:
-    """Return the model's criterion: the chosen one, else a default; None for a model of no known task."""
+    """Return the model's criterion: the chosen one, else the default; None if the task of the model has no criterion."""
     if model.task == "regression":
         return EQUAL_ERROR
     if model.task == "multiclass":
@@ -186,7 +189,7 @@ def criterion_of(model: Model, groups: GroupMetrics) -> Criterion | None:
 
 
 def declared_metric(model: Model) -> str:
-    """Return the metric of the model's criterion, which is named if no prediction has a group."""
+    """Return the metric of the model's criterion, for use if no prediction has a group."""
     if model.task != "binary":
         return (EQUAL_ERROR if model.task == "regression" else EQUAL_ACCURACY).metric
     chosen = model.settings.fairness_criterion
@@ -199,7 +202,7 @@ def is_chosen(model: Model) -> bool:
 
 
 def enough_for(groups: GroupMetrics, criterion: Criterion) -> Bools:
-    """Return which groups are large enough for every rate of a criterion."""
+    """Return a mask of the groups that are large enough for every rate of a criterion."""
     return np.asarray(np.logical_and.reduce([groups_with_enough_rows(groups, rate) for rate in criterion.rates]), np.bool_)
 
 
@@ -212,7 +215,7 @@ def overall_value(groups: GroupMetrics, metric: str) -> float:
 
 
 def criterion_limit(criterion: Criterion, settings: ModelSettings, groups: GroupMetrics) -> float:
-    """Return the accepted difference in its unit; the model's settings may override it (`trust/fairness/<metric>`)."""
+    """Return the accepted difference, in the unit of the difference; the model's settings may override it (`trust/fairness/<metric>`)."""
     limit = settings.limits.get(f"{NAME}/{criterion.metric}", criterion.limit)
     return limit * overall_value(groups, criterion.rates[0]) if criterion.relative else limit
 
@@ -225,10 +228,10 @@ def criterion_level(
     by_day: ByDay | None = None,
     days: float = 7.0,
 ) -> CriterionDistance | None:
-    """Return the groups' distance from the criterion; None if fewer than two groups are large enough.
+    """Return how far the groups are from the criterion; None if fewer than two groups are large enough.
 
-    before: the groups in the reference, in the same order. by_day: returns differences by day if between-day variance is taken into
-    account; days: length of the window.
+    before: the groups in the reference, in the same order. by_day: returns differences by day; None to ignore the variance between days;
+    days: length of the window.
     """
     keep = enough_for(groups, criterion)
     if keep.sum() < 2:
@@ -285,15 +288,15 @@ def criterion_level(
 
 
 def largest_gap(groups: GroupMetrics, rate: str, keep: Bools) -> tuple[float, int, int]:
-    """Return the largest difference of one rate among some groups, and the places of the groups with the lowest and the highest rate."""
+    """Return the largest difference of one rate among some groups, and the positions of the groups with the lowest and the highest rate."""
     places, values = np.flatnonzero(keep), groups.metrics[rate].value[keep]
     low, high = int(values.argmin()), int(values.argmax())
     return float(values[high] - values[low]), int(places[low]), int(places[high])
 
 
 def spread_of(criterion: Criterion, groups: GroupMetrics, keep: Bools, least: float = 0.0) -> GroupSpread:
-    """Return the criterion's largest difference among some groups. If a pair differs by at least `least`, the most significant pair is one
-    of these.
+    """Return the largest difference by the criterion among some groups. If any pair differs by at least `least`, the most significant pair
+    is chosen among those pairs.
     """
     measured = [groups.metrics[rate].at(keep) for rate in criterion.rates]
     if any(each.successes is None for each in measured):
@@ -302,7 +305,7 @@ def spread_of(criterion: Criterion, groups: GroupMetrics, keep: Bools, least: fl
 
 
 def ratio_of(groups: GroupMetrics, keep: NDArray[np.generic]) -> Interval:
-    """Return lowest over highest selection rate among some groups."""
+    """Return the lowest selection rate among some groups divided by the highest."""
     measured = groups.metrics["selection_rate"].at(keep)
     return group.smallest_rate_ratio(measured.successes if measured.successes is not None else (), measured.n)[0]
 
@@ -310,9 +313,9 @@ def ratio_of(groups: GroupMetrics, keep: NDArray[np.generic]) -> Interval:
 def gap_growth_p_value(
     now: GroupMetrics, before: GroupMetrics, metric: str, low: int, high: int, groups: int, days: DifferenceError | None = None
 ) -> float:
-    """Return the p-value of the growth of the gap between two groups that were picked as the extremes of `groups`.
+    """Return the p-value of the growth of the gap between two groups that were chosen as the extremes of `groups` groups.
 
-    days: the variance that days add.
+    days: the error with the variance between days; None to ignore this variance.
     """
     after, then = now.metrics[metric], before.metrics[metric]
     grown = (after.value[high] - after.value[low]) - (then.value[high] - then.value[low])

@@ -12,19 +12,19 @@ from observability.metrics.groups import MINIMUM_OF_CLASS, MISSING, Attribute, G
 
 ROWS = {"true_positive_rate": "labelled positives", "false_positive_rate": "labelled negatives", "precision": "labelled positive decisions"}
 ALONE = 0.05
-"""p-value up to which a single comparison is significant."""
+"""A single comparison is significant if its p-value is at most this."""
 ASK = "no criterion of fairness is chosen: choose one, since they exclude each other where base rates differ"
 
 
 def group_value(metric: str, value: float | None) -> str:
-    """Return a rate in per cent, another value with three digits."""
+    """Return a rate in per cent, or another value with three significant digits."""
     if value is None or np.isnan(value):
         return "unknown"
     return f"{100 * value:.1f} %" if metric == "share" or METRICS[rate_name(metric)].unit == "share" else f"{value:,.3g}"
 
 
 def group_difference(metric: str, value: float | None) -> str:
-    """Return a difference: for rates in points, for other values with three digits."""
+    """Return a difference: in points for rates, with three significant digits for other values."""
     if value is None:
         return "unknown"
     return f"{100 * value:.1f} points" if METRICS[rate_name(metric)].unit == "share" else f"{value:,.3g}"
@@ -40,10 +40,11 @@ def criterion_sentence(
     *,
     young: bool = False,
 ) -> str:
-    """Return how far groups are from the criterion, whether that is significant, and whether it is pre-existing.
+    """Return a sentence that states how far groups are from the criterion, whether this is significant, and whether the reference also had
+    it.
 
     comparisons: number of comparisons of the run; None if no criterion is chosen, so that nothing is decided. young: whether most labels
-    are still to come.
+    have not arrived yet.
     """
     spread, metric = judged.spread, judged.criterion.metric
     rate = now.metrics[judged.widest]
@@ -75,14 +76,14 @@ def criterion_sentence(
 
 
 def significant_pair_words(judged: CriterionDistance) -> str:
-    """Return the difference of the most significant pair in words. Its rate is named if another rate differs more."""
+    """Return words for the difference of the most significant pair. The rate is named if a different rate differs most."""
     pair = judged.spread.surest
     said = group_difference(judged.criterion.metric, pair.difference if pair else None)
     return said if judged.surest == judged.widest else f"{said} of {METRICS[judged.surest].title.lower()}"
 
 
 def why_uncertain(judged: CriterionDistance, comparisons: int | None, limit: str) -> str:
-    """Return why a difference beyond the limit is not certain: sampling noise, or multiple comparisons."""
+    """Return a clause that states why a difference beyond the limit is not certain: sampling noise, or multiple comparisons."""
     metric = judged.criterion.metric
     if judged.chance > ALONE:
         noise = group_difference(metric, judged.spread.null_95)
@@ -94,7 +95,7 @@ def why_uncertain(judged: CriterionDistance, comparisons: int | None, limit: str
 
 
 def because_moved(attribute: Attribute, now: GroupMetrics, one: GapChange, young: bool) -> str:
-    """Return how a group's distance from the others changed."""
+    """Return a sentence that states how the distance of a group from the other groups changed."""
     metric, name = one.metric, now.names[one.place]
     title = METRICS[metric].title
     said = (
@@ -113,7 +114,7 @@ def because_moved(attribute: Attribute, now: GroupMetrics, one: GapChange, young
 
 
 def other_groups(one: GapChange) -> str:
-    """Return words on the groups that a group is compared with, and how many are left out."""
+    """Return words for the groups with which a group is compared, and for the number of groups that are left out."""
     left = [f"{one.named} that moved further"] if one.named else []
     left += [f"{one.small} with too few {ROWS.get(one.metric, 'rows')} now or in the reference"] if one.small > 0 else []
     others = f"the other {one.others} groups" if one.others > 1 else "the other group"
@@ -121,14 +122,14 @@ def other_groups(one: GapChange) -> str:
 
 
 def small_group_sentence(attribute: Attribute, now: GroupMetrics, metric: str, place: int, more: int) -> str:
-    """Return the sentence that a group is too small, with the number of further rows that it needs."""
+    """Return a sentence that a group is too small, with the number of rows that it still needs."""
     rows = ROWS.get(metric, "labelled rows" if metric in ("accuracy", "mae") else "decisions")
     n = float(now.metrics[metric].n[place])
     return f"`{attribute.name}={now.names[place]}` is too small to compare: {n:,.0f} {rows}, it needs about {more:,} more."
 
 
 def because_too_few(attribute: Attribute, now: GroupMetrics, criterion: Criterion) -> str:
-    """Return why there are not two groups to compare."""
+    """Return a sentence that states why there are not two groups to compare."""
     if now.rows.sum() == 0:
         return f"No predictions with `{attribute.name}` in this window, so no groups can be compared."
     if all(MISSING in each for each in now.levels):

@@ -1,5 +1,5 @@
-"""Count the decisions that another form of a model, or of its stored inputs, changes, and find the slices in which it changes more than
-elsewhere.
+"""Counts the decisions that change with another form of a model (another precision or runtime) or of its stored inputs, and finds the
+slices in which more of them change than elsewhere.
 """
 
 from collections.abc import Sequence
@@ -13,14 +13,16 @@ from observability.stats.difference_intervals import rate_difference_interval
 from observability.stats.interval import Interval, rate_interval
 
 FLIP_LIMIT = 0.01
-"""Share of changed decisions from which a form in use is reported."""
+"""A form in use is reported if more than this share of decisions changes."""
 TIMES, POINTS = 2.0, 0.01
-"""A slice is reported if its rate reaches this multiple of the rate of the other probes and differs from it by at least these points."""
+"""A slice is reported if its rate is at least this multiple of the rate of the other probes, and at least this much higher."""
 
 
 @dataclass(frozen=True)
 class SliceExcess:
-    """A slice of a form: its rate of changed decisions minus the rate of the other probes, and the p-value of the difference."""
+    """A slice and a form: by how much its rate of changed decisions exceeds the rate of the other probes, and the p-value of this
+    difference.
+    """
 
     part: FormSlice
     difference: Interval
@@ -39,7 +41,7 @@ class SliceExcess:
 
 
 def slice_excesses(form: FormResult) -> list[SliceExcess]:
-    """The slices of a form compared with its other probes; none if they cannot be compared."""
+    """Each slice of a form compared with the form's other probes; empty if they cannot be compared."""
     from scipy.stats import hypergeom
 
     if form.probes is None or form.flips is None:
@@ -57,8 +59,8 @@ def slice_excesses(form: FormResult) -> list[SliceExcess]:
 
 @dataclass(frozen=True)
 class WorstSlice:
-    """The slice in which a form changes decisions most. others: number of further slices that are reported; compared: number of all
-    slices.
+    """The slice in which a form changes decisions most. others: number of further slices that are reported; compared: number of slices in
+    total.
     """
 
     severity: Severity
@@ -69,24 +71,24 @@ class WorstSlice:
 
     @property
     def rates(self) -> str:
-        """The share of changed decisions in the slice and in the other rows, in words."""
+        """Words for the share of changed decisions in the slice and in the other rows."""
         part = self.excess.part
         return f"{percent(self.excess.rate)} of {part.n:,} rows in {self.where}, {percent(self.excess.rest)} of the others"
 
     @property
     def where(self) -> str:
-        """The slice in words: its name if it is watched, else the column and its value."""
+        """Words for the slice: its name if it is a watched slice, else its column and value."""
         part = self.excess.part
         return f"`{part.name}`" if part.is_watched else f"{part.column} `{part.level}`"
 
     @property
     def more(self) -> str:
-        """A sentence with the number of further slices, after a space; empty if there are none."""
+        """A sentence, preceded by a space, with the number of further slices; empty if there are none."""
         return f" Also in {plural(self.others, 'more slice')}." if self.others else ""
 
 
 def worst_slice(slices: Sequence[tuple[SliceExcess, float]], budget: float) -> WorstSlice | None:
-    """The worst of the slices, each with its p-value adjusted for all comparisons; None without slices."""
+    """The worst of the slices, judged by p-values that are adjusted for all comparisons; None without slices."""
 
     def severity(each: SliceExcess, p: float) -> Severity:
         if p > budget or not each.relevant:
@@ -102,7 +104,7 @@ def worst_slice(slices: Sequence[tuple[SliceExcess, float]], budget: float) -> W
 
 
 def flip_severity(rate: Interval) -> Severity:
-    """The severity of a share of changed decisions. It is `unknown` if the share is unknown, or if the rows are too few to exclude twice
+    """The severity of a share of changed decisions. It is `unknown` if the share is unknown, or if there are too few rows to exclude twice
     the limit.
     """
     if rate.value is None or rate.low is None or rate.high is None or (rate.value <= FLIP_LIMIT and rate.high > 2 * FLIP_LIMIT):
@@ -111,5 +113,5 @@ def flip_severity(rate: Interval) -> Severity:
 
 
 def missing_rows(rows: int) -> int:
-    """About how many more rows are needed to judge a share of changed decisions."""
+    """The approximate number of further rows that are needed to judge a share of changed decisions."""
     return max(round(8 / FLIP_LIMIT) - rows, 1)

@@ -1,8 +1,8 @@
-"""Detect a gradual shift of a model's main metric that no single week shows.
+"""Detects a gradual shift of a model's main metric that no single week shows.
 
-Each day of the last four weeks is compared with the reference or with the weeks before, whichever is worse. The score of a day is its loss
-minus half of the smallest loss that matters, in standard deviations of a day. The scores go into the e-detector of stats/sequential.py,
-whose mean time between false alarms is stated.
+Each day of the last four weeks is compared with the reference and with the weeks before; the worse of these two baselines counts. The score
+of a day is its loss beyond this baseline, minus half of the smallest loss that matters, in standard deviations of a day. The scores go into
+the e-detector of stats/sequential.py, which states the mean time between false alarms.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class GradualShift:
 
     @property
     def phrase(self) -> str:
-        """The shift, as a part of a sentence."""
+        """A clause about the shift, for the end of a sentence."""
         since = f" since {self.onset:%Y-%m-%d}" if self.onset else ""
         return f"; it has shifted gradually{since} (expected by chance at most once in {min(self.days_between, 1e5):,.0f} days)"
 

@@ -1,8 +1,8 @@
-"""Find groups whose rate moved away from the rate of the other groups since the reference.
+"""Finds groups whose rate has moved away from the rate of the other groups since the reference.
 
-The statistic is a difference in differences: a change that all groups share is not a fairness change, and is left to performance and
-drift. A group's natural variation is estimated from the model's own past. A distance that the past has too is not new. The reported
-movement of a group is measured from the reference. Its significance is tested against the reference and the past month together, if the
+The statistic is a difference in differences: a change that all groups share is not a change of fairness; performance and drift report it.
+The natural variation of a group is estimated from the model's own past. A distance that the past also shows is not new. The reported
+movement of a group is measured from the reference. Its significance is tested against the reference and the past month together if the
 month is like the reference, because a group has few positives in a reference and many in a month.
 """
 
@@ -27,15 +27,17 @@ from observability.stats.group import GapChanges, gap_changes, shares_of_others
 from observability.stats.interval import normal_quantile
 
 WATCH, ACT = 0.05, 0.07
-"""The smallest growth of a group's distance from the others that matters, in points of a rate. A TPR gap of 0.10 should be detected."""
+"""Growth of a group's distance from the other groups from which the severity is `watch` and `act`, in points of a rate. A TPR gap of 0.10
+should be detected.
+"""
 RELATIVE = (0.1, 0.2)
-"""The smallest growth that matters for a mean absolute error, as a share of the error of all groups."""
+"""The same limits for a mean absolute error, as fractions of the error of all groups."""
 Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class GroupWindow:
-    """The groups over the last days of the window. days: how many days; whole: whether it is the whole window."""
+    """The groups over the window or over its last days. days: number of days; whole: whether it is the whole window."""
 
     days: float
     whole: bool
@@ -44,9 +46,10 @@ class GroupWindow:
 
 @dataclass(frozen=True)
 class ComparedGroups:
-    """The groups of one attribute now, by day, in the reference and in the own past, at the same places.
+    """The groups of one attribute, in the same order: in the window, by day, in the reference, and in the model's own past.
 
-    windows: the whole one first. past: the four weeks before together; past_days: by day, before the window's first; None without any.
+    windows: the whole window first. past: the four weeks before, together; past_days: by day, up to the window's first day; None if there
+    are none.
     """
 
     model: Model
@@ -59,11 +62,11 @@ class ComparedGroups:
     past_days: GroupTotals | None = None
 
     def contrast(self, metric: str, weights: Floats) -> GroupContrast:
-        """Return a difference between the groups by day, of the past and of the window. weights: one per group, adding up to 0."""
+        """Return a difference between the groups by day, over past and window. weights: one for each group, with the sum 0."""
         return self.contrasts(metric, weights[None])[0]
 
     def contrasts(self, metric: str, weights: Floats) -> list[GroupContrast]:
-        """Return several differences between the groups by day. weights: a row for each."""
+        """Return several differences between the groups by day. weights: one row for each difference."""
         parts = [self.days] if self.past_days is None else [self.past_days, self.days]
         values, n = (np.concatenate(each) for each in zip(*(part.table(metric) for part in parts), strict=True))
         days, first = np.concatenate([part.days for part in parts]), int(self.days.days[0])
@@ -71,21 +74,21 @@ class ComparedGroups:
 
 
 def of_row(now: GroupMetrics, before: GroupMetrics, metric: str) -> Floats:
-    """Return the variance of one row of each group.
+    """Return, for each group, the variance of one row.
 
-    It is the larger of the variances now and before, so that a few rows that agree by chance do not make a difference appear certain.
+    It is the larger of the variances now and before, so that a few rows that happen to agree do not make a difference appear certain.
     """
     return np.asarray(np.fmax(now.metrics[metric].variance, before.metrics[metric].variance), np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)
 class GapChange(WindowChange):
-    """One group and one rate in one window and in the reference; the effect is the growth of its distance from the others (gap).
+    """One group and one rate, in one window and in the reference. effect: how much its distance from the other groups (gap) has grown.
 
-    others: the groups that the group is compared with; small: groups that are left out because they have too few rows now or in the
-    reference; named: groups that are left out because they moved more. by_day: the distance by day. past: the distance in the own past,
-    None without a past; standing: whether the group is no farther from the others than in the own past. with_past: whether the p-value is
-    against the reference and the past month together.
+    others: number of groups with which the group is compared; small: number of groups that are left out because they have too few rows now
+    or in the reference; named: number of groups that are left out because they moved more. by_day: the distance by day. past: the distance
+    in the model's own past, None without a past; standing: whether the group is no farther from the others than in its own past. with_past:
+    whether the p-value is against the reference and the past month together.
     """
 
     place: int
@@ -109,21 +112,21 @@ class GapChange(WindowChange):
 
     @property
     def others_moved(self) -> float:
-        """The change of the other groups' rate since the reference. The rest of the growth of the gap is due to the group itself."""
+        """The change of the other groups' rate since the reference. The rest of the growth of the gap comes from the group itself."""
         return (self.value - self.gap) - (self.before - self.gap_before)
 
     def is_new(self, severity: Severity, budget: float) -> bool:
-        """Whether the group is farther from the others than in the own past."""
+        """Whether the group is farther from the other groups than in the model's own past."""
         return not self.standing
 
     def onset(self, start: datetime) -> OnsetEstimate:
-        """The estimated onset date of the larger distance."""
+        """The estimated date on which the larger distance began."""
         error = abs(self.error) if np.isfinite(self.error) else 0.0
         return self.by_day.onset(start, (self.gap_before, error), -1 if self.gap < 0 else 1)
 
 
 def watched_rates(model: Model, criterion: Criterion) -> tuple[str, ...]:
-    """Return the tested rates: the criterion's rates; selection rate, TPR and FPR while no criterion is chosen."""
+    """Return the rates that are tested: those of the criterion; if no criterion is chosen, selection rate, TPR and FPR."""
     return criterion.rates if is_chosen(model) else ("selection_rate", "true_positive_rate", "false_positive_rate")
 
 
@@ -139,7 +142,7 @@ def compared_groups(
 ) -> ComparedGroups:
     """Return the groups in the window, its last days, the reference and the past.
 
-    current, past: by day, the window of at least one; last: number of the window's last whole day; length: its days.
+    current, past: totals by day; the window has at least one day. last: number of the window's last whole day; length: its length in days.
     """
     windows = [GroupWindow(length, True, now)]
     windows += [GroupWindow(days, False, current.on(kept).groups()) for days, kept in last_day_masks(current.days, last, length)]
@@ -152,19 +155,21 @@ def compared_groups(
 
 
 def gap_changes_of(side: ComparedGroups, metric: str, window: GroupWindow) -> list[GapChange]:
-    """Return the change of every group that is large enough now and in the reference, compared with the others; empty if there is no other
-    group.
+    """Return the change of every group that is large enough now and in the reference, compared with the other groups. Empty if there is no
+    other group.
     """
     return _gap_changes(side, metric, window, comparable_groups(side, metric, window))
 
 
 def comparable_groups(side: ComparedGroups, metric: str, window: GroupWindow) -> Places:
-    """Return the places of the groups that are large enough now and in the reference."""
+    """Return the positions of the groups that are large enough now and in the reference."""
     return np.flatnonzero(groups_with_enough_rows(window.groups, metric) & groups_with_enough_rows(side.before, metric))
 
 
 def _gap_changes(side: ComparedGroups, metric: str, window: GroupWindow, places: Places, named: int = 0) -> list[GapChange]:
-    """Return the changes of the groups at some places, each compared with the others of them. named: groups that were left out before."""
+    """Return the changes of the groups at some positions, each compared with the others among them. named: number of groups that were left
+    out because they moved more.
+    """
     if places.size < 2:
         return []
     after, then = window.groups.metrics[metric].at(places), side.before.metrics[metric].at(places)
@@ -220,11 +225,11 @@ def _gap_changes(side: ComparedGroups, metric: str, window: GroupWindow, places:
 
 
 NEWS = 0.01
-"""Largest p-value of the comparison with the own past at which a distance is new."""
+"""A distance is new if the p-value of the comparison with the own past is at most this."""
 
 
 def own_past_gap_changes(side: ComparedGroups, metric: str, window: GroupWindow, places: Places) -> GapChanges | None:
-    """Return the comparison with the own past; None if one of the groups is too small there, so that every change is new."""
+    """Return the comparison with the model's own past. None if a group is too small there; then every change counts as new."""
     if side.past is None or not groups_with_enough_rows(side.past, metric)[places].all():
         return None
     after, then = window.groups.metrics[metric].at(places), side.past.metrics[metric].at(places)
@@ -232,8 +237,9 @@ def own_past_gap_changes(side: ComparedGroups, metric: str, window: GroupWindow,
 
 
 def reference_with_past(side: ComparedGroups, metric: str, places: Places, limit: float) -> tuple[GroupMetric | None, Bools]:
-    """Return some groups over the reference and the past month together, and for which of them the month is like the reference: their
-    distance from the others changed by less than `limit`, and not significantly. None if one of the groups is too small in either.
+    """Return some groups over the reference and the past month together; and for each group whether the month is like the reference, that
+    is, whether its distance from the others changed by less than `limit` and not significantly. None if one of the groups is too small in
+    either.
     """
     if side.past is None or not groups_with_enough_rows(side.past, metric)[places].all():
         return None, np.zeros(places.size, np.bool_)
@@ -246,24 +252,27 @@ def reference_with_past(side: ComparedGroups, metric: str, places: Places, limit
 
 
 def gap_limits(model: Model, metric: str, before: GroupMetrics) -> tuple[float, float]:
-    """Return the growth from which it is watch and act; the model's settings may set the act limit (`trust/fairness/<rate>`)."""
+    """Return the growth from which a change is `watch` and `act`; the model's settings may set the limit for `act`
+    (`trust/fairness/<rate>`).
+    """
     watch, act = stated_limits(model.settings, f"{NAME}/{metric}", *((WATCH, ACT) if metric != "mae" else RELATIVE))
     scale = overall_value(before, metric) if metric == "mae" else 1.0
     return watch * scale, act * scale
 
 
 def groups_with_rows(groups: GroupMetrics) -> int:
-    """Return the number of groups with rows; rows without a value are no group."""
+    """Return the number of groups that have rows; rows without a value of the attribute do not form a group."""
     return sum(rows > 0 and MISSING not in level for rows, level in zip(groups.rows.tolist(), groups.levels, strict=True))
 
 
 def groups_that_moved(
     side: ComparedGroups, metric: str, window: GroupWindow, candidates: Collection[int], budget: float
 ) -> list[GapChange]:
-    """Return the changes of the groups that moved by themselves. candidates: places of the groups that moved significantly.
+    """Return the changes of the groups that themselves moved. candidates: positions of the groups whose change was significant.
 
-    When one group moves, the others move away from it as well. Therefore the most significant group is reported and removed, and the rest
-    are compared with each other again. With only two groups, the group whose own rate changed more is reported.
+    When one group moves, the distance of the other groups from it changes too. Therefore the most significant group is reported and
+    removed, and the remaining groups are compared with each other again. With only two groups, the group whose own rate changed more is
+    reported.
     """
     pool, wanted = comparable_groups(side, metric, window), set(candidates)
     found: list[GapChange] = []
@@ -280,15 +289,15 @@ def groups_that_moved(
 
 
 def group_by_day(side: ComparedGroups, found: GapChange) -> list[list[Any]]:
-    """Return [day, value, low, high, n] of one group."""
+    """Return [day, value, low, high, n] for each day of one group."""
     of = side.days.course(found.metric, found.place)
     values = zip(side.days.days.astype("datetime64[D]").astype(str).tolist(), of.value, of.low, of.high, of.n, strict=True)
     return [[day, *(known_value(each) for each in known), round(float(n))] for day, *known, n in values]
 
 
 def pair_by_day(pair: GroupContrast) -> list[list[Any]]:
-    """Return [day, difference of two groups, its 95 % interval from rows, rows of both] of each day of the window; None if one of the
-    groups is too small.
+    """Return, for each day of the window, [day, difference of two groups, low, high, rows of both]; the interval is a 95 % interval from
+    rows. Values are None if one of the groups is too small.
     """
     now = ~pair.past
     reach = normal_quantile(0.95) * np.sqrt(pair.variances[now])
@@ -298,5 +307,5 @@ def pair_by_day(pair: GroupContrast) -> list[list[Any]]:
 
 
 def known_value(value: float) -> float | None:
-    """Return the value; None for NaN, which JSON cannot hold."""
+    """Return the value; None for NaN, which cannot be written to JSON."""
     return None if np.isnan(value) else float(value)

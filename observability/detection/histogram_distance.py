@@ -1,4 +1,4 @@
-"""Distances between two histograms of one column: PSI with its interval, other distances, and the required rows."""
+"""Distances between two histograms of a column: PSI with its interval, other distances, and the number of rows that are needed."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -12,13 +12,15 @@ from observability.stats import distance
 from observability.stats.change import needed_n_for_psi
 
 WATCH, ACT = 0.1, 0.25
-"""PSI below 0.1 is stable, above 0.25 a major shift (Lewis 1994; Siddiqi 2006). Natural variation beyond these raises the limit."""
+"""A PSI below 0.1 is stable, above 0.25 a major shift (Lewis 1994; Siddiqi 2006). If the natural variation is larger, it raises the
+limit.
+"""
 MINIMUM_ROWS = 100
 
 
 @lru_cache(maxsize=4096)
 def psi_rows_needed(groups: int, n_reference: float, limit: float) -> float:
-    """Return the number of rows from which the PSI of unchanged samples stays below the limit 95 times in 100; at least 100.
+    """Return the number of rows above which the PSI of unchanged samples stays below the limit 95 times in 100; at least 100.
 
     Infinity if the reference is too small.
     """
@@ -27,16 +29,16 @@ def psi_rows_needed(groups: int, n_reference: float, limit: float) -> float:
 
 
 def other_distances(axis: ColumnAxis, before: ColumnHistogram, after: ColumnHistogram) -> dict[str, float | None]:
-    """Return the other distances by name: for numbers KS, Wasserstein and the shift of the mean; for categories the largest change of a
-    share.
+    """Return the distances other than PSI, by name: for numbers KS, Wasserstein and the shift of the mean; for categories the largest
+    change of a share. The Jensen-Shannon distance is always included.
     """
     return distances_of_columns([(axis, before, after)])[0]
 
 
 def distances_of_columns(columns: Sequence[tuple[ColumnAxis, ColumnHistogram, ColumnHistogram]]) -> list[dict[str, float | None]]:
-    """Return `other_distances` of many columns; those with equally many bins and groups are computed together.
+    """Return `other_distances` for many columns; columns with the same number of bins and groups are computed together.
 
-    columns: bins, reference and rows of each.
+    columns: for each column its bins, its reference and its rows.
     """
     found: list[dict[str, float | None]] = [{} for _ in columns]
     groups = [fine_groups(axis, before) for axis, before, _ in columns]
@@ -67,7 +69,7 @@ def distances_of_columns(columns: Sequence[tuple[ColumnAxis, ColumnHistogram, Co
 def _ordered_distances(
     axes: Sequence[ColumnAxis], before: Sequence[ColumnHistogram], after: Sequence[ColumnHistogram]
 ) -> dict[str, Floats]:
-    """KS with its p-value, and Wasserstein, of numbers with equally many bins."""
+    """KS with its p-value, and Wasserstein, for numeric columns with the same number of bins."""
     then, now = (np.stack([each.values for each in side]) for side in (before, after))
     d = distance.kolmogorov_smirnov_distances(then, now)
     edges, scales, limits = [each.edges for each in axes], [each.scale or 0.0 for each in axes], [each.winsorise for each in axes]
@@ -81,8 +83,8 @@ def _ordered_distances(
 def interval_around(psi: float, groups: int, counts: tuple[Floats, Floats], n: tuple[float, float]) -> tuple[float, float]:
     """Return a 95 % interval of the PSI by the delta method.
 
-    The lower end is lowered by the upward bias (groups - 1)(1/n + 1/m) of small samples. groups: number of groups with rows; counts, n:
-    counts by group and effective rows of both sides.
+    The lower end is reduced by the upward bias (groups - 1)(1/n + 1/m) of small samples. groups: number of groups with rows; counts, n:
+    counts by group, and effective rows, of both sides.
     """
     low, high = intervals_around([psi], [groups], (counts[0][None], counts[1][None]), ([n[0]], [n[1]]))
     return float(low[0]), float(high[0])
@@ -91,7 +93,9 @@ def interval_around(psi: float, groups: int, counts: tuple[Floats, Floats], n: t
 def intervals_around(
     psi: ArrayLike, groups: ArrayLike, counts: tuple[Floats, Floats], n: tuple[ArrayLike, ArrayLike]
 ) -> tuple[Floats, Floats]:
-    """Return the ends of `interval_around` for many columns with equally many groups. counts: columns × groups; the rest: one a column."""
+    """Return the ends of `interval_around` for many columns with the same number of groups. counts: columns × groups; all other parameters:
+    one value per column.
+    """
     (rows_p, rows_q), value = (np.asarray(each, np.float64) for each in n), np.asarray(psi, np.float64)
     p, q = (np.maximum(each / each.sum(axis=1, keepdims=True), 1e-4) for each in counts)
     to_q, to_p = np.log(q / p) + 1 - p / q, np.log(p / q) + 1 - q / p
@@ -102,5 +106,5 @@ def intervals_around(
 
 
 def distance_or_none(value: float) -> float | None:
-    """Return the distance; None for NaN, which JSON cannot hold."""
+    """Return the distance; None for NaN, which cannot be written to JSON."""
     return None if np.isnan(value) else float(value)

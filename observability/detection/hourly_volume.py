@@ -1,7 +1,7 @@
-"""Count predictions by hour, and estimate the number expected at each hour of the week.
+"""Counts predictions by hour, and estimates how many are expected at each hour of the week.
 
-Hours are whole clock hours (UTC), numbered from 1970. The expected number is the mean of the same hour of the week in the four weeks
-before the window, or in fewer weeks if the model is younger.
+Hours are whole clock hours (UTC), numbered since 1970. The expected number is the mean of the same hour of the week over the four weeks
+before the window, or over fewer weeks if the model is younger.
 """
 
 from dataclasses import dataclass
@@ -20,16 +20,17 @@ if TYPE_CHECKING:
 
 WEEK, DAY = 168, 24
 MINIMUM_DAYS = 14
-"""Two weeks of past: each hour of the week occurs twice."""
+"""Two weeks of past, in which each hour of the week occurs twice."""
 FIRST_MONDAY = 96
-"""Hour in which the first Monday of 1970 began (1970 began on a Thursday)."""
+"""Number of the hour in which the first Monday of 1970 began (1970 began on a Thursday)."""
 
 
 @dataclass(frozen=True)
 class Hours:
-    """Predictions by whole hour: `counts[i]` belongs to hour `first + i`; the window's whole hours start at index `begin`.
+    """Predictions by whole hour. `counts[i]` belongs to hour `first + i`; the whole hours of the window start at index `begin`.
 
-    counts before `begin` are the past, from the model's first hour on. later: predictions in the current, incomplete hour. rows: total.
+    counts before `begin` are the past, starting at the model's first hour. later: predictions in the current, incomplete hour. rows: total
+    number.
     """
 
     first: int
@@ -40,7 +41,7 @@ class Hours:
 
     @property
     def past_days(self) -> float:
-        """The number of days of past that are known."""
+        """The number of days of the known past."""
         return self.begin / DAY
 
     @property
@@ -55,7 +56,7 @@ class Hours:
 
     @property
     def place_in_week(self) -> NDArray[np.int64]:
-        """Hour of the week of each hour: 0 is midnight of Monday."""
+        """For each hour, its place in the week: 0 is midnight at the start of Monday."""
         return (np.arange(self.size) + self.first - FIRST_MONDAY) % WEEK
 
     def at(self, place: int) -> datetime:
@@ -64,7 +65,7 @@ class Hours:
 
 
 def volume_hours(current: "DataFrame", past: "DataFrame", context: Context) -> Hours:
-    """Return window and past as one series of hours. A clock hour that the window's start divides counts as past."""
+    """Return past and window as one series of hours. If the window starts within a clock hour, that hour counts as past."""
     start, now = context.window.start, min(context.window.end, context.now)
     begin = -((EPOCH - start) // HOUR)
     end = max((now - EPOCH) // HOUR, begin)
@@ -80,9 +81,9 @@ def volume_hours(current: "DataFrame", past: "DataFrame", context: Context) -> H
 
 
 def expected_by_hour(hours: Hours) -> NDArray[np.float64]:
-    """Return the expected number in each hour.
+    """Return the expected number of predictions in each hour.
 
-    For past hours it is leave-one-out, so that their errors are comparable with the window's.
+    For past hours the hour itself is left out (leave-one-out), so that their errors are comparable with those of the window.
     """
     places, past = hours.place_in_week, np.arange(hours.size) < hours.begin
     total = np.bincount(places[past], hours.counts[past], WEEK)
@@ -93,7 +94,9 @@ def expected_by_hour(hours: Hours) -> NDArray[np.float64]:
 
 
 def overdispersion(hours: Hours, usual: NDArray[np.float64]) -> float:
-    """Return the overdispersion of past hours: excess variance over squared mean (1/size of a negative binomial); at least 0."""
+    """Return the overdispersion of past hours: the excess variance divided by the squared mean (1/size of a negative binomial); at
+    least 0.
+    """
     past = usual[: hours.begin]
     weeks = max(hours.past_days / 7, 2.0)
     excess = float(np.sum((hours.counts[: hours.begin] - past) ** 2 * (weeks - 1) / weeks - past))

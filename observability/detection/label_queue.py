@@ -1,7 +1,7 @@
-"""Measure the age of the label queue, overall and of each annotator, and compare it with earlier days.
+"""Measures the age of the label queue, in total and for each annotator, and compares it with earlier days.
 
-An item waits from its assignment to an annotator until that annotator labels it. The mean age of waiting items is measured at the window's
-end and at the end of each day of the four weeks before the window. Its variation is estimated from those days, including their
+An item waits from its assignment to an annotator until this annotator labels it. The mean age of waiting items is measured at the end of
+the window, and at the end of each day of the four weeks before the window. Its variation is estimated from those days, including their
 autocorrelation.
 """
 
@@ -26,38 +26,42 @@ if TYPE_CHECKING:
 
 METRIC = "queue_days"
 TIMES, WATCH, ACT = (1.5, 2.0), 0.5, 1.0
-"""Limits for `watch` and `act`: ratios to the usual age, and additional days. Settings override the days."""
+"""Limits for `watch` and `act`: ratio to the usual age, and additional days. Settings override the number of days."""
 MIN_DAYS = 7
 FLOOR = 0.25
-"""Days added to an age before the logarithm, so that differences of hours do not count."""
+"""This number of days is added to an age before the logarithm, so that differences of hours do not count."""
 MIN_SPREAD = 0.1
 """Minimum standard deviation of the log age."""
 OWN = 0.5
-"""Growth of the others' queue, relative to an annotator's, below which the annotator is reported."""
+"""An annotator is reported if the queue of the other annotators grew less than this fraction of the annotator's own growth."""
 
 
 @dataclass(frozen=True)
 class Assignments:
-    """Assignments to annotators, one per row. begin, end: days before the window's end at assignment and at the label (−inf: not yet)."""
+    """Assignments to annotators, one per row. begin, end: time of the assignment and of the label, in days before the window's end (−inf:
+    no label yet).
+    """
 
     annotator: Array
     begin: Array
     end: Array
 
     def waiting(self, at: float, rows: Array) -> Array:
-        """Return ages in days of the items that waited `at` days before the window's end. rows: mask."""
+        """Return the ages in days of the items that were waiting `at` days before the window's end. rows: a mask of assignments."""
         here = rows & (self.begin >= at) & (self.end < at)
         return np.asarray(self.begin[here] - at, float)
 
     def ages_by_day(self, days: Array, rows: Array) -> Array:
-        """Return the mean age of waiting items at the end of each day; 0 if none waited."""
+        """Return the mean age of the items that were waiting at the end of each day; 0 if none was."""
         found = [self.waiting(float(day), rows) for day in days]
         return np.array([each.mean() if len(each) else 0.0 for each in found])
 
 
 @dataclass(frozen=True)
 class Queue:
-    """One queue and its past. annotator: None for all. age, usual: mean age in days, now and in the past. others: `times` of the others."""
+    """One queue and its past. annotator: None for all annotators. age, usual: mean age in days, now and in the past. others: `times` of the
+    other annotators' queue.
+    """
 
     annotator: str | None
     ages: Array
@@ -79,12 +83,12 @@ class Queue:
         return float(stdtrit(n - 1, 0.975) * self.ages.std(ddof=1) / np.sqrt(n)) if n > 1 else self.age
 
     def reaches(self, times: float, longer: float) -> bool:
-        """Return whether the mean age is at least `times` the usual age, at least `longer` days above it, and significantly above it."""
+        """Return whether the mean age is at least `times` the usual age, at least `longer` days above it, and significantly larger."""
         return self.age >= times * self.usual and self.age - self.usual >= longer and self.age - self.reach > self.usual
 
 
 def assignments_of(assigned: "DataFrame", annotated: "DataFrame", end: datetime) -> Assignments:
-    """Return the assignments, each with the first label after it."""
+    """Return the assignments, each with the first label that the annotator gave after it."""
     rows = assigned.sort_values([*PAIR, "at"]).drop_duplicates(PAIR, keep="last")
     done = annotated[[*PAIR, "at"]].merge(rows[[*PAIR, "at"]], on=PAIR, suffixes=("_done", ""))
     first = done[done["at_done"] >= done["at"]].groupby(PAIR, as_index=False)["at_done"].min()
@@ -94,7 +98,7 @@ def assignments_of(assigned: "DataFrame", annotated: "DataFrame", end: datetime)
 
 
 def label_queues(work: Assignments, context: Context) -> list[Queue]:
-    """Return the overall queue, then each annotator's; empty if there is too little past."""
+    """Return the overall queue, followed by the queue of each annotator; empty if there is too little past."""
     days = np.arange(np.ceil(context.window.days), np.ceil(context.window.days) + PAST_DAYS)
     days = days[days < (work.begin.max() if len(work.begin) else 0)]
     if len(days) < MIN_DAYS:
@@ -123,7 +127,7 @@ def label_queue(work: Assignments, name: str | None, rows: Array, days: Array, o
 
 
 def about_queues(blank: Finding, work: Assignments, queues: list[Queue], adjusted: list[float], context: Context) -> list[Finding]:
-    """Return the finding about the overall queue, and one for each annotator whose queue grew independently."""
+    """Return the finding about the overall queue, and one finding for each annotator whose own queue grew more than that of the others."""
     if not queues:
         known = int(work.begin.max()) if len(work.begin) else 0
         more = max(int(np.ceil(context.window.days)) + MIN_DAYS - known, 1)
@@ -189,7 +193,7 @@ def about_queue(blank: Finding, work: Assignments, each: Queue, severity: Severi
 
 
 def queue_onset(work: Assignments, each: Queue, context: Context) -> OnsetEstimate:
-    """Return the day from which labels wait longer, from the queue's age at the end of each day."""
+    """Return the day since which labels wait longer, estimated from the age of the queue at the end of each day."""
     rows = np.ones(len(work.begin), bool) if each.annotator is None else work.annotator == each.annotator
     days = np.arange(np.ceil(context.window.days) + each.days - 1, -1, -1)
     end = naive_utc(context.window.end)

@@ -1,9 +1,8 @@
-"""Find the cause of a fall of gold accuracy or a rise of accepted wrong suggestions: fatigue, a guideline, or a new rule that some people
-follow.
+"""Finds why gold accuracy fell or more wrong suggestions were accepted: fatigue, a guideline, or a new rule that some people follow.
 
-For each cause, the share of the change since the weeks before the window is measured that lies in the answers concerned: answers late in
-sessions, answers under the newest guideline, or one kind of wrong answer that several people began to give. The part of a fall that no
-cause covers remains unexplained (docs/decisions/0150).
+For each cause, its share of the change since the weeks before the window is measured, in the answers concerned: answers late in sessions,
+answers under the newest guideline, or one kind of wrong answer that several people began to give. The part of a change that no cause covers
+remains unexplained (docs/decisions/0150).
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,18 +28,22 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 EXPLAINS = 0.5
-"""Smallest share of a change that a suspected cause must explain to be named."""
+"""A suspected cause is named only if it explains at least this share of a change."""
 ONE_KIND = 2 / 3
-"""Smallest share of the additional errors of a new rule's people that must be of one kind. Random errors go in both directions."""
+"""At least this share of the additional errors of the people who follow a new rule must be of one kind. Random errors go in both
+directions.
+"""
 SURE = 0.001
-"""Largest p-value at which one person's kind of error is significantly more frequent than in the person's own past. The number of tests
-is the number of people times the number of kinds.
+"""One person's kind of error is significantly more frequent than in the person's own past if its p-value is at most this. The number of
+tests is the number of people times the number of kinds.
 """
 
 
 @dataclass(frozen=True)
 class NewRule:
-    """Several people began to give one wrong answer instead of another. since: the first day; None if it is unknown."""
+    """A rule that several people began to follow: they give one wrong answer instead of the right one. since: the first day; None if it is
+    unknown.
+    """
 
     gold: str
     label: str
@@ -48,7 +51,7 @@ class NewRule:
     since: datetime | None
 
     def given(self, rows: "DataFrame") -> Array:
-        """A mask of the answers given by that rule."""
+        """A mask of the answers that were given by this rule."""
         return (rows["gold"] == self.gold).to_numpy() & (rows["label"] == self.label).to_numpy() & self.of_people(rows)
 
     def of_people(self, rows: "DataFrame") -> Array:
@@ -57,7 +60,7 @@ class NewRule:
 
 
 def new_rule(now: "DataFrame", past: "DataFrame", start: datetime) -> NewRule | None:
-    """The kind of wrong answer to gold items that two or more people began to give in the window, while their other errors did not rise.
+    """The wrong answer to gold items that at least two people began to give in the window, while their other errors did not increase.
 
     now, past: first answers of the window, and of the weeks before. start: start of the window.
     """
@@ -77,7 +80,7 @@ def new_rule(now: "DataFrame", past: "DataFrame", start: datetime) -> NewRule | 
 
 
 def _began(gold: "DataFrame", before: "DataFrame", who: str, truth: str, said: str) -> bool:
-    """Whether a person gives this wrong answer significantly more often than before."""
+    """Whether a person gives this wrong answer significantly more often than before the window."""
     mine, then = (rows.loc[(rows["annotator"].astype(str) == who) & (rows["gold"] == truth), "label"] == said for rows in (gold, before))
     if len(mine) < MIN_ANNOTATION_ROWS / 2 or len(then) < MIN_ANNOTATION_ROWS:
         return False
@@ -85,7 +88,7 @@ def _began(gold: "DataFrame", before: "DataFrame", who: str, truth: str, said: s
 
 
 def _is_one_kind(rule: NewRule, gold: "DataFrame", before: "DataFrame") -> bool:
-    """Whether most of the additional errors of the rule's people are of this kind, if each gold class counts equally."""
+    """Whether most of the additional errors of the rule's people are of this kind, when each gold class counts equally."""
     rose = {}
     mine, then = (rows[rule.of_people(rows)] for rows in (gold, before))
     classes = sorted(set(mine["gold"]) & set(then["gold"]))
@@ -97,7 +100,9 @@ def _is_one_kind(rule: NewRule, gold: "DataFrame", before: "DataFrame") -> bool:
 
 
 def _first_day(rule: NewRule, gold: "DataFrame", before: "DataFrame", start: datetime) -> datetime | None:
-    """The day from which the rule is followed, by its daily share among the answers of its people; None if no day is significant."""
+    """The day since which the rule is followed, estimated from its daily share among the answers of its people; None if no day is
+    significant.
+    """
     import pandas as pd
 
     both = pd.concat([before, gold], ignore_index=True)
@@ -110,16 +115,17 @@ def _first_day(rule: NewRule, gold: "DataFrame", before: "DataFrame", start: dat
 
 
 def share_of_rule(rule: NewRule, bad: str, now: "DataFrame", past: "DataFrame") -> float:
-    """Share of the additional bad answers that are given by the rule. bad: a boolean column."""
+    """The share of the additional bad answers that were given by the rule. bad: the name of a boolean column."""
     there, here = (float((rows[bad].to_numpy(bool) & rule.given(rows)).mean()) for rows in (past, now))
     return _part(here - there, float(now[bad].mean() - past[bad].mean()))
 
 
 def share_late_in_sessions(bad: str, chosen: str, now: "DataFrame", past: "DataFrame") -> float:
-    """Share of the additional bad answers that the hours since the beginning of a session explain, by a line fitted to each side's
-    answers.
+    """The share of the additional bad answers that is explained by the hours since the start of a session, using a line fitted to the
+    answers of each side.
 
-    The rest is the difference at the beginning of sessions, when nobody is tired. chosen: a boolean column of the answers that count.
+    The unexplained rest is the difference at the start of sessions, when nobody is tired. chosen: the name of a boolean column of the
+    answers that count.
     """
     begins, means = [], []
     for rows in (past, now):
@@ -134,8 +140,8 @@ def share_late_in_sessions(bad: str, chosen: str, now: "DataFrame", past: "DataF
 
 
 def share_under_guideline(newest: str, bad: str, now: "DataFrame", past: "DataFrame") -> float:
-    """Share of the additional bad answers that the newest guideline explains: answers under it are compared with earlier answers under
-    other guidelines.
+    """The share of the additional bad answers that the newest guideline explains. Answers under this guideline are compared with earlier
+    answers under other guidelines.
     """
     others = past.loc[past["guideline"] != newest, bad]
     if others.empty:
@@ -148,12 +154,14 @@ def share_under_guideline(newest: str, bad: str, now: "DataFrame", past: "DataFr
 
 
 def _part(explained: float, change: float) -> float:
-    """A part as a share of a rise, 0 to 1; 0 if nothing rose."""
+    """The explained part of an increase, as a share from 0 to 1; 0 if nothing increased."""
     return min(max(explained / change, 0.0), 1.0) if change > 0 else 0.0
 
 
 def share_of_own_gap(rule: NewRule, who: str, now: "DataFrame") -> float:
-    """Share of a person's additional wrong answers, compared with people outside the rule, that are given by the rule."""
+    """A person gives more wrong answers than people who do not follow the rule: the share of these additional wrong answers that were given
+    by the rule.
+    """
     if who not in rule.people:
         return 0.0
     mine, others = now[(now["annotator"].astype(str) == who).to_numpy()], now[~rule.of_people(now)]
@@ -164,8 +172,8 @@ def share_of_own_gap(rule: NewRule, who: str, now: "DataFrame") -> float:
 
 
 def explained_findings(found: Sequence[Finding], project: str, now: "DataFrame", past: "DataFrame", start: datetime) -> Iterator[Finding]:
-    """The findings about a project. Findings about gold answers and accepted wrong suggestions name the cause that explains most of the
-    change.
+    """The findings about a project, unchanged except that findings about gold answers and accepted wrong suggestions name the cause that
+    explains most of the change.
     """
     explained = [each for each in found if each.needs_action and each.metric in (GOLD, suggestions.TAKEN)]
     rule = new_rule(now, past, start) if explained else None
@@ -182,7 +190,7 @@ def explained_findings(found: Sequence[Finding], project: str, now: "DataFrame",
 def _explanations(
     finding: Finding, found: Sequence[Finding], project: str, rule: NewRule | None, now: "DataFrame", past: "DataFrame"
 ) -> list[tuple[float, dict[str, Any], str]]:
-    """For each cause, the share of the change that it explains, the evidence, and the sentence."""
+    """For each possible cause: the share of the change that it explains, the evidence, and the sentence."""
     whole, who = f"project:{project}", finding.subject.partition("/annotator:")[2]
     chosen, bad = ("known", "failed") if finding.metric == GOLD else ("wrong", "taken")
     sides = [rows.assign(failed=~rows["right"]) for rows in (now, past)]

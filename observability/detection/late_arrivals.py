@@ -1,7 +1,7 @@
-"""Detect predictions that arrive later than they used to.
+"""Detects predictions that arrive later than they used to.
 
-Until late records arrive, they are missing in the figures of their days. The usual delay is the delay of the month before. Records of many
-hours that arrive in one hour come from a load or a transfer. Their times of arrival say nothing about delays, so there is no finding.
+Until late records arrive, they are missing in the figures of their days. The usual delay is that of the month before. Records of many hours
+that arrive within one hour come from a load or a transfer. Their times of arrival say nothing about delays, so they give no finding.
 """
 
 from collections.abc import Sequence
@@ -28,18 +28,22 @@ if TYPE_CHECKING:
 
 METRIC = "late_rate"
 WATCH, ACT = 0.10, 0.50
-"""Share of late predictions for `watch` and `act`. The setting `data/quality/late_rate` overrides ACT."""
+"""Share of late predictions from which the severity is `watch` and `act`. The setting `data/quality/late_rate` overrides ACT."""
 MIN_DELAYS, QUANTILE, TIMES, SHORTEST = 100, 0.99, 2.0, 1.0
-"""Minimum number of rows on either side. A prediction is late if its delay exceeds TIMES the past delay's QUANTILE, and SHORTEST hours."""
+"""Minimum number of rows on either side. A prediction is late if its delay exceeds TIMES the quantile QUANTILE of past delays, and also
+exceeds SHORTEST hours.
+"""
 SPREAD = 0.5
-"""Hours of arrival of the late predictions divided by the hours of their event times. Below this ratio they came in a load."""
+"""Number of hours in which late predictions arrived, divided by the number of hours of their event times. Below this ratio they came in a
+load.
+"""
 
 
 def late_claims(now: "DataFrame", past: "DataFrame", without: Sequence[str], context: Context) -> list[Finding]:
     """Return the finding about late predictions; empty if predictions arrive as before.
 
-    now, past: samples with `at`, `arrived` and `device`. without: devices of the window that are left out, such as those with a wrong
-    clock.
+    now, past: samples with `at`, `arrived` and `device`. without: devices of the window to leave out, for example because their clock is
+    wrong.
     """
     now = now[~now["device"].isin(without)]
     delay, before = delay_hours(now), delay_hours(past)
@@ -85,7 +89,7 @@ def late_claims(now: "DataFrame", past: "DataFrame", without: Sequence[str], con
 
 
 def event_days(rows: "DataFrame") -> NDArray[np.datetime64]:
-    """Return the day of each row."""
+    """Return the day of the event time of each row."""
     return rows["at"].to_numpy("datetime64[D]")
 
 
@@ -101,7 +105,9 @@ def arrived_in_bulk(rows: "DataFrame") -> bool:
 
 
 def late_onset(rows: "DataFrame", late: NDArray[np.bool_], limit: float, context: Context) -> datetime:
-    """Return the start of the first day from which every day has more late rows than the limit; the window's start if all days have."""
+    """Return the start of the first day since which every day has had a larger share of late rows than the limit; the window's start if all
+    days have, or if the last day has not.
+    """
     days, place = np.unique(event_days(rows), return_inverse=True)
     share = np.bincount(place, late) / np.bincount(place)
     fine = np.flatnonzero(share < limit)

@@ -1,8 +1,8 @@
-"""Measure whether a latency or an error rate rose against the past or against other replicas.
+"""Measures whether a latency or an error rate rose, compared with the past or with other replicas.
 
-A rise must be significant and large enough. A quantile is tested by the rate of requests that took longer than the baseline quantile, so
-that one test serves quantiles and error rates. The test includes the variance between days. Baselines are the model's own past, or the
-other replicas, corrected for the past difference.
+A rise must be significant and large enough. A quantile is tested by the share of requests that took longer than the baseline's quantile, so
+the same test serves quantiles and error rates. The test takes the variance between days into account. The baseline is the model's own past,
+or the other replicas after correction for their difference in the past.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,28 +21,32 @@ from observability.stats.rate_change import count_dispersion, elevated_segment, 
 
 NAME = "serving/latency"
 RATIO_WATCH, RATIO_ACT = 1.3, 1.5
-"""Limits of a latency: 1.3 times is a watch, 1.5 times an act (`limits` of the settings: `serving/latency/latency_p99`), less the 4 %
-binning error of two percentiles."""
+"""Limits of a latency: 1.3 times is `watch`, 1.5 times `act` (`limits` of the settings: `serving/latency/latency_p99`), minus the 4 %
+binning error of two percentiles.
+"""
 MIN_INCREASE_MS = 2.0
-"""Smallest rise of a latency that matters, in milliseconds (`serving/latency/latency_increase`). A rise from 0.14 to 0.28 ms matters to
-nobody.
+"""Smallest rise of a latency that matters, in milliseconds (`serving/latency/latency_increase`). A rise from 0.14 to 0.28 ms does not
+matter to anybody.
 """
 POINTS_WATCH, POINTS_ACT = 0.005, 0.02
-"""Limits of an error rate: half a point higher is a watch, two points an act (`serving/latency/error_rate`); at least half as high
-again."""
+"""Limits of an error rate: half a point higher is `watch`, two points `act` (`serving/latency/error_rate`); the rate must also be at least
+half as high again.
+"""
 ODDS_WATCH, ODDS_ACT = 1.5, 2.0
-"""Smallest odds ratio of a slow or failed request. With it, a few requests between two modes of the latency do not count as a rise."""
+"""Smallest odds ratio of a slow or failed request, for `watch` and `act`. Because of it, a few requests between two modes of the latency do
+not count as a rise.
+"""
 PAST_DAYS, MINIMUM_DAYS = 28, 7
 SETTLED_HOURS = 400
-"""A longer series is aggregated by day for the onset."""
+"""A series with more hours than this is aggregated by day before the onset is estimated."""
 Spread = Callable[[], tuple[float, int]]
-"""Variance between days (stats/rate_change.py), computed only if it is needed."""
+"""A function that returns the variance between days (stats/rate_change.py); it is called only if the variance is needed."""
 
 
 @dataclass(frozen=True)
 class PastRequests:
-    """Past requests: the baseline, and the requests by day that estimate the variance between days. model: whether they include other
-    versions.
+    """Past requests: the baseline, and the requests by day from which the variance between days is estimated. model: whether they include
+    other versions of the model.
     """
 
     requests: RequestCounts
@@ -54,9 +58,9 @@ class PastRequests:
 class ServiceChange:
     """One metric now and before.
 
-    ratio: now over before (None if that was 0), with an interval for latencies; grown: the rise in its own unit. odds: odds ratio of a
-    slow or failed request. slow: slow or failed requests by period. usual: their share before. p_value: also 1 if the rise is too small to
-    matter and was not tested. stood: whether a past difference was subtracted.
+    ratio: now divided by before (None if before was 0), with an interval for latencies; grown: the rise in the metric's own unit. odds:
+    odds ratio of a slow or failed request. slow: slow or failed requests by period. usual: their share before. p_value: 1 also if the rise
+    was too small to matter and was not tested. stood: whether a past difference was subtracted.
     """
 
     metric: str
@@ -78,18 +82,18 @@ class ServiceChange:
 
 
 def service_limits(metric: str, settings: ModelSettings) -> tuple[float, float]:
-    """Return the limits for watch and act: ratios of a latency, points of an error rate."""
+    """Return the limits for `watch` and `act`: ratios for a latency, points for an error rate."""
     watch, act = (RATIO_WATCH, RATIO_ACT) if metric in QUANTILES else (POINTS_WATCH, POINTS_ACT)
     return stated_limits(settings, f"{NAME}/{metric}", watch, act)
 
 
 def least_increase(settings: ModelSettings) -> float:
-    """Return the smallest rise of a latency that matters, in milliseconds: the owner's, else the default."""
+    """Return the smallest rise of a latency that matters, in milliseconds: the owner's value, else the default."""
     return settings.limits.get(f"{NAME}/latency_increase", MIN_INCREASE_MS)
 
 
 def is_relevant_rise(change: ServiceChange, limit: float, odds: float = ODDS_WATCH, *, least_ms: float = 0.0) -> bool:
-    """Whether a rise is large enough: beyond a limit, with an interval wholly above 1, and of enough requests.
+    """Whether a rise is large enough: it is beyond a limit, its interval is entirely above 1, and enough requests are affected.
 
     least_ms: the smallest rise of a latency that matters, in milliseconds.
     """
@@ -104,9 +108,9 @@ def is_relevant_rise(change: ServiceChange, limit: float, odds: float = ODDS_WAT
 
 
 def other_rose_less(other: ServiceChange, change: ServiceChange) -> bool:
-    """Whether another replica rose less, so that the change is specific to this one.
+    """Whether another replica rose less, so that the change is specific to this replica.
 
-    Its latency rose less than half as much in the logarithm, or its error rate significantly less.
+    This means: its latency rose less than half as much on the log scale, or its error rate rose significantly less.
     """
     if change.metric in QUANTILES:
         return other.ratio.value is not None and change.ratio.value is not None and other.ratio.value**2 < change.ratio.value
@@ -120,7 +124,7 @@ def service_metric(requests: RequestCounts, metric: str) -> Interval:
 
 
 def against_past(now: RequestCounts, past: PastRequests, metric: str) -> ServiceChange | None:
-    """Return a metric now and in the past; None if either has too few requests, or the past too few days."""
+    """Return the change of a metric against the past; None if either side has too few requests, or the past has too few days."""
     before = past.requests
     if not now.enough(metric) or not before.enough(metric) or past.days.days < MINIMUM_DAYS:
         return None
@@ -134,8 +138,8 @@ def against_past(now: RequestCounts, past: PastRequests, metric: str) -> Service
 
 @dataclass(frozen=True)
 class ReplicaFleet:
-    """The replicas (or devices) of a model by name, now and before, each by day. rest: the replicas besides the largest ones, which are
-    not tested.
+    """The replicas (or devices) of a model by name, now and before, each by day. rest: all other replicas besides the largest ones; they
+    are not tested.
     """
 
     field: str
@@ -144,11 +148,11 @@ class ReplicaFleet:
     rest: tuple[RequestCounts, ...] = ()
 
     def others(self, name: str) -> list[RequestCounts]:
-        """Return all replicas but one, now."""
+        """Return the present requests of all replicas except one."""
         return [*(each for other, each in self.now.items() if other != name), *self.rest]
 
     def beside(self, name: str) -> "ReplicaComparison":
-        """Return one replica and the others, now and in the past, for replicas that are present now."""
+        """Return one replica and the other replicas, now and in the past. Only replicas that are present now are included."""
         others, before = self.others(name), [self.before[other] for other in self.now if other != name and other in self.before]
         return ReplicaComparison(
             self.now[name], merged_requests(others), others, self.before.get(name), merged_requests(before) if before else None, before
@@ -157,7 +161,7 @@ class ReplicaFleet:
 
 @dataclass(frozen=True)
 class ReplicaComparison:
-    """One replica, the other replicas together and individually, now and before (None if there was none)."""
+    """One replica, and the other replicas together and individually, now and before (None if there were none)."""
 
     now: RequestCounts
     peers: RequestCounts
@@ -168,7 +172,7 @@ class ReplicaComparison:
 
 
 def against_peers(of: ReplicaComparison, metric: str) -> ServiceChange | None:
-    """Return a metric of one replica compared with all others together, corrected for their difference in the past.
+    """Return the change of a metric of one replica against all other replicas together, corrected for their difference in the past.
 
     None if there are too few requests.
     """
@@ -198,7 +202,7 @@ def against_peers(of: ReplicaComparison, metric: str) -> ServiceChange | None:
 def errors_against_peers(
     now: RequestCounts, peers: RequestCounts, before: RequestCounts | None, then: RequestCounts | None, days: Sequence[RequestCounts]
 ) -> ServiceChange:
-    """Return the error rate of one replica, compared with the rate of the others plus the difference of the past."""
+    """Return the error rate of one replica, compared with the rate of the other replicas plus their difference in the past."""
     apart = max(before.failures().share - then.failures().share, 0.0) if before is not None and then is not None else 0.0
     usual = peers.failures()
     usual = RequestTail(usual.periods, usual.rows, np.minimum(usual.hits + apart * usual.rows, usual.rows))
@@ -208,7 +212,7 @@ def errors_against_peers(
 
 
 def of_days(tail: RequestTail) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return hits and rows by day."""
+    """Return the number of hits and of rows by day."""
     days = tail.by_day()
     return days.hits, days.rows
 
@@ -253,13 +257,13 @@ def change_of(
 
 
 def failure_odds(tail: RequestTail) -> float:
-    """Return the odds of a slow or failed request, with half a row added on both sides so that they are never 0."""
+    """Return the odds of a slow or failed request. Half a row is added on both sides, so that the odds are never 0."""
     hits = float(tail.hits.sum())
     return (hits + 0.5) / (max(tail.total - hits, 0.0) + 0.5)
 
 
 def ratio_interval(now: Interval, before: Interval) -> Interval:
-    """Return the ratio now / before with an interval, taken in the logarithm (MOVER: Zou and Donner 2008); unknown where before is 0."""
+    """Return the ratio now / before with an interval, computed on the log scale (MOVER: Zou and Donner 2008); unknown if before is 0."""
     if now.value is None or before.value is None or not before.value > 0 or not now.value > 0:
         return Interval(None, None, None, min(now.n, before.n))
     value = np.log(now.value / before.value)
@@ -273,14 +277,14 @@ def ratio_interval(now: Interval, before: Interval) -> Interval:
 
 
 def latency_onset(change: ServiceChange) -> datetime | None:
-    """Estimate the onset of more slow or failed requests: the start of the most significant run of periods (days in a long window)."""
+    """Estimate since when more requests are slow or fail: the start of the most significant run of periods (days in a long window)."""
     tail = change.slow if change.slow.periods.size <= SETTLED_HOURS else change.slow.by_day()
     found = elevated_segment(tail.hits, tail.rows, change.usual)
     return None if found is None else hour_start(int(tail.periods[found[0]]))
 
 
 def latency_limit_onset(now: RequestCounts, limit_ms: float) -> datetime | None:
-    """Estimate when significantly more than one request in a hundred began to exceed a stated latency."""
+    """Estimate since when significantly more than one request in a hundred has exceeded the given latency."""
     tail = now.slower(int(np.searchsorted(LOG_EDGES, limit_ms, side="left")))
     tail = tail if tail.periods.size <= SETTLED_HOURS else tail.by_day()
     found = elevated_segment(tail.hits, tail.rows, 1 - QUANTILES["latency_p99"])

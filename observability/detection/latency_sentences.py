@@ -14,17 +14,17 @@ STATUSES = {"error": "error", "timeout": "timeout", "fallback": "fallback", "rej
 
 
 def n_answers(n: int) -> str:
-    """Return `1 answer`, `3 answers`."""
+    """Return `1 answer`, `3 answers` and so on."""
     return f"{n:,} {'answer' if n == 1 else 'answers'}"
 
 
 def n_predictions(n: int) -> str:
-    """Return `1 prediction`, `3 predictions`."""
+    """Return `1 prediction`, `3 predictions` and so on."""
     return f"{n:,} {'prediction' if n == 1 else 'predictions'}"
 
 
 def because_rate(rate: float, before: float | None, n: int, hours: float, missing: int) -> str:
-    """Return how many requests came, and how many before. missing: days of past that a comparison lacks."""
+    """Return a sentence with the number of requests now and before. missing: number of days of past that a comparison still needs."""
     then = (
         f"; no comparison yet: it needs {plural(missing, 'more day')} of past"
         if before is None
@@ -34,7 +34,7 @@ def because_rate(rate: float, before: float | None, n: int, hours: float, missin
 
 
 def because_errors(value: Interval, statuses: Mapping[str, int], n: int, side: ServiceChange | None, model: bool) -> str:
-    """Return how many requests failed, and how many did before."""
+    """Return a sentence with the number of failed requests now and before."""
     parts = [
         f"{count:,} {STATUSES.get(name, name)}{'s' if count != 1 else ''}" for name, count in statuses.items() if name != "ok" and count
     ]
@@ -45,8 +45,8 @@ def because_errors(value: Interval, statuses: Mapping[str, int], n: int, side: S
 
 
 def because_latency(metric: str, value: Interval, n: int, side: ServiceChange | None, model: bool) -> str:
-    """Return a latency percentile now and before. Percentiles come from bins, so they are within RELATIVE_ERROR of the latency of an
-    answer.
+    """Return a sentence with a latency percentile now and before. Percentiles come from bins, so they are within RELATIVE_ERROR of the true
+    value.
     """
     low, high = in_ms(value.low, bare=True), in_ms(value.high)
     bounds = f"(within {100 * RELATIVE_ERROR:.0f} %; {low} to {high})"
@@ -55,12 +55,12 @@ def because_latency(metric: str, value: Interval, n: int, side: ServiceChange | 
 
 
 def small_increase_sentence(side: ServiceChange, least_ms: float) -> str:
-    """Return the clause that a rise is too small to matter. least_ms: the smallest rise that matters, in milliseconds."""
+    """Return a sentence that a rise is too small to matter. least_ms: the smallest rise that matters, in milliseconds."""
     return f"The rise of {in_ms(side.grown)} is below the {in_ms(least_ms)} that matter."
 
 
 def not_significant_sentence(side: ServiceChange, limit: float) -> str:
-    """Return the sentence that a value is beyond its limit but not significantly, with the reason."""
+    """Return a sentence that a value is beyond its limit but not significantly, and why."""
     beyond = f"That is beyond the limit of {service_value(side.metric, limit)}, but"
     if side.metric in QUANTILES and side.odds < ODDS_WATCH:
         return f"{beyond} too few requests are slower than usual to decide: choose a longer window."
@@ -68,7 +68,7 @@ def not_significant_sentence(side: ServiceChange, limit: float) -> str:
 
 
 def past_value_words(side: ServiceChange | None, model: bool) -> str:
-    """Return the past value, as the end of a sentence."""
+    """Return the end of a sentence, with the past value."""
     if side is None:
         return ""
     if side.metric not in QUANTILES and side.before.value == 0:
@@ -79,7 +79,7 @@ def past_value_words(side: ServiceChange | None, model: bool) -> str:
 
 
 def service_level_sentence(value: Interval, n: int, limit: float) -> str:
-    """Return whether latency keeps its stated level."""
+    """Return a sentence that states whether the latency is within its service level."""
     kept = "within" if value.value is not None and value.value <= limit else "beyond"
     return (
         f"Latency p99 {percentile_words(value.value)} ({in_ms(value.low, bare=True)} to {in_ms(value.high)}), {kept} the "
@@ -88,7 +88,7 @@ def service_level_sentence(value: Interval, n: int, limit: float) -> str:
 
 
 def because_replica(field: str, name: str, side: ServiceChange, others: int, *, past: bool) -> str:
-    """Return which replica is slower or fails more, compared with which baseline, and by how much."""
+    """Return a sentence that states which replica is slower or fails more, compared with what, and by how much."""
     subject = f"`{field}={name}`"
     if past:
         usual = f"than it {'was' if side.metric in QUANTILES else 'did'} in {PAST}, more so than another {field}"
@@ -109,7 +109,7 @@ def because_replica(field: str, name: str, side: ServiceChange, others: int, *, 
 
 
 def small_replicas_sentence(field: str, small: Mapping[str, int], judged: int) -> str:
-    """Return which replicas have too few requests."""
+    """Return a sentence that names the replicas with too few requests."""
     (name, more), *others = sorted(small.items(), key=lambda each: (each[1], each[0]))[:3]
     needed = ", ".join([f"`{name}` needs about {more:,} more predictions", *(f"`{name}` about {more:,}" for name, more in others)])
     dots = ", …" if len(small) > 3 else ""
@@ -117,7 +117,7 @@ def small_replicas_sentence(field: str, small: Mapping[str, int], judged: int) -
 
 
 def ratio_words(side: ServiceChange) -> str:
-    """Return the ratio now / before in brackets, if it is known."""
+    """Return the ratio now / before in brackets; empty if it is not known."""
     ratio = side.ratio.value
     if ratio is None:
         return ""
@@ -131,12 +131,12 @@ def service_value(metric: str, value: float | None) -> str:
 
 
 def percentile_words(value: float | None) -> str:
-    """Return a percentile from bins in milliseconds."""
+    """Return words for a percentile in milliseconds that was computed from bins."""
     return "unknown" if value is None else f"about {in_ms(value)}"
 
 
 def in_ms(value: float | None, *, bare: bool = False) -> str:
-    """Return milliseconds with three digits."""
+    """Return a latency in milliseconds, with about three digits."""
     return f"{latency_figure(value)}{'' if bare else ' ms'}"
 
 

@@ -1,7 +1,7 @@
-"""Guard of a live model: subjects that copy it, send unfamiliar inputs or search its decision boundary.
+"""The guard of a live model: finds subjects (users) that copy the model, send unfamiliar inputs, or search its decision boundary.
 
-Everything is computed on a bounded sample of requests and of the reference. A subject is compared with the requests of all others; if
-these are fewer than MIN_OTHERS, with rows of the reference.
+Everything is computed on samples of limited size, of requests and of the reference. A subject is compared with the requests of all other
+subjects; if these are fewer than MIN_OTHERS, with rows of the reference.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,45 +20,48 @@ if TYPE_CHECKING:
     from observability.core.catalog import Model
 
 PROTOTYPES, MIN_REQUESTS, ROWS = 200, 50, 3000
-"""Number of points that cover the input space, minimum number of requests of a judged subject, and number of rows of the reference."""
+"""Number of points that cover the input space, minimum number of requests of a subject that is judged, and maximum number of reference
+rows.
+"""
 MIN_OTHERS = 2 * MIN_REQUESTS
-"""Minimum number of requests of others for a comparison with them."""
+"""A subject is compared with other subjects only if these sent at least this many requests."""
 HALFWAY = 0.5
-"""A subject that is compared with the reference copies the model only if it covers this part of what requests spread evenly would cover
-beyond the reference. The usual inputs of a model drift: this alone adds less.
+"""A subject that is compared with the reference is said to copy the model only if it covers at least this part of the additional space that
+evenly spread requests would cover. The usual drift of a model's inputs alone adds less.
 """
 RANGE = (0.01, 0.99)
-"""Quantiles of a number in the reference between which the points that cover the input space are spread evenly."""
+"""The points that cover the input space are spread evenly between these quantiles of each number in the reference."""
 FALSE_ALARM = 1e-4
-"""Probability of naming any subject in a clean window by one of the checks. The judged subjects share it."""
+"""Probability that one of the checks names any subject in a clean window. The judged subjects share this probability."""
 FAR, NEIGHBOUR = 0.99, 5
-"""Quantile of the reference's own distances beyond which a request is far, and the rank of the neighbour to which distances
-are measured.
+"""A request is far if its distance exceeds this quantile of the reference's own distances. The second number is the rank of the nearest
+neighbour to which distances are measured.
 """
 FAR_FACTOR, BOUNDARY, BOUNDARY_FACTOR, MIN_DUPLICATES = 3.0, 0.05, 3.0, 20
-"""Minimum multiple of the usual share of far or near-boundary requests; share of the margins that counts as near the boundary; minimum near
-duplicates for a search of the boundary.
+"""Minimum multiple of the usual share of far requests; share of margins that counts as near the boundary; minimum multiple of the usual
+share near the boundary; minimum number of near duplicates for a search of the boundary.
 """
 MAX_SENDERS, MIN_FAR, FAR_TIMES, MAX_OF_FAR = 5, 5, 2.0, 0.5
-"""Maximum number of main senders of far requests; minimum far requests of a main sender; minimum ratio of its share of far requests to the
-share of the others; share of all far requests that main senders together must exceed.
+"""Main senders of far requests: their maximum number; minimum number of far requests of each; minimum ratio of its share of far requests to
+the share of the other subjects; share of all far requests that the main senders together must exceed.
 """
 CELL = 0.1
-"""Width of a cell of near-identical requests, in standard deviations of the reference."""
+"""Width of the cells within which requests count as near-identical, in standard deviations of the reference."""
 CHUNK, DIGITS = 500, 5
-"""Number of requests whose distances are computed at once, and number of reliable digits of a distance."""
+"""Number of requests whose distances are computed at once; number of decimals to which distances are rounded."""
 NOT_NAMED = "not named"
-"""Replaces the subject of requests that name none."""
+"""Stands for the subject of requests that name no subject."""
 MISSING = 3.0
-"""Distance, in standard deviations, between a missing number or an unknown level and a known one."""
+"""Distance between a missing number (or an unknown level) and a known one, in standard deviations."""
 
 
 @dataclass(frozen=True)
 class GuardClaim:
     """A claim about one unusual subject. check: extraction, unfamiliar, boundary, oversized or prompt. share: the measured share with its
-    interval; usual: its baseline. ids: some of its requests. senders: for odd texts, the subjects that sent them, most first. apart: the
-    senders that sent significantly more than the others. groups: for a search of the boundary, the number of groups of at least three
-    near-identical requests. alone: whether the subject is compared with rows of the reference, since others send too few requests.
+    interval; usual: its baseline. ids: some of the subject's requests. senders: for odd texts, the subjects that sent them, most first.
+    apart: the senders that sent significantly more than the other senders. groups: for a search of the boundary, the number of groups of at
+    least three near-identical requests. alone: whether the subject is compared with rows of the reference, because other subjects sent too
+    few requests.
     """
 
     subject: str
@@ -80,7 +83,7 @@ class GuardClaim:
 
     @property
     def blocked(self) -> tuple[str, ...]:
-        """The subjects that are unusual themselves, so that they are on the block list."""
+        """The subjects that are unusual themselves, and are therefore on the block list."""
         return self.apart if self.senders else self.subjects
 
 
@@ -95,10 +98,11 @@ class FarSender:
 
 @dataclass(frozen=True)
 class InputSpace:
-    """The input space of a reference: numbers in its standard deviations, a category as 1 per differing level.
+    """The input space of a reference: numbers are measured in its standard deviations; two different levels of a category have the distance
+    1.
 
-    points: the rows of the reference. own: the distance of each of these rows to its neighbour among the others. far: the distance that
-    1 % of these rows exceed. prototypes: points spread evenly over the ranges of the numbers and the levels of the categories.
+    points: the rows of the reference. own: for each of these rows, the distance to its neighbour among the other rows. far: the distance
+    that 1 % of these rows exceed. prototypes: points spread evenly over the ranges of the numbers and the levels of the categories.
     """
 
     numbers: tuple[str, ...]
@@ -112,7 +116,9 @@ class InputSpace:
     own: Floats
 
     def encode(self, columns: Mapping[str, Array]) -> Floats:
-        """Requests as points. A missing number is the reference's median, and 3 standard deviations away in a column of its own."""
+        """The requests as points. A missing number is replaced by the median of the reference, and is 3 standard deviations away in a
+        separate column.
+        """
         return _points(columns, self.numbers, self.categories, self.centre, self.scale, self.levels)
 
 
@@ -124,7 +130,7 @@ def _points(
     scale: Floats,
     levels: Mapping[str, tuple[str, ...]],
 ) -> Floats:
-    """Requests as points, one row each: numbers standardized with a column for missing values, categories one-hot encoded."""
+    """The requests as points, one row each. Numbers are standardized, with a column for missing values; categories are one-hot encoded."""
     parts: list[Floats] = []
     for place, name in enumerate(numbers):
         given = np.asarray(columns[name], np.float64)
@@ -142,7 +148,7 @@ def _points(
 
 
 def input_space(columns: Mapping[str, Array], numbers: Sequence[str], categories: Sequence[str], seed: int = 0) -> InputSpace | None:
-    """The input space of reference rows, at most ROWS of them; None below 100 rows or without features."""
+    """The input space of at most ROWS reference rows; None with fewer than 100 rows, or without features."""
     size = len(next(iter(columns.values()))) if columns else 0
     if size < 100 or not (numbers or categories):
         return None
@@ -150,7 +156,7 @@ def input_space(columns: Mapping[str, Array], numbers: Sequence[str], categories
     some = rng.permutation(size)[:ROWS]
     kept = {name: np.asarray(columns[name])[some] for name in (*numbers, *categories)}
     centre, scale = np.zeros(len(numbers)), np.ones(len(numbers))
-    # Not the rows of the reference: usual requests cover those better than the requests of a copying subject do.
+    # The rows of the reference would not do: usual requests cover them better than the requests of a copying subject.
     spread: dict[str, Array] = {name: np.zeros(PROTOTYPES) for name in numbers}
     for place, name in enumerate(numbers):
         given = np.asarray(kept[name], np.float64)
@@ -190,12 +196,13 @@ def neighbour_distances(space: InputSpace, points: Floats) -> Floats:
 
 
 def far_requests(space: InputSpace, points: Floats) -> Bools:
-    """Mask of the requests that are farther from the reference than 99 % of its own rows."""
+    """A mask of the requests that are farther from the reference than 99 % of the reference's own rows."""
     return np.asarray(neighbour_distances(space, points) > space.far, np.bool_)
 
 
 def far_by_day(space: InputSpace, rows: "DataFrame") -> tuple[Integers, Integers, Integers]:
-    """The days of requests (numbers since 1970, rising), the requests of each, and how many of them are far.
+    """Three arrays: the days of the requests (numbers since 1970, rising), the number of requests on each day, and how many of them are
+    far.
 
     rows: `at` and the features.
     """
@@ -205,7 +212,9 @@ def far_by_day(space: InputSpace, rows: "DataFrame") -> tuple[Integers, Integers
 
 
 def far_features(space: InputSpace, points: Floats) -> list[tuple[str, float]]:
-    """By feature, its share of the squared distances of far requests to their fifth neighbour, largest first; empty without any."""
+    """For each feature, its share of the squared distances of far requests to their fifth neighbour, largest first; empty without far
+    requests.
+    """
     points = points[far_requests(space, points)]
     if not len(points):
         return []
@@ -219,9 +228,9 @@ def far_features(space: InputSpace, points: Floats) -> list[tuple[str, float]]:
 
 @dataclass(frozen=True)
 class GuardedRequests:
-    """The result of a guard on a sample of requests. points: the requests in the input space; distances: of each request to the reference.
-    claims: about unusual subjects. named: requests that name their subject; judged: the subjects with enough of them. senders: the
-    subjects that sent far requests, most first.
+    """The result of the guard for a sample of requests. points: the requests in the input space; distances: of each request to the
+    reference. claims: about unusual subjects. named: number of requests that name their subject; judged: the subjects with enough such
+    requests. senders: the subjects that sent far requests, most first.
     """
 
     space: InputSpace
@@ -234,17 +243,17 @@ class GuardedRequests:
 
     @property
     def far_count(self) -> int:
-        """Number of requests that are farther from the reference than 99 % of its own rows."""
+        """The number of requests that are farther from the reference than 99 % of the reference's own rows."""
         return int((self.distances > self.space.far).sum())
 
     @property
     def far(self) -> Interval:
-        """The share of requests that are this far from the reference, with its interval."""
+        """The share of far requests, with its interval."""
         return rate_interval(float(self.far_count), float(len(self.distances)))
 
     @property
     def main_senders(self) -> tuple[FarSender, ...]:
-        """The subjects that are unusual among the senders of far requests, if these few send most far requests; else empty."""
+        """The subjects that sent an unusually large share of far requests, if they together sent most far requests; otherwise empty."""
         far, n = self.far_count, len(self.distances)
         often = (each for each in self.senders if each.far >= MIN_FAR and each.far * (n - each.n) > FAR_TIMES * each.n * (far - each.far))
         main = tuple(often)[:MAX_SENDERS]
@@ -252,7 +261,7 @@ class GuardedRequests:
 
 
 def guard_columns(model: "Model") -> tuple[str, ...]:
-    """The columns of requests that the guard reads: `id`, `subject`, scores and features, by reference."""
+    """The references of the request columns that the guard reads: `id`, `subject`, scores and features."""
     scores = [f"score.{place}" for place in range(len(model.classes))] if model.task == "multiclass" else ["score"]
     return tuple(dict.fromkeys(["id", "subject", *scores, *(each.reference for each in model.features())]))
 
@@ -265,7 +274,7 @@ def reference_columns(model: "Model") -> tuple[str, ...]:
 def guarded_requests(now: "DataFrame", reference: "DataFrame", model: "Model") -> GuardedRequests | None:
     """The result of the guard on a sample of requests; None without requests, or if the reference has fewer than 100 rows.
 
-    now: columns of `guard_columns`; reference: columns of `reference_columns`.
+    now: has the columns of `guard_columns`; reference: has the columns of `reference_columns`.
     """
     import pandas as pd
 
@@ -294,7 +303,7 @@ def guarded_requests(now: "DataFrame", reference: "DataFrame", model: "Model") -
 
 
 def score_margins(model: "Model", rows: "DataFrame") -> Floats | None:
-    """Distance of each score from the decision's boundary; None for a regression."""
+    """The distance of each score from the decision boundary; None for a regression."""
     if model.task == "binary":
         return np.abs(rows["score"].to_numpy(np.float64) - model.settings.threshold)
     if model.task == "multiclass" and len(model.classes) > 1:
@@ -316,8 +325,8 @@ def guard_claims(
     """The claims about unusual subjects, in the order of the checks.
 
     far: which requests are far from the reference. subjects: the subject of each request, None if it is not named. margins: distance of
-    each score from the decision's boundary; None without one. duplicates: a code of each request, equal for near-identical requests of one
-    subject. known_margins: margins of rows of the reference.
+    each score from the decision boundary; None for a model without one. duplicates: a code for each request, which near-identical requests
+    of one subject share. known_margins: margins of reference rows.
     """
     known = np.array([subject is not None and subject == subject for subject in subjects], np.bool_)
     names, place = np.unique(np.array([str(subject) for subject in subjects]), return_inverse=True)
@@ -333,7 +342,7 @@ def guard_claims(
         some = tuple(np.array(ids, dtype=object)[mine][:10])
         alone = int(others.sum()) < MIN_OTHERS
         claims = _extraction(str(names[k]), cells[mine], known_cells if alone else cells[others], limit, some, alone)
-        if not alone:  # far requests of one subject alone are far requests of the model
+        if not alone:  # far requests of the only subject are far requests of the model
             claims += _unfamiliar(str(names[k]), far, mine, others, limit, ids)
         usual = known_margins if alone else None if margins is None else margins[others]
         if margins is not None and usual is not None:
@@ -343,9 +352,11 @@ def guard_claims(
 
 
 def expected_cells(counts: Integers, drawn: int) -> tuple[float, float]:
-    """Expected number of distinct cells among `drawn` requests from all, without replacement, and a bound of its variance.
+    """The expected number of distinct cells among `drawn` requests that are drawn from all requests without replacement, and an upper bound
+    of its variance.
 
-    counts: requests of all in each cell. Cells are negatively associated, so the sum of their single variances bounds the variance.
+    counts: number of all requests in each cell. Cells are negatively associated, so the sum of their individual variances is an upper bound
+    of the variance.
     """
     total = int(counts.sum())
     left = total - counts
@@ -359,7 +370,7 @@ def expected_cells(counts: Integers, drawn: int) -> tuple[float, float]:
 def _extraction(subject: str, cells: Integers, usual_cells: Integers, limit: float, ids: tuple[str, ...], alone: bool) -> list[GuardClaim]:
     """A claim about a subject whose requests cover more of the input space than the same number of usual requests.
 
-    cells: of the subject's requests. usual_cells: of the requests of the others, or of the rows of the reference (`alone`).
+    cells: the cells of the subject's requests. usual_cells: the cells of the other subjects' requests, or of the reference rows (`alone`).
     """
     drawn = min(len(cells), len(usual_cells) // 2)
     if drawn < MIN_REQUESTS:
@@ -376,7 +387,7 @@ def _extraction(subject: str, cells: Integers, usual_cells: Integers, limit: flo
 
 
 def _unfamiliar(subject: str, far: Bools, mine: Bools, others: Bools, limit: float, ids: Sequence[str]) -> list[GuardClaim]:
-    """A claim about a subject with more than 1 % of its requests far from the reference, and a higher share than the other subjects."""
+    """A claim about a subject that has more than 1 % of its requests far from the reference, and a larger share than the other subjects."""
     hits, n = int(far[mine].sum()), int(mine.sum())
     upper = rate_interval(float(far[others].sum()), float(others.sum())).high
     usual = max(float(upper if upper is not None else 1.0), 1 - FAR)
@@ -392,7 +403,7 @@ def _boundary_search(
 ) -> list[GuardClaim]:
     """A claim about a subject whose near-identical requests lie near the boundary more often than usual requests.
 
-    usual_margins: of the requests of the others, or of rows of the reference.
+    usual_margins: margins of the other subjects' requests, or of reference rows.
     """
     known = np.isfinite(margins)
     codes, sizes = np.unique(duplicates[mine & known], return_counts=True)

@@ -1,9 +1,9 @@
-"""Detect a number whose mean moved while its distribution as a whole stays below the limit of the PSI.
+"""Detects a number whose mean moved although the PSI of its distribution stays below its limit.
 
-The PSI spreads its power over ten parts of the distribution: a normal whose mean moves by a quarter of its standard deviation has a PSI of
-0.06. Beyond a standardised difference of 0.25 the rows of two sides are no longer comparable (Rubin 2001; Stuart 2010), so a mean that
-moved that far is a warning regardless of the PSI. The shift is judged over the whole window, with the error of its rows and of consecutive
-days. A column that follows the calendar is judged only by the PSI.
+The PSI spreads its power over ten parts of the distribution: if the mean of a normal distribution moves by a quarter of its standard
+deviation, the PSI is only 0.06. Above a standardised difference of 0.25, the rows of two sides are no longer comparable (Rubin 2001; Stuart
+2010), so a mean that moved this far is a warning regardless of the PSI. The shift is judged over the whole window; its error comes from
+rows and from consecutive days. A column that follows the calendar is judged only by the PSI.
 """
 
 from collections.abc import Sequence
@@ -22,15 +22,15 @@ from observability.stats.dispersion import DayVariation, consecutive_day_variati
 
 NAME, METRIC = "serving/drift", "mean_shift"
 WATCH = 0.25
-"""Distance of two means, in standard deviations of the reference, from which it is a warning."""
+"""A mean gives a warning if it moved by at least this many standard deviations of the reference."""
 CRITICAL = float("inf")
-"""A shift of a mean is never critical by itself, because a distribution that moved that far has a PSI beyond its limit."""
+"""A shift of a mean alone is never critical: a distribution that moved that far also has a PSI beyond its limit."""
 NORMAL_WIDTH = 1.96
 
 
 @dataclass(frozen=True, kw_only=True)
 class MeanShift(WindowChange):
-    """The shift of one column's mean over the window, in reference standard deviations; the effect is its size.
+    """The shift of a column's mean over the window, in standard deviations of the reference. effect: the size of the shift.
 
     error: standard error of the shift. before: the size of the shift in the week before the window, None if unknown.
     """
@@ -52,7 +52,7 @@ class MeanShift(WindowChange):
 def column_mean_shifts(drifts: Sequence[ColumnDrift], limit: float) -> list[MeanShift | None]:
     """Return the shift of the mean of each column; None for categories, constants, and columns that follow the calendar.
 
-    The variation of columns of the same days is measured together.
+    The variation of columns with the same days is computed together.
     """
     shifts = [mean_shift(drift.axis, drift.before, drift.whole.after) if drift.whole.usual is None else None for drift in drifts]
     blocks: dict[bytes, list[int]] = {}
@@ -75,7 +75,7 @@ def _sides(drift: ColumnDrift) -> list[DailyHistogram]:
 
 
 def _column_mean_shift(drift: ColumnDrift, shift: float, days: DayVariation, limit: float) -> MeanShift:
-    """The shift of one column's mean with its error. days: the variation of consecutive days."""
+    """The shift of one column's mean, with its error. days: the variation between consecutive days."""
     axis, now, change = drift.axis, drift.days, drift.whole
     rows = _row_variance(axis, drift.before) / max(drift.before.n, 1.0) + _row_variance(axis, change.after) / max(change.after.n, 1.0)
     usual_rows = float(fast_median(now.w[now.w > 0], 0)) if (now.w > 0).any() else 0.0
@@ -100,12 +100,12 @@ def _column_mean_shift(drift: ColumnDrift, shift: float, days: DayVariation, lim
 
 
 def mean_shift_limit(context: Context) -> float:
-    """Return the distance from which a shift is a warning: the owner's limit if set."""
+    """Return the size from which a shift is a warning: the owner's limit if set, else WATCH."""
     return context.model.settings.limits.get(f"{NAME}/{METRIC}", WATCH)
 
 
 def mean_shift_claims(drift: ColumnDrift, moved: MeanShift | None, adjusted: float | None, context: Context) -> list[Finding]:
-    """Return the finding about a mean that moved significantly beyond its limit; empty without one."""
+    """Return the finding about a mean that moved significantly beyond its limit; empty if it did not."""
     if moved is None or adjusted is None:
         return []
     verdict = judge_change(moved, adjusted, context.budget)
@@ -153,13 +153,13 @@ def mean_shift_sentence(drift: ColumnDrift, moved: MeanShift, *, standing: bool)
 
 
 def _positions(axis: ColumnAxis) -> Floats:
-    """The position of each bin in reference standard deviations. Bins beyond the reference's range are clipped to it."""
+    """The position of each bin, in standard deviations of the reference. Bins beyond the range of the reference are clipped to it."""
     at = axis.positions if axis.winsorise is None else np.clip(axis.positions, *axis.winsorise)
     return np.asarray(at / (axis.scale or 1.0), np.float64)
 
 
 def _row_variance(axis: ColumnAxis, side: ColumnHistogram) -> float:
-    """The variance of one row, in reference variances."""
+    """The variance of one row, as a multiple of the reference's variance."""
     at, counts = _positions(axis), side.values
     total = max(float(counts.sum()), 1e-12)
     mean = float(at @ counts) / total
@@ -167,7 +167,7 @@ def _row_variance(axis: ColumnAxis, side: ColumnHistogram) -> float:
 
 
 def _daily_means(axis: ColumnAxis, side: DailyHistogram) -> tuple[Floats, Floats]:
-    """Mean of each day, in reference standard deviations, and its variance from rows alone; NaN on a day without values."""
+    """The mean of each day, in standard deviations of the reference, and its variance from rows alone; NaN for a day without values."""
     at, counts = _positions(axis), side.counts[:, :-2]
     with np.errstate(invalid="ignore", divide="ignore"):
         total = counts.sum(axis=1)
@@ -177,7 +177,9 @@ def _daily_means(axis: ColumnAxis, side: DailyHistogram) -> tuple[Floats, Floats
 
 
 def _group_means(drift: ColumnDrift) -> Floats:
-    """The mean position of each group of the PSI among the reference's rows, for the onset. Unseen and missing values count as the mean."""
+    """For each group of the PSI, the mean position of the reference's rows in it; used to date the shift. Unseen and missing values count
+    as the overall mean.
+    """
     axis, at, counts = drift.axis, _positions(drift.axis), drift.before.values
     groups, size = axis.group[:-2], int(axis.group.max()) + 1
     total = np.bincount(groups, counts, size)

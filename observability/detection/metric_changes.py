@@ -1,6 +1,7 @@
-"""Measure how much worse a performance metric is than in the reference, or than in the model's own past.
+"""Measures how much worse a performance metric is than in the reference, or than in the model's own past.
 
-If most labels of the window are still to come, the last seven days with labels are measured instead; these may lie before the window.
+If most labels of the window have not arrived yet, the last seven days with labels are measured instead; these days may lie before the
+window.
 """
 
 from collections.abc import Mapping
@@ -27,36 +28,41 @@ from observability.stats.multiple_testing import ACT_SHARE
 NAME = "serving/performance"
 MINIMUM_LABELS = 100
 SURE_BY_ROWS = 1e-4
-"""A loss that only the variation of days may explain is shown from this p-value by rows on; one outlier gives a root mean square 0.002."""
+"""If only the variation of days may explain a loss, it is still shown when its p-value by rows is at most this; a single outlier gives a
+root mean square error a p-value of 0.002.
+"""
 ONSET_LABELS_A_DAY = max(20, MIN_LABELS_A_DAY)
-"""Days with fewer labels are left out when the onset is estimated."""
+"""Days with fewer labels are ignored when the onset is estimated."""
 MIN_RIPE_DAYS = 3
-"""Fewest days with complete labels that are judged while labels of other days are still to come."""
+"""While labels of other days are missing, at least this many days with complete labels are needed for a judgement."""
 PRIMARY_CHANCE = 0.0027
-"""Two-sided p-value by rows from which the primary metric is critical, three standard errors. It is one test that was chosen beforehand, so
-it does not share the false discovery rate of the others."""
+"""The primary metric is critical if its two-sided p-value by rows is at most this (three standard errors). It is a single test, chosen
+beforehand, so it does not share the false discovery rate of the other metrics.
+"""
 PRIMARY_CHANCE_BY_DAYS = 0.2
-"""The corresponding p-value by rows and days. It is larger because one week has few days, and the level is estimated from them."""
+"""The corresponding p-value by rows and days. It is larger, because a week has only few days from which the level is estimated."""
 SECONDARY_TIMES = 2.0
-"""A secondary metric is critical by itself from this multiple of its limit. Below it, it is a warning beside the primary metric."""
+"""A secondary metric is critical on its own from this multiple of its limit. Below it, it is a warning beside the primary metric."""
 ALONE_TIMES = 3.0
-"""A loss of one day alone is critical if it is at least this multiple of the largest loss of a past day. An effect that a whole day shares
-enters a squared error by its square, so the variance of past days does not show how far one day in a thousand falls.
+"""A loss on a single day is critical if it is at least this multiple of the largest loss of a past day. An effect that a whole day shares
+enters a squared error squared, so the variance of past days does not show how far one day in a thousand falls.
 """
 CONFIRMING_DAYS, CONFIRMING_CHANCE = 3, 0.05
-"""A second day of the window, or of the last three, confirms a loss: it is beyond the limit for watch too, at this p-value by rows."""
+"""A loss is confirmed by a second day (of the window, or of the last three days) that is also beyond the limit for `watch`, at this p-value
+by rows.
+"""
 MIN_PAST = 5
-"""Fewest past days that give the level before an onset; with fewer, the baseline gives it."""
+"""With at least this many past days, they give the level before an onset; with fewer, the baseline gives it."""
 
 
 @dataclass(frozen=True)
 class MeasuredWindow:
-    """Metrics over some days, and over the past that they are compared with.
+    """Metrics over some days, and over the past with which they are compared.
 
-    whole: whether these are all days that the finding is about, else they are the last ones; late: whether the days lie before the window,
-    because its labels are still missing. labelled: number of labelled predictions of these days. bin_errors: maximum difference between
-    metrics from score bins and from rows. past: metrics of the month before; earlier: metrics of the same number of days before, a week at
-    most.
+    whole: True if these are all days that the finding is about, False if they are the last of them; late: whether the days may lie before
+    the window, because labels of the window are missing. labelled: number of labelled predictions on these days. bin_errors: maximum
+    difference between metrics from score bins and metrics from rows. past: metrics of the month before; earlier: metrics of the same number
+    of preceding days, at most a week.
     """
 
     days: Days
@@ -75,7 +81,7 @@ class MeasuredWindow:
 
     @property
     def phrase(self) -> str:
-        """The measured days, as the end of a phrase; empty if they are the window."""
+        """The measured days in words, for the end of a phrase; empty if they are the window."""
         if self.late:
             return f" from {day_date(self.days[0])} to {day_date(self.days[-1])}, the last days with complete labels"
         return window_phrase(self.length, whole=self.whole)
@@ -83,13 +89,13 @@ class MeasuredWindow:
 
 @dataclass(frozen=True, kw_only=True)
 class MetricChange(WindowChange):
-    """One metric in one window and before; the effect is how much worse it became (in points, or relative).
+    """One metric in one window and before. effect: how much worse it became (in points, or relative).
 
-    by_rows: p-value by rows alone. scale: the loss that is an effect of 1. level: whether it is compared with a reference over the whole
-    window. smallest: the smallest effect that is act, without natural variation. on_one_day: whether a single day makes the last days act
-    by size. past: the same change against the own past; None if the past is the baseline or is not known. The error of the whole window
-    comes from its rows and from consecutive days, because its own level is judged. The error of last days includes the variation between
-    past days, because their change is judged.
+    by_rows: p-value by rows alone. scale: the loss that corresponds to an effect of 1. level: whether the whole window is compared with a
+    reference. smallest: the smallest effect that is `act`, before the natural variation is considered. on_one_day: whether the last days
+    reach the limit for `act` because of a single day. past: the same change against the model's own past; None if the past is the baseline
+    or unknown. The error of the whole window comes from its rows and from consecutive days, because its level is judged. The error of the
+    last days includes the variation between past days, because their change is judged.
     """
 
     metric: str
@@ -104,12 +110,12 @@ class MetricChange(WindowChange):
     past: "MetricChange | None" = None
 
     def is_new(self, severity: Severity, budget: float) -> bool:
-        """Whether the metric is worse than in the own past as well."""
+        """Whether the metric is also worse than in the model's own past."""
         return self.past is None or (self.past.effect >= self.past.limits[0] and self.past.p_value <= budget)
 
     @property
     def earlier_effect(self) -> float | None:
-        """By how much the days before were worse than the baseline, in the same unit; None if they have too few labels."""
+        """By how much the preceding days were worse than the baseline, in the same unit; None if they have too few labels."""
         earlier = self.window.earlier.get(self.metric)
         if earlier is None or earlier.value is None or earlier.n < MINIMUM_LABELS or self.before.value is None or not self.scale:
             return None
@@ -117,15 +123,15 @@ class MetricChange(WindowChange):
 
     @property
     def near_past(self) -> bool:
-        """Whether the metric is about as in the own past."""
+        """Whether the metric is about the same as in the model's own past."""
         return self.past is not None and self.past.effect < self.past.smallest / 2
 
 
 def measured_windows(daily: DailyMetrics, *, young: bool, least: int) -> list[MeasuredWindow]:
-    """Return the window and its last days with at least `least` labels.
+    """Return the window, and its last days, if they have at least `least` labels.
 
-    If labels of the window are still missing, only its days with labels are judged; if these are too few, the last week with labels. If a
-    week can be judged by itself, days of the week before are not part of the claim about it (docs/decisions/0146).
+    If labels of the window are still missing, only its days with complete labels are judged; if these are too few, the last week with
+    complete labels. If a week can be judged on its own, days of the week before are not part of the claim about it (docs/decisions/0146).
     """
     whole = daily.days[daily.days >= daily.first]
     ripe = daily.mature[-WEEK:]
@@ -163,9 +169,9 @@ def metric_verdict(
 ) -> ChangeVerdict[MetricChange]:
     """Return the verdict on one window.
 
-    The primary metric over the whole window is one test by rows and by days; all others share the false discovery rate. A loss that would
-    be act if days did not differ stays visible as watch. Last days whose loss comes from a single day are at most a watch. primary_fell:
-    whether the primary metric is beyond its limit for watch; if not, other metrics are warnings at most.
+    The primary metric over the whole window is a single test by rows and by days; all other metrics share the false discovery rate. A loss
+    that would be `act` if days did not differ remains visible as `watch`. Last days whose loss comes from a single day are at most `watch`.
+    primary_fell: whether the primary metric is beyond its limit for `watch`; if not, other metrics are at most warnings.
     """
     verdict = judge_change(change, p_adjusted, budget)
     if not primary and not primary_fell and verdict.severity == "act":
@@ -188,7 +194,7 @@ def metric_verdict(
 
 
 def labels_to_decide(change: MetricChange) -> int:
-    """Return about how many more labels would decide whether a loss of this size is significant by rows; at least one."""
+    """Return about how many more labels would show whether a loss of this size is significant by rows; at least one."""
     assert change.now.value is not None and change.before.value is not None
     size = abs(change.now.value - change.before.value)
     error = row_error(change.now)
@@ -197,7 +203,7 @@ def labels_to_decide(change: MetricChange) -> int:
 
 
 def metric_limits(settings: ModelSettings, metric: str) -> tuple[float, float]:
-    """Return the effects from which a metric is watch and act."""
+    """Return the effects from which a metric is `watch` and `act`."""
     return stated_limits(settings, f"{NAME}/{metric}", *LIMITS[metric][1:])
 
 
@@ -210,7 +216,7 @@ def metric_changes(
 ) -> dict[str, MetricChange]:
     """Return the change of each metric that has enough labels and an interval on both sides.
 
-    past: the changes against the own past; None if `before` is the past.
+    past: the changes against the model's own past; None if `before` is the past.
     """
     found = {}
     for metric, (kind, _, _) in LIMITS.items():
@@ -251,15 +257,15 @@ def metric_changes(
 
 
 def worsening(metric: str, now: float, before: float) -> float:
-    """Return how much worse a value of a metric is than another value; for a bias, how much farther from zero it is."""
+    """Return by how much a value of a metric is worse than another value; for a bias, how much farther it is from zero."""
     if LIMITS[metric][0] == "of mae":
         return abs(now) - abs(before)
     return before - now if METRICS[metric].better == "high" else now - before
 
 
 def _made_by_one_day(daily: DailyMetrics, window: MeasuredWindow, metric: str, before: Interval, watch: float) -> bool:
-    """Return whether a single day causes the loss of the last days. This is so if no second day is worse as well, and if a past day lost
-    at least a third as much.
+    """Return whether a single day causes the loss of the last days: no second day confirms it, and some past day lost at least a third as
+    much.
 
     watch: the smallest loss that matters, in the unit of the metric.
     """
@@ -283,7 +289,7 @@ def _made_by_one_day(daily: DailyMetrics, window: MeasuredWindow, metric: str, b
 def _change_error(
     daily: DailyMetrics, window: MeasuredWindow, metric: str, change: Interval, now: Interval, then: Interval, *, own_past: bool
 ) -> DifferenceError:
-    """Return the standard error of a change. Its between-day part is estimated from past days, else assumed."""
+    """Return the standard error of a change. Its part between days is estimated from past days, or assumed if they are too few."""
     length = float(window.days.size)
     level = window.whole and not own_past
     known = (
@@ -298,7 +304,7 @@ def _change_error(
 
 
 def difference_error(change: Interval, from_days: float = 0.0, freedom: float = float("inf")) -> DifferenceError:
-    """Return the standard error of a change, from its interval on the side towards zero and from the variance that days add."""
+    """Return the standard error of a change, from the side of its interval that faces zero and from the variance between days."""
     assert change.value is not None and change.low is not None and change.high is not None
     rows = (change.value - change.low if change.value > 0 else change.high - change.value) / 1.96
     return DifferenceError(rows, from_days, freedom, most_freedom=float("inf"))
@@ -311,7 +317,7 @@ def difference_p_value(change: Interval) -> float:
 
 
 def known_days(daily: DailyMetrics, change: MetricChange) -> list[tuple[int, Interval]]:
-    """Return the metric on each day with enough labels, of the measured days and of the month before."""
+    """Return the metric on each day that has enough labels, for the measured days and the month before."""
     window, metric = change.window, change.metric
     first, last = int(window.days[0]) - BASELINE_DAYS, int(window.days[-1])
     days = daily.days[(daily.days >= first) & (daily.days <= last) & (daily.labelled >= ONSET_LABELS_A_DAY)]
@@ -320,7 +326,9 @@ def known_days(daily: DailyMetrics, change: MetricChange) -> list[tuple[int, Int
 
 
 def metric_standing(daily: DailyMetrics, change: MetricChange, allowed: float) -> dict[str, Any]:
-    """Return since when a metric is worse than a limit allows, as a finding's evidence. allowed: the loss, in the unit of the limits."""
+    """Return, as evidence of a finding, since when a metric has been worse than a limit allows. allowed: this limit, as a loss in the unit
+    of the limits.
+    """
     known, before = known_days(daily, change), change.before.value
     if before is None or not change.scale:
         return {}
@@ -329,7 +337,9 @@ def metric_standing(daily: DailyMetrics, change: MetricChange, allowed: float) -
 
 
 def metric_onset(daily: DailyMetrics, change: MetricChange, context: Context) -> OnsetEstimate:
-    """Estimate the onset date of a metric's change, from the measured days and the month before that hold enough labels."""
+    """Estimate the date on which a metric's change began, from the measured days and the month before; only days with enough labels are
+    used.
+    """
     known = known_days(daily, change)
     assert change.now.value is not None and change.before.value is not None
     past = sum(day < change.window.days[0] for day, _ in known)

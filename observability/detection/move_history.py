@@ -1,8 +1,8 @@
-"""Find how much earlier drift of the inputs mattered: how often such a drift coincided with a fall of this model's measured performance.
+"""Finds whether earlier drift of the inputs mattered: how often such a drift coincided with a fall of this model's measured performance.
 
-Inputs can drift without a fall, and performance can fall without drift. The past weeks of a model show which of the two it was. A week
-counts if it had such a drift and its performance was measured. A fall is the smallest loss of the main metric that is critical, compared
-with the reference and beyond the interval of the rows.
+Inputs can drift while performance stays the same, and performance can fall without drift. The past weeks of a model show what happened to
+it. A week counts if it had such a drift and its performance was measured. A fall is at least the smallest loss of the main metric that is
+critical, compared with the reference and beyond the interval of the rows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 WEEKS = 4
 MIN_LABELS = 100
-"""Labels of a week below which its performance counts as not measured."""
+"""The performance of a week with fewer labels counts as not measured."""
 
 
 @dataclass(frozen=True)
 class MoveRecord:
-    """The number of past weeks with such a drift whose performance was measured, the number of these with a fall, and the number of all
-    measured weeks.
+    """weeks: number of past weeks with such a drift whose performance was measured; fell: number of these with a fall; measured: number of
+    all measured weeks.
 
-    fall: the smallest fall that counts, in words, as "a fall of at least 5 points".
+    fall: words for the smallest fall that counts, such as "a fall of at least 5 points".
     """
 
     weeks: int
@@ -47,7 +47,7 @@ class MoveRecord:
 
     @property
     def in_words(self) -> str:
-        """The effect of such a drift in the past, as a part of a sentence."""
+        """The effect of such a drift in the past, as a clause of a sentence."""
         if not self.measured:
             return "its effect on performance is unknown: no past week has labels"
         if not self.weeks:
@@ -57,12 +57,12 @@ class MoveRecord:
 
     @property
     def evidence(self) -> dict[str, Any]:
-        """The counts, for a finding's evidence."""
+        """The counts, as evidence of a finding."""
         return {"such_moves": {"weeks": self.weeks, "fell": self.fell, "measured": self.measured, "fall": self.fall}}
 
 
 def fall_asks(context: Context) -> dict[str, Ask]:
-    """Return the queries for measured performance: of the WEEKS weeks before the window by day, and of the reference."""
+    """Return the queries for measured performance: by day over the WEEKS weeks before the window, and over the reference."""
     if context.model.task not in HEADLINE or not context.version.reference_rows:
         return {}
     dated, whole = outcome_aggregates(context.model, Bucket("day")), outcome_aggregates(context.model)
@@ -73,7 +73,7 @@ def fall_asks(context: Context) -> dict[str, Ask]:
 def weekly_falls(frames: "Mapping[str, DataFrame]", context: Context) -> list[bool | None]:
     """Return for each week before the window whether performance had fallen, newest first; None if it was not measured.
 
-    frames: the answers to `fall_asks`; all None without them.
+    frames: the answers to `fall_asks`; without them, all values are None.
     """
     unknown: list[bool | None] = [None] * WEEKS
     if "past_outcome_counts" not in frames:
@@ -95,14 +95,14 @@ def weekly_falls(frames: "Mapping[str, DataFrame]", context: Context) -> list[bo
 
 
 def smallest_fall(context: Context) -> tuple[str, float]:
-    """Return the main metric and its smallest critical fall, in points or relative."""
+    """Return the main metric, and its smallest critical fall in points or relative."""
     metric = primary_metric(context.model)
     metric = metric if metric in LIMITS else HEADLINE[context.model.task or "binary"]
     return metric, stated_limits(context.model.settings, f"serving/performance/{metric}", *LIMITS[metric][1:])[1]
 
 
 def has_fallen(metric: str, now: Interval, before: Interval, fall: float) -> bool | None:
-    """Return whether a metric is worse by at least `fall`, beyond the interval of the difference; None with too few labels."""
+    """Return whether a metric is worse by at least `fall`, and the interval of the difference excludes zero; None with too few labels."""
     if now.n < MIN_LABELS or now.value is None or before.value is None:
         return None
     change = difference_interval(now, before)
@@ -114,7 +114,7 @@ def has_fallen(metric: str, now: Interval, before: Interval, fall: float) -> boo
 
 
 def move_record(moved: Sequence[bool | None], fell: Sequence[bool | None], context: Context) -> MoveRecord:
-    """Return how often such a drift coincided with a fall in the past weeks.
+    """Return how often a drift like this one coincided with a fall in the past weeks.
 
     Parameters
     ----------

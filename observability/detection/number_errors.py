@@ -1,4 +1,4 @@
-"""Test whether the numeric answers of a vendor's model are farther from the right answers than before, by mean absolute errors that are
+"""Tests whether the numeric answers of a vendor's model are farther from the right answers than before, by mean absolute errors that are
 paired by question.
 """
 
@@ -18,12 +18,12 @@ from observability.stats.interval import Interval, ordered_interval
 
 @dataclass(frozen=True, eq=False)
 class NumberError:
-    """The mean absolute error of the newest round on `n` questions, and how much larger it is than in the baseline and in the round
+    """The mean absolute error of the newest round on `n` questions, and by how much it exceeds that of the baseline and of the round
     before.
 
     Each has a 95 % interval over the questions; the differences are paired by question. before: error of the baseline. since_last: None if
-    the previous round has too few of the questions. p_value: the probability of a mean error this far from those of the baseline's rounds.
-    tolerance: its mean over the questions. growths: growth since the baseline by round, NaN if unknown.
+    the previous round has too few of these questions. p_value: the probability of a mean error this far from those of the baseline's
+    rounds. tolerance: mean of the tolerances of the questions. growths: for each round, the growth since the baseline, NaN if unknown.
     """
 
     value: Interval
@@ -36,7 +36,9 @@ class NumberError:
 
     @property
     def part(self) -> float:
-        """The growth since the baseline, divided by the tolerance. It is infinite if numbers repeat exactly and the error grew at all."""
+        """The growth since the baseline, divided by the tolerance. If numbers repeat exactly, it is infinite as soon as the error grew at
+        all.
+        """
         more = self.growth.value or 0.0
         return max(more, 0.0) / self.tolerance if self.tolerance > 0 else float("inf") if more > 0 else 0.0
 
@@ -77,14 +79,14 @@ def _mean_interval(values: Floats) -> Interval:
 
 
 def error_finding(judged: JudgedSet, error: NumberError, p: float) -> Finding:
-    """The finding about the error, with the paired differences in its evidence. p: the adjusted p-value."""
+    """The finding about the error; its evidence contains the paired differences. p: the adjusted p-value."""
     budget, part = judged.context.budget, error.part
     sure = p <= budget
     severity: Severity = "ok" if part < TOLERATED[0] else "unknown" if not sure else "watch"
     if severity == "watch" and part >= TOLERATED[1] and p <= budget / SURER:
         severity = "act"
     value, more = error.value.value or 0.0, error.growth.value or 0.0
-    least = max(TOLERATED[0] * error.tolerance, np.finfo(float).tiny)  # any growth, if numbers repeat exactly
+    least = max(TOLERATED[0] * error.tolerance, np.finfo(float).tiny)  # if numbers repeat exactly, any growth counts
     first = first_round_beyond(error.growths, judged.last, least, above=True)
     because = (
         f"Answers to set `{judged.rounds.name}` are on average {format_figure(value, 3)} from the right numbers in the newest round, "

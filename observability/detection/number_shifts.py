@@ -1,4 +1,4 @@
-"""Test whether the numeric answers of a vendor's model moved together, by paired differences from the typical answers of the baseline."""
+"""Tests whether the numeric answers of a vendor's model moved together, by paired differences from the typical answers of the baseline."""
 
 from dataclasses import dataclass
 
@@ -14,15 +14,15 @@ from observability.stats.arrays import Floats
 from observability.stats.interval import Interval, ordered_interval
 
 TOLERATED = (0.25, 0.5)
-"""Parts of the mean tolerance from which a shift of all answers is `watch` and `act`. A mean varies less than a single answer."""
+"""A shift of all answers is `watch` and `act` from these fractions of the mean tolerance. A mean varies less than a single answer."""
 
 
 @dataclass(frozen=True, eq=False)
 class NumberShift:
-    """The mean difference of the newest round, with the interval of its pairs.
+    """The mean difference of the newest round from the baseline, with its interval over the questions.
 
-    p_value: the chance of a mean that is as far from the means of the baseline's rounds. means: the mean of each round. tolerance: the mean
-    tolerance of all questions.
+    p_value: the probability of a mean that is at least this far from the means of the baseline's rounds. means: the mean of each round.
+    tolerance: the mean tolerance of all questions.
     """
 
     value: Interval
@@ -31,7 +31,7 @@ class NumberShift:
     tolerance: float
 
     def part(self, place: int) -> float:
-        """The shift of a round divided by the mean tolerance. It is infinite if numbers repeat exactly and the shift is not 0."""
+        """The shift of a round, divided by the mean tolerance. If numbers repeat exactly, it is infinite unless the shift is 0."""
         size = abs(float(self.means[place]))
         return size / self.tolerance if self.tolerance > 0 else float("inf") if size > 0 else 0.0
 
@@ -56,7 +56,7 @@ def number_shift(judged: JudgedSet) -> NumberShift | None:
 
 
 def shift_finding(judged: JudgedSet, shift: NumberShift, p: float) -> Finding:
-    """The finding about the mean difference of the numbers from the baseline. p: the adjusted p-value."""
+    """The finding about the mean difference between the numbers and the baseline. p: the adjusted p-value."""
     rounds, budget, part = judged.rounds, judged.context.budget, shift.part(judged.last)
     severity: Severity = "ok" if part < TOLERATED[0] else "watch" if p <= budget else "unknown"
     if severity == "watch" and part >= TOLERATED[1] and p <= budget / SURER:

@@ -1,7 +1,8 @@
-"""Texts of requests that are oversized or give instructions to a language model.
+"""Finds texts in requests that are oversized or that give instructions to a language model.
 
-A categorical feature with a reference is compared with its reference. Any other text (a field besides the features, a feature without a
-reference, a language model's question) is compared with the same model's texts of the weeks before; without a past, with a fixed limit.
+A categorical feature with a reference is compared with its reference. Any other text is compared with the texts of the same model in the
+weeks before or, if there are too few, with a fixed limit. Such a text is a field that is not a feature, a feature without a reference, or a
+question to a language model.
 """
 
 import re
@@ -23,55 +24,60 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 LONGEST, LONGER, DEVIATIONS = 500, 4, 6
-"""Minimum number of characters of an oversized text, and minimum multiple of the longest earlier text. In addition, the logarithm of its
-length is at least this many standard deviations above the mean, because the longest of few texts is no reliable limit.
+"""A text is oversized if it has more characters than the first number, is more than the second number of times as long as the longest
+earlier text, and the logarithm of its length is more than the third number of standard deviations above the mean. The last condition is
+needed because the longest of few texts is not a reliable limit.
 """
 FIXED_LIMIT = 20_000
-"""Number of characters above which a text is oversized if there are no earlier texts."""
+"""Without enough earlier texts, a text is oversized if it has more characters than this."""
 MIN_PAST, MIN_TEXTS = 100, 100
-"""Minimum number of earlier texts of a comparison, and of texts of the window for a judgement that nothing is odd."""
+"""Minimum number of earlier texts for a comparison; minimum number of texts in the window for the verdict that nothing is odd."""
 MAYBE = 0.001
-"""p-value of a larger share of texts with instructions up to which it is unknown whether the share is usual."""
+"""If texts with instructions became more frequent with a p-value of at most this (but are not significant), it is unknown whether their
+share is usual.
+"""
 MAX_FIELDS = 200
-"""Maximum number of other fields of records that are searched, in order of appearance."""
+"""Maximum number of other fields of records that are searched; the fields that appear first are used."""
 READ = 20_000
-"""Characters that are kept of all other fields of one request together; of the rest only the number counts, and an instruction that is
-found in it.
+"""Number of characters of one request that are kept, over all other fields together. Of the rest, only its length is kept, and any
+instruction found in it.
 """
 MIN_APART = 2
-"""Minimum number of odd texts of a sender that is unusual. One of many honest senders always sends the longest text of a week."""
+"""A sender is unusual only if it sent at least this many odd texts: among many honest senders, one always sends the longest text of
+a week.
+"""
 FURTHER = "extra (further fields)"
-"""The texts of all fields beyond MAX_FIELDS."""
+"""Name for the texts of all fields beyond MAX_FIELDS."""
 TOKENS = "feature.input_tokens"
-"""The size of a language model's question if its text is not logged."""
+"""Column with the size of a question to a language model, for use if the text of the question is not logged."""
 OVERRIDE = re.compile(
     r"ignore (?:all |any )?(?:previous|prior|above)|disregard (?:all|any|the) |system prompt|<\|[a-z_]+\|>|\[/?inst\]|</?system>|"
     r"jailbreak|begin new (?:chat|task)",
     re.IGNORECASE,
 )
-"""Instructions that replace those of a language model."""
+"""Instructions that try to replace those of a language model."""
 ROLE = re.compile(r"(?:^|[.!?:;\n\"'(])[^\S\n]{0,8}(?:(?:please|now|and|then),? ){0,4}(?:you are now|act as (?:a|an|if))\b", re.IGNORECASE)
-"""A role given to a language model, at the beginning of a sentence. Inside a sentence ("hope you are now at home") it is ordinary. Each
-repetition is bounded, so that no text takes longer than its length.
+"""A role that is given to a language model at the start of a sentence. Inside a sentence ("hope you are now at home") such words are
+normal. Each repetition in the pattern is limited, so that the time to search a text grows only with its length.
 """
 WORDS = {
     OVERRIDE: ("ignore ", "disregard ", "system prompt", "<|", "inst]", "system>", "jailbreak", "begin new "),
     ROLE: ("you are now", "act as "),
 }
-"""Words of which each match of a pattern holds one: the places at which a long text is searched."""
+"""Words of which every match of a pattern contains one; a long text is searched only around them."""
 AROUND = 100
-"""Maximum number of characters of a match before and after such a word."""
+"""Maximum number of characters of a match before such a word, and after it."""
 
 
 @dataclass(frozen=True)
 class OddTexts:
-    """The odd texts of some requests.
+    """What is odd about the texts of some requests.
 
-    claims: at most one for each check. texts: number of requests with a text of several words that no reference holds, or with a text of a
-    registered feature if some of these give instructions to a language model without a claim. usual: number of these texts that give
-    instructions, but not significantly more often than before. more: number that probably do so more often (MAYBE). unjudged: number that
-    give instructions and have too few earlier texts to compare with. fixed: whether a column had too few earlier texts, so that the fixed
-    limit applied.
+    claims: at most one for each check. texts: number of requests with a text of several words for which there is no reference; or with a
+    text of a registered feature, if some texts of this feature give instructions to a language model but no claim is made. usual: number of
+    these texts that give instructions, but not significantly more often than before. more: number that probably do so more often (MAYBE).
+    unjudged: number that give instructions but have too few earlier texts for a comparison. fixed: whether the fixed limit applied to a
+    column, because it had too few earlier texts.
     """
 
     claims: tuple[GuardClaim, ...] = ()
@@ -83,21 +89,23 @@ class OddTexts:
 
 
 class CutText(str):
-    """The first characters of a text. characters: the number of all of them."""
+    """The first characters of a text. characters: the length of the whole text."""
 
     __slots__ = ("characters",)
     characters: int
 
 
 def joined_cut_texts(texts: Sequence[str]) -> CutText:
-    """Several texts as one, whose `characters` count those that were cut from each."""
+    """Several texts joined to one; its `characters` also count those that were cut from each text."""
     joined = CutText("\n".join(texts))
     joined.characters = sum(getattr(text, "characters", len(text)) for text in texts)
     return joined
 
 
 def cut_text(text: str, most: int) -> str:
-    """The text, or its first characters if it has more than `most`, with the instructions that only the rest of it holds."""
+    """The text, or if it has more than `most` characters, its first characters, followed by the instructions that only the rest
+    contains.
+    """
     if len(text) <= most:
         return text
     lost = [found[0] for kind in (OVERRIDE, ROLE) if not kind.search(text, 0, most) and (found := first_instruction(kind, text))]
@@ -107,7 +115,7 @@ def cut_text(text: str, most: int) -> str:
 
 
 def joined_texts(value: object) -> Iterator[str]:
-    """Yield a text, or every text inside of a list or an object; empty ones are left out."""
+    """Yield a text, or every text inside a list or an object; empty texts are left out."""
     if isinstance(value, str) and value:
         yield value
     elif isinstance(value, dict | list):
@@ -116,10 +124,10 @@ def joined_texts(value: object) -> Iterator[str]:
 
 
 def other_texts(rows: "DataFrame") -> dict[str, Array]:
-    """The texts of fields that records do not define, by `extra.NAME`; None if a request has none. Fields of answers are left out.
+    """The texts of fields that records do not define, by `extra.NAME`; None for a request without one. Fields about answers are left out.
 
-    At most READ characters of a request are kept, and the instructions that are found in the rest of each field; shorter fields come
-    before longer ones. Fields beyond MAX_FIELDS are one text.
+    At most READ characters of a request are kept, plus the instructions found in the rest of each field; shorter fields have priority over
+    longer ones. All fields beyond MAX_FIELDS are joined to one text.
     """
     found: dict[str, Array] = {}
     for place, extra in enumerate(rows["extra"]):
@@ -139,7 +147,7 @@ def other_texts(rows: "DataFrame") -> dict[str, Array]:
 
 
 def kept_lengths(texts: Mapping[str, str]) -> Iterator[tuple[str, str, int]]:
-    """Yield each text of a request with the number of characters that are kept: its part of READ, plus the characters that shorter texts
+    """Yield each text of a request with the number of its characters to keep: an equal part of READ, plus the characters that shorter texts
     do not need.
     """
     left = READ
@@ -150,13 +158,15 @@ def kept_lengths(texts: Mapping[str, str]) -> Iterator[tuple[str, str, int]]:
 
 
 def texts_of(rows: "DataFrame", references: Sequence[str]) -> dict[str, Array]:
-    """Columns of requests with texts: features by reference, without those of answers, and the fields that records do not define."""
+    """The columns of requests that hold texts: features by reference (without those about answers), and the fields that records do not
+    define.
+    """
     asked = (name for name in references if not is_of_answers(name.removeprefix("feature.")))
     return {name: rows[name].to_numpy(object) for name in asked} | other_texts(rows)
 
 
 def size_limit(earlier: Floats) -> float | None:
-    """The number of characters (or tokens) above which a text is oversized by earlier ones; None if they are fewer than 100."""
+    """The number of characters (or tokens) above which a text is oversized, judged by earlier texts; None if there are fewer than 100."""
     known = earlier[earlier > 0]
     if known.size < MIN_PAST:
         return None
@@ -165,17 +175,17 @@ def size_limit(earlier: Floats) -> float | None:
 
 
 def lengths_of(values: Array) -> Floats:
-    """Characters of each text; 0 if there is none."""
+    """The number of characters of each text; 0 if there is no text."""
     return np.array([getattr(value, "characters", len(value)) if isinstance(value, str) else 0 for value in values], np.float64)
 
 
 def first_instruction(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
-    """The first match of OVERRIDE or ROLE in a text of any length; None without one. A long text is searched around WORDS only, which takes
-    a tenth of the time.
+    """The first match of OVERRIDE or ROLE in a text of any length; None if there is none. A long text is searched only around WORDS, which
+    takes a tenth of the time.
     """
     if len(text) <= READ:
         return pattern.search(text)
-    # The letters that IGNORECASE takes as ASCII ones, and whose lower case is another letter or two characters.
+    # Letters that IGNORECASE treats like ASCII letters, but whose lower case is another letter or has two characters.
     lowered = text.replace("İ", "i").replace("ı", "i").replace("ſ", "s").lower()
     found = []
     for word in WORDS[pattern]:
@@ -189,15 +199,15 @@ def first_instruction(pattern: re.Pattern[str], text: str) -> re.Match[str] | No
 
 
 def matches(pattern: re.Pattern[str], values: Array) -> Bools:
-    """Mask of the texts in which a pattern (OVERRIDE or ROLE) is found."""
+    """A mask of the texts that contain a match of a pattern (OVERRIDE or ROLE)."""
     return np.array([isinstance(value, str) and first_instruction(pattern, value) is not None for value in values], np.bool_)
 
 
 @dataclass(frozen=True)
 class ComparedTexts:
-    """Texts of requests, by column. now, past: texts that no reference holds, of the requests and of the weeks before. known, reference:
-    texts of features with a reference, of the requests and of the reference. sizes: number of tokens of the questions, of the requests and
-    of the weeks before, if logged.
+    """The texts of requests by column. now, past: texts without a reference, of the requests and of the weeks before. known, reference:
+    texts of features that have a reference, of the requests and of the reference. sizes: number of tokens of the questions, of the requests
+    and of the weeks before, if logged.
     """
 
     now: Mapping[str, Array]
@@ -208,9 +218,9 @@ class ComparedTexts:
 
 
 def odd_texts(texts: ComparedTexts, subjects: Array, ids: Sequence[str]) -> OddTexts:
-    """The odd texts of requests: at most one claim about oversized texts and one about prompt-like texts.
+    """What is odd about the texts of requests: at most one claim about oversized texts and one about prompt-like texts.
 
-    subjects: of each request, None if it is not named.
+    subjects: the subject of each request, None if it is not named.
     """
     oversized, prompt, written, usual, more, unjudged = (np.zeros(len(ids), np.bool_) for _ in range(6))
     fixed = False
@@ -244,11 +254,11 @@ def texts_in(values: Iterable[object]) -> Array:
 
 
 def prompt_rows(values: Array, before: Array) -> tuple[Bools, Bools, Bools]:
-    """Three masks of the texts of a column that give instructions to a language model: those of a kind that is significantly more frequent
-    than before, all others, and of the others those of a kind that is probably more frequent (MAYBE).
+    """Three masks of the texts of a column that give instructions to a language model: texts of a kind that is significantly more frequent
+    than before; all other such texts; and, among these other texts, those of a kind that is probably more frequent (MAYBE).
 
-    before: earlier texts, or those of the reference. Honest texts quote instructions and give roles too, so a single such text is no
-    evidence.
+    before: earlier texts, or the texts of the reference. Honest texts also quote instructions and assign roles, so a single such text is
+    not evidence.
     """
     unusual, every, often = (np.zeros(len(values), np.bool_) for _ in range(3))
     n = int((lengths_of(values) > 0).sum())
@@ -264,9 +274,10 @@ def prompt_rows(values: Array, before: Array) -> tuple[Bools, Bools, Bools]:
 
 
 def is_more(hits: int, n: int, earlier: int, earlier_n: int, chance: float = FALSE_ALARM, least: int = MIN_PAST) -> bool:
-    """Whether a share is significantly above another at a p-value: the hits of both, given their sum, are binomial.
+    """Whether a share is significantly larger than another, at a given p-value. Given the sum of the hits on both sides, the hits are
+    binomial.
 
-    least: minimum number of texts behind the other share.
+    least: minimum number of texts behind the second share.
     """
     if not hits or earlier_n < least:
         return False
@@ -280,11 +291,10 @@ def is_free_text(values: Array) -> bool:
 
 
 def claim_of_texts(check: str, rows: Bools, subjects: Array, ids: Sequence[str]) -> GuardClaim:
-    """The claim about some requests. Its subject is the sender of all of them; NOT_NAMED if there are several senders or the sender is
-    unknown.
+    """The claim about some requests. Its subject is their sender; NOT_NAMED if there are several senders, or if a sender is unknown.
 
-    A sender stands out with at least MIN_APART of them, significantly more than the others sent; FALSE_ALARM is shared by its senders. The
-    test is exact for any number of other requests: with fewer than ten of them it never reaches FALSE_ALARM.
+    A sender stands out if it sent at least MIN_APART of these requests, and significantly more than the other senders; the senders share
+    FALSE_ALARM. The test is exact for any number of other requests; with fewer than ten of them it never reaches FALSE_ALARM.
     """
     places = np.flatnonzero(rows)
     everyone = Counter(str(name) for name in subjects if name is not None and name == name)

@@ -1,4 +1,4 @@
-"""Estimate the onset date of a change from a series of daily values."""
+"""Estimates the date on which a change began, from a series of daily values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from observability.stats.onset import Known, Onset, change_onsets
 
 @dataclass(frozen=True)
 class OnsetEstimate:
-    """Onset of a change.
+    """The estimated onset (start) of a change.
 
-    at: the first changed day. If that is the first day of the series ("open"), the change may be older. If no day is significant
-    ("vague"), it is the window's start. evidence: how the onset is known, for the finding.
+    at: the first changed day. If it is the first day of the series ("open"), the change may be older. If no day is significant ("vague"),
+    it is the start of the window. evidence: how the onset is known, for use in a finding.
     """
 
     at: datetime
@@ -36,8 +36,8 @@ def estimate_onset(
 ) -> OnsetEstimate:
     """Estimate the onset date of a change in a series (stats/onset.py), in a window that begins at `start`.
 
-    days: dates of the values, or numbers of days since 1970, rising, with the past first if there is one. before: level and standard error
-    before the first day, if known. worse: 1 if only a rise counts, -1 if only a fall counts, 0 for both.
+    days: dates of the values, or numbers of days since 1970, rising; the past comes first if there is one. before: level and standard error
+    before the first day, if known. worse: 1 if only an increase counts, -1 if only a decrease counts, 0 for both.
     """
     errors_of = None if errors is None else [errors]
     return estimate_onsets([days], [values], errors_of, start=start, before=None if before is None else [before], worse=worse)[0]
@@ -52,12 +52,12 @@ def estimate_onsets(
     before: Sequence[tuple[float, float] | None] | None = None,
     worse: int = 0,
 ) -> list[OnsetEstimate]:
-    """Estimate the onset date of a change in each of many series, as `estimate_onset` does for one; they are computed together."""
+    """Estimate the onset date in each of many series, as `estimate_onset` does for one; they are computed at once."""
     return [_dated(found, own, start) for found, own in zip(change_onsets(values, errors, before=before, worse=worse), days, strict=True)]
 
 
 def _dated(found: Onset | None, days: Sequence[Any] | NDArray[Any], start: datetime) -> OnsetEstimate:
-    """The estimate from the onset in a series of these days."""
+    """Convert the position of an onset in a series with these days to an estimate with a date."""
     if found is None or found.known == "vague":
         return OnsetEstimate(start, "vague", {"onset_known": "vague"})
     first = days[found.at]

@@ -1,8 +1,8 @@
-"""Compare single new values (one delivery, one run of a rule) with the past ones of the same source.
+"""Compares single new values (one delivery, one run of a rule) with past values of the same source.
 
-Each value is compared with the past median (of its weekday, if there are two weeks of past), relative to the variation of single values.
-That variation is robust (stats/dispersion.py), so a past fault does not hide the next one. An unusual value must also be more extreme than
-nearly all past values.
+Each value is compared with the median of past values (of the same weekday, if there are two weeks of past), relative to the variation of
+single values. The estimate of this variation is robust (stats/dispersion.py), so that a past fault does not hide the next one. An unusual
+value must also be more extreme than nearly all past values.
 """
 
 from dataclasses import dataclass
@@ -16,19 +16,19 @@ from observability.stats.dispersion import MIN_DAYS, WEEKS_FOR_PATTERN, estimate
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MIN_PAST_VALUES = MIN_DAYS
-"""Minimum number of past values."""
+"""A comparison needs at least this many past values."""
 MIN_SPREAD = 0.1
 """Minimum standard deviation of a logarithm."""
 MIN_SPREAD_OF_SHARES = 0.02
-"""Minimum standard deviation on the arcsine scale: one point at a share of 5 %, two at 50 %."""
+"""Minimum standard deviation on the arcsine scale; it corresponds to about one point at a share of 5 %, and two points at 50 %."""
 SEEN = 1 / 8
-"""Share of past values at least as extreme above which a value is not unusual, whatever its p-value."""
+"""A value is not unusual, whatever its p-value, if more than this share of past values is at least as extreme."""
 NATURAL = 0.01
-"""Share of usual values that lie outside the range in which a value counts as usual."""
+"""Share of usual values that lie outside the range of values called usual."""
 ROUNDING = 1e-9
-"""Relative amount by which a range is widened at its ends, so that a value that is equal to an earlier one lies within the range."""
+"""Relative amount by which both ends of a range are widened, so that a value equal to an earlier one lies within the range."""
 MAX_FREEDOM = 12.0
-"""Maximum degrees of freedom of Student's t, since single values have heavier tails than a normal distribution."""
+"""Maximum degrees of freedom of Student's t. Single values have heavier tails than a normal distribution."""
 WEEK = 7
 OF_A_MEDIAN = np.pi / 2
 """Variance of a median divided by the variance of a mean, for normal values."""
@@ -38,8 +38,8 @@ OF_A_MEDIAN = np.pi / 2
 class HistoryComparison:
     """One new value of a metric, at an instant.
 
-    value: in the metric's unit. usual: the usual value, NaN if there is too little past. p_value: the probability of a value at least as
-    extreme.
+    value: in the unit of the metric. usual: the usual value, NaN if there is too little past. p_value: the probability of a value at least
+    this extreme.
     """
 
     metric: str
@@ -54,7 +54,7 @@ class HistoryComparison:
         return not np.isnan(self.usual)
 
     def exceeds(self, limit: tuple[float, float]) -> bool:
-        """Return whether the value exceeds the usual value by a factor and by an amount."""
+        """Return whether the value is at least a given multiple of the usual value, and exceeds it by at least a given amount."""
         return self.value >= limit[0] * self.usual and self.value - self.usual >= limit[1]
 
 
@@ -62,9 +62,9 @@ class HistoryComparison:
 class UsualValues:
     """The usual value for each new value.
 
-    middle: the usual value, NaN if unknown. low, high: p-values of values as low and as high. past: number of past values. lowest,
-    highest: the range that past values make usual (all but NATURAL of usual values, and what an eighth of the past reached), on the scale
-    of the values.
+    middle: the usual value, NaN if unknown. low, high: p-values of a value at least as low, and at least as high. past: number of past
+    values. lowest, highest: the range of usual values, on the scale of the values: it contains all but NATURAL of usual values, and
+    everything up to what an eighth of the past values reached.
     """
 
     middle: Array
@@ -92,8 +92,8 @@ def usual_values(
 ) -> UsualValues:
     """Return the usual value for each new value, from past values.
 
-    values, past: on a variance-stabilized scale (logarithm, arcsine). noise: sampling variance, of the same length or one for all. days:
-    whole days since 1970, for the weekday. least: smallest standard deviation.
+    values, past: on a variance-stabilized scale (logarithm, arcsine). noise: sampling variance, one for each value or one for all. days:
+    whole days since 1970, from which the weekday follows. least: minimum standard deviation.
     """
     nothing = np.full(values.size, np.nan)
     if past.size < MIN_PAST_VALUES:
@@ -120,6 +120,8 @@ def usual_values(
 
 
 def share_from_arcsine(middle: float, rows: Array) -> float:
-    """Return the share of a median on the arcsine scale (Anscombe 1948). rows: rows of each value. 0 if all were 0."""
+    """Return the share that corresponds to a median on the arcsine scale (Anscombe 1948); 0 if all shares were 0. rows: number of rows of
+    each value.
+    """
     usual = float(np.median(rows)) if rows.size else 1.0
     return max(round((float(np.sin(middle) ** 2) * (usual + 3 / 4) - 3 / 8) / usual, 12), 0.0)

@@ -1,8 +1,9 @@
-"""Measure how far a column is from its own past, as far as the bins of the reference can show this.
+"""Measures how far a column is from the model's own past, as far as the bins of the reference can show it.
 
-The PSI against the own past is computed on the reference's deciles. If many past values of a number lie beyond the reference's range, one
-open bin holds them all. Then no PSI shows a change inside this bin, and merged bins only lower a PSI. Groups of about a tenth of the past,
-as far as the bins allow, give a lower bound. If most of the past lies in one open bin, even this bound says nothing.
+The PSI against the own past is computed on the deciles of the reference. If many past values of a number lie beyond the reference's range,
+they are all in a single open bin. A change inside this bin cannot be seen, and merged bins only lower a PSI. Therefore groups of about a
+tenth of the past, as far as the bins allow, are used for a lower bound. If most of the past lies in one open bin, even this bound says
+nothing.
 """
 
 import math
@@ -14,15 +15,15 @@ from observability.metrics.histograms import ColumnAxis, ColumnHistogram, groupe
 from observability.stats import distance
 
 HELD_TOGETHER, MAX_BEYOND = 0.1, 0.5
-"""Share of values beyond one end of the reference's range from which the past's own tenths are used; share from which a change inside the
-open bin may be missed.
+"""If at least the first share of past values lies beyond one end of the reference's range, the past's own tenths are used; from the second
+share on, a change inside the open bin may be missed.
 """
 
 
 @dataclass(frozen=True)
 class OwnPast:
-    """The PSI against the own past, on its tenths where the reference's deciles merge them. beyond: the share of the past's values beyond
-    one end of the reference's range, the larger of both ends.
+    """The PSI against the model's own past; on tenths of the past where the reference's deciles would merge them. beyond: the share of past
+    values beyond one end of the reference's range, the larger of the two ends.
     """
 
     psi: float
@@ -30,11 +31,13 @@ class OwnPast:
 
     @property
     def is_known(self) -> bool:
-        """Whether the bins can show a change. They cannot if most of the past lies in one open bin and nothing outside this bin moved."""
+        """Whether the bins could show a change. They cannot if most of the past lies in one open bin and nothing outside this bin has
+        moved.
+        """
         return self.beyond < MAX_BEYOND or self.psi >= WATCH
 
     def words(self, days: str) -> str:
-        """The distance, as the continuation of a sentence. days: the length of the own past, as in “ 28 days”."""
+        """Words for the distance, to continue a sentence. days: the length of the own past, such as “ 28 days”."""
         if self.beyond < HELD_TOGETHER:
             return f"; PSI {self.psi:.2f} against its own past{days}"
         where = f"{100 * self.beyond:.0f} % of those values are beyond the reference’s range, in a single bin"
@@ -56,6 +59,8 @@ def own_past_distance(axis: ColumnAxis, change: DistributionChange) -> OwnPast |
 
 
 def share_beyond(axis: ColumnAxis, side: ColumnHistogram) -> float:
-    """Return the larger share of values in one of the two open bins of a number; 0 for categories and fixed bins of scores."""
+    """Return the share of values in one of the two open bins of a number, the larger of the two; 0 for categories and for scores with fixed
+    bins.
+    """
     total = float(side.values.sum())
     return float(max(side.values[0], side.values[-1])) / total if axis.ordered and axis.winsorise is not None and total > 0 else 0.0

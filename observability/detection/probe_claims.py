@@ -31,9 +31,9 @@ CHANGED, FLIPS, SIMILAR, FORM, REFUSED, FAILED, RIGHT = (
 LATENCY, TOKENS, COST, RUBRIC, VERSIONS = "probe_latency", "probe_tokens", "probe_month_cost", "rubric_score", "declared_versions"
 SHIFT, ERROR = "answer_shift", "probe_error"
 MIN_ACT, MIN_WATCH = (0.08, 5), (0.03, 3)
-"""Rise of a share of questions above the usual share, and number of answers, from which a rate is `act` and `watch`."""
+"""For `act` and for `watch`: minimum increase of the share of questions above the usual share, and minimum number of answers."""
 SURER = 5.0
-"""Factor by which the p-value of an `act` must be smaller than the false-discovery budget, which is the limit for `watch`. Two exceptions:
+"""For `act`, the p-value must be smaller than the false-discovery budget (the limit for `watch`) by this factor. There are two exceptions:
 right answers are `act` at the budget, because McNemar's test is exact and paired by question; levels (latency, tokens, similarity, rubric
 scores) need the smaller p-value for `watch` as well, because few rounds say little about the tail of a level.
 """
@@ -56,14 +56,14 @@ RANKS = {
 
 
 def undecided_set_finding(context: Context, rounds: ProbeRounds, metric: str, n: int, because: str) -> Finding:
-    """Return the finding of severity `unknown` about a set, the template of the others."""
+    """Return a finding of severity `unknown` about a set, which is also the template of all other findings about it."""
     base = context.undecided(NAME, f"probes:{rounds.name}", metric, n, because, against="past", whole_model=True)
     return replace(base, model=rounds.model)
 
 
 @dataclass(frozen=True, eq=False)
 class JudgedSet:
-    """A set of questions with its comparison. last: the judged round; sets: number of sets that are judged together."""
+    """A set of questions with its comparison. last: the round that is judged; sets: number of sets that are judged together."""
 
     rounds: ProbeRounds
     changes: AnswerChanges
@@ -80,18 +80,18 @@ class JudgedSet:
 
     @property
     def answers_of_baseline(self) -> dict[str, Any]:
-        """Evidence that determines the typical answers: when the rounds of the baseline began, and whether answers are free text."""
+        """Evidence that identifies the typical answers: when the rounds of the baseline began, and how answers were compared."""
         times = [iso(aware_utc(self.rounds.times[place])) for place in self.changes.baseline]
         return {"baseline_times": times, **self.compared_by}
 
     @property
     def compared_by(self) -> dict[str, Any]:
-        """Evidence of how answers were compared: as numbers, or as free text, then with the name of the encoder (None: hashed n-grams)."""
+        """Evidence of how answers were compared: as numbers, or as free text with the name of the encoder (None: hashed n-grams)."""
         numbers = {"numbers": True, "tolerance": self.rounds.tolerance} if self.rounds.values is not None else {}
         return {"free_text": self.rounds.free_text, **({"encoder": self.changes.encoder} if self.rounds.free_text else {}), **numbers}
 
     def dated(self, first: int, severity: Severity) -> dict[str, Any]:
-        """Onset and news of a change that began with a round."""
+        """Onset and news of a change that began with the round `first`; empty if the severity needs no action."""
         if not needs_action(severity):
             return {}
         onset = aware_utc(self.rounds.times[first])
@@ -99,8 +99,8 @@ class JudgedSet:
 
 
 def severity_of_rate(hits: int, n: int, usual: float, p: float, budget: float) -> Severity:
-    """The severity of a share above the usual share. It must be significantly and sufficiently larger; if it is only sufficiently larger,
-    the severity is unknown.
+    """The severity of a share above the usual share. It must be larger by enough and significantly; if it is larger by enough but not
+    significantly, the severity is `unknown`.
     """
     more = hits / n - usual if n else 0.0
     if p <= budget / SURER and more >= MIN_ACT[0] and hits >= MIN_ACT[1]:
@@ -111,13 +111,15 @@ def severity_of_rate(hits: int, n: int, usual: float, p: float, budget: float) -
 
 
 def limit_of_rate(severity: Severity, usual: float, n: int) -> float:
-    """The share of n questions from which a claim is `act` if it is `act`, else from which it is `watch` or unknown."""
+    """The share of n questions from which the severity is `act`, if it is `act`; otherwise the share from which it is `watch` or
+    `unknown`.
+    """
     more, hits = MIN_ACT if severity == "act" else MIN_WATCH
     return min(max(usual + more, hits / n if n else 0.0), 1.0)
 
 
 def chance_words(severity: Severity) -> str:
-    """A sentence on why a share beyond its limit is unknown; empty for other severities."""
+    """A sentence that states why a share beyond its limit has the severity `unknown`; empty for other severities."""
     return " Rounds differ by chance as much: later ones will tell." if severity == "unknown" else ""
 
 
@@ -162,14 +164,14 @@ def changed_answers(judged: JudgedSet) -> Finding:
 
 
 def tolerance_words(rounds: ProbeRounds) -> str:
-    """Words on by how much a number must differ, written after `differ from the baseline`; empty for other answers."""
+    """Words for how much a number must differ, to follow `differ from the baseline`; empty for answers that are not numbers."""
     if rounds.values is None:
         return ""
     return f" by more than {format_figure(rounds.tolerance)}" if rounds.tolerance is not None else " by more than their usual spread"
 
 
 def recovered_news(judged: JudgedSet, counts: RoundCounts) -> dict[str, Any]:
-    """The `news` of a set that is as usual again after an unusual round in this window."""
+    """The field `news` for a set that is as usual again, after an unusual round in this window."""
     rounds, budget = judged.rounds, judged.context.budget
     for place in range(judged.last):
         if aware_utc(rounds.times[place]) < judged.context.window.start or place in judged.changes.baseline:
@@ -181,13 +183,13 @@ def recovered_news(judged: JudgedSet, counts: RoundCounts) -> dict[str, Any]:
 
 
 def usual_words(share: float, n: int) -> str:
-    """The usual number among n questions in words."""
+    """The usual number of answers among n questions, as text."""
     usual = share * n
     return f"{usual:.1f}".removesuffix(".0")
 
 
 def version_words(rounds: ProbeRounds, first: int) -> str:
-    """Words for the declared version at the beginning of a change: it stayed, changed, or is not declared."""
+    """A sentence about the declared version at the start of a change: it stayed, it changed, or none is declared."""
     then = rounds.versions[first]
     before = next((version for version in reversed(rounds.versions[:first]) if version is not None), None)
     if then is None or before is None or then == "unknown":
@@ -198,7 +200,9 @@ def version_words(rounds: ProbeRounds, first: int) -> str:
 
 
 def flips_finding(judged: JudgedSet) -> Finding:
-    """The finding about answers that differ from the previous round. Whether the answers changed is judged against the baseline."""
+    """The finding about answers that differ from the previous round. Whether answers have lastingly changed is judged against the
+    baseline.
+    """
     rounds, counts, last = judged.rounds, judged.changes.against_last, judged.last
     hits, n, usual = int(counts.hits[last]), int(counts.n[last]), counts.usual
     if not n or not counts.total:
@@ -224,7 +228,7 @@ def flips_finding(judged: JudgedSet) -> Finding:
 
 
 def rate_finding(judged: JudgedSet, metric: str, counts: RoundCounts, p: float) -> Finding:
-    """The finding about a share of the questions of the newest round."""
+    """The finding about one share of the questions in the newest round."""
     hits, n, usual = int(counts.hits[judged.last]), int(counts.n[judged.last]), counts.usual
     severity = severity_of_rate(hits, n, usual, p, judged.context.budget)
     what = "questions" if metric == FAILED else "answers"
@@ -244,8 +248,8 @@ def rate_finding(judged: JudgedSet, metric: str, counts: RoundCounts, p: float) 
 
 
 def right_answers(judged: JudgedSet) -> tuple[tuple[Floats, Floats], float] | None:
-    """The right answers of the newest round and the typical ones of the baseline, on the questions with a known answer; and McNemar's
-    p-value.
+    """For the questions with a known right answer: whether the answers of the newest round and the typical answers of the baseline are
+    right, and McNemar's p-value.
     """
     rounds, typical = judged.rounds, judged.changes.typical
     before = np.where(typical >= 0, rounds.right[typical, np.arange(typical.size)], np.nan)
@@ -258,7 +262,7 @@ def right_answers(judged: JudgedSet) -> tuple[tuple[Floats, Floats], float] | No
 
 
 def right_finding(judged: JudgedSet, pair: tuple[Floats, Floats], p: float) -> Finding:
-    """The finding about right answers, with the interval of the paired difference in its evidence."""
+    """The finding about right answers; its evidence contains the interval of the paired difference."""
     now, before = (each > 0 for each in pair)
     compared = paired_rates(now, before)
     worse, budget = float(before.mean() - now.mean()), judged.context.budget
@@ -289,7 +293,9 @@ def right_finding(judged: JudgedSet, pair: tuple[Floats, Floats], p: float) -> F
 
 
 def _fall_of_right(judged: JudgedSet, place: int) -> float:
-    """How much smaller the share of right answers of a round is than the typical one on the same questions; NaN without any."""
+    """By how much the share of right answers in a round is smaller than the typical share on the same questions; NaN without such
+    questions.
+    """
     typical = judged.changes.typical
     before = np.where(typical >= 0, judged.rounds.right[typical, np.arange(typical.size)], np.nan)
     falls = before - judged.rounds.right[place]

@@ -1,5 +1,5 @@
-"""The finding about the monthly cost of a model that serves elsewhere, compared with its budget. The cost includes all fixed questions and
-calls.
+"""The finding about the monthly cost of a model served by a third party, compared with its budget. The cost includes all fixed questions
+and calls.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,17 +20,17 @@ from observability.stats.arrays import Floats
 from observability.stats.forecast import Forecast, forecast_sum
 
 HISTORY_DAYS = 28
-"""Number of days from which the rest of a month is forecast."""
+"""The rest of a month is forecast from this many days."""
 CALLS_DAYS = HISTORY_DAYS + 31
-"""Number of days whose production calls are read: those of the longest month plus those of the forecast."""
+"""Production calls are read for this many days: those of the longest month plus those needed for the forecast."""
 MAX_PARTS = 4
-"""Maximum number of parts that the sentence names."""
+"""Maximum number of cost parts that the sentence names."""
 CALLS = "production calls"
 
 
 def cost_findings(sets: Sequence[ProbeRounds], context: Context) -> Iterator[Finding]:
-    """Yield for each model of some sets the finding about the month's cost of all its sets, and of its production calls in the same
-    currency, against the model's budget; nothing for a model without a cost of a set.
+    """For each model of some sets, yield the finding about this month's cost: of all its sets, and of its production calls in the same
+    currency, against the model's budget. Nothing for a model whose sets have no cost.
     """
     for model in dict.fromkeys(each.model for each in sets):
         own = [each for each in sets if each.model == model]
@@ -40,7 +40,7 @@ def cost_findings(sets: Sequence[ProbeRounds], context: Context) -> Iterator[Fin
 
 
 def _model_cost(model: str, sets: Sequence[ProbeRounds], parts: Mapping[str, Mapping[int, float]], context: Context) -> Finding:
-    """The finding about one model. parts: cost by day of each of its sets that has one."""
+    """The finding about the cost of one model. parts: for each of its sets that has a cost, the cost by day."""
     budget, currency = (context.counters.get("budgets") or {}).get(model, (None, None))
     stated = {each.currency for each in sets if f"set `{each.name}`" in parts}
     only = next(iter(stated)) if len(stated) == 1 else None
@@ -111,6 +111,6 @@ def set_costs(rounds: ProbeRounds, context: Context) -> dict[int, float]:
 
 
 def daily_sum(parts: Mapping[str, Mapping[int, float]], last: int) -> Floats:
-    """The sum of costs of each day, from the first day with a cost to the day `last`."""
+    """The total cost of each day, from the first day with a cost to the day `last`."""
     start = min(min(costs) for costs in parts.values())
     return np.array([sum(costs.get(day, 0.0) for costs in parts.values()) for day in range(start, last + 1)])

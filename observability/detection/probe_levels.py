@@ -1,4 +1,4 @@
-"""Findings about levels of the newest round of a set of fixed questions: latency, tokens, similarity and rubric scores."""
+"""Findings about figures of the newest round of a set of fixed questions (called levels): latency, tokens, similarity and rubric scores."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,17 +15,17 @@ from observability.detection.probe_rounds import day_of_round
 from observability.stats.arrays import Floats
 
 FACTORS = {LATENCY: (1.5, 3.0), TOKENS: (1.25, 2.0)}
-"""Ratios of the newest to the usual value from which a level is `watch` and `act`."""
+"""A level is `watch` and `act` from these ratios of the newest to the usual value."""
 STEPS = {SIMILAR: (0.05, 0.15), RUBRIC: (0.05, 0.15)}
-"""Falls, as parts of the usual value, from which a level is `watch` and `act`."""
+"""A level is `watch` and `act` if it falls by at least these fractions of the usual value."""
 MIN_SPREAD_OF_MEANS = 0.02
-"""Smallest standard deviation of a mean similarity or score, as part of it."""
+"""Minimum standard deviation of a mean similarity or score, as a fraction of it."""
 
 
 @dataclass(frozen=True)
 class LevelHistory:
-    """A mean or median of the newest round, and the usual value. p_value: probability of a value that is at least as extreme. figures: the
-    level by round, NaN if unknown. name: the name of a rubric's score.
+    """The mean or median of the newest round, and the usual value. p_value: the probability of a value at least this extreme. figures: the
+    level of each round, NaN if unknown. name: the name of a rubric's score.
     """
 
     newest: float
@@ -37,9 +37,9 @@ class LevelHistory:
     name: str = ""
 
     def onset(self, last: int, limit: float) -> int:
-        """The first round of the change that the round `last` belongs to. From it on, all consecutive rounds with a known figure lie
-        beyond the limit on the same side of the usual value. Rounds of the baseline count as well, because a level keeps no round out of
-        it.
+        """The first round of the change to which the round `last` belongs: since then, all rounds with a known figure lie beyond the limit,
+        on the same side of the usual value. Rounds of the baseline are included, because a level does not exclude a round from the
+        baseline.
         """
         return first_round_beyond(self.figures, last, limit, above=limit >= self.usual)
 

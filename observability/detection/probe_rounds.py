@@ -1,7 +1,7 @@
 """The answers of a model to a fixed set of questions, round by round, as arrays.
 
-A round is one asking of the set: the field `round` of the records, else their day. Rounds are the rows and items the columns of every
-array.
+A round is one run through the set: it is given by the field `round` of the records, else by their day. In every array, rows are rounds and
+columns are items (questions).
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 CLASSES_SHORTER = 40
-"""Answers with at most this median length in characters are compared as classes, unless a record states otherwise."""
+"""Answers with a median length of at most this many characters are compared as classes, unless a record states otherwise."""
 TOKENS = ("input_tokens", "output_tokens")
 
 
 @dataclass(frozen=True, eq=False)
 class ProbeRounds:
-    """One model and set.
+    """The answers of one model to one set.
 
-    times: of the first answer of each round, naive UTC. items: names of the questions; questions: their texts, empty if not logged.
-    codes: the normalised answer as a number, -1 without one. texts: the unchanged answers, None for a missing one. asked: whether there is
-    a record. failed: the question has no answer. refused, ill_formed: NaN if unknown. right: 1 if the answer is the expected one, NaN
-    if one is missing. latency (ms), tokens (both), cost: NaN if not known. rubric: by name of the score. versions: the declared
-    version of most answers of each round, None without one. free_text: compared by similarity. currency: of the costs, where the records
-    state one and the same. source: the origin of the answers, as `simulated`, if all records state the same. encoders: the encoder of the
-    answers of each round, None without one. vectors: the vectors of the answers, of length 1, None without an encoder. values: for a set
-    with numeric answers the numbers, NaN for a missing one; else None. expected: the right numbers, in the same form. tolerance: the
-    tolerance that the newest answers state.
+    times: time of the first answer of each round, naive UTC. items: names of the questions; questions: their texts, empty if not logged.
+    codes: the normalised answer as a number, -1 if there is none. texts: the unchanged answers, None for a missing one. asked: whether
+    there is a record. failed: the question was asked and has no answer. refused, ill_formed: NaN if unknown. right: 1 if the answer is the
+    expected one, 0 if not, NaN if either is missing. latency (ms), tokens (both), cost: NaN if not known. rubric: by name of the score.
+    versions: for each round, the version that most answers declare, None without one. free_text: whether answers are compared by
+    similarity. currency: the currency of the costs, if all records state the same one. source: the origin of the answers, such as
+    `simulated`, if all records state the same one. encoders: the encoder of the answers of each round, None without one. vectors: the
+    vectors of the answers, of length 1, None without an encoder. values: for a set with numeric answers, the numbers, NaN for a missing
+    one; otherwise None. expected: the right numbers, in the same format. tolerance: the tolerance that the newest answers state.
     """
 
     model: str
@@ -67,12 +67,12 @@ class ProbeRounds:
 
     @property
     def answered(self) -> Bools:
-        """Mask of the questions with an answer."""
+        """A mask of the questions that have an answer."""
         return self.codes >= 0
 
     @property
     def failed(self) -> Bools:
-        """Mask of the questions that were asked and not answered."""
+        """A mask of the questions that were asked but not answered."""
         return self.asked & ~self.answered
 
     @property
@@ -81,17 +81,18 @@ class ProbeRounds:
         return np.where(self.asked, self.failed.astype(float), np.nan)
 
     def comparable(self, last: int) -> Bools:
-        """For each round, whether its answers can be compared with round `last`. Without vectors they always can; else both rounds need
-        the same encoder.
+        """For each round, whether its answers can be compared with those of round `last`. If round `last` has no encoder they always can;
+        otherwise both rounds need the same encoder.
         """
         encoder = self.encoders[last]
         return np.array([encoder is None or each == encoder for each in self.encoders], bool)
 
     def similarities(self, last: int) -> Floats:
-        """For free text, the similarity of every pair of rounds for each item, items × rounds × rounds; NaN if they cannot be compared.
+        """For free text, the similarity between each pair of rounds for each item, items × rounds × rounds; NaN if the two cannot be
+        compared.
 
-        It is computed from the vectors of the encoder of the round `last`, from 0 for answers to different questions to 1; without an
-        encoder from hashed n-grams.
+        It is computed from the vectors of the encoder of round `last`, on a scale from 0 (like answers to different questions) to 1;
+        without an encoder, from hashed n-grams.
         """
         rounds, encoder = len(self.times), self.encoders[last]
         found = np.full((len(self.items), rounds, rounds), np.nan)
@@ -111,9 +112,7 @@ class ProbeRounds:
 
 
 def probe_rounds(answers: "DataFrame") -> Iterator[ProbeRounds]:
-    """The rounds of each model and set, in the order of their names. Answers without `item` are left out, because they
-    cannot be compared.
-    """
+    """The rounds of each model and set, ordered by name. Answers without `item` are left out, because they cannot be compared."""
     if answers.empty:
         return
     sets: dict[tuple[str, str], list[dict[str, Any]]] = {}
@@ -227,17 +226,17 @@ def _parsed_numbers(texts: Any) -> Floats:
 
 
 def _most_frequent(counts: Mapping[str, int]) -> str | None:
-    """The name with the largest count, of equals the last by name; None without one."""
+    """The name with the largest count (among equal counts, the last name in alphabetical order); None if there are no names."""
     return max(counts, key=lambda name: (counts[name], name)) if counts else None
 
 
 def day_of_round(at: datetime) -> int:
-    """The day of a round as whole days since 1970."""
+    """The day of a round, as number of days since 1970."""
     return (at - datetime(1970, 1, 1)).days
 
 
 def _only_text(values: Collection[Any]) -> str | None:
-    """The text of a collection if it has exactly one value, which is a non-empty text; else None."""
+    """The text, if a collection has exactly one value and this is a non-empty text; otherwise None."""
     (first, *others) = values or (None,)
     return first if isinstance(first, str) and first and not others else None
 
@@ -248,5 +247,5 @@ def _share(value: Any) -> float:
 
 
 def _number(value: Any) -> float:
-    """A number; NaN for anything else."""
+    """The value if it is a number; NaN for anything else."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else np.nan

@@ -1,7 +1,7 @@
-"""Decompose a change of cost, energy or carbon per prediction into its factors.
+"""Splits a change of cost, energy or carbon per prediction into its factors.
 
-Each quantity is a product (price × units, energy of the devices × PUE, energy × carbon of a kWh), so its relative change is the product of
-the relative changes of its factors. The decomposition locates a change; it does not identify causes.
+Each quantity is a product (price × units, energy of the devices × PUE, energy × carbon per kWh), so its relative change is the product of
+the relative changes of its factors. The split shows in which factor a change lies; it does not identify causes.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MIN_FACTOR_CHANGE = 0.05
-"""Relative change below which a factor is called unchanged."""
+"""A factor is called unchanged if its relative change is below this."""
 UNITS = {
     "request": ("the price of a request", ""),
     "cpu_hour": ("the price of an hour of a busy core", "the busy time of a prediction"),
@@ -33,7 +33,7 @@ DRAWN = {"latency": "the busy time of a prediction"}
 
 @dataclass(frozen=True)
 class Factor:
-    """One factor with its title and its mean now and before, weighted by predictions."""
+    """One factor: its title, and its mean now and before, weighted by predictions."""
 
     title: str
     now: float
@@ -46,7 +46,7 @@ class Factor:
 
 
 def factor_sentence(found: Sequence[Factor], verdict: RatioVerdict) -> str:
-    """Return the changed factors as the end of a sentence; empty if the product or no factor changed."""
+    """Return the end of a sentence that names the changed factors; empty if the product has not changed, or no factor has."""
     if verdict.worst is None or (not verdict.worst.needs_action and abs(verdict.worst.change.effect - 1) < MIN_FACTOR_CHANGE):
         return ""
     known = [each for each in found if np.isfinite(each.times)]
@@ -64,13 +64,13 @@ def factor_evidence(found: Sequence[Factor]) -> dict[str, Any]:
 
 
 def analyzed_start(verdict: RatioVerdict, start: datetime, end: datetime) -> datetime:
-    """Return the start of the analyzed part of the window (naive UTC)."""
+    """Return the start (naive UTC) of the part of the window that the verdict is about."""
     last = verdict.last_days
     return naive_utc(start if last is None else end - timedelta(days=last.days))
 
 
 def rows_between(rows: "DataFrame", column: str, first: datetime | None, last: datetime | None = None) -> "DataFrame":
-    """Return the rows of a half-open span."""
+    """Return the rows within a half-open span of time."""
     kept = np.ones(len(rows), bool)
     if first is not None:
         kept &= (rows[column] >= first).to_numpy(bool)
@@ -82,7 +82,9 @@ def rows_between(rows: "DataFrame", column: str, first: datetime | None, last: d
 def of_cost(
     now: CostPart, before: CostPart | None, currency: str, prices: "DataFrame", place: PriceScope, served: Sequence["DataFrame"]
 ) -> list[Factor]:
-    """Return price and units of a thousand served predictions. served: by hour with `w`, now and before, of the same spans as the parts."""
+    """Return two factors of the cost of served predictions: the price, and the units per prediction. served: rows by hour with `w`, now and
+    before, for the same spans as the parts.
+    """
     titles = UNITS.get(now.method or "")
     if titles is None or before is None or before.method != now.method:
         return []
@@ -108,9 +110,10 @@ def price_and_units(part: CostPart, currency: str, prices: "DataFrame", place: P
 
 
 def of_energy(of: ServingEnergy, now: Columns, before: Columns) -> tuple[list[Factor], list[Factor]]:
-    """Return the factors of the energy of a prediction (device energy, PUE) and of its carbon (energy, carbon of a kWh).
+    """Return the factors of the energy per prediction (device energy, PUE), and those of the carbon per prediction (energy, carbon per
+    kWh).
 
-    now, before: the hours (as in Serving) that the sentence is about, and those of the past.
+    now, before: the hours (as in Serving) that the sentence is about, and the hours of the past.
     """
     sides = []
     for each in (now, before):

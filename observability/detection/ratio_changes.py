@@ -1,7 +1,7 @@
-"""Compare a ratio (energy or money per prediction) with the model's own past, in the window and in its last 1, 3 and 7 days.
+"""Compares a ratio (energy or money per prediction) with the model's own past, for the window and for its last 1, 3 and 7 days.
 
-Days are counted back from the window's end, so that the last one is complete at any hour. The variation of a window is estimated from past
-days on logarithms (stats/dispersion.py).
+Days are counted back from the end of the window, so that the last day is complete at any hour. The variation of a window is estimated from
+past days, on logarithms (stats/dispersion.py).
 """
 
 from collections.abc import Sequence
@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 WATCH, ACT = 1.2, 1.5
-"""Minimum multiples of the past ratio for `watch` and `act`; `limits` of the model's settings override ACT by the name of the ratio."""
+"""Multiples of the past ratio from which the severity is `watch` and `act`. The entry with the ratio's name in the `limits` of the model's
+settings overrides ACT.
+"""
 MIN_DAYS = 7
-"""Minimum days of past for a comparison."""
+"""A comparison needs at least this many days of past."""
 DAY, MICROSECOND = timedelta(days=1), timedelta(microseconds=1)
 THOUSAND = 1000.0
 
@@ -40,7 +42,7 @@ THOUSAND = 1000.0
 class PastRatioChange(WindowChange):
     """A ratio in one window.
 
-    The effect is the ratio divided by the past ratio. low, high: 95 % interval of the value, from the variation of such windows.
+    effect: the ratio divided by the past ratio. low, high: 95 % interval of the value, from the variation of windows of this length.
     """
 
     value: float
@@ -51,9 +53,9 @@ class PastRatioChange(WindowChange):
 
 @dataclass(frozen=True)
 class RatioVerdict:
-    """A ratio per thousand with its interval and its comparison with the past.
+    """A ratio per thousand predictions, with its interval and its comparison with the past.
 
-    worst: the most severe verdict; None with too little past.
+    worst: the most severe verdict; None if there is too little past.
     """
 
     now: Interval
@@ -65,7 +67,7 @@ class RatioVerdict:
 
     @property
     def before(self) -> float | None:
-        """The past ratio per thousand."""
+        """The past ratio per thousand predictions."""
         return None if self.worst is None else THOUSAND * self.worst.change.before
 
     @property
@@ -76,9 +78,10 @@ class RatioVerdict:
 
 @dataclass(frozen=True)
 class DailyRatio:
-    """Sums by day before the window's end.
+    """Sums by day, counted back from the end of the window.
 
-    back: 0 for the last 24 hours of the window, 1 for the 24 hours before, and so on, falling. window: its length in days.
+    back: 0 for the last 24 hours of the window, 1 for the 24 hours before them, and so on; in falling order. window: length of the window
+    in days.
     """
 
     back: NDArray[np.int64]
@@ -88,12 +91,12 @@ class DailyRatio:
 
     @property
     def past(self) -> Mask:
-        """Mask of the days before the window."""
+        """A mask of the days before the window."""
         return np.asarray(self.back >= np.ceil(self.window - 1e-9), bool)
 
     @property
     def log_ratio(self) -> Floats:
-        """The logarithm of the ratio of each day; NaN if nothing was served or spent."""
+        """The logarithm of the ratio of each day; NaN if nothing was served or nothing was spent."""
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = np.where(self.served > 0, self.amount / self.served, np.nan)
             return np.where(ratio > 0, np.log(ratio), np.nan)
@@ -105,21 +108,21 @@ class DailyRatio:
 
     @property
     def variation(self) -> DayVariation:
-        """Between-day variance of the log ratio, from the past."""
+        """The variance of the log ratio between days, estimated from the past."""
         known = self.past & np.isfinite(self.log_ratio)
         if not known.any():
             return DayVariation(np.zeros(1), 0.0, 0)
         return estimate_day_variation(self.log_ratio[known], np.zeros(int(known.sum())), -self.back[known])
 
     def changes(self, stated: Limits = (WATCH, ACT)) -> list[PastRatioChange]:
-        """Return the changes of the window and of its last days. stated: minimum multiples for watch and act.
+        """Return the changes of the window and of its last days. stated: the minimum multiples for `watch` and `act`.
 
-        Empty if fewer than MIN_DAYS past days have predictions, or if a side is 0.
+        Empty if fewer than MIN_DAYS past days have predictions; a window is left out if either side is 0.
         """
         known = self.variation
         if known.days < MIN_DAYS:
             return []
-        # Row-level sampling variance is not separable from between-day variance here.
+        # Here the sampling variance of rows cannot be separated from the variance between days.
         variance = float(known.between[0]) * (known.days + PRIOR_DAYS) / known.days
         usual = float(np.median(self.served[self.past & (self.served > 0)]))
         found = []
@@ -139,15 +142,15 @@ class DailyRatio:
         return found
 
     def onset(self, start: datetime, end: datetime) -> OnsetEstimate:
-        """Return the day from which the ratio is higher than before."""
+        """Return the day since which the ratio is higher than before."""
         days = [naive_utc(end) - timedelta(days=int(back) + 1) for back in self.back]
         return estimate_onset(days, self.log_ratio, start=start, worse=1)
 
 
 def daily_ratio(now: "DataFrame | Columns", past: "DataFrame | Columns", column: str, start: datetime, end: datetime) -> DailyRatio:
-    """Return sums of `served` and a column by day before the window's end.
+    """Return the sums of `served` and of a column by day, counted back from the end of the window.
 
-    now, past: one value per hour of `period` (naive UTC), `served` and the column.
+    now, past: for each hour, `period` (naive UTC), `served` and the column.
     """
     at = np.concatenate([np.asarray(side["period"], "datetime64[us]") for side in (past, now)]).astype(np.int64)
     served, amount = (np.concatenate([np.asarray(side[name], np.float64) for side in (past, now)]) for name in ("served", column))
@@ -159,8 +162,8 @@ def daily_ratio(now: "DataFrame | Columns", past: "DataFrame | Columns", column:
 def ratio_change(
     days: float, whole: bool, value: float, before: float, own: float, other: float, freedom: float, stated: Limits
 ) -> PastRatioChange:
-    """Return the change of a ratio. own, other: between-day variances of the log ratios of both sides; freedom: their
-    degrees of freedom.
+    """Return the change of a ratio. own, other: variance between days of the log ratio, now and before; freedom: degrees of freedom of
+    both.
     """
     from scipy.special import stdtrit
 
@@ -183,11 +186,11 @@ def ratio_change(
 def ratio_verdict(
     now: "DataFrame | Columns", past: "DataFrame | Columns", column: str, context: Context, parts: "DataFrame", name: str
 ) -> RatioVerdict:
-    """Return the ratio of a column per thousand served predictions, compared with the past. It is unknown with less than a week of past or
-    fewer than three parts.
+    """Return the ratio of a column per thousand served predictions, compared with the past. It is `unknown` with less than a week of past,
+    or with fewer than three parts.
 
-    now, past: one value per hour of `period`, `served` and the column. parts: the window's sums by day, for the interval. name: the name
-    of the owner's limit, which is a multiple of the past, such as `operations/cost/cost_per_thousand`.
+    now, past: for each hour, `period`, `served` and the column. parts: sums of the window by day, for the interval. name: the name of the
+    owner's limit, which is a multiple of the past, such as `operations/cost/cost_per_thousand`.
     """
     limits = context.model.settings.limits
     stated = stated_limits(context.model.settings, name, WATCH, ACT)
@@ -208,7 +211,7 @@ def ratio_verdict(
 
 
 def past_comparison_words(verdict: ChangeVerdict[PastRatioChange], whole: PastRatioChange, watch: float = WATCH) -> str:
-    """Return the comparison with the past, as the end of a sentence."""
+    """Return the end of a sentence that compares the ratio with the past."""
     past, change = "the 28 days before", verdict.change
     if verdict.needs_action:
         over = "" if change.whole else f"; {whole.effect:.2g} times over the whole window"
@@ -228,8 +231,8 @@ def scaled_interval(interval: Interval, by: float) -> Interval:
 
 
 def ratio_finding(finding: Finding, verdict: RatioVerdict, **changes: Any) -> Finding:
-    """Return the finding with value, interval and severity of a verdict. For a change of the last days, they are the value and interval of
-    these days.
+    """Return the finding with value, interval and severity of a verdict. If the verdict is about the last days, value and interval are
+    those of these days.
     """
     worst, alarming, last = verdict.worst, needs_action(verdict.severity), verdict.last_days
     change = None if worst is None else worst.change
@@ -260,14 +263,14 @@ def ratio_finding(finding: Finding, verdict: RatioVerdict, **changes: Any) -> Fi
 
 
 def ratio_row(verdict: ChangeVerdict[PastRatioChange]) -> dict[str, Any]:
-    """Return the evidence of the verdict of one window."""
+    """Return the evidence for the verdict on one window."""
     change = verdict.change
     value, low, high, before = (THOUSAND * each for each in (change.value, change.low, change.high, change.before))
     return verdict.evidence_row(value, low, high, before * verdict.limit, baseline=before, times_the_past=change.effect)
 
 
 def ratio_by_day(rows: "DataFrame", columns: Sequence[str]) -> list[list[Any]]:
-    """Return [day or hour, served, and the columns] of the last parts."""
+    """Return [day or hour, served, and the columns] for the last days or hours."""
     kept = rows.sort_index().tail(DAYS_DRAWN)
     return [
         [str(at)[:16], float(served), *(float(value) for value in more)] for at, served, *more in kept[["served", *columns]].itertuples()

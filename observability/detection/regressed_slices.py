@@ -1,8 +1,8 @@
-"""Slices in which a new version is worse than the serving version, on rows that both scored.
+"""Finds slices in which a new version is worse than the serving version, on rows that both versions scored.
 
-Each level of each feature (quartile bands for numbers) is a slice. The losses of both versions are compared row by row: the absolute
-error, for classifiers the rate of wrong decisions. The false discovery rate over all slices is 5 %. Slices that are compared elsewhere can
-be left out. Changed decisions are counted by slice as well, with labels or without.
+Each level of each feature (for numbers, each quartile band) is a slice. The losses of both versions are compared row by row: the absolute
+error for a regression, the rate of wrong decisions for classifiers. The false discovery rate over all slices is 5 %. Slices that are
+compared elsewhere can be left out. Changed decisions are also counted by slice, with or without labels.
 """
 
 import itertools
@@ -25,11 +25,15 @@ if TYPE_CHECKING:
 Body = dict[str, Any]
 FALSE_DISCOVERIES = 0.05
 MIN_ROWS, MAX_LEVELS, MAX_NAMED_SLICES = 30, 20, 5
-"""Minimum labelled pairs of a slice; most frequent levels of a feature that are tested; slices that are named, largest loss first."""
+"""Minimum number of rows (labelled pairs) in a slice; maximum number of levels of a feature that are tested, most frequent first; maximum
+number of slices that are named, largest loss first.
+"""
 
 
 class PairedAnswers(Protocol):
-    """Answers of two versions to the same requests, row by row; label: class index, for regression the number, NaN unknown."""
+    """The answers of two versions to the same requests, row by row. label: the class index, or the number for a regression; NaN if
+    unknown.
+    """
 
     @property
     def a(self) -> "DataFrame":
@@ -45,8 +49,8 @@ class PairedAnswers(Protocol):
 
 
 def find_regressed_slices(model: Model, matched: PairedAnswers, left_out: Collection[str] = ()) -> Body:
-    """The result as fields. looked_at: number of slices tested; rows: slices in which the new version (side a) has a significantly larger
-    loss, with both mean losses and their difference. left_out: slices, as in a link, that are not tested.
+    """The result as fields. looked_at: number of slices tested; rows: the slices in which the new version (side a) has a significantly
+    larger loss, with both mean losses and their difference. left_out: slices not to test, written as in a link.
     """
     new, then, label = matched.a, matched.b, matched.label
     known = ~np.isnan(label)
@@ -73,9 +77,9 @@ def find_regressed_slices(model: Model, matched: PairedAnswers, left_out: Collec
 
 @dataclass(frozen=True)
 class SliceChurn:
-    """Changed decisions of one slice. name, slice: as `candidate_slices` gives them. flips: share of the decisions that change, with its
+    """The changed decisions of one slice. name, slice: as returned by `candidate_slices`. flips: share of decisions that change, with its
     interval. elsewhere: this share in all other rows. more: whether the share is significantly larger than elsewhere. regressed: number of
-    labelled rows that only the serving version has right; repaired: number that only the new version has right; both None if no row is
+    labelled rows that only the serving version has right; repaired: number that only the new version has right; both are None if no row is
     labelled.
     """
 
@@ -91,7 +95,7 @@ class SliceChurn:
 def churn_by_slice(model: Model, matched: PairedAnswers) -> list[SliceChurn]:
     """The share of decisions that differ between the two versions in each slice, largest first; empty for a regression.
 
-    Whether a slice has significantly more of them than all other rows is tested by Fisher's exact test, one-sided, with a false discovery
+    Whether a slice has a significantly larger share than all other rows is tested by Fisher's exact test, one-sided, with a false discovery
     rate of 5 % over all slices.
     """
     from scipy.stats import hypergeom
@@ -123,7 +127,7 @@ def churn_by_slice(model: Model, matched: PairedAnswers) -> list[SliceChurn]:
 
 
 def candidate_slices(model: Model, rows: "DataFrame") -> Iterator[tuple[str, str | None, Bools]]:
-    """(name, slice as in a link or None for a band, mask) of each slice with enough rows."""
+    """Yield each slice with enough rows as (name, slice as in a link or None for a band, mask)."""
     for feature in model.features():
         if feature.reference not in rows:
             continue
@@ -150,7 +154,7 @@ def candidate_slices(model: Model, rows: "DataFrame") -> Iterator[tuple[str, str
 
 
 def quarter_bands(name: str, values: Floats) -> list[tuple[str, str | None, Bools]]:
-    """The quartile bands of a number, in the form of `candidate_slices`."""
+    """The quartile bands of a number, in the format of `candidate_slices`."""
     held = values[np.isfinite(values)]
     if held.size < MIN_ROWS:
         return []
@@ -161,7 +165,7 @@ def quarter_bands(name: str, values: Floats) -> list[tuple[str, str | None, Bool
 
 
 def mean_losses(model: Model, new: "DataFrame", then: "DataFrame", label: Floats) -> PairedComparison:
-    """Mean loss of both versions on the same rows."""
+    """The mean losses of both versions on the same rows, compared."""
     if model.task == "regression":
         errors = [np.abs(side["score"].to_numpy(np.float64) - label) for side in (new, then)]
         return paired_means(errors[0], errors[1])

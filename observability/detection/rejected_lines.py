@@ -1,6 +1,6 @@
-"""Check ingest counters: rejected lines, duplicate lines and unregistered columns.
+"""Checks the counters of ingestion: rejected lines, duplicate lines and unregistered columns.
 
-Only lines that services sent are counted, because a person who loads a file sees its rejected lines in the output.
+Only lines sent by services are counted: a person who loads a file sees in the output which lines are rejected.
 """
 
 from dataclasses import replace
@@ -18,23 +18,27 @@ from observability.detection.significant_claims import (
 from observability.stats.interval import rate_interval
 
 LIMITS = {"duplicate_rate": (0.01, 0.1), "rejected_rate": (0.01, 0.05)}
-"""Limits for `watch` and `act`. Retrying loggers repeat about one line in a thousand; one rejected line in twenty is data loss."""
+"""Limits for `watch` and `act`. Loggers that retry repeat about one line in a thousand; one rejected line in twenty is data loss."""
 MINIMUM_LINES = 100
 KEEPS_COMING = 3
-"""Number of hours of arrival with such lines from which they are a fault of the system. One faulty start or one repeated transfer ends
+"""Such lines are a fault of the system only if they arrive in at least this many hours. A single faulty start or repeated transfer ends
 sooner.
 """
 MAX_RULES = 3
 COUNTERS = {"duplicate_rate": ("duplicates", "duplicate_hours"), "rejected_rate": ("rejected", "rejected_hours")}
-"""Counters of the lines and of the hours in which they arrived, by metric."""
+"""For each metric, the counter of lines, and the counter of hours in which such lines arrived."""
 COLUMN_SHARE, COLUMN_ROWS = 0.01, 10
-"""Minimum share and number of predictions with an unregistered column; fewer are treated as typing errors."""
+"""An unregistered column is reported if at least this share, and this number, of predictions have it; fewer are treated as typing
+errors.
+"""
 NAMED = 5
 SAID = {"duplicate_rate": "repeated a prediction that was already stored", "rejected_rate": "broke a rule and were rejected"}
 
 
 def line_claims(context: Context, rows: int) -> list[QualityClaim]:
-    """Return claims from ingest counters; empty if there are no counters for these hours. rows: predictions in the window."""
+    """Return the claims from the counters of ingestion; empty without counters for these hours. rows: number of predictions in the
+    window.
+    """
     if context.window.slice is not None:
         return []
     counters = context.counters
@@ -45,7 +49,7 @@ def line_claims(context: Context, rows: int) -> list[QualityClaim]:
 
 
 def line_rate_claim(metric: str, hits: int, lines: int, hours: int, context: Context) -> QualityClaim:
-    """Return the claim about one rate. The rate exceeds a limit if the lower end of its interval does.
+    """Return the claim about one rate. The rate counts as beyond a limit if the lower end of its interval is.
 
     hours: hours in which such lines arrived. With fewer than KEEPS_COMING hours it is not clear whether more will come.
     """
@@ -82,7 +86,7 @@ def line_rate_claim(metric: str, hits: int, lines: int, hours: int, context: Con
 
 
 def broken_rules(context: Context) -> str:
-    """Return the rules that rejected lines broke, most frequent first, with their numbers of lines."""
+    """Return words for the rules that rejected lines broke, most frequent first, each with its number of lines."""
     rules = context.counters.get("rules") or {}
     often = sorted(rules.items(), key=lambda rule: (-rule[1], rule[0]))
     more = f"; and {rounded_count(len(often) - MAX_RULES, 'more rule')}" if len(often) > MAX_RULES else ""
@@ -90,7 +94,7 @@ def broken_rules(context: Context) -> str:
 
 
 def unknown_columns(context: Context, rows: int) -> list[QualityClaim]:
-    """Return the claim about features that no version was registered with; empty without such features."""
+    """Return the claim about features with which no version was registered; empty without such features."""
     columns = context.counters.get("unknown_columns") or {}
     often = {
         name: n for name, n in sorted(columns.items(), key=lambda each: (-each[1], each[0])) if n >= max(COLUMN_ROWS, COLUMN_SHARE * rows)

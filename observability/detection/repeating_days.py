@@ -1,8 +1,8 @@
-"""Distinguish weekdays that differ from the reference each week from weekdays that the reference contains as well.
+"""Distinguishes weekdays that differ from the reference each week from weekdays that the reference also contains.
 
-From its third or fourth time on, a fault of one weekday is usual for the model's own past. A reference is stored without dates, but can
-still distinguish a fault from a natural weekly pattern. If the pattern is natural, the reference contains such days and looks like the
-whole past month. If it is a fault, the reference looks like the other days of the month alone.
+When a fault on one weekday has occurred three or four times, it is usual for the model's own past. A reference is stored without dates, but
+can still tell a fault from a natural weekly pattern. If the pattern is natural, the reference contains such days and looks like the whole
+past month. If it is a fault, the reference looks like the other days of the month only.
 """
 
 import math
@@ -14,10 +14,10 @@ from observability.stats import distance
 from observability.stats.dispersion import SHARE_FLOOR
 
 SURE = math.log(1000)
-"""Logarithm of the likelihood ratio from which the reference is taken to lack such days."""
+"""From this log likelihood ratio on, the reference is taken to contain no such days."""
 NEARER = 4
-"""Minimum distance of a mixture with such days from the other days, as a multiple of the distance of the reference from the other days. It
-allows for a small drift of all days.
+"""The distance of a mixture with such days from the other days must be at least this multiple of the distance of the reference from the
+other days. This allows for a small drift of all days.
 """
 
 
@@ -25,9 +25,9 @@ def lacks_such_days(reference: Floats, others: Floats, earlier: Floats, such: Fl
     """Whether a reference clearly contains no days of one kind, such as one weekday. This is so if the reference is like the other days,
     and earlier days of this kind differ from them.
 
-    False if unknown: with few such days, or days that differ little, a reference that contains them is as near to the other days as a
-    reference that drifted within its limit. Counts by group: reference; others: of the other days of the past; earlier: of the past days
-    of this kind; such: of the last days of this kind. share: share of days of that kind. row_share: part of the variance of the
+    False if unknown: if there are few such days, or if they differ little, a reference that contains them is as near to the other days as a
+    reference that drifted within its limit. reference, others, earlier, such: counts by group, of the reference, of the other past days, of
+    past days of this kind, and of the last days of this kind. share: share of days of this kind. row_share: part of the variance of the
     reference's shares that comes from rows, because rows of a day are not independent draws. limit: PSI from which two sides differ.
     """
     if min(others.sum(), earlier.sum(), such.sum()) <= 0 or distance.psi(others, earlier) < limit:

@@ -1,4 +1,4 @@
-"""Compare the results of training runs with the carbon that they emitted, and find the runs that no other run beats in both."""
+"""Compares the results of training runs with the carbon they emitted, and finds the runs that no other run beats in both."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,12 @@ from observability.metrics.training_curves import TrainingRun
 from observability.metrics.training_metric_names import data_prefix
 
 NEAR = 0.01
-"""Share of the best value within which another run counts as equally good."""
+"""A run counts as equally good if its value is within this share of the best value."""
 
 
 @dataclass(frozen=True)
 class CarbonResult:
-    """A run with its value of the metric and its emitted grams. best: whether no other run beats it in both."""
+    """A run with its value of the metric and the grams that it emitted. best: whether no other run beats it in both."""
 
     run: str
     value: float
@@ -27,7 +27,7 @@ class CarbonResult:
 
 @dataclass(frozen=True)
 class CarbonResults:
-    """Runs of one study that can be compared in one metric, least carbon first. study: None for runs without a study. better: `high` or
+    """The runs of one study that can be compared by one metric, least carbon first. study: None for runs without a study. better: `high` or
     `low`.
     """
 
@@ -38,7 +38,7 @@ class CarbonResults:
 
     @property
     def top(self) -> CarbonResult:
-        """The run with the best value; of several, the one with the least carbon."""
+        """The run with the best value; among equals, the one with the least carbon."""
         sign = -1 if self.better == "high" else 1
         return min(self.results, key=lambda each: (sign * each.value, each.grams))
 
@@ -50,9 +50,9 @@ class CarbonResults:
 
 
 def results_against_carbon(runs: Sequence[TrainingRun], grams: Mapping[str, float | None]) -> CarbonResults | None:
-    """Return finished runs with the held-out metric that most of them have, and their carbon; None if there are fewer than two such runs.
+    """Return the finished runs that have the most frequent held-out metric, with their carbon; None if there are fewer than two such runs.
 
-    The runs are those of the study with most such runs, because other studies are measured on other rows. Runs without a study count as
+    Only runs of the study with most such runs are used, because other studies are measured on other rows. All runs without a study count as
     one study. grams: grams of each run by its name, None if unknown.
     """
     done = [run for run in runs if run.ended is not None and not run.failed and not run.pruned and (grams.get(run.name) or 0) > 0]
@@ -74,8 +74,8 @@ def results_against_carbon(runs: Sequence[TrainingRun], grams: Mapping[str, floa
 
 
 def unbeaten_results(cost: NDArray[np.float64], grams: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """For each result, whether no other one has both a lower or equal cost and less or equal grams, with at least one of the
-    two strictly.
+    """For each result, whether it is unbeaten: no other result has a lower or equal cost and fewer or equal grams, with at least one of the
+    two strictly lower.
     """
     found = np.zeros(cost.size, bool)
     least, at = np.inf, np.nan

@@ -1,4 +1,4 @@
-"""Decide for each ring of a roll-out whether it may continue. Crashes on the new version are compared with crashes on earlier versions in
+"""Decides for each ring of a roll-out whether it may continue. Crashes on the new version are compared with crashes on earlier versions on
 the same days.
 """
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 STOP_GAP = 0.05
-"""Default limit: how far the share of crashed devices on the new version may exceed the share on earlier versions."""
+"""Default limit: by how much the share of crashed devices on the new version may exceed the share on earlier versions."""
 MIN_RING = 10
-"""Minimum number of devices of each side for a decision about a ring."""
+"""A decision about a ring needs at least this many devices on each side."""
 
 
 @dataclass(frozen=True)
 class RingCriterion:
-    """The devices of a ring on a version, and the devices of all rings on earlier versions since that version reached the ring.
+    """The devices of a ring on the new version; and the devices of all rings on earlier versions, since the new version reached the ring.
 
-    new, old: number of devices that crashed, and number of devices whose reports state whether they did. since: the first report of the
-    version from the ring in the window.
+    new, old: number of devices that crashed, and number of devices whose reports say whether they crashed. since: the ring's first report
+    of the version in the window.
     """
 
     version: str
@@ -42,12 +42,14 @@ class RingCriterion:
 
     @property
     def difference(self) -> Interval | None:
-        """The share of the new version minus the share of earlier versions; None with too few devices."""
+        """The crash share of the new version minus that of earlier versions; None with too few devices."""
         return rate_difference_interval(*self.new, *self.old) if min(self.new[1], self.old[1]) >= MIN_RING else None
 
     @property
     def severity(self) -> Severity:
-        """The severity: `act` (stop) if the whole interval is above the criterion, `ok` (continue) if it is below, else unknown."""
+        """The severity: `act` (stop) if the whole interval is above the criterion, `ok` (continue) if it is entirely below, else
+        `unknown`.
+        """
         gap = self.difference
         if gap is None or gap.low is None or gap.high is None:
             return "unknown"
@@ -55,7 +57,7 @@ class RingCriterion:
 
     @property
     def reason(self) -> str:
-        """The reason why the ring stops or continues. If that is unknown, about how many more devices it needs."""
+        """Why the ring stops or continues. If this is unknown: about how many more devices it needs."""
         gap, (_, n), (_, old_n) = self.difference, self.new, self.old
         if old_n < MIN_RING:
             return f"{plural(old_n, 'device')} on earlier versions; it needs about {MIN_RING - old_n} more."
@@ -78,10 +80,10 @@ class RingCriterion:
 
 
 def rolled_out_version(reports: "DataFrame", seen: Mapping[str, datetime]) -> str | None:
-    """The version, among reports of one model, whose first report is the newest. None if the reports name fewer than two versions, or no
-    ring.
+    """The version that was first reported most recently, among the reports of one model. None if the reports name fewer than two versions,
+    or no ring.
 
-    seen: when each version was first reported.
+    seen: for each version, when it was first reported.
     """
     versions = set(reports["version"].dropna().astype(str))
     if len(versions) < 2 or reports["ring"].isna().all():
@@ -90,9 +92,11 @@ def rolled_out_version(reports: "DataFrame", seen: Mapping[str, datetime]) -> st
 
 
 def ring_criteria(reports: "DataFrame", newest: str, criterion: float) -> list[RingCriterion]:
-    """The criterion of each ring with devices on the newest version, in the order of the rings. reports: reports of one model and window.
+    """The stop criterion for each ring with devices on the newest version, in the order of the rings. reports: reports of one model and
+    window.
 
-    Both sides cover the same days, so that a version that reached the ring yesterday is not compared with a week of the other versions.
+    Both sides cover the same days, so that a version that reached the ring yesterday is not compared with a whole week of the other
+    versions.
     """
     known = reports[reports["version"].notna()]
     fresh = known["version"].astype(str) == newest
@@ -106,13 +110,14 @@ def ring_criteria(reports: "DataFrame", newest: str, criterion: float) -> list[R
 
 
 def crashed_devices(reports: "DataFrame") -> tuple[int, int]:
-    """The number of devices that crashed, and the number of devices whose reports state whether they did."""
+    """The number of devices that crashed, and the number of devices whose reports say whether they crashed."""
     sums = reports.assign(crashes=reports["crashes"].astype(float)).groupby("device")["crashes"].sum(min_count=1).dropna()
     return int((sums > 0).sum()), len(sums)
 
 
 def crashes_since(parts: "Iterable[DataFrame]", found: RingCriterion) -> datetime:
-    """The onset from which devices of a ring crash more often, by their share by day. It is not before the version reached the ring.
+    """The time since which devices of a ring crash more often, estimated from their share by day. It is not earlier than the arrival of the
+    version in the ring.
 
     parts: reports of the model, the past first.
     """

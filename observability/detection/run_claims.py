@@ -1,4 +1,4 @@
-"""Claims about one training run, before they become findings."""
+"""Claims about one training run, from which findings are made."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,12 +9,14 @@ from observability.core import numerals
 from observability.core.finding import Against, Severity, Source
 
 MIN_STEPS = 20
-"""Minimum steps with a value for judging a curve."""
+"""A curve is judged only if at least this many steps have a value."""
 
 
 @dataclass(frozen=True)
 class RunClaim:
-    """One sentence about a run with its number. subject: `run:ID` if None. value, low, high: in the metric's unit, None only if unknown."""
+    """A sentence about a run, with its figure. subject: `run:ID` if None. value, low, high: in the unit of the metric; None only if
+    unknown.
+    """
 
     metric: str
     n: int
@@ -33,7 +35,7 @@ class RunClaim:
 
 
 def run_name(names: Sequence[str], most: int = 4) -> str:
-    """Return the first few names between backticks."""
+    """Return the first few names, each between backticks."""
     shown = ", ".join(f"`{each}`" for each in names[:most])
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
@@ -52,5 +54,5 @@ def duration_words(seconds: float) -> str:
 
 
 def counted_things(n: int, one: str) -> str:
-    """Return a count in words: `1 step`, `3 steps`."""
+    """Return a number with its noun, such as `1 step`, `3 steps`."""
     return f"{n:,} {one}{'' if n == 1 else 's'}"

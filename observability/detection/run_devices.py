@@ -1,4 +1,4 @@
-"""Check the readings of the devices of a training run: idle, hot, throttled, memory nearly full."""
+"""Checks the readings of the devices of a training run: idle, hot, throttled, or memory nearly full."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 MIN_READINGS = 20
 IDLE_BELOW, IDLE_SHARE = 0.1, 0.5
 HOT_SHARE = 0.1
-"""Share of the readings beyond the limit for a warning from which a device counts as hot."""
+"""A device counts as hot if at least this share of its readings reaches the limit for a warning."""
 POWER_LEFT, SAME_UTILISATION = 0.75, 0.9
 MEMORY_SHARE = 0.97
 OTHER_DEVICE = 1.01
-"""If a device used more than this share of the stated memory, the statement is about another device, as in a run on several machines."""
+"""If a device used more than this multiple of the stated memory, the statement is about another device, for example in a run on several
+machines.
+"""
 
 
 def claims_about_devices(run: TrainingRun, readings: "DataFrame") -> list[RunClaim]:
@@ -35,7 +37,7 @@ def claims_about_devices(run: TrainingRun, readings: "DataFrame") -> list[RunCla
         rows = own.sort_values("at")
         name = f"`{device}`{f' on host `{host}`' if host else ''}"
         told = [hot_device(run, name, rows, temperature_limits(device)), throttled_device(run, name, rows)]
-        if not is_processor(device):  # an idle processor costs little, and `device_memory_gb` is that of an accelerator
+        if not is_processor(device):  # an idle processor costs little, and `device_memory_gb` is the memory of an accelerator
             told += [idle_device(run, name, rows), full_memory(run, name, rows)]
         reader, subject = {"reader": {"device": device, "host": host}}, f"{use_of_run(run).subject}{device_unit(device, host or None)}"
         found += [replace(each, subject=subject, evidence=each.evidence | reader) for each in told if each is not None]
@@ -43,7 +45,7 @@ def claims_about_devices(run: TrainingRun, readings: "DataFrame") -> list[RunCla
 
 
 def device_claim(metric: str, n: int, severity: Severity, because: str, value: float, limit: float, name: str, rank: float) -> RunClaim:
-    """Return a claim about a device; its value is as read."""
+    """Return a claim about a device; the measured value has no interval."""
     evidence = {"device": name.replace("`", "")}
     return RunClaim(
         metric, n, severity, because, value=value, low=value, high=value, limit=limit, source="system", rank=rank, evidence=evidence
@@ -51,7 +53,7 @@ def device_claim(metric: str, n: int, severity: Severity, because: str, value: f
 
 
 def idle_device(run: TrainingRun, name: str, rows: "DataFrame") -> RunClaim | None:
-    """Return the claim that a device was almost idle in half of its readings."""
+    """Return the claim that a device was almost idle in at least half of its readings; None if it was not."""
     used = rows["utilisation"].dropna().to_numpy(float)
     share = float((used < IDLE_BELOW).mean()) if len(used) >= MIN_READINGS else 0.0
     if share < IDLE_SHARE:
@@ -63,8 +65,8 @@ def idle_device(run: TrainingRun, name: str, rows: "DataFrame") -> RunClaim | No
 
 
 def hot_device(run: TrainingRun, name: str, rows: "DataFrame", limits: tuple[float, float]) -> RunClaim | None:
-    """Return the claim that a device was hot in a tenth of its readings. limits: for a warning and for act. A `temperature_limit_c` that
-    the run's hardware states replaces the first limit, and moves the second by the same difference.
+    """Return the claim that a device was hot in at least a tenth of its readings. limits: for `watch` and for `act`. If the run's hardware
+    states `temperature_limit_c`, it replaces the first limit, and moves the second by the same difference.
     """
     known = rows["temperature_c"].dropna().to_numpy(float)
     stated = run.hardware.get("temperature_limit_c")
@@ -81,7 +83,7 @@ def hot_device(run: TrainingRun, name: str, rows: "DataFrame", limits: tuple[flo
 
 
 def throttled_device(run: TrainingRun, name: str, rows: "DataFrame") -> RunClaim | None:
-    """Return the claim that a device draws much less power at the end than in the first half, at the same utilisation."""
+    """Return the claim that a device draws much less power at the end than in the first half, although its utilisation is the same."""
     known = rows[["watts", "utilisation"]].dropna()
     n = len(known)
     if n < 2 * MIN_READINGS:
@@ -100,8 +102,8 @@ def throttled_device(run: TrainingRun, name: str, rows: "DataFrame") -> RunClaim
 
 
 def full_memory(run: TrainingRun, name: str, rows: "DataFrame") -> RunClaim | None:
-    """Return the claim that a device's memory is nearly full. None if it is not, if there are too few readings, or if the hardware of the
-    run states no `device_memory_gb`, or less than was used.
+    """Return the claim that the memory of a device is nearly full. None if it is not, if there are too few readings, or if the hardware of
+    the run states no `device_memory_gb` or less than was used.
     """
     size = run.hardware.get("device_memory_gb")
     used = rows["memory_gb"].dropna().to_numpy(float)

@@ -1,4 +1,4 @@
-"""Measure how well the processes of a training run are used: time by phase, scaling, model FLOPs utilisation."""
+"""Measures how well the processes of a training run are used: time by phase, scaling, and model FLOPs utilisation."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from observability.metrics.training_curves import TrainingRun
 from observability.stats.rank_times import RankTimes
 
 SAMPLES = ("global_batch_size", "batch_rows", "samples_per_step", "tokens_per_step", "batch_size")
-"""Parameters that state the amount of work of a step, over all processes."""
+"""Parameters that state how much work a step does, over all processes; the first one found is used."""
 WORK = frozenset(("compute", "forward", "backward", "optimizer", "optimiser", "step"))
-"""Phases in which a process trains."""
+"""Names of the phases in which a process trains."""
 MIN_OF_ROOF = 0.3
-"""Share of the possible speed below which something other than the device is the limit."""
+"""Below this share of the possible speed, something other than the device is the limit."""
 
 
 def phase_shares(times: RankTimes) -> dict[str, float]:
@@ -26,16 +26,14 @@ def phase_shares(times: RankTimes) -> dict[str, float]:
 
 
 def productive_share(times: RankTimes) -> float | None:
-    """Return the goodput of the logged steps, which is the share of the ranks' time in which they train; None if no phase is a training
-    phase.
-    """
+    """Return the goodput of the logged steps: the share of the ranks' time that is spent training; None if no phase is a training phase."""
     shares = phase_shares(times)
     known = [value for name, value in shares.items() if name.lower() in WORK]
     return sum(known) if known else None
 
 
 def seconds_per_step(run: TrainingRun) -> float | None:
-    """Return the mean wall time of a step, from the first to the last logged step; None with fewer than two steps."""
+    """Return the mean wall time per step, between the first and the last logged step; None with fewer than two steps."""
     spans = [
         (int(curve.steps[-1] - curve.steps[0]), float((curve.at[-1] - curve.at[0]).astype(float) / 1e6))
         for curve in run.curves.values()
@@ -49,7 +47,7 @@ def seconds_per_step(run: TrainingRun) -> float | None:
 
 
 def stated_number(run: TrainingRun, names: Iterable[str]) -> float | None:
-    """Return the first positive number among the parameters and hardware fields of these names; None if there is none."""
+    """Return the first positive number that the run's parameters or hardware have under one of these names; None if there is none."""
     held: Mapping[str, Any] = {**run.hardware, **run.params}
     for name in names:
         value = held.get(name)
@@ -61,7 +59,8 @@ def stated_number(run: TrainingRun, names: Iterable[str]) -> float | None:
 def model_flops_utilisation(run: TrainingRun) -> float | None:
     """Return the share of the devices' peak FLOPs that training used.
 
-    From `flops_per_step` (of all processes) and `peak_flops` (of one device) among parameters or hardware; None if one is missing.
+    Computed from `flops_per_step` (of all processes) and `peak_flops` (of one device), among the parameters or the hardware; None if either
+    is missing.
 
     References
     ----------
@@ -75,10 +74,10 @@ def model_flops_utilisation(run: TrainingRun) -> float | None:
 
 @dataclass(frozen=True)
 class RooflinePosition:
-    """The place of a run under the roofline of its devices, by device.
+    """The position of a run under the roofline of its devices, per device.
 
-    intensity: operations for each byte that is moved. achieved: operations per second. roof: the largest possible number of operations per
-    second at this intensity. ridge: the intensity from which operations, and not bandwidth, are the limit.
+    intensity: operations per byte moved. achieved: operations per second. roof: the maximum number of operations per second at this
+    intensity. ridge: the intensity above which operations are the limit, not bandwidth.
     """
 
     intensity: float
@@ -88,20 +87,20 @@ class RooflinePosition:
 
     @property
     def share(self) -> float:
-        """The achieved share of the possible performance."""
+        """The achieved performance as a share of the possible one."""
         return self.achieved / self.roof
 
     @property
     def bound(self) -> str:
-        """The limit of the run: memory or compute."""
+        """What limits the run: memory or compute."""
         return "memory" if self.intensity < self.ridge else "compute"
 
 
 def roofline_position(run: TrainingRun) -> RooflinePosition | None:
     """Return the position of a run under the roofline of its devices.
 
-    From `flops_per_step` and `bytes_per_step` (of all processes), `peak_flops` and `peak_bytes_per_second` (of one device) among parameters
-    or hardware; None if one is missing.
+    Computed from `flops_per_step` and `bytes_per_step` (of all processes), `peak_flops` and `peak_bytes_per_second` (of one device), among
+    the parameters or the hardware; None if any is missing.
 
     References
     ----------
@@ -118,7 +117,7 @@ def roofline_position(run: TrainingRun) -> RooflinePosition | None:
 
 
 def roofline_words(found: RooflinePosition) -> str:
-    """Return the position under the roofline in a sentence, and what would help."""
+    """Return a sentence about the position under the roofline, and what would help."""
     share, bound = percent(found.share), found.bound
     start = f"{share} of what the device can do at {format_figure(found.intensity, 3)} operations a byte; {bound} is the limit"
     if found.share > 1:
@@ -133,10 +132,10 @@ def roofline_words(found: RooflinePosition) -> str:
 
 @dataclass(frozen=True)
 class ScalingPoint:
-    """A run among others of its study with another number of processes.
+    """A run, compared with runs of the same study that have another number of processes.
 
-    rate: samples per second, or steps per second if the work of a step is not stated. efficiency: rate per process, divided by the rate
-    per process of the run with the fewest processes; 1 is perfect scaling.
+    rate: samples per second; steps per second if the work of a step is not stated. efficiency: rate per process, divided by the rate per
+    process of the run with the fewest processes; 1 is perfect scaling.
     """
 
     run: str
@@ -147,7 +146,7 @@ class ScalingPoint:
 
 
 def scaling_points(run: TrainingRun, others: Iterable[TrainingRun]) -> list[ScalingPoint]:
-    """Return the runs of the same study by their number of processes, fewest first; empty if all have the same number.
+    """Return the run and the other runs of its study by their number of processes, fewest first; empty if all have the same number.
 
     If the parameters state the work of a step (SAMPLES), rates are samples per second. Otherwise a step is assumed to do the same work in
     each run.

@@ -1,4 +1,4 @@
-"""Compare the energy of a training run with earlier runs of the same model and the same parameters."""
+"""Compares the energy of a training run with that of earlier runs of the same model with the same parameters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ NAME = "operations/energy"
 
 @dataclass(frozen=True)
 class RunEnergyChange:
-    """The energy of a run compared with earlier runs of the same parameters.
+    """The energy of a run, compared with earlier runs with the same parameters.
 
-    n: number of earlier runs. usual: their geometric mean, Wh. limit: Wh from which it is reported. usual and limit are None with too few
-    earlier runs.
+    n: number of earlier runs. usual: geometric mean of their energy, Wh. limit: Wh from which an increase is reported. usual and limit are
+    None if there are too few earlier runs.
     """
 
     n: int
@@ -32,10 +32,10 @@ class RunEnergyChange:
 
 
 def run_energy_change(wh: float, earlier: Sequence[float], settings: ModelSettings) -> RunEnergyChange:
-    """Return the comparison of the energy of a run (Wh) with earlier runs of the same parameters, whose energy has the same kind of
+    """Return the comparison of a run's energy (Wh) with earlier runs with the same parameters. Their energy must come from the same kind of
     source.
 
-    A rise is reported if it reaches a minimum ratio (`operations/energy/run_energy` for act) and is also beyond the 95 % prediction
+    An increase is reported if it reaches a minimum ratio (`operations/energy/run_energy` for `act`) and is also beyond the 95 % prediction
     interval of the earlier runs (Student's t on logarithms).
     """
     before = np.array([each for each in earlier if each > 0])

@@ -1,4 +1,4 @@
-"""Forecast the energy of a training run that has not ended: the energy used so far, divided by the share of its steps that are done."""
+"""Forecasts the energy of a training run that has not ended: the energy used so far, divided by the share of its steps that are done."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 TOTAL_NAMES = ("total_steps", "max_steps", "num_steps", "num_train_steps", "n_steps", "steps")
-"""Parameters that state how many steps a run will take. The first one that a run has is used."""
+"""Parameters that state the total number of steps of a run. The first one that a run has is used."""
 
 
 @dataclass(frozen=True)
 class RunProgress:
-    """Steps and energy of a run. steps, at: steps done and when they were logged; read, joules: end times and energy of its readings;
-    stride: n if every n-th step was read.
+    """Steps and energy of a run. steps, at: number of steps done, and when this was logged; read, joules: end time and energy of each
+    reading; stride: n if every n-th step was read.
     """
 
     steps: Array
@@ -34,7 +34,7 @@ class RunProgress:
 
     @property
     def done(self) -> int:
-        """Steps done at the last reading."""
+        """The number of steps done at the time of the last reading."""
         return int(self.steps[self.at <= self.read.max()].max(initial=0))
 
     def joules_at(self, step: int) -> float:
@@ -43,8 +43,8 @@ class RunProgress:
         return float(self.joules[self.read <= reached.min()].sum()) if len(reached) else float("nan")
 
     def is_reporting(self, now: datetime) -> bool:
-        """Whether the run logs as usual at an instant (naive UTC). It does unless nothing was logged for ten usual intervals of its steps,
-        and for at least five minutes.
+        """Whether the run logs as usual at an instant (naive UTC). It does not if nothing was logged for ten usual step intervals and for
+        at least five minutes.
         """
         gaps = np.diff(np.unique(self.at)) / np.timedelta64(1, "s")
         silence = (np.datetime64(now, "us") - max(self.at.max(), self.read.max())) / np.timedelta64(1, "s")
@@ -53,9 +53,9 @@ class RunProgress:
 
 @dataclass(frozen=True)
 class RunEnergyForecast:
-    """Forecast energy of a whole run in joules. It is NaN if unknown, and `lacks` states the reason. done, total: numbers of steps.
+    """The forecast energy of a whole run in joules; NaN if unknown, and then `lacks` states the reason. done, total: numbers of steps.
 
-    n: number of earlier runs behind the interval; low and high are None with fewer than MIN_RUNS.
+    n: number of earlier runs on which the interval is based; low and high are None if there are fewer than MIN_RUNS.
     """
 
     n: int
@@ -76,14 +76,14 @@ def stated_steps(params: Any) -> int | None:
 
 
 def is_stated_count(value: object) -> TypeGuard[int | float]:
-    """Whether a parameter is a number of at least 1 and below 2^53, as a count can be."""
+    """Whether a parameter can be a count: a number of at least 1 and below 2^53."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 1 <= value < 2**53
 
 
 def progress_of_runs(steps: "DataFrame", readings: "DataFrame", names: set[str]) -> dict[str, RunProgress]:
-    """Return the progress of the named runs that have both steps, which were read, and readings with energy.
+    """Return the progress of the named runs for which there are both steps that were read and readings with energy.
 
-    steps: records of steps (run, at, step, stride); readings: resource records.
+    steps: step records (run, at, step, stride); readings: resource records.
     """
     own = steps[steps["run"].isin(names) & steps["step"].notna() & steps["stride"].ne(0)]
     drawn = reading_energy(readings[readings["run"].isin(set(own["run"]))])
@@ -103,7 +103,7 @@ def progress_of_runs(steps: "DataFrame", readings: "DataFrame", names: set[str])
 
 
 def run_energy_forecast(run: RunProgress, earlier: Sequence[RunProgress], stated: int | None) -> RunEnergyForecast:
-    """Return the forecast energy of a whole run: the joules that it has used, divided by the share of its steps that are done.
+    """Return the forecast energy of a whole run: the joules used so far, divided by the share of its steps that are done.
 
     The total number of steps is the stated one, else the median of earlier runs. With at least MIN_RUNS earlier runs, the same forecast is
     made for each of them at the same step. The geometric mean of the errors of these forecasts corrects the forecast of this run, and

@@ -1,4 +1,4 @@
-"""The times of the ranks of a training run by step, or for a long run by blocks of steps."""
+"""The times of the ranks of a training run by step or, for a long run, by block of steps."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def ranks_of(run: TrainingRun) -> RankTimes | None:
-    """Return the times of a run of several ranks over common steps; None if there are none.
+    """Return the times of a run of several ranks, over the steps that all ranks have; None if there are none.
 
-    They are the times of blocks of all steps if these are known. If the blocks are too few and the single steps that were read give more
-    columns, as when a rank joined late, they are the times of these steps.
+    They are the times of blocks of all steps, if these are known. If there are too few blocks, and the single steps that were read give
+    more columns (for example because a rank joined late), they are the times of these steps.
     """
     of_blocks = None if run.blocks is None else times_from_blocks(run.blocks)
     if of_blocks is not None and len(of_blocks.steps) >= MIN_STEPS:
@@ -27,8 +27,8 @@ def ranks_of(run: TrainingRun) -> RankTimes | None:
 
 
 def blocks_of_runs(steps: "DataFrame") -> "DataFrame":
-    """Return the summaries of the blocks of each long run, taken from records of steps (run, at, step, rank, phase_ms), as `blocks_frame`
-    returns them.
+    """Return summaries of the blocks of each long run, from step records (run, at, step, rank, phase_ms), in the format of
+    `blocks_frame`.
     """
     of_ranks = steps[steps["rank"].notna() & steps["phase_ms"].notna()]
     rows: list[dict[str, Any]] = []

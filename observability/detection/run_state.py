@@ -1,4 +1,4 @@
-"""Detect training runs that failed or were lost."""
+"""Detects training runs that failed or were lost."""
 
 from datetime import datetime
 
@@ -8,8 +8,8 @@ from observability.detection.run_claims import RunClaim, counted_things, duratio
 from observability.metrics.training_curves import TrainingRun
 
 INTERVALS = 10.0
-"""Number of usual step intervals after which a run is silent. Silence must also last three times the run's longest interval and
-MIN_SILENCE_S.
+"""A run counts as silent after this many usual step intervals. The silence must also last at least three times the run's longest interval,
+and MIN_SILENCE_S.
 """
 LONGEST_GAPS = 3.0
 MIN_SILENCE_S = 300.0
@@ -18,7 +18,9 @@ HOUR_S = 3600.0
 
 
 def claim_about_state(run: TrainingRun, now: datetime) -> RunClaim | None:
-    """Return the claim that a run failed or was lost (killed without an end) as of `now`; None if it ended well or still reports."""
+    """Return the claim that a run failed, or was lost (killed without an end record), as of `now`; None if it ended well or still
+    reports.
+    """
     if run.failed:
         because = f"Run `{run.name}` ended as {run.status} after {counted_things(run.steps, 'step')} and {duration_words(run.seconds)}."
         return RunClaim(

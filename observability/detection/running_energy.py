@@ -1,4 +1,4 @@
-"""Forecast the energy of training runs that still report, as claims, from the energy of earlier runs of their kind."""
+"""Forecasts, as claims, the energy of training runs that still report, with the help of earlier runs of their kind."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MAX_RUNS = 10
-"""Maximum number of runs with a claim; the newest runs get one."""
+"""Maximum number of runs that get a claim; the newest runs are chosen."""
 
 
 def forecasts_of_running(
@@ -27,8 +27,8 @@ def forecasts_of_running(
     """Yield the claim about the forecast energy of each run that still reports, newest first, at most MAX_RUNS.
 
     known: energy so far of all runs of a model (`training_run_energy`); running: runs without an end. records: `runs`, `steps` and
-    `readings` of the model, each read up to its maximum. now: naive UTC. The claim about a run with significantly more energy than earlier
-    runs is a warning.
+    `readings` of the model, each read up to its maximum. now: naive UTC. The claim is a warning if a run will use significantly more energy
+    than earlier runs.
     """
     runs, readings = records["runs"], records["readings"]
     going = known[known["run"].isin(running) & known["wh"].gt(0)]
@@ -47,7 +47,7 @@ def forecasts_of_running(
 
 
 def forecast_claim(run: Mapping[Any, Any], ahead: RunEnergyForecast, earlier: list[float], settings: ModelSettings) -> RunClaim:
-    """Return the forecast energy of a run as a claim. earlier: the energy of runs of its kind, Wh."""
+    """Return the claim about the forecast energy of a run. earlier: the energy of earlier runs of its kind, Wh."""
     metric, subject = "run_energy_forecast", f"run:{run['run']}"
     drawn = f"it has drawn {with_si_prefix(float(run['wh']), 'Wh')} ({run['source']}) after {ahead.done:,}"
     if ahead.lacks:
@@ -96,9 +96,7 @@ def started_at(at: Any) -> datetime | None:
 
 
 def settings_of_runs(runs: "DataFrame") -> dict[str, str]:
-    """Return the parameters of each run without its random seed, as one text. If a run states none, the parameters of its
-    study are used.
-    """
+    """Return the parameters of each run as one text, without the random seed. If a run states no parameters, the text names its study."""
     found: dict[str, str] = {}
     for name, study, params in zip(runs["run"], runs["study"], runs["params"], strict=True):
         stated = setting_text(params) if isinstance(params, dict) and params else "" if study is None else f"study {study}"
@@ -107,14 +105,14 @@ def settings_of_runs(runs: "DataFrame") -> dict[str, str]:
 
 
 def completely_read(drew: "DataFrame", runs: "DataFrame", readings: "DataFrame", most: int) -> "DataFrame":
-    """Return the finished runs all of whose readings were read. Only the newest `most` readings were read."""
+    """Return the finished runs of which all readings were read. Only the newest `most` readings of the model were read."""
     failed = {str(name) for name, status in zip(runs["run"], runs["status"], strict=True) if status and status.lower() not in FINISHED}
     kept = drew[drew["ended"].notna() & ~drew["run"].isin(failed)]
     return kept[kept["started"] >= readings["at"].min()] if len(readings) >= most else kept
 
 
 def runs_alike(complete: "DataFrame", alike: Mapping[str, str], run: Mapping[Any, Any]) -> "DataFrame":
-    """Return the complete runs with the parameters of a run and energy of the same kind of source. alike: parameters by run."""
+    """Return the complete runs with the same parameters as a run and energy from the same kind of source. alike: parameters by run."""
     return complete[
         (complete["source"] == run["source"]) & (complete["run"].map(alike.get) == alike.get(run["run"])) & complete["wh"].notna()
     ]

@@ -1,4 +1,6 @@
-"""Compare a share of the rows of a sample with the month before. The comparison is by days, because rows of one day are not independent."""
+"""Compares a share of the rows of a sample with the month before. The comparison is by days, because rows of the same day are not
+independent.
+"""
 
 import math
 from dataclasses import dataclass
@@ -16,10 +18,11 @@ from observability.stats.interval import Interval, rate_interval
 
 @dataclass(frozen=True)
 class SampledShare:
-    """A share of the window's rows, its interval, and the p-value of no difference from the month before (value: before).
+    """A share of the window's rows, with its interval, and the p-value of no difference from the month before. before: the share in that
+    month.
 
-    rows: rows of the window. score: the difference by rows alone, in standard errors; 0 if a side has no rows. past_days: number of
-    earlier days with rows.
+    rows: number of rows in the window. score: the difference, from rows alone, in standard errors; 0 if a side has no rows. past_days:
+    number of earlier days with rows.
     """
 
     interval: Interval
@@ -35,7 +38,7 @@ class SampledShare:
         return float("nan") if self.interval.value is None else self.interval.value
 
     def doubt(self, level: float) -> str:
-        """A clause on why a share that is not significantly higher may be the same as before. level: significance level of the p-value."""
+        """A clause that states why a share that is not significantly larger may be unchanged. level: significance level of the p-value."""
         from scipy.special import ndtri
 
         needed = -float(ndtri(level / 2))
@@ -62,8 +65,8 @@ def shares_by_day(at: NDArray[np.datetime64], hits: NDArray[np.datetime64]) -> D
 def sampled_share(now: DailyShares, past: DailyShares) -> SampledShare:
     """Return the share over the days of the window, compared with the past.
 
-    The error that days add to the difference is estimated from the past (`RateVariation`), so that a fault of one day does not hide itself;
-    the interval of the share holds how much the days of the window differ too. With fewer than seven days of past they are assumed to
+    The error of the difference between days is estimated from the past (`RateVariation`), so that a fault on one day does not hide itself.
+    The interval of the share also includes how much the days of the window differ. With fewer than seven days of past, days are assumed to
     double the variance of rows.
     """
     here, before = whole_share(now), whole_share(past)

@@ -1,7 +1,7 @@
-"""Measure a model's error budget and burn rate against the service level that its owner stated.
+"""Measures a model's error budget and burn rate against the service level that its owner set.
 
-Findings are about all versions together, because the level is that of the service. There are two objectives: the share of ok requests, and
-the share of requests within the stated p99 latency.
+The findings cover all versions together, because the service level applies to the service as a whole. There are two objectives: the share
+of requests that are ok, and the share of requests within the stated p99 latency.
 """
 
 from dataclasses import dataclass, replace
@@ -33,20 +33,20 @@ from observability.stats.service_level import (
 
 NAME = "serving/latency"
 LATENCY_TARGET = 0.99
-"""`service_level_latency_ms` is the stated p99 latency."""
+"""Share of requests that must be within `service_level_latency_ms`, which is the stated p99 latency."""
 BUDGET_WATCH = 0.25
 URGENT = 6.0
-"""A burn rate from this on is `act`."""
+"""A burn rate of at least this is `act`."""
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Objective:
-    """One objective over the four weeks up to the window's end, by consecutive hours from `first` on.
+    """One objective over the four weeks up to the end of the window, by consecutive hours starting with hour `first`.
 
-    bad, n: numbers of bad and of all requests; days: days since the first request. subject: the objective's name in findings. what: the
-    predicate of bad requests, after "of 1,200 requests". begin: index of the window's first hour. until: the window's end; the unfinished
-    hour is counted with the hour before it.
+    bad, n: number of bad requests and of all requests; days: days since the first request. subject: the objective's name in findings. what:
+    the predicate for bad requests, which follows "of 1,200 requests". begin: index of the window's first hour. until: the end of the
+    window; an unfinished hour is counted with the hour before it.
     """
 
     subject: str
@@ -64,12 +64,12 @@ class Objective:
 
     @property
     def budget(self) -> str:
-        """The name of the objective's error budget in a sentence."""
+        """The name of the objective's error budget for use in a sentence."""
         return "error budget" if self.subject == "model" else "error budget of latency"
 
     @property
     def days(self) -> float:
-        """Days since the first request, at most the budget's period."""
+        """The number of days since the first request, at most the period of the budget."""
         served = np.flatnonzero(self.n > 0)
         return (self.n.size - int(served[0])) / 24 if served.size else 0.0
 
@@ -80,7 +80,7 @@ class Objective:
 
 
 def stated_objectives(requests: RequestCounts, context: Context) -> list[Objective]:
-    """Return the objectives that the owner stated. requests: requests of the whole model by hour, from four weeks before the window to its
+    """Return the objectives that the owner set. requests: requests of the whole model by hour, from four weeks before the window up to its
     end.
     """
     settings = context.model.settings
@@ -112,7 +112,7 @@ def objective_claims(objective: Objective, context: Context) -> list[Finding]:
 
 
 def error_budget_finding(objective: Objective, context: Context) -> Finding:
-    """Return the finding about the error budget that remains at the window's end."""
+    """Return the finding about the error budget that is left at the end of the window."""
     n, bad = float(objective.n.sum()), float(objective.bad.sum())
     left = error_budget_left(bad, n, objective.target)
     base = objective_finding(context, objective, "error_budget_left", n)
@@ -158,7 +158,8 @@ def error_budget_finding(objective: Objective, context: Context) -> Finding:
 def burn_rate_finding(objective: Objective, context: Context) -> Finding:
     """Return the finding about the worst burn-rate alert.
 
-    An alert that is active at the window's end comes first, then an alert that was active in the window, then the present burn rate.
+    An alert that is active at the end of the window has priority, then an alert that was active within the window, then the present burn
+    rate.
     """
     now = burn_states(objective.bad, objective.n, objective.target)
     slowest = now[-1]
@@ -205,14 +206,16 @@ Fired = tuple[BurnRule, Interval, float, float, int]
 
 
 def of_burn(burn: BurnState, size: int) -> Fired:
-    """Return a rule at the end of the hours: the rule, the burn rate, requests and bad requests of its long window, and the index at which
-    that window ends.
+    """Return the state of a rule at the last hour: the rule, the burn rate, requests and bad requests in its long window, and the index at
+    which this window ends.
     """
     return burn.rule, burn.rate, burn.n, burn.bad, size
 
 
 def before_the_end(objective: Objective) -> Fired | None:
-    """Return the urgent alert that was active in the window and has ended, at its largest burn rate; None if there was none."""
+    """Return the urgent alert that was active within the window and has ended, at the time of its largest burn rate; None if there was
+    none.
+    """
     for rule in RULES:
         if rule.factor < URGENT:
             break
@@ -233,7 +236,7 @@ def before_the_end(objective: Objective) -> Fired | None:
 
 
 def burn_onset(objective: Objective, rule: BurnRule, end: int) -> datetime | None:
-    """Estimate the hour of the long window from which on there were significantly too many bad requests."""
+    """Estimate the hour, within the long window, since which there have been significantly too many bad requests."""
     start = max(end - rule.long, 0)
     found = elevated_segment(objective.bad[start:end], objective.n[start:end], objective.allowed)
     return None if found is None else objective.at(start + found[0])
@@ -256,15 +259,15 @@ def objective_row(burn: BurnState) -> list[Any]:
 
 
 def objective_finding(context: Context, objective: Objective, metric: str, n: float) -> Finding:
-    """Return a finding about an objective, to be filled in."""
+    """Return a finding about an objective, with fields still to be filled in."""
     return context.undecided(NAME, objective.subject, metric, round(n), "", against="level", whole_model=True)
 
 
 def objective_source(severity: Severity) -> Any:
-    """Return the source of a service fault."""
+    """Return the likely source of a finding about a service level; None if it needs no action."""
     return "system" if needs_action(severity) else None
 
 
 def hours_words(n: int) -> str:
-    """Return a number of hours in words: `1 hour`, `6 hours`, `3 days`."""
+    """Return a number of hours in words: `hour`, `6 hours`, `3 days`. The number is left out for a single hour."""
     return "hour" if n == 1 else f"{n} hours" if n < 48 else f"{n // 24} days"

@@ -1,6 +1,6 @@
-"""Compare the devices that serve a model with each other at the same time, and with themselves in earlier windows of the same length.
+"""Compares the devices that serve a model with each other at the same times, and with themselves in earlier windows of the same length.
 
-The comparisons are the same as for devices of training runs (device_peers, device_past), with a window in place of a run.
+The comparisons are those for devices of training runs (device_peers, device_past), with a window instead of a run.
 """
 
 from typing import TYPE_CHECKING
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MAX_READINGS = 20_000
-"""Maximum number of readings of a window that are compared with each other; the newest are used."""
+"""Maximum number of readings in a window that are used to compare devices with each other; the newest are used."""
 
 
 def serving_device_claims(readings: "DataFrame", window: Window) -> list[RunClaim]:
     """Return the claims about the devices that served in the window; empty without readings.
 
-    readings: resource records of the model up to the end of the window. Those of training runs are left out here.
+    readings: resource records of the model up to the end of the window. Records of training runs are left out here.
     """
     own = readings[readings["run"].isna() & np.isfinite(readings[[each.column for each in DEVICE_METRICS]].to_numpy(float)).any(axis=1)]
     start = naive_utc(window.start)

@@ -1,6 +1,6 @@
-"""Find columns in which all rows of a day share one value.
+"""Finds columns in which all rows of a day share one value.
 
-If all rows of a day have the same value (a holiday, a daily price), the day is one observation, however many rows it has.
+If all rows of a day have the same value (a holiday, a daily price), the day is a single observation, no matter how many rows it has.
 """
 
 import math
@@ -11,17 +11,17 @@ from observability.metrics.column_counts import ColumnCounts, ColumnShare, Daily
 from observability.stats.arrays import Integers
 
 ROWS_A_DAY = 20
-"""Minimum number of rows of a day that is judged by itself."""
+"""A day is judged on its own only if it has at least this many rows."""
 ONE_VALUE = 0.995
 """If one bin holds at least this share of a day, the day counts as having one value."""
 SHARED_DAYS, MIN_DAYS, MIN_OTHERS = 0.8, 5, 3
-"""Share of days with a single value from which a column counts as equal within a day; minimum days of past, and of the window without a
-past.
+"""A column counts as equal within a day if at least this share of days has a single value. Then: minimum number of days of past, and
+minimum number of days of the window if there is no past.
 """
 
 
 def single_value_days(values: ColumnCounts) -> Integers:
-    """Return, for each day with enough values, the bin that holds nearly all of them; -1 for a day with several."""
+    """Return, for each day with enough values, the bin that contains nearly all of them; -1 for a day with several such bins."""
     days = values.by_day
     kept = days[2] >= ROWS_A_DAY
     table = values.table[0][kept]
@@ -37,15 +37,16 @@ def is_shared_by_day(values: ColumnCounts | None, fewest: int = MIN_DAYS) -> boo
 
 
 def hit_as_wholes(hits: DailyShares) -> bool:
-    """Return whether on each day with enough rows nearly all or nearly no rows are hit; False for a single day."""
+    """Return whether each day with enough rows was hit as a whole or not at all (up to a few rows); False if there is only one such day."""
     value = hits.value[hits.rows >= ROWS_A_DAY]
     return bool(value.size > 1 and ((value >= ONE_VALUE) | (value <= 1 - ONE_VALUE)).all())
 
 
 def rows_a_day_if_shared(now: ColumnCounts, past: ColumnCounts | None, hits: DailyShares) -> float | None:
-    """Return the number of rows of a usual day if the rows of a day share the column's value and also whether they are hit; else None.
+    """If the rows of a day share the column's value, and are also hit together or not at all, return the number of rows of a usual day;
+    otherwise None.
 
-    now, past: the ordinary values by day. hits: the share of rows that were hit on each day of the window.
+    now, past: counts of the ordinary values by day. hits: for each day of the window, the share of rows that were hit.
     """
     if not hit_as_wholes(hits):
         return None
@@ -58,7 +59,7 @@ def rows_a_day_if_shared(now: ColumnCounts, past: ColumnCounts | None, hits: Dai
 
 
 def whole_day_p_value(now: ColumnShare, before: ColumnShare, rows_a_day: float) -> float:
-    """Return the two-sided p-value of a growth in the number of days that are hit as a whole, by Fisher's exact test."""
+    """Return the two-sided p-value of an increase in the number of days that are hit as a whole, by Fisher's exact test."""
     days, others = max(round(now.n / rows_a_day), 1), max(round(before.n / rows_a_day), 1)
     hit = round(now.value * days)
     every = hit + round(before.value * others)

@@ -1,4 +1,4 @@
-"""Adjust the severities of data-quality claims for multiple testing."""
+"""Adjusts the severities of data-quality claims for multiple testing."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ from observability.stats.multiple_testing import benjamini_hochberg
 
 NAME = "data/quality"
 PAST_DAYS = 28
-"""Four weeks: each hour of the week occurs four times."""
+"""Four weeks, in which each hour of the week occurs four times."""
 QUIET_RANK = {"volume": 0.5, "freshness_hours": 0.4, "silence_hours": 0.3}
-"""Rank among findings of severity `ok`: volume first."""
+"""Rank of these metrics among findings of severity `ok`; volume comes first."""
 Limit = float | tuple[float, float]
 
 
 @dataclass(frozen=True)
 class QualityClaim:
-    """A finding at the severity of its effect size alone.
+    """A finding with the severity that its effect size alone gives.
 
     p_value: NaN if the comparison is with a fixed level and already uses the interval. limits: for `watch` and `act`; None if there are
-    none. missing: a sentence, or a function that returns it, on what is missing if the claim is beyond its limit but not significantly.
-    Such a claim is unknown. If the sentence is empty, such an effect counts as chance and the claim is OK.
+    none. missing: a sentence (or a function that returns it) that says what a decision needs, if the claim is beyond its limit but not
+    significantly. Such a claim is `unknown`. If the sentence is empty, such an effect counts as chance and the claim is OK.
     """
 
     finding: Finding
@@ -33,7 +33,7 @@ class QualityClaim:
 
 
 def settled_findings(claims: Iterable[QualityClaim], budget: float) -> list[Finding]:
-    """Return the findings at their severities after control of the false discovery rate over all claims of the run."""
+    """Return the findings with their final severities: the false discovery rate is controlled over all claims of the run."""
     looks = list(claims)
     adjusted, _ = benjamini_hochberg([each.p_value for each in looks], budget)
     return [settled_finding(claim, float(p), budget) for claim, p in zip(looks, adjusted)]
@@ -65,7 +65,7 @@ def settled_finding(claim: QualityClaim, adjusted: float, budget: float) -> Find
 
 
 def worst_of_each(findings: Iterable[Finding]) -> list[Finding]:
-    """Return the worst finding of each id; of equally severe ones, the first. A claim may have been tested in more than one way."""
+    """Return the worst finding for each id; among equally severe ones, the first. A claim may have been tested in several ways."""
     best: dict[str, Finding] = {}
     for each in findings:
         known = best.get(each.id)
@@ -77,13 +77,15 @@ def worst_of_each(findings: Iterable[Finding]) -> list[Finding]:
 def undecided_quality(
     context: Context, subject: str, metric: str, n: int, because: str, *, against: Against = "reference", whole_model: bool = False
 ) -> Finding:
-    """Return a finding of severity `unknown`, the template of the others. whole_model: about all versions of the model."""
+    """Return a finding of severity `unknown`, which is also the template of other findings. whole_model: whether it is about all versions
+    of the model.
+    """
     return context.undecided(NAME, subject, metric, n, because, against=against, whole_model=whole_model)
 
 
 def quality_limits(context: Context, metric: str, watch: float, act: float) -> tuple[float, float]:
-    """Return the limits of a metric for `watch` and `act`. The configured limit replaces the limit for `act`, and the limit for `watch` is
-    at most the same.
+    """Return the limits of a metric for `watch` and `act`. The limit in the settings replaces the limit for `act`; the limit for `watch` is
+    never above it.
     """
     return stated_limits(context.model.settings, f"{NAME}/{metric}", watch, act)
 
@@ -94,7 +96,9 @@ def by_size(size: float, at: tuple[float, float]) -> Severity:
 
 
 def weight_of(context: Context, name: str) -> float:
-    """Return the weight of a feature in the rank of findings: its importance, an equal share if only others are known, or 1."""
+    """Return the weight of a feature for the rank of findings: its importance; an equal share if only other features have one; 1 if none
+    has.
+    """
     importance = context.model.settings.importance
     return importance.get(name, 1 / len(importance)) if importance else 1.0
 
@@ -109,6 +113,6 @@ def quality_percent(share: float) -> str:
 
 
 def rounded_count(n: Any, word: str) -> str:
-    """Return a count in words: `1 hour`, `3,402 predictions`; estimated counts are rounded."""
+    """Return a rounded number with its noun: `1 hour`, `3,402 predictions`."""
     whole = round(n)
     return f"{whole:,} {word}{'' if whole == 1 else 's'}"

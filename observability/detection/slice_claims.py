@@ -21,7 +21,7 @@ from observability.stats.slices import ChangedSlice, SliceComparison, SliceSearc
 
 NAME = "serving/slices"
 ACT_SHARE = 0.2
-"""Share of the budget that an act may spend; a watch may spend all of it."""
+"""`act` may use this share of the budget of false discoveries; `watch` may use all of it."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,9 @@ class SearchedSlices:
     def searched(
         cls, now: SampledRows, before: SampledRows, context: Context, against: Against, fields: Sequence[str] = ()
     ) -> "SearchedSlices":
-        """Search the rows of a window compared with those before. Without rows before, slices are compared with their peers."""
+        """Search the rows of a window, compared with the rows before. Without rows before, slices are compared with the rest of the
+        window.
+        """
         cuts = rows.slice_cuts(now, before, context, fields)
         targets, specs = rows.slice_targets(now, before if len(before) else now.none(), context, fields=bool(fields))
         if not len(before):
@@ -51,27 +53,27 @@ class SearchedSlices:
 
     @property
     def sample_sizes(self) -> tuple[int, int]:
-        """Return the rows that were searched, of the window and of the baseline."""
+        """The number of rows that were searched, in the window and in the baseline."""
         return len(self.now), self.rows_before
 
     def inside(self, found: ChangedSlice, side: Literal["now", "before"] = "now") -> Mask:
-        """Return which rows of the window, or of the baseline, are in a slice."""
+        """Return a mask of the rows of the window, or of the baseline, that are in a slice."""
         cuts = [(next(each for each in self.cuts if each.name == name), level) for name, level in found.conditions]
         return np.logical_and.reduce([getattr(cut, side) == cut.levels.index(level) for cut, level in cuts])
 
     def values(self, found: ChangedSlice) -> Floats:
-        """Return the target of a finding in each row of the window; NaN in the rows of slices that were found before it."""
+        """Return the target of a finding in each row of the window; NaN in rows of slices that the search found earlier."""
         return without_rows(self.target(found).now, map(self.inside, found.peeled))
 
     def target(self, found: ChangedSlice) -> SliceTarget:
-        """Return the target that a slice was compared by."""
+        """Return the target by which a slice was compared."""
         return next(each for each in self.targets if each.name == found.target)
 
     def described(self, found: ChangedSlice, inside: tuple[Mask, Mask] | None = None) -> ChangedSlice:
-        """Return a slice with the figures that a finding states. They come from all rows of the slice and all other rows, with errors as
-        logged.
+        """Return a slice with the figures that its finding states. They are computed from all rows of the slice and all other rows, with
+        errors as logged.
 
-        The search itself clips errors and leaves out the rows of slices that it found before. inside: masks of the slice's rows on both
+        The search itself clips errors, and leaves out the rows of slices that it found earlier. inside: masks of the slice's rows on both
         sides; by default the rows that meet its conditions.
         """
         target = self.target(found)
@@ -87,18 +89,18 @@ class SearchedSlices:
 
 
 def comparison_error(held: SliceComparison) -> float:
-    """Return the standard error of the excess of a slice, by its rows alone."""
+    """Return the standard error of the excess of a slice, from rows alone."""
     return float(np.sqrt(sum(side.variance / max(side.n, 1) for side in (held.now, held.before, held.rest_now, held.rest_before) if side)))
 
 
 def slice_table(specs: TargetSpecs) -> set[str]:
-    """Return the targets whose slices a page lists even if they are not significant: losses and failures."""
+    """Return the targets whose slices a page lists even if they are not significant: losses and failed requests."""
     return {name for name, spec in specs.items() if spec.labelled or spec.metric == "error_rate"}
 
 
 def slice_claims_of(held: SearchedSlices, context: Context, young: bool, past: PastSlices | None) -> list[Finding]:
-    """Return findings about slices whose change is significant and large enough to matter. Single slices and pairs may spend half of the
-    budget each. past: the month before, if the baseline is another one.
+    """Return findings about slices whose change is significant and large enough to matter. Single slices and pairs may each use half of the
+    budget. past: the month before, if the baseline is a different one.
     """
     made = [slice_claim(held, each, context, young, past) for each in held.result.found]
     return [each for each in made if each is not None]
@@ -107,8 +109,8 @@ def slice_claims_of(held: SearchedSlices, context: Context, young: bool, past: P
 def slice_claim(held: SearchedSlices, found: ChangedSlice, context: Context, young: bool, past: PastSlices | None) -> Finding | None:
     """Return the finding about one slice; None if the change is not significant or too small to matter.
 
-    If the values of a column moved in the other rows too, the finding is at most a warning, because the drift of the whole explains it. A
-    change that the past month shows too is marked as standing and keeps its severity.
+    If the values of a column also moved in the other rows, the finding is at most a warning, because the drift of the whole column explains
+    it. A change that the past month also shows is marked as standing; its severity stays the same.
     """
     spec = held.specs[found.target]
     watch, act = slice_limits(spec, context)
@@ -141,9 +143,9 @@ def slice_claim(held: SearchedSlices, found: ChangedSlice, context: Context, you
 def dated_slice(
     claim: Finding, held: SearchedSlices, found: ChangedSlice, spec: TargetSpec, past: PastSlices | None, watch: float
 ) -> Finding:
-    """Return the finding with its beginning: either ongoing, with the first day, or an onset in the window.
+    """Return the finding with the start of its change: ongoing with the first day, or an onset within the window.
 
-    watch: the excess that is a warning.
+    watch: the excess from which a change is a warning.
     """
     inside = held.inside(found)
     begun = past.beginning(found, held.now, held.values(found), inside, watch * scale_of(found, spec)) if past else SliceBeginning()
@@ -155,7 +157,7 @@ def dated_slice(
 
 
 def slice_limits(spec: TargetSpec, context: Context) -> tuple[float, float]:
-    """Return the smallest excess that matters, for watch and for act; the owner's limit replaces the limit for act."""
+    """Return the smallest excess that matters, for `watch` and for `act`; the owner's limit replaces the limit for `act`."""
     act = context.model.settings.limits.get(f"{NAME}/{spec.metric}", spec.limits[1])
     return min(spec.limits[0], act), act
 
@@ -171,7 +173,7 @@ def size_of(found: ChangedSlice, spec: TargetSpec) -> float:
 
 
 def scale_of(found: ChangedSlice, spec: TargetSpec) -> float:
-    """Return the size that limits are multiples of, in the unit of the target."""
+    """Return the size of which limits are multiples, in the unit of the target."""
     base = found.rest_now if found.before is None else found.before
     if not spec.relative:
         return 1.0
@@ -179,7 +181,7 @@ def scale_of(found: ChangedSlice, spec: TargetSpec) -> float:
 
 
 def slice_limit(found: ChangedSlice, spec: TargetSpec, allowed: float) -> float | None:
-    """Return the value of the slice at its limit; None if it has two limits."""
+    """Return the value at which the slice reaches its limit; None if it has a limit on both sides."""
     if spec.worse == 0:
         return None
     base = found.rest_now.mean if found.before is None else found.before.mean + spec.worse * max(spec.worse * found.rest_change, 0.0)
@@ -221,9 +223,9 @@ def slice_finding(held: SearchedSlices, found: ChangedSlice, spec: TargetSpec, c
 
 
 def placed_slice(found: ChangedSlice, spec: TargetSpec, context: Context) -> tuple[str, str | None]:
-    """Return subject and slice.
+    """Return the subject of the finding, and the text for its field `slice`.
 
-    A replica, device or sensitive group is the subject of a finding about the model. Any other slice is in the field `slice`.
+    A replica, device or sensitive group becomes the subject of a finding about the model. Any other slice goes into the field `slice`.
     """
     outer = context.window.slice.conditions if context.window.slice else ()
     part = str(Slice(tuple(dict((*outer, *found.conditions)).items())))
@@ -240,7 +242,7 @@ def mean_in_metric_unit(mean: float, spec: TargetSpec) -> float:
 
 
 def shown_slice(found: ChangedSlice, spec: TargetSpec) -> tuple[float, float, float]:
-    """Return value and interval of the finding: the slice's own mean now; for ranks, the shift beyond that of the rest."""
+    """Return value and interval of the finding: the slice's own mean in the window; for ranks, its shift beyond that of the rest."""
     if spec.metric == "rank_shift":
         return found.excess, found.low, found.high
     low, high = slice_interval(found.now, binary=spec.metric in ("null_rate", "error_rate", "accuracy"))
@@ -266,9 +268,9 @@ def slice_source(spec: TargetSpec, found: ChangedSlice) -> Source:
 
 
 def slice_onset(held: SearchedSlices, found: ChangedSlice) -> datetime | None:
-    """Return the first day of the unbroken run of days, up to the last one, whose change is at least half of the whole change.
+    """Return the first day of the last unbroken run of days on which the change is at least half of the whole change.
 
-    Days with few rows are left out. None if the change of the last day is smaller.
+    Days with few rows are skipped. None if the change on the last day is smaller.
     """
     inside = held.inside(found)
     days = held.now.frame["at"].to_numpy("datetime64[D]")[inside]

@@ -1,7 +1,7 @@
-"""Find slices whose main loss is worse than the loss of the other rows, whether or not it changed.
+"""Finds slices whose main loss is worse than that of the other rows, whether or not it changed.
 
-The search tests changes beyond seasonal variation (stats/slices.py). This module tests the level itself: a slice whose errors are
-significantly larger than elsewhere is reported, even if that is usual.
+The search tests whether slices changed beyond seasonal variation (stats/slices.py). This module tests the level itself: a slice whose
+errors are significantly larger than elsewhere is reported even if this was always so.
 """
 
 from collections.abc import Iterable
@@ -19,17 +19,17 @@ from observability.stats.slice_moments import Floats
 from observability.stats.slices import MIN_ROWS, ChangedSlice, change_coverage, is_own_change, search_slices
 
 SURE = 0.05
-"""Largest adjusted p-value of a slice that is worse than the rest."""
+"""A slice is worse than the rest if its adjusted p-value is at most this."""
 ALL = 10_000
 
 
 @dataclass(frozen=True)
 class WeakSlices:
-    """worse: slices whose main loss is significantly worse than in the other rows, the largest excess first; beyond: those beyond the
-    limit for act; spec: the loss. Without a labelled loss, the lists are empty and spec is None.
+    """worse: slices whose main loss is significantly worse than in the other rows, largest excess first; beyond: those beyond the limit for
+    `act`; spec: the loss. Without a labelled loss, both are empty and spec is None.
 
-    before and rest_before of a slice are set if the baseline has enough rows of the slice. p_adjusted is that of the excess over the other
-    rows.
+    before and rest_before of a slice are set only if the baseline has enough rows of the slice. p_adjusted is the p-value of the excess
+    over the other rows.
     """
 
     worse: tuple[ChangedSlice, ...] = ()
@@ -58,13 +58,13 @@ def weak_slices(held: SearchedSlices, context: Context) -> WeakSlices:
 
 
 def adjusted_p_values(p_values: list[float]) -> list[float]:
-    """Return p-values adjusted for their number (Benjamini and Yekutieli)."""
+    """Return the p-values, adjusted for the number of tests (Benjamini and Yekutieli)."""
     adjust = benjamini_yekutieli(np.array(p_values), max(len(p_values), 1))
     return [adjust(p) for p in p_values]
 
 
 def excess_p_value(found: ChangedSlice, spec: TargetSpec, least: float = 0.0) -> float:
-    """Return the one-sided p-value of the hypothesis that the excess over the rest is at most `least`, by rows and days."""
+    """Return the one-sided p-value of the hypothesis that the excess over the rest is at most `least`; its error includes rows and days."""
     if found.error <= 0:
         return 1.0
     score = -(spec.worse * found.excess - least) / found.error
@@ -72,7 +72,7 @@ def excess_p_value(found: ChangedSlice, spec: TargetSpec, least: float = 0.0) ->
 
 
 def with_baseline(found: ChangedSlice, held: SearchedSlices, before: Floats) -> ChangedSlice:
-    """Return a slice that was compared only with the rest. If the baseline has enough rows of both, it holds their baseline values too."""
+    """Return a slice that was compared only with the rest, with baseline values added if the baseline has enough rows of both."""
     ((name, level),) = found.conditions
     cut = next(each for each in held.cuts if each.name == name)
     inside = cut.before == cut.levels.index(level)
@@ -81,9 +81,9 @@ def with_baseline(found: ChangedSlice, held: SearchedSlices, before: Floats) -> 
 
 
 def newly_weak_slices(weak: WeakSlices, named: Iterable[tuple[tuple[str, str], ...]], context: Context) -> list[ChangedSlice]:
-    """Return the slices beyond the limit that also became significantly worse than in the baseline, without those that the search named.
+    """Return the slices beyond the limit that also became significantly worse than in the baseline, except those that the search named.
 
-    named: conditions of the slices that the search named. The excess of a returned slice is its change beyond the change of the rest.
+    named: conditions of the slices that the search named. In the returned slices, the excess is their change beyond the change of the rest.
     """
     if weak.spec is None:
         return []

@@ -1,4 +1,4 @@
-"""Find whether a change of a slice is ongoing, because the month before the window shows it too, and since which day."""
+"""Finds whether a change of a slice is ongoing (the month before the window shows it too), and since which day."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,39 +19,39 @@ from observability.stats.slice_moments import Floats, Mask, SliceSide
 from observability.stats.slices import MIN_ROWS, ChangedSlice
 
 PAST_DAYS = 28
-"""Days before the window that show whether a change is ongoing."""
+"""This many days before the window show whether a change is ongoing."""
 ROWS_A_DAY = 10
-"""Minimum number of rows of a slice on a day that is used."""
+"""A day is used only if it has at least this many rows of the slice."""
 STANDING = 2 / 3
-"""Share of a change that the past month has to show as well, for the change to be standing."""
+"""A change is standing if the past month also shows at least this share of it."""
 
 
 def side_of(values: Floats, chosen: Mask) -> SliceSide:
-    """Return rows, mean and variance of the known values of some rows."""
+    """Return number, mean and variance of the known values among some rows."""
     known = values[chosen & np.isfinite(values)]
     mean, variance = (float(known.mean()), float(known.var(ddof=1))) if known.size > 1 else (0.0, 0.0)
     return SliceSide(float(known.size), mean, variance)
 
 
 def without_rows(values: Floats, left_out: Iterable[Mask]) -> Floats:
-    """Return values with NaN in the rows that are left out."""
+    """Return the values, with NaN in the rows to leave out."""
     return np.where(np.logical_or.reduce([np.zeros(values.size, bool), *left_out]), np.nan, values)
 
 
 def day_number(day: date) -> int:
-    """Return a day as a number since 1970."""
+    """Return the number of a day, counted from 1970."""
     return (day - EPOCH.date()).days
 
 
 def slice_days(side: SampledRows) -> Floats:
-    """Return the day of each row, as a number since 1970."""
+    """Return the day of each row, as a number counted from 1970."""
     return side.frame["at"].to_numpy("datetime64[D]").astype(float)
 
 
 @dataclass(frozen=True)
 class SliceBeginning:
-    """The beginning of a slice's change. It states whether the change was there when the window began, the day since which it has been a
-    warning (None if unknown), and whether the month as a whole shows it.
+    """How a slice's change began. stood: whether the change was there when the window began; since: the day since which it has been a
+    warning (None if unknown); month: whether the past month as a whole shows it.
     """
 
     stood: bool = False
@@ -61,7 +61,7 @@ class SliceBeginning:
 
 @dataclass(frozen=True)
 class PastSlices:
-    """The month before the window, compared with the same baseline, to distinguish a standing change from a new one."""
+    """The month before the window, compared with the same baseline as the window, to tell a standing change from a new one."""
 
     past: SampledRows
     before: SampledRows
@@ -69,18 +69,18 @@ class PastSlices:
 
     @cached_property
     def values(self) -> dict[str, Floats]:
-        """Each target of the past rows, by its name."""
+        """The values of each target in the past rows, by name of the target."""
         return {target.name: target.now for target in rows.slice_targets(self.past, self.before, self.context)[0]}
 
     def searched_values(self, found: ChangedSlice) -> Floats | None:
-        """The target of a slice in the past rows; NaN in the rows of slices that were found before it. None if the past does not have
-        the target.
+        """The target of a slice in the past rows; NaN in rows of slices that the search found earlier. None if the past does not have the
+        target.
         """
         known = self.values.get(found.target)
         return None if known is None else without_rows(known, map(self.inside, found.peeled))
 
     def is_standing(self, found: ChangedSlice) -> bool:
-        """Whether the past month shows most of the change too; False if it has too few rows."""
+        """Whether the past month also shows most of the change; False if it has too few rows."""
         values = self.searched_values(found) if len(self.past) >= 2 * MIN_ROWS else None
         if values is None or found.before is None or found.rest_before is None:
             return False
@@ -95,11 +95,12 @@ class PastSlices:
         return rows.rows_in_slice(self.past, [(self.context.model.resolve(name), level) for name, level in found.conditions])
 
     def beginning(self, found: ChangedSlice, now: SampledRows, values: Floats, inside: Mask, level: float) -> SliceBeginning:
-        """When the change of a slice began, up to the end of the window.
+        """How and when the change of a slice began, judged up to the end of the window.
 
-        now, values, inside: the rows of the window, the target in these rows, and which of them are in the slice. level: the change that
-        is a warning, in the unit of the target. The change is ongoing if days before the window are significantly beyond the level and
-        show most of it. The month as a whole decides only if days do not. A change that ended before the window and came again is new.
+        now, values, inside: the rows of the window, the target in these rows, and which of them are in the slice. level: the change from
+        which it is a warning, in the unit of the target. The change is ongoing if days before the window are significantly beyond the level
+        and show most of the change. The month as a whole decides only if its days cannot. A change that ended before the window and came
+        back is new.
         """
         known = self.searched_values(found)
         if known is None or found.before is None or found.rest_before is None:

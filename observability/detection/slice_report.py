@@ -1,4 +1,4 @@
-"""Findings about the slices that the owner watches and about the search as a whole, with the ranking of a page."""
+"""Findings about the slices that the owner watches, and about the search as a whole, with the ranking that a page shows."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -33,11 +33,11 @@ from observability.stats.slice_moments import Cut
 from observability.stats.slices import MAX_REPORTED, MIN_ROWS, ChangedSlice, is_own_change, search_slices
 
 SHOWN = 20
-"""Maximum number of slices of one target that a page ranks."""
+"""A page ranks at most this many slices of one target."""
 
 
 def watched_slices(held: SearchedSlices, now: SampledRows, before: SampledRows, context: Context) -> list[Finding]:
-    """Return a finding about each watched slice that has rows, of any severity."""
+    """Return one finding, of any severity, about each watched slice; if the slice has no rows, the finding says so."""
     found = []
     for text in context.model.settings.slices:
         try:
@@ -58,7 +58,7 @@ def watched_slices(held: SearchedSlices, now: SampledRows, before: SampledRows, 
 def one_watched(
     held: SearchedSlices, part: Slice, conditions: Iterable[tuple[str, str]], now: SampledRows, before: SampledRows, context: Context
 ) -> list[Finding]:
-    """Return the finding about the main loss in a watched slice. If the sample lacks a field of the slice, the finding is unknown."""
+    """Return the finding about the main loss in a watched slice. If the sample lacks a field of the slice, the severity is `unknown`."""
     text = str(part)
     spec = next((each for each in held.specs.values() if each.labelled), None)
     target = next((each for each in held.targets if spec and each.name == spec.name), None)
@@ -112,7 +112,7 @@ def one_watched(
 def slice_search_summary(
     held: Sequence[SearchedSlices], weaker: WeakSlices, named: Sequence[Finding], now: SampledRows, before: SampledRows, context: Context
 ) -> Finding:
-    """Return the finding about the search: tests, significant slices and the weakest ones, with the rankings that the page draws.
+    """Return the finding about the search: number of tests, significant slices and weakest slices, with the rankings that the page draws.
 
     The finding is OK if no slice changed, and if every slice that is significantly worse than elsewhere has a baseline. The number of
     changed slices is not judged, because each of them has a finding of its own.
@@ -145,7 +145,7 @@ def slice_search_summary(
 
 
 def beyond_the_limit(held: SearchedSlices, weak: WeakSlices, context: Context) -> list[ChangedSlice]:
-    """Return the slices that are significantly worse than elsewhere by at least the limit for act, even with unclipped errors, the worst
+    """Return the slices that are significantly worse than elsewhere by at least the limit for `act`, even with unclipped errors, worst
     first.
     """
     if weak.spec is None:
@@ -181,8 +181,8 @@ def weak_slice_claims(
 
 
 def ranked_slices(held: Sequence[SearchedSlices]) -> dict[str, list[dict[str, Any]]]:
-    """Return the single slices of each loss that worsened most, both in themselves and relative to the rest, whether or not significantly.
-    A page shows them.
+    """For each loss, return the single slices that became worse, both in themselves and relative to the rest, most worsened first; they
+    need not be significant. A page shows them.
     """
     found: dict[str, list[dict[str, Any]]] = {}
     for part in held:
@@ -194,7 +194,7 @@ def ranked_slices(held: Sequence[SearchedSlices]) -> dict[str, list[dict[str, An
 
 
 def slice_line(held: SearchedSlices, tested: ChangedSlice, spec: TargetSpec) -> dict[str, Any]:
-    """Return one slice as a page shows it."""
+    """Return the figures of one slice that a page shows."""
     found = held.described(tested)
     value, low, high = shown_slice(found, spec)
     return {

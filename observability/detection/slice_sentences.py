@@ -11,15 +11,15 @@ from observability.metrics.slice_rows import TargetSpec
 from observability.stats.slices import ChangedSlice
 
 SAMPLE_ROWS = 20_000
-"""Maximum number of rows of each side that are searched. Those with the smallest hashes of their ids are taken."""
+"""Maximum number of rows that are searched on each side; rows with the smallest hashes of their ids are taken."""
 HAD = {"reference": "in the reference", "past": "in the month before", "peers": "elsewhere"}
 MAX_NEEDED = 1_000_000
 SAMPLED = {"reference": "in {} sampled rows of the reference", "past": "in {} sampled rows of the month before"}
 
 
 def baseline_words(against: Against, rows: int) -> str:
-    """Return words for the baseline of a figure. rows: number of its rows that were read; if they are fewer than SAMPLE_ROWS, it has no
-    more.
+    """Return words for the baseline of a figure. rows: number of its rows that were read; if this is less than SAMPLE_ROWS, these are all
+    of its rows.
     """
     return SAMPLED[against].format(f"{rows:,}") if rows >= SAMPLE_ROWS and against in SAMPLED else HAD.get(against, "before")
 
@@ -46,7 +46,7 @@ def slice_sentence(found: ChangedSlice, spec: TargetSpec, against: Against, n: i
 
 
 def slice_within_noise(because: str, found: ChangedSlice, budget: float) -> str:
-    """Return the sentence with the remark that the change is beyond its limit but not significant, and how many rows it needs."""
+    """Return the sentence with an added remark: the change is beyond its limit but not significant, and this many more rows are needed."""
     wanted = (float(ndtri(1 - budget / 2)) / abs(found.z)) ** 2 if found.z else float("inf")
     more = found.now.n * max(wanted - 1, 0.0)
     needs = f"about {max(round(more), 1):,} more labelled rows are needed" if more < MAX_NEEDED else "far more labelled rows are needed"
@@ -54,13 +54,13 @@ def slice_within_noise(because: str, found: ChangedSlice, budget: float) -> str:
 
 
 def slice_without_outliers(because: str, clipped: ChangedSlice, spec: TargetSpec, against: Against) -> str:
-    """Return the sentence with the means of clipped errors, by which the search found the slice if outliers hide its change."""
+    """Return the sentence with the means of clipped errors added. The search found the slice by them, because outliers hide its change."""
     then = "" if clipped.before is None else f", {slice_figure(clipped.before.mean, spec)} {HAD.get(against, 'before')}"
     return f"{because} With the largest 0.5 % of errors clipped it is {figure_with_unit(clipped.now.mean, spec)}{then}."
 
 
 def slice_name(spec: TargetSpec, change: float = 0.0) -> str:
-    """Return the metric as a sentence's subject and verb. change: direction of a shift, for ranks."""
+    """Return the metric as subject and verb of a sentence. change: direction of a shift, for ranks."""
     what = {
         "mae": "the mean absolute error is",
         "accuracy": "accuracy is",
@@ -86,7 +86,7 @@ def slice_figure(mean: float, spec: TargetSpec) -> str:
 
 
 def figure_with_unit(mean: float, spec: TargetSpec) -> str:
-    """Return a mean as text with the unit of the label that it is measured in."""
+    """Return a mean as text, with the unit of the label if it is measured in it."""
     return f"{slice_figure(mean, spec)} {spec.unit}".rstrip()
 
 
@@ -96,18 +96,18 @@ def slice_percent(share: float) -> str:
 
 
 def slice_words(parts: tuple[tuple[str, str], ...]) -> str:
-    """Return a slice in words: `carrier` is `AA` and `origin` is missing."""
+    """Return a slice in words, such as: `carrier` is `AA` and `origin` is missing."""
     return " and ".join(f"`{name}` is {'missing' if level == 'null' else f'`{level}`'}" for name, level in parts)
 
 
 def slice_text_words(text: str) -> str:
-    """Return a slice's text in words."""
+    """Return words for a slice that is given as text."""
     parsed = Slice.parse(text)
     return slice_words(parsed.conditions) if parsed else text
 
 
 def young_labels_sentence(because: str) -> str:
-    """Return the sentence with the clause that too few labels have arrived to decide."""
+    """Return the sentence with an added clause: too few labels have arrived to decide."""
     return f"{because.removesuffix('.')}; too few labels have arrived to decide."
 
 
@@ -117,21 +117,21 @@ def too_few_rows(n: int, wanted: int) -> str:
 
 
 def sample_words(now: int, before: int, against: Against) -> str:
-    """Return the sizes of both samples in words."""
+    """Return words for the sizes of both samples."""
     other = {"reference": "reference rows", "past": "rows of the month before"}.get(against, "rows before")
     return f"a sample of {now:,} predictions and {before:,} {other}"
 
 
 def search_sentence(count: int, singles: int, pairs: int, sample: str, *weakest: str) -> str:
-    """Return the result of the search, with the sentences about the weakest slices; empty ones are left out."""
+    """Return sentences about the result of the search, followed by the sentences about the weakest slices; empty ones are left out."""
     said = "No slice changed significantly" if not count else f"{count} slice{'' if count == 1 else 's'} changed significantly"
     judged = "" if not count else " It has its own finding." if count == 1 else " Each has its own finding."
     return " ".join([f"{said}: {singles:,} slices and {pairs:,} pairs tested, on {sample}.{judged}", *filter(None, weakest)])
 
 
 def weak_slices_sentence(weak: Sequence[ChangedSlice], spec: TargetSpec | None, against: Against, rows_before: int) -> str:
-    """Return a sentence on the slices that are worse than the other rows by at least the limit for act, whether or not they changed; empty
-    without such slices.
+    """Return a sentence about the slices that are worse than the other rows by at least the limit for `act`, whether or not they changed;
+    empty without such slices.
 
     rows_before: rows of the baseline that were searched.
     """
@@ -145,8 +145,8 @@ def weak_slices_sentence(weak: Sequence[ChangedSlice], spec: TargetSpec | None, 
 
 
 def no_baseline_sentence(new: Sequence[ChangedSlice], against: Against) -> str:
-    """Return the sentence that slices beyond the level of the other rows have no baseline, so a change is unknown; an empty text if all
-    have a baseline.
+    """Return a sentence that some slices which are much worse than the other rows have no baseline, so that it is unknown whether this is
+    new; empty if all have one.
     """
     if not new:
         return ""
@@ -158,7 +158,7 @@ def no_baseline_sentence(new: Sequence[ChangedSlice], against: Against) -> str:
 
 
 def slice_stands(because: str) -> str:
-    """Return the sentence with the remark that the month before shows the change too."""
+    """Return the sentence with an added remark: the month before also shows the change."""
     return f"{because.removesuffix('.')}; as in the month before."
 
 

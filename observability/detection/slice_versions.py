@@ -1,7 +1,8 @@
-"""Find a version whose loss is worse than the loss of the other versions on the same days.
+"""Finds a version whose loss is worse than that of the other versions on the same days.
 
-The comparison uses counts over the whole window. It is the mean loss by day minus the mean loss of the other versions, weighted by
-precision, so that an effect of a day on all versions cancels. Weighted rows are left to serving/performance.
+The comparison uses counts over the whole window: for each day the mean loss of the version minus the mean loss of the other versions,
+weighted by precision. This way an effect of a day on all versions cancels out. Rows with weights are not compared here; serving/performance
+judges them.
 """
 
 from dataclasses import replace
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
 NAME = "serving/slices"
 MIN_VERSION_ROWS, A_DAY, SURE_DAYS = 100, 10, 4
-"""Minimum number of labelled rows of a version and of the others; minimum number of rows on a day that counts; minimum number of days for
-an act.
+"""Minimum number of labelled rows of the version, and of the other versions; minimum number of rows on a day that counts; minimum number of
+days for `act`.
 """
 ACT_SHARE = 0.2
 
@@ -34,7 +35,7 @@ def loss_by_version_question(context: Context) -> Aggregate | None:
 
 
 def version_slice_claim(frame: "DataFrame", context: Context) -> list[Finding]:
-    """Return a finding if the analyzed version is worse than the others; empty if it is not worse, or is the only version."""
+    """Return a finding if the analyzed version is worse than the other versions; empty if it is not, or if it is the only version."""
     spec = task_losses(context)[0][1]
     frame = frame.assign(mine=frame["version"] == context.version.name)
     by_day = frame.groupby(["period", "mine"])[["n", "total", "squares"]].sum() if len(frame) and (frame["w"] == frame["n"]).all() else None

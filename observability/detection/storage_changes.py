@@ -1,5 +1,5 @@
-"""Compare a place that stores data with its own past: its growth, the time of reads and writes, and the share of reads and writes that
-fail.
+"""Compares a place where data are stored with its own past: its growth, the time of reads and writes, and the share of reads and writes
+that fail.
 """
 
 from dataclasses import dataclass, replace
@@ -15,25 +15,25 @@ from observability.stats.quantile import median_interval
 from observability.stats.ratio import ratio_of_totals_interval
 
 MIN_DAYS, MIN_PAST_DAYS = 4, 14
-"""Minimum number of days with a figure, in the window and before it, for a comparison."""
+"""A comparison needs at least this many days with a figure, in the window and before it."""
 GROWTH, ERRORS, READ, WRITE = "storage_growth", "storage_error_rate", "storage_read_p99_ms", "storage_write_p99_ms"
 TIMES = {GROWTH: 2.0, ERRORS: 3.0, READ: 2.0, WRITE: 2.0}
-"""Factor above the past from which a figure is reported."""
+"""A figure is reported if it is at least this multiple of its past value."""
 ACT_TIMES = 4.0
-"""Factor above the past that the lower bound must reach for `act`; a growth is `watch` at most."""
+"""For `act`, the lower bound must be at least this multiple of the past value; a growth is at most `watch`."""
 MIN_GAIN = {GROWTH: 0.001, ERRORS: 0.0005, READ: 5.0, WRITE: 5.0}
-"""Minimum increase: share of the room per day, share of operations, milliseconds."""
+"""Minimum increase that is reported: share of the capacity per day (growth), share of operations (errors), milliseconds (times)."""
 FAILING = 0.01
-"""Share of failed operations from which it is `watch` regardless of the past, and `act` if the past was lower."""
+"""More than this share of failed operations is `watch` regardless of the past, and `act` if it also rose against the past."""
 COUNTS = {"reads": "read_errors", "writes": "write_errors"}
 
 
 @dataclass(frozen=True)
 class StorageChange:
-    """A figure of a place in the window and before it.
+    """A figure of a storage place, in the window and before it.
 
-    interval: the figure of the window, with n the number of its days. usual: the median of the days before, NaN if they are too few. days:
-    number of days with the figure now and before. p_value: one-sided p-value of days at least as high. least: the minimum increase.
+    interval: the figure in the window; its n is the number of days. usual: the median of the days before, NaN if there are too few. days:
+    number of days with the figure, now and before. p_value: one-sided p-value of days at least as high. least: the minimum increase.
     operations: number of operations behind a share.
     """
 
@@ -53,16 +53,16 @@ class StorageChange:
 
     @property
     def missing_days(self) -> int:
-        """Number of days that are missing for a comparison."""
+        """How many more days a comparison needs."""
         return max(MIN_DAYS - self.days[0], MIN_PAST_DAYS - self.days[1], 0)
 
     @property
     def limit(self) -> float:
-        """The value from which the change is reported."""
+        """The value from which the figure is reported."""
         return max(TIMES[self.metric] * self.usual, self.usual + self.least)
 
     def rose(self, p_adjusted: float, budget: float) -> bool:
-        """Whether the figure rose, at a p-value that is adjusted for all comparisons."""
+        """Whether the figure rose, given a p-value that is adjusted for all comparisons."""
         value = self.interval.value
         return self.compared and value is not None and p_adjusted <= budget and value >= self.limit
 
@@ -79,7 +79,7 @@ class StorageChange:
 
 
 def storage_changes(place: StoragePlace) -> list[StorageChange]:
-    """The figures in a place's reports that are compared with its past."""
+    """The figures from the reports of a place that can be compared with its past."""
     found = [] if place.now.empty else [growth_change(place), error_change(place)]
     for metric, column in ((READ, "read_p99_ms"), (WRITE, "write_p99_ms")):
         now, past = (daily_medians(each, column) for each in (place.now, place.before))
@@ -89,14 +89,14 @@ def storage_changes(place: StoragePlace) -> list[StorageChange]:
 
 
 def _change_of_days(metric: str, place: str, now: Floats, past: Floats, least: float) -> StorageChange:
-    """The median over days, and the test whether days are higher than before (Mann and Whitney 1947)."""
+    """The change of a figure: its median over days, and the test whether days are higher than before (Mann and Whitney 1947)."""
     value, low, high = median_interval(now)
     usual = float(np.median(past)) if past.size else float("nan")
     return StorageChange(metric, place, Interval(value, low, high, now.size), usual, (now.size, past.size), higher_days(now, past), least)
 
 
 def higher_days(now: Floats, past: Floats) -> float:
-    """The p-value of the test whether days are higher than the days before; 1 with too few days."""
+    """The p-value of the test whether the days now are higher than the days before; 1 with too few days."""
     from scipy.stats import mannwhitneyu
 
     if now.size < MIN_DAYS or past.size < MIN_PAST_DAYS:
@@ -105,8 +105,8 @@ def higher_days(now: Floats, past: Floats) -> float:
 
 
 def growth_change(place: StoragePlace) -> StorageChange | None:
-    """The growth by day, in gigabytes. Days on which a place shrank, such as after a deletion, do not hide that the other
-    days grew more.
+    """The growth per day, in gigabytes. If a place shrank on some days, for example after a deletion, this does not hide that it grew more
+    on the other days.
     """
     steps = daily_steps(place)
     if not steps.recent.any():
@@ -119,7 +119,7 @@ def growth_change(place: StoragePlace) -> StorageChange | None:
 
 
 def error_change(place: StoragePlace) -> StorageChange | None:
-    """The share of failed reads and writes."""
+    """The share of reads and writes that failed."""
     (hits, n), (past_hits, past_n) = (daily_totals(each, COUNTS) for each in (place.now, place.before))
     if not n.size:
         return None
@@ -130,8 +130,8 @@ def error_change(place: StoragePlace) -> StorageChange | None:
 
 
 def time_until_full(place: StoragePlace, faster: bool) -> tuple[Exhaustion | None, int]:
-    """The days until a place is full, and the number of daily steps behind it. faster: whether its growth rose, so that only the days of
-    the window show its present growth.
+    """The days until a place is full, and the number of daily steps on which this is based. faster: whether its growth rose, so that only
+    the days of the window show its present growth.
     """
     capacity, used = newest_value(place, "capacity_bytes"), newest_value(place, "used_bytes")
     steps = daily_steps(place)

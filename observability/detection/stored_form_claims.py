@@ -1,4 +1,6 @@
-"""Claims about the form in which a dataset is stored: changed decisions, the slice with most of them, lost values and saved bytes."""
+"""Claims about the form in which a dataset is stored (exactly, or with less precision): changed decisions, the slice with most of them,
+lost values, and saved bytes.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,13 +19,13 @@ from observability.stats.interval import Interval
 FLIPS, GAP, LOST, SAVED = "stored_flip_rate", "stored_slice_gap", "stored_values_lost", "stored_bytes_saved"
 UNDECIDED = "stored_form_undecided"
 FIDELITY_METRICS = {"psnr": ("stored_psnr", " dB"), "ssim": ("stored_ssim", "")}
-"""The metric of each figure about pictures and sound, and the unit that a sentence states."""
+"""For each figure about pictures and sound, its metric and the unit that a sentence uses."""
 NOTHING = Interval(None, None, None, 0)
 
 
 @dataclass(frozen=True)
 class StoredFormClaim:
-    """One sentence about the form of a dataset. The value of `interval` is None if the severity is `unknown`."""
+    """One sentence about the stored form of a dataset. The value of `interval` is None if the severity is `unknown`."""
 
     metric: str
     interval: Interval
@@ -35,7 +37,7 @@ class StoredFormClaim:
 
 
 def form_in_use(audit: StorageAudit) -> StoredForm | None:
-    """The lossy form in which a dataset is stored; None if the dataset is stored exactly, or in a form that the audit did not measure."""
+    """The lossy form in which a dataset is stored; None if it is stored exactly, or in a form that the audit did not measure."""
     return None if audit.in_use == EXACT else audit.form(audit.in_use)
 
 
@@ -48,10 +50,11 @@ def stored_slice_excesses(audit: StorageAudit) -> list[SliceExcess]:
 def stored_form_claims(
     audit: StorageAudit, slices: Sequence[tuple[SliceExcess, float]], budget: float, decided: FormDecision | None
 ) -> Iterator[StoredFormClaim]:
-    """Yield the claims about a dataset: whether its form was decided on, and the effects of the form in use or of exact storage.
+    """Yield the claims about a dataset: whether it is stored in the form that was decided, and the effects of the form in use (or of exact
+    storage).
 
-    slices: the result of `stored_slice_excesses`, each slice with its p-value adjusted for all comparisons of the check. decided: the
-    newest decision on the form of the dataset. A dataset that is stored exactly gets no claim if no model was asked about its forms.
+    slices: the result of `stored_slice_excesses`, each with its p-value adjusted for all comparisons of the check. decided: the newest
+    decision about the form of the dataset. A dataset that is stored exactly gets no such claim if no model was asked about its forms.
     """
     if decided is not None and decided.at < audit.at:
         yield _decision_claim(audit, decided)
@@ -74,7 +77,7 @@ def stored_form_claims(
 
 
 def _decision_claim(audit: StorageAudit, decided: FormDecision) -> StoredFormClaim:
-    """The claim whether the form in use is the form that was decided on before the audit."""
+    """The claim that states whether the form in use is the one that was decided on before the audit."""
     other = float(audit.in_use != decided.form)
     used, day = "exactly" if audit.in_use == EXACT else f"as `{audit.in_use}`", format_day(decided.at)
     told = f"; the decision of {day} was `{decided.form}`" if other else f", as decided on {day}"
@@ -84,7 +87,7 @@ def _decision_claim(audit: StorageAudit, decided: FormDecision) -> StoredFormCla
 
 
 def _exact_claims(audit: StorageAudit) -> Iterator[StoredFormClaim]:
-    """The claim that no decision changes, with the number of compared forms that would change at most FLIP_LIMIT of decisions."""
+    """The claim that no decision changes; it names how many of the compared forms would change at most FLIP_LIMIT of decisions."""
     rates = [form.answers.flip_rate for form in audit.forms if form.answers]
     known = [rate for rate in rates if rate is not None and rate.value is not None]
     if not known:
@@ -97,7 +100,9 @@ def _exact_claims(audit: StorageAudit) -> Iterator[StoredFormClaim]:
 
 
 def _fidelity_claims(audit: StorageAudit, form: StoredForm) -> Iterator[StoredFormClaim]:
-    """Yield, for each figure with a stated minimum, how close the files are to the exact files in the group with the lowest value."""
+    """For each figure with a stated minimum, yield a claim about how close the stored files are to the exact files, in the group with the
+    lowest value.
+    """
     for figure, (metric, unit) in FIDELITY_METRICS.items():
         least, known = audit.least.get(figure), [each for each in form.fidelity if figure in each.figures]
         if least is None or not known:
@@ -165,7 +170,7 @@ def _slice_claims(
 
 
 def _lost_claim(audit: StorageAudit, form: StoredForm) -> StoredFormClaim:
-    """The claim about values that the form in use cannot hold."""
+    """The claim about values that cannot be represented in the form in use."""
     n = float(form.lost)
     lost = f"{form.lost:,} {'value' if form.lost == 1 else 'values'}" if form.lost else "no value"
     because = f"Storing `{audit.dataset}` as `{form.name}` loses {lost} in {audit.rows:,} rows (beyond the range of the form)."
@@ -173,7 +178,7 @@ def _lost_claim(audit: StorageAudit, form: StoredForm) -> StoredFormClaim:
 
 
 def _saved_claim(audit: StorageAudit, form: StoredForm) -> StoredFormClaim:
-    """The claim about the bytes and the reading time of the form in use, compared with the smallest exact form."""
+    """The claim about the size and the reading time of the form in use, compared with the smallest exact form."""
     saved = audit.saved(form)
     size = f"{percent(abs(saved))} {'fewer' if saved > 0 else 'more'} bytes" if saved else "as many bytes"
     because = f"`{audit.dataset}` as `{form.name}` takes {size} {'than' if saved else 'as'} the smallest exact form ({audit.codec})"

@@ -1,13 +1,13 @@
-"""Detect stragglers of a distributed run: ranks slower than their peers, in which phase, and the cost of waiting.
+"""Detects stragglers of a distributed run: which ranks are slower than their peers, in which phase, and what the waiting costs.
 
-Processes that average gradients wait for the slowest one, and that wait is logged as communication: a slow rank has *short* communication,
-and its peers long ones. Ranks are therefore compared by their own work, phase by phase, and by communication without the wait. The score
-of a rank in a phase is the fastest rank's time divided by its own, as the median over common steps (NVIDIA's resiliency extension calls a
-rank a straggler below 0.75). In communication, the median time of the other ranks replaces the fastest time: if one rank is late for a
-reason that no phase shows, the communication of all other ranks is long, and this rank would be the fastest. The median of all steps
-misses a rank that became slow after half of them, so the last quarter and the last steps are tested too. Since the fastest and the slowest
-are selected from all ranks, several times, the intervals are simultaneous at 95 %. If waiting is large and no rank is significantly
-slower, or if a rank is slower in too few steps to test, the claim is `unknown`.
+Processes that average gradients wait for the slowest process, and this wait is logged as communication: a slow rank has *short*
+communication, its peers have long communication. Ranks are therefore compared by their own work, phase by phase, and by communication
+without the wait. The score of a rank in a phase is the fastest rank's time divided by its own time, as the median over common steps
+(NVIDIA's resiliency extension calls a rank a straggler below 0.75). In communication, the median time of the other ranks replaces the
+fastest time: if one rank is late for a reason that no phase shows, the communication of all other ranks is long, and this rank would be the
+fastest. The median over all steps misses a rank that became slow after half of the steps, so the last quarter and the last steps are also
+tested. Because the fastest and the slowest rank are selected from all ranks, several times, the intervals are simultaneous at 95 %. If
+waiting is large but no rank is significantly slower, or if a rank is slower in too few steps to test, the claim is `unknown`.
 """
 
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ from observability.stats.rank_times import COMMUNICATION, RankTimes, rank_order
 Array = np.ndarray[Any, np.dtype[Any]]
 SCORE_LIMIT = 0.75
 WATCH_SHARE, ACT_SHARE = 0.02, 0.1
-"""Cost of the straggler as a share of all ranks' step time, for `watch` and `act`."""
+"""Time lost to the straggler, as a share of all ranks' step time, for `watch` and `act`."""
 MAX_RANKS_NAMED = 5
 Cause = Literal["storage", "network", "device", "host"]
 INPUT = frozenset(("data", "data_loading", "dataloader", "input", "io"))
@@ -38,19 +38,21 @@ CAUSE_WORDS: dict[Cause, str] = {
 }
 """The likely cause of slowness in words. host: the rank arrives last, and none of its phases is slower."""
 LATE_SHARE = 0.25
-"""Share of the steps, counted from the end, that the second test takes; it takes at least MIN_STEPS. A third test takes the last MIN_STEPS
-steps if the second test has at least twice as many.
+"""The second test uses this share of the steps, counted from the end, but at least MIN_STEPS. A third test uses the last MIN_STEPS steps,
+if the second test has at least twice as many.
 """
 MIN_RECENT, CHANCE = 3, 0.001
-"""Fewest consecutive last steps in which one rank must be slow, and the largest probability of such a sequence if all ranks are equal."""
+"""A rank that became slow recently is mentioned if it is slow in at least this many consecutive last steps, and if the probability of such
+a sequence for equal ranks is at most the second number.
+"""
 
 
 @dataclass(frozen=True)
 class Slow:
-    """A rank and phase, compared with the fastest rank in that phase, or in communication with the median of the others.
+    """A rank in one phase, compared with the fastest rank in this phase; in communication, with the median of the other ranks.
 
-    score: the score with its interval. usual, time: median ms of the baseline and of this rank. over: the steps covered. late: whether
-    these are only the last steps.
+    score: the score, with its interval (low, high). usual, time: median ms of the baseline and of this rank. over: the steps compared.
+    late: whether these are only the last steps.
     """
 
     rank: str
@@ -65,7 +67,7 @@ class Slow:
 
     @property
     def shared(self) -> bool:
-        """Whether the phase is communication, in which the median of the others is the baseline."""
+        """Whether the phase is communication, for which the median of the other ranks is the baseline."""
         return self.phase.lower() in COMMUNICATION
 
     @property
@@ -75,18 +77,18 @@ class Slow:
 
     @property
     def severity(self) -> Severity:
-        """Severity by the cost of waiting."""
+        """The severity by the cost of waiting: `act` from ACT_SHARE of the ranks' time on, else `watch`."""
         return "act" if self.over.lost_share >= ACT_SHARE else "watch"
 
 
 def communication_phases(times: RankTimes) -> int:
-    """Return how many phases are communication."""
+    """Return the number of communication phases."""
     return sum(name.lower() in COMMUNICATION for name in times.phases)
 
 
 def straggler_spans(times: RankTimes) -> list[tuple[RankTimes, bool]]:
-    """Return up to three different spans of steps: all steps, the last quarter, and the last MIN_STEPS. Each has a flag that is true for
-    the last two.
+    """Return up to three spans of steps that differ: all steps, the last quarter, and the last MIN_STEPS. Each has a flag that is true for
+    the latter two.
     """
     n = len(times.steps)
     late = max(int(LATE_SHARE * n), MIN_STEPS)
@@ -95,10 +97,10 @@ def straggler_spans(times: RankTimes) -> list[tuple[RankTimes, bool]]:
 
 
 def usual_time(times: RankTimes, phase: str, place: int, fastest: int) -> Array | None:
-    """Return the time of each step that a rank's time in a phase is compared with.
+    """Return, for each step, the time with which a rank's time in a phase is compared.
 
-    It is the time of the fastest rank (None if that is this rank); in communication the median of the others (None with fewer than two
-    others).
+    It is the time of the fastest rank (None if this is the rank itself); in communication, the median of the other ranks (None if there are
+    fewer than two others).
     """
     table = times.phases[phase]
     if phase.lower() in COMMUNICATION:
@@ -109,8 +111,8 @@ def usual_time(times: RankTimes, phase: str, place: int, fastest: int) -> Array 
 def slow_ranks(times: RankTimes, *, late: bool = False, among: int = 1) -> list[Slow]:
     """Return the score of each rank in its slowest phase, slowest first. Communication counts without the wait.
 
-    The slowest phase is the phase that costs most time among the phases significantly below the limit; if there is none, the phase with
-    the lowest score. A phase counts only if its excess over its baseline is at least 2 % of the rank's own time. among: number of tests;
+    The slowest phase is the one that costs most time among the phases that are significantly below the limit; if there is none, the phase
+    with the lowest score. A phase counts only if it exceeds its baseline by at least 2 % of the rank's own time. among: number of tests;
     the intervals of all ranks in all tests are simultaneous at 95 %.
     """
     found: list[Slow] = []
@@ -136,7 +138,9 @@ def slow_ranks(times: RankTimes, *, late: bool = False, among: int = 1) -> list[
 
 
 def slow_since_step(times: RankTimes, slow: Slow) -> int:
-    """Return the step at which the rank became slow: the least-squares split of its log excess over the median rank into two levels."""
+    """Return the step at which the rank became slow: the least-squares split of its log excess over the median rank into two constant
+    levels.
+    """
     table = np.maximum(times.phases[slow.phase], 1e-6)
     excess = np.log(table[times.ranks.index(slow.rank)] / np.median(table, axis=0))
     n, total = len(excess), np.cumsum(excess)
@@ -158,12 +162,12 @@ def claims_about_ranks(run: TrainingRun) -> list[RunClaim]:
 
 
 def read_steps_note(stride: int) -> str:
-    """Return a sentence on which steps of a long run were read; empty if all were."""
+    """Return a sentence that states which steps of a long run were read; empty if all were."""
     return f" One step in {stride:,} was read." if stride > 1 else ""
 
 
 def too_few_steps(run: TrainingRun, times: RankTimes | None) -> RunClaim:
-    """Return the claim that the ranks cannot be compared because too few columns have all of them."""
+    """Return the claim that the ranks cannot be compared, because too few steps or blocks have the phases of all ranks."""
     columns, total = (0, 0) if times is None else (len(times.steps), times.total)
     ranks = len(run.ranks if times is None else times.ranks)
     missing = MIN_STEPS - columns
@@ -175,7 +179,7 @@ def too_few_steps(run: TrainingRun, times: RankTimes | None) -> RunClaim:
 
 
 def compared_ranks(run: TrainingRun, times: RankTimes) -> list[RunClaim]:
-    """Return the claims about ranks that have enough common steps."""
+    """Return the claims about ranks that have enough steps in common."""
     seen = straggler_spans(times)
     by_look = [slow_ranks(part, late=late, among=len(seen)) for part, late in seen]
     surely: dict[str, Slow] = {}
@@ -190,7 +194,7 @@ def compared_ranks(run: TrainingRun, times: RankTimes) -> list[RunClaim]:
 
 
 def one_host(run: TrainingRun, slow: list[str]) -> str | None:
-    """Return the host that all slow ranks share, if there are several of them and other ranks run elsewhere; else None."""
+    """Return the host that all slow ranks share, if there are several slow ranks and other ranks run on other hosts; otherwise None."""
     where = {run.hosts.get(rank) for rank in slow}
     if len(slow) < 2 or len(where) > 1 or len(set(run.hosts.values())) < 2:
         return None
@@ -198,14 +202,14 @@ def one_host(run: TrainingRun, slow: list[str]) -> str | None:
 
 
 def rank_location_words(run: TrainingRun, rank: str) -> str:
-    """Return the device and the host of a rank in words; unknown parts are left out."""
+    """Return words for the device and the host of a rank; unknown parts are left out."""
     device = f" on device `{run.devices[rank]}`" if rank in run.devices else ""
     host = f"{' of' if device else ' on'} host `{run.hosts[rank]}`" if rank in run.hosts else ""
     return f"{device}{host}"
 
 
 def straggler_claim(run: TrainingRun, times: RankTimes, slow: Slow, shared: str | None = None) -> RunClaim:
-    """Return the claim that a rank is a straggler, throughout or recently. shared: the host of all slow ranks."""
+    """Return the claim that a rank is a straggler, either all the time or recently. shared: the host of all slow ranks, if there is one."""
     over = slow.over
     seconds, share = over.lost_total_ms / 1000, over.lost_share
     began = slow_since_step(times, slow) if slow.late else None
@@ -291,8 +295,9 @@ def arrives_last(run: TrainingRun, times: RankTimes) -> RunClaim | None:
 
     Such a rank is delayed by something outside of the logged phases.
 
-    The score is the communication of the rank divided by the median of the others. The intervals of all ranks are simultaneous at 95 %.
-    The other ranks wait for this rank and are not slow. None with fewer than three ranks, or if waiting costs little.
+    The score is the communication time of the rank divided by the median of the other ranks. The intervals of all ranks are simultaneous at
+    95 %. The other ranks wait for this rank; they are not slow themselves. None with fewer than three ranks, or if the waiting costs
+    little.
     """
     count, found = len(times.ranks), []
     for name, table in times.phases.items():
@@ -325,9 +330,10 @@ def arrives_last(run: TrainingRun, times: RankTimes) -> RunClaim | None:
 
 
 def recent_slowness(times: RankTimes) -> tuple[str, str, int] | None:
-    """Return the rank, its phase and the number of last columns in a row in which it is the slowest and below the score limit.
+    """Return a rank, a phase, and the number of consecutive last steps (or blocks) in which this rank is the slowest and below the score
+    limit.
 
-    The median of the other ranks is the baseline. None if such a sequence may be chance, or if its cost is negligible.
+    The baseline is the median of the other ranks. None if such a sequence may be chance, or if its cost is negligible.
     """
     count = len(times.ranks)
     least = max(MIN_RECENT, 1 + int(np.ceil(np.log(len(times.phases) / CHANCE) / np.log(count))))
@@ -347,7 +353,7 @@ def recent_slowness(times: RankTimes) -> tuple[str, str, int] | None:
 
 
 def newly_slow(run: TrainingRun, times: RankTimes) -> RunClaim | None:
-    """Return the claim that a rank may have become slow in the last steps, which are too few to test; None if no rank did."""
+    """Return the claim that a rank may have become slow in the last steps, which are too few to test; None if there is no such rank."""
     recent = recent_slowness(times)
     if recent is None:
         return None

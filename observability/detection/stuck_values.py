@@ -1,8 +1,8 @@
-"""Detect columns that are constant in the window, or over whole days, but vary in the reference.
+"""Detects columns that are constant in the window, or over whole days, but vary in the reference.
 
-One bin is not one value. A number is constant if its bin holds one value, if its days hold one value each, or if its bin is narrow. It is
-stuck only if all values of a day are equal. A column that has the same value on a whole day has only one observation a day, so its longest
-run of equal values is not compared.
+One bin is not one value. A number is constant if its bin contains a single value, if each day has a single value, or if its bin is narrow.
+It is stuck only if all values of a day are equal. In a column that always has the same value over a whole day, each day is a single
+observation; therefore its longest run of equal values in the past is taken into account.
 """
 
 from dataclasses import dataclass, replace
@@ -32,28 +32,33 @@ from observability.stats.interval import rate_interval
 from observability.stats.scores import bin_middles
 
 CONSTANT_SHARE = 0.995
-"""Share of one bin from which a column is constant: all but one value in two hundred."""
+"""A column is constant if at least this share of values is in one bin: all but one value in two hundred."""
 VARIES_BELOW = 0.9
-"""Share of the most frequent bin above which the reference itself is nearly constant, and the column is not judged."""
+"""If the most frequent bin has at least this share of the reference, the reference itself is nearly constant, and the column is not
+judged.
+"""
 VARIES_MUCH_BELOW = 0.5
-"""Share of the most frequent reference bin up to which a constant column is `act`; above, it is `watch` (weather, seasons, small
-groups)."""
+"""A constant column is `act` if the most frequent bin has less than this share of the reference; otherwise it is `watch` (weather, seasons,
+small groups).
+"""
 NARROW = 0.1
-"""Width of a bin, in standard deviations of the reference, up to which values in it hardly vary."""
+"""Values within a bin hardly vary if the bin is at most this wide, in standard deviations of the reference."""
 STUCK_WATCH, STUCK_ACT = 24.0, 48.0
-"""Hours of one value: one whole day is `watch`, two are `act`."""
+"""Hours with a single value: one whole day is `watch`, two are `act`."""
 OTHER_DAYS, MIXED_BELOW = 3, 0.8
-"""Minimum days next to a single day of one value, and the maximum median share of the most frequent value on them; otherwise values such as
-the day of the week would be reported."""
+"""A single day with one value is reported only if there are at least this many other days, and the median share of the most frequent value
+on these days is below the second number. Otherwise values such as the day of the week would be reported.
+"""
 DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Standstill:
-    """The longest run of whole days with one value: first day, days, the value and its bin, rows, and the bin's share in the reference.
+    """The longest run of whole days with one value: first day, number of days, the bin and the value, number of rows, and the bin's share
+    in the reference.
 
-    looked_at: number of days on which a run could begin. observations: number of independent observations: the rows, or the days if the
-    rows of a day share a value.
+    looked_at: number of days on which a run could begin. observations: number of independent observations, which is the number of rows, or
+    the number of days if rows of a day share a value.
     """
 
     first: datetime
@@ -75,7 +80,7 @@ def still_claims(column: CheckedColumn, context: Context) -> list[QualityClaim]:
 
 
 def constant_claim(column: CheckedColumn, before: ColumnCounts, context: Context) -> list[QualityClaim]:
-    """Return the claim that one bin holds nearly all values while the reference varies; empty otherwise."""
+    """Return the claim that one bin contains nearly all values although the reference varies; otherwise empty."""
     now = column.now.values
     if now.n < MINIMUM_ROWS:
         return []
@@ -109,10 +114,11 @@ def constant_claim(column: CheckedColumn, before: ColumnCounts, context: Context
 
 
 def hardly_varies(column: CheckedColumn, place: int) -> bool:
-    """Return whether the values of a bin are equal or nearly so: a level, a bin of one value or a narrow one, or days of one
-    value. The bins of a classifier's score are narrow.
+    """Return whether the values in a bin are equal or nearly so: the bin is a level, contains a single value or is narrow, or each day has
+    one value. The bins of a classifier's score are narrow.
 
-    A narrow bin of a column in another unit does not count as a stuck value, because its values vary as before, in smaller steps.
+    If a column arrived in another unit, all its values may be in a narrow bin. This does not count as stuck, because the values vary as
+    before, only in smaller steps.
     """
     edges = column.edges
     if edges.levels or not edges.edges or atom_bins(edges.edges)[place]:
@@ -126,8 +132,8 @@ def hardly_varies(column: CheckedColumn, place: int) -> bool:
 
 
 def longest_run_before(column: CheckedColumn) -> int:
-    """Return the longest run of days with one value in the past month, for a column whose rows of a day share a value; 0 for other columns
-    and without a past.
+    """Return the longest run of days with one value in the past month, for a column in which the rows of a day share a value; 0 for other
+    columns, or without a past.
     """
     if column.past is None or not is_shared_by_day(column.past.values):
         return 0
@@ -136,7 +142,7 @@ def longest_run_before(column: CheckedColumn) -> int:
 
 
 def by_chance(column: CheckedColumn, top: int, now: ColumnShare, before: ColumnCounts) -> float:
-    """Return the p-value of so large a share of one value, given rows and daily variation."""
+    """Return the p-value of such a large share of one value, given the number of rows and the daily variation."""
     reference = ColumnShare(before.weight(top), *before.sums)
     past = NO_DAYS if column.past is None else column.past.values.of_days(column.past.values.bins == top)
     by_days = rate_variation(past, reference)
@@ -144,7 +150,7 @@ def by_chance(column: CheckedColumn, top: int, now: ColumnShare, before: ColumnC
 
 
 def stuck_claim(column: CheckedColumn, before: ColumnCounts, context: Context) -> list[QualityClaim]:
-    """Return the claim about whole days in one bin that are improbable under the reference; empty otherwise."""
+    """Return the claim about whole days in one bin that are improbable given the reference; otherwise empty."""
     found = longest_same_value(column, before, context)
     if found is None:
         return []
@@ -173,14 +179,15 @@ def stuck_claim(column: CheckedColumn, before: ColumnCounts, context: Context) -
 
 
 def near_or_equal(column: CheckedColumn, place: int) -> str:
-    """Return words on whether the reference's values of a bin are near or equal to the one value, as the end of a phrase."""
+    """Return the end of a phrase: whether the reference's values in a bin are equal to the single value, or only near it."""
     return " it" if column.edges.levels or (column.edges.edges and atom_bins(column.edges.edges)[place]) else " near it"
 
 
 def longest_same_value(column: CheckedColumn, before: ColumnCounts, context: Context) -> Standstill | None:
-    """Return the longest run of whole days with a single value, if that value's bin has less than half of the reference; else None.
+    """Return the longest run of whole days with a single value, if the bin of this value has less than half of the reference; otherwise
+    None.
 
-    A run of a single day counts only next to other days with several values. For a column whose rows of a day always share one value, a run
+    A run of one day counts only if other days have several values. In a column in which the rows of a day always share one value, a run
     counts only if it is longer than every run of the month before.
     """
     values = column.now.values
@@ -213,7 +220,7 @@ def top_share(values: ColumnCounts) -> float:
 
 
 def whole_days(counts: ColumnCounts, context: Context) -> list[tuple[datetime, ColumnCounts]]:
-    """Return each complete day inside the window with its rows; days without rows are omitted."""
+    """Return each complete day inside the window with its rows; for a day without rows, the rows are empty."""
     of = {aware_utc(day.astype("datetime64[s]").item()): counts.on(place) for place, day in enumerate(counts.days)}
     end = min(context.window.end, context.now)
     first = context.window.start.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -222,8 +229,8 @@ def whole_days(counts: ColumnCounts, context: Context) -> list[tuple[datetime, C
 
 
 def single_value_of_day(day: datetime, rows: ColumnCounts, column: CheckedColumn) -> tuple[int, float | None] | None:
-    """Return the bin of a day and its only value (None for a level or a bin that holds one value); None if the day has several values or
-    few rows.
+    """Return the bin of a day and its only value (None for a level, or for a bin that contains one value); None instead if the day has
+    several values or too few rows.
     """
     bins = rows.bins[rows.by_bin[2] > 0]
     if bins.size != 1 or rows.rows < ROWS_A_DAY or not interior_bins(bins, column.edges)[0]:
@@ -236,7 +243,7 @@ def single_value_of_day(day: datetime, rows: ColumnCounts, column: CheckedColumn
 
 
 def value_of(column: CheckedColumn, place: int) -> str:
-    """Return the value of a bin, to the precision of the bins."""
+    """Return the value of a bin as text, as precise as the bins."""
     if column.edges.levels:
         return f"`{column.edges.levels[place]}`"
     positions = column.edges.positions or tuple(bin_middles())

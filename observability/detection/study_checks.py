@@ -1,4 +1,4 @@
-"""Check a study as a search: pruning, a best value at the edge of the tried range, noise, luck of the winner, repeats, failures, and use
+"""Checks how a study was searched: pruning, a best value at the edge of the tried range, noise, a lucky winner, repeats, failures, and use
 of the test data.
 """
 
@@ -23,17 +23,21 @@ from observability.stats.interval import Interval, wilson_interval
 PRUNED, BOUND, NOISE = "study_pruned_share", "study_bound_share", "study_noise_ratio"
 TEST, REPEATS, FAILED, WINNER = "study_test_ratio", "study_repeat_share", "study_failed_share", "study_winner_excess"
 MIN_PRUNED = 5
-"""Minimum number of pruned trials, and of complete trials with a value at that step, for a judgement of pruning."""
+"""Pruning is judged only if there are at least this many pruned trials, and at least this many complete trials with a value at the same
+step.
+"""
 BEST_SHARE, MIN_BEST = 0.2, 8
 EDGE, MIN_VALUES = 0.05, 8
-"""Share of the tried range that counts as its edge, and minimum number of different values of a parameter whose range has an edge."""
+"""The edge of a tried range is this share of it, at each end; a parameter's range has edges only if at least this many different values
+were tried.
+"""
 MIN_REPEATS = 5
 SURE = 0.05
-"""Probability by chance, over all parameters and edges, up to which the best settings crowd at an edge."""
+"""The best settings crowd at an edge if the probability of this by chance, over all parameters and edges, is at most this."""
 SURE_OF_LUCK = 0.02
-"""Probability by chance, over all settings, up to which a winner is called lucky."""
+"""A winner is called lucky if the probability of its first result by chance, over all settings, is at most this."""
 LIMITS = {PRUNED: 0.15, BOUND: 0.5, NOISE: 0.7, TEST: 1.3, REPEATS: 0.2, FAILED: 0.1, WINNER: 3.0}
-"""Values beyond which a study is reported if the lower bound of the interval is beyond as well."""
+"""For each metric, the limit of its figure: a study is reported if the lower bound of the figure's interval is beyond it."""
 ACT_LIMITS = {TEST: 2.0, FAILED: 0.5}
 STEPS = {
     PRUNED: "Prune later, or after more warm-up steps; finish the pruned trials that led.",
@@ -44,15 +48,15 @@ STEPS = {
     FAILED: "Read the errors of the failed trials; narrow the ranges that break.",
     WINNER: "Rate the winner by the mean of its repeats; look for what its first run did differently.",
 }
-"""The next step, by metric."""
+"""For each metric, what to do next."""
 
 
 @dataclass(frozen=True)
 class SearchFigure:
-    """A figure of a study. needs: words for what is missing if the severity is unknown, else empty. words: the figure in a sentence,
-    without limits.
+    """A figure about a study. needs: words for what is missing if the severity is `unknown`, else empty. words: a clause with the figure,
+    without its limits.
 
-    tested: whether a separate test shows that it is larger than other settings explain; None if its interval decides.
+    tested: whether a separate test shows that the figure is larger than chance explains; None if its interval decides.
     """
 
     metric: str
@@ -64,7 +68,7 @@ class SearchFigure:
 
 
 def claims_about_searches(runs: Sequence[TrainingRun]) -> list[tuple[RunClaim, TrainingRun]]:
-    """Return the claims about each study of MIN_TRIALS trials or more, each with one of its runs (for the model)."""
+    """Return the claims about each study with at least MIN_TRIALS trials; each claim comes with one of the study's runs (for the model)."""
     found = []
     for study in results_of_studies(runs):
         if len(study.trials) < MIN_TRIALS:
@@ -77,7 +81,7 @@ def claims_about_searches(runs: Sequence[TrainingRun]) -> list[tuple[RunClaim, T
 
 
 def search_claim(study: StudyResults, figure: SearchFigure) -> RunClaim:
-    """Return a figure of a study as a claim."""
+    """Return the claim about one figure of a study."""
     subject, evidence = f"study:{study.name}", dict[str, Any](study=study.name, metric=study.metric, better=study.better)
     evidence |= {"next": STEPS[figure.metric]} | study_stride(study)
     n, limit = int(figure.interval.n), LIMITS[figure.metric]
@@ -95,15 +99,17 @@ def search_claim(study: StudyResults, figure: SearchFigure) -> RunClaim:
 
 
 def study_stride(study: StudyResults) -> dict[str, int]:
-    """Return `stride`, the largest of the trials, 0 if trials were not read at all and the others in full; empty if every step was read."""
+    """Return `stride`, the largest stride of the trials, or 0 if some trials were not read at all and all others were read in full; empty
+    if every step was read.
+    """
     strides = [each.run.stride for each in study.trials]
     stride = max(strides) if max(strides) > 1 else min(strides)
     return {} if stride == 1 else {"stride": stride}
 
 
 def search_severity(figure: SearchFigure) -> Severity:
-    """Return the severity of a figure. It is reported if its lower bound is beyond the limit; with a separate test, if the
-    test shows it and its value is beyond the limit.
+    """Return the severity of a figure. It is reported if its lower bound is beyond the limit. If it has a separate test, it is reported if
+    the test is significant and its value is beyond the limit.
     """
     low = figure.interval.low if figure.tested is None else figure.interval.value if figure.tested else None
     if low is None or low <= LIMITS[figure.metric]:
@@ -112,7 +118,9 @@ def search_severity(figure: SearchFigure) -> Severity:
 
 
 def pruned_figure(study: StudyResults) -> SearchFigure | None:
-    """The share of pruned trials that were better, at the step where they were pruned, than three quarters of the completed trials."""
+    """The share of pruned trials that were better, at the step where they were pruned, than three quarters of the completed trials at that
+    step.
+    """
     whole = [curve for each in study.done if (curve := each.run.curves.get(study.metric)) is not None]
     pruned = [curve for each in study.trials if each.run.pruned and (curve := each.run.curves.get(study.metric)) is not None]
     if not pruned:
@@ -133,7 +141,7 @@ def pruned_figure(study: StudyResults) -> SearchFigure | None:
 
 
 def cost_at(study: StudyResults, curve: MetricCurve, step: int) -> float | None:
-    """Return the cost of a run at a step, or at the newest step before it; None if its first cost is later."""
+    """Return the cost of a run at a step, or at the last logged step before it; None if its first cost was logged later."""
     finite = curve.finite
     place = int(np.searchsorted(finite.steps, step, side="right")) - 1
     return study.sign * float(finite.values[place]) if place >= 0 else None
@@ -169,8 +177,8 @@ def bound_figure(study: StudyResults) -> SearchFigure | None:
 
 
 def fisher_upper_p_value(hits: int, n: int, usual: int, others: int) -> float:
-    """Return Fisher's exact p-value of the hypothesis that a share, `hits` of `n`, is higher than `usual` of `others`. Counts are few, so
-    binomials are exact.
+    """Return Fisher's exact p-value for a share, `hits` of `n`, that is larger than another, `usual` of `others`. The counts are small, so
+    the binomials are exact.
     """
     total = hits + usual
     ways = sum(comb(n, each) * comb(others, total - each) for each in range(hits, min(n, total) + 1))
@@ -178,8 +186,8 @@ def fisher_upper_p_value(hits: int, n: int, usual: int, others: int) -> float:
 
 
 def range_places(trials: Sequence[StudyTrial], name: str) -> "np.ndarray[Any, np.dtype[np.float64]] | None":
-    """Return the position of each value of a parameter between the lowest (0) and the highest (1); None if the parameter is no number with
-    a range.
+    """Return the position of each value of a parameter in its tried range, from the lowest (0) to the highest (1); None if the parameter is
+    not a number with such a range.
     """
     values = [each.run.params.get(name) for each in trials]
     if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
@@ -216,9 +224,11 @@ def noise_figure(study: StudyResults) -> SearchFigure | None:
 
 
 def winner_figure(study: StudyResults) -> SearchFigure | None:
-    """By how many standard deviations between the winner's repeats its first run is better than their mean; None if it has no repeat.
+    """By how many standard deviations (between the winner's repeats) the winner's first run is better than the mean of the repeats; None
+    without repeats.
 
-    The first run of the best of many settings is biased by that choice, so its test is corrected for the number of settings (Bonferroni).
+    The first run of the best of many settings is biased because it was selected, so its test is corrected for the number of settings
+    (Bonferroni).
     """
     if not study.done:
         return None
@@ -242,7 +252,7 @@ def winner_figure(study: StudyResults) -> SearchFigure | None:
 
 
 def held_back_figure(study: StudyResults) -> SearchFigure | None:
-    """The error of the better half of the settings on test data, divided by their error on the data by which they were chosen."""
+    """The error of the better half of the settings on test data, divided by their error on the data that were used to choose them."""
     name = base_metric(study.metric)
     tested = next(
         (
@@ -275,7 +285,7 @@ def held_back_figure(study: StudyResults) -> SearchFigure | None:
 
 
 def repeat_figure(study: StudyResults) -> SearchFigure:
-    """The share of trials that repeat setting and seed of an earlier trial."""
+    """The share of trials that repeat both the setting and the seed of an earlier trial."""
     seen: set[tuple[str, str]] = set()
     again = 0
     for each in study.trials:

@@ -1,4 +1,4 @@
-"""Measure the noise of a study: how much runs differ that have the same setting but another seed, fold or rows."""
+"""Measures the noise of a study: how much runs with the same setting differ because of another seed, fold or rows."""
 
 import json
 from collections import defaultdict
@@ -33,13 +33,13 @@ OF_CHANCE = frozenset(
         "samples",
     ]
 )
-"""Parameters that identify a random draw, not a setting."""
+"""Parameters that identify a random draw; they are not part of the setting."""
 MIN_RUNS = 3
 
 
 @dataclass(frozen=True)
 class Band:
-    """Runs of one setting. values: the last value of `metric` of each run."""
+    """The runs of one setting. values: for each run, its last value of `metric`."""
 
     metric: str
     runs: tuple[TrainingRun, ...]
@@ -62,37 +62,35 @@ class Band:
         return low, high
 
     def reach(self, of: int = 1, among: int = 1) -> float:
-        """Return the largest distance of the mean of `of` further runs from this mean, with 95 % confidence (Student's t).
+        """Return how far, at most, the mean of `of` further runs is from this mean by chance, with 95 % confidence (Student's t).
 
-        among: number of means of which the mean of the further runs is the best (Bonferroni).
+        among: number of means among which that of the further runs is the best (Bonferroni).
         """
         n = len(self.values)
         return float(stdtrit(n - 1, 1 - 0.025 / among) * self.sd * np.sqrt(1 / n + 1 / of))
 
     @property
     def chance_range(self) -> tuple[float, float]:
-        """The values beyond which a setting that was tried once is better or worse than chance explains: the mean minus and
-        plus `reach`.
-        """
+        """The range of values that chance explains for a setting that was tried once: the mean minus and plus `reach`."""
         return self.mean - self.reach(), self.mean + self.reach()
 
 
 def parameters_text(run: TrainingRun) -> str:
-    """Return the parameters of a run without its random draw, as one text."""
+    """Return the parameters of a run as one text, without those that identify a random draw."""
     return setting_text(run.params)
 
 
 def setting_text(params: Mapping[str, Any] | None) -> str:
-    """Return parameters without random seeds, as one text."""
+    """Return parameters as one text, without those that identify a random draw."""
     kept = {name: value for name, value in (params or {}).items() if name.lower() not in OF_CHANCE}
     return json.dumps(kept, sort_keys=True, default=str)
 
 
 def study_metrics(run: TrainingRun) -> set[str]:
-    """Return the metrics by which a run can be compared. They have a known direction and are measured on held-out rows, in its steps or at
-    its end.
+    """Return the metrics by which a run can be compared: their better direction is known, and they were measured on held-out rows, in the
+    run's steps or at its end.
 
-    A metric that only the end of the run states counts as held out, unless its name says otherwise.
+    A metric that is stated only at the end of the run counts as held out, unless its name says otherwise.
     """
     stepped = {each.name for each in run.judged("held out")}
     final = {name for name in run.final if run.better(name) and name not in run.curves}
@@ -100,9 +98,9 @@ def study_metrics(run: TrainingRun) -> set[str]:
 
 
 def noise_bands(runs: Sequence[TrainingRun]) -> Iterator[list[Band]]:
-    """Yield the noise bands of each study, one per setting, in the held-out metric that most runs have. Only finished runs count.
+    """Yield the noise bands of each study, one for each setting, by the held-out metric that most runs have. Only finished runs count.
 
-    Among metrics of equally many runs, a metric on test data comes last, because settings are not chosen by it.
+    Among metrics that equally many runs have, a metric on test data comes last, because settings are not chosen by it.
     """
     studies: dict[str, list[TrainingRun]] = defaultdict(list)
     for run in runs:
@@ -125,12 +123,12 @@ def noise_bands(runs: Sequence[TrainingRun]) -> Iterator[list[Band]]:
 
 
 def widest_band(several: Sequence[Band]) -> Band | None:
-    """Return the noise band of the setting with most runs; None without any."""
+    """Return the noise band of the setting with most runs; None if there are no bands."""
     return max(several, key=lambda each: len(each.values), default=None)
 
 
 def claims_about_studies(runs: Sequence[TrainingRun]) -> list[tuple[RunClaim, TrainingRun]]:
-    """Return a claim for each study with runs that differ only by chance, and one of its runs (for the model)."""
+    """Return a claim for each study in which some runs differ only by chance, together with one of its runs (for the model)."""
     found = []
     for several in noise_bands(runs):
         widest = widest_band(several)
@@ -141,7 +139,7 @@ def claims_about_studies(runs: Sequence[TrainingRun]) -> list[tuple[RunClaim, Tr
 
 
 def claim_about(band: Band, several: Sequence[Band]) -> RunClaim:
-    """Return the claim about one study: the width of the band, and whether the best other setting lies beyond it."""
+    """Return the claim about one study: how wide its noise band is, and whether the best other setting lies beyond it."""
     study, n = band.runs[0].study, len(band.values)
     subject = f"study:{study}"
     head = f"{n} runs of study `{study}` differ only in seed, fold or rows"

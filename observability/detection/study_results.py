@@ -23,15 +23,15 @@ from observability.stats.parameter_importance import (
 
 Array = np.ndarray[Any, np.dtype[Any]]
 MIN_TRIALS = 10
-"""Minimum number of settings with a value, for importance and expected gain."""
+"""Importance and expected gain need at least this many settings with a value."""
 MIN_REPEATS = 3
 NEXT_SHARE = 0.25
-"""Number of further trials to forecast, as a share of the trials made."""
+"""The forecast covers this share of the number of trials made so far."""
 
 
 @dataclass(frozen=True)
 class StudyTrial:
-    """One run of a study. value: its last value of the metric; None if it was pruned, failed or logged none."""
+    """One run of a study. value: its last value of the metric; None if it was pruned, failed, or logged no value."""
 
     run: TrainingRun
     value: float | None
@@ -39,7 +39,7 @@ class StudyTrial:
 
 @dataclass(frozen=True)
 class StudyResults:
-    """The runs of a study in the order of their start. better: which direction of the metric is better."""
+    """The runs of a study in the order in which they started. better: which direction of the metric is better."""
 
     name: str
     metric: str
@@ -48,7 +48,7 @@ class StudyResults:
 
     @property
     def sign(self) -> float:
-        """1 if lower is better, else -1: value × sign is a cost."""
+        """1 if lower is better, else -1, so that value × sign is a cost."""
         return -1.0 if self.better == "high" else 1.0
 
     @cached_property
@@ -58,25 +58,27 @@ class StudyResults:
 
     @cached_property
     def settings(self) -> list[StudyTrial]:
-        """One trial per setting: its first run, with the mean value over all of its runs, so that a lucky seed does not count."""
+        """One trial for each setting: its first run, with the mean value over all runs of the setting, so that a lucky seed does
+        not count.
+        """
         runs: dict[str, list[StudyTrial]] = {}
         for each in self.done:
             runs.setdefault(parameters_text(each.run), []).append(each)
         return [StudyTrial(own[0].run, float(np.mean([each.value for each in own if each.value is not None]))) for own in runs.values()]
 
     def cost(self, trial: StudyTrial) -> float:
-        """Value of a trial as a cost."""
+        """The value of a trial as a cost (lower is better)."""
         return self.sign * float(trial.value if trial.value is not None else np.nan)
 
     @cached_property
     def best(self) -> StudyTrial:
-        """The setting that the search chose, which is the one whose first run is best. Its value is the mean of its runs."""
+        """The setting that the search chose: the one whose first run is best. Its value is the mean of all its runs."""
         first = {each.run.name: each for each in self.done}
         return min(self.settings, key=lambda each: self.cost(first[each.run.name]))
 
 
 def results_of_studies(runs: Sequence[TrainingRun]) -> list[StudyResults]:
-    """Return each study with two runs or more and a metric by which they can be compared, the newest first."""
+    """Return each study that has at least two runs and a metric by which they can be compared, newest first."""
     found = []
     for name in sorted({run.study for run in runs if run.study}):
         members = [run for run in runs if run.study == name]
@@ -96,11 +98,11 @@ def results_of_studies(runs: Sequence[TrainingRun]) -> list[StudyResults]:
 
 @dataclass(frozen=True)
 class BudgetPoint:
-    """The best value after a trial. seconds: time of all trials up to this one; value: value of this trial; best: best value of the trials
-    up to this one, without repeats.
+    """The state of a study after a trial. seconds: time of all trials so far; value: value of this trial; best: best value so far, not
+    counting repeats.
 
     repeat: whether an earlier trial had the same setting. chance_low, chance_high: the range within which chance alone moves a run of the
-    setting with most seeds; None with too few seeds.
+    setting with most seeds; None if there are too few seeds.
     """
 
     run: str
@@ -114,15 +116,15 @@ class BudgetPoint:
 
 
 def seed_band(study: StudyResults) -> Band | None:
-    """Return the runs of the setting with most seeds, as the finding `seed_noise` judges them; None if they are too few."""
+    """Return the runs of the setting with most seeds, which the finding `seed_noise` is about; None if there are too few."""
     found = widest_band(next(iter(noise_bands([each.run for each in study.trials])), []))
     return found if found is not None and len(found.values) >= MIN_RUNS else None
 
 
 def best_by_budget(study: StudyResults) -> list[BudgetPoint]:
-    """Return the best value and the time spent up to each trial; the time includes pruned and failed trials.
+    """Return, for each trial, the best value and the time spent so far; the time includes pruned and failed trials.
 
-    A repeated run of a setting with another seed does not set a new best value, because the luckiest seed is no result of the search.
+    A run that repeats a setting with another seed does not set a new best value, because a lucky seed is not a result of the search.
     """
     found: list[BudgetPoint] = []
     seconds, best = 0.0, None
@@ -141,8 +143,8 @@ def best_by_budget(study: StudyResults) -> list[BudgetPoint]:
 
 @dataclass(frozen=True)
 class ParameterImportance:
-    """The importance of a parameter for being among the best settings. share: its share of the sum of all importances. p_value: p-value by
-    permutation.
+    """How important a parameter is for being among the best settings. share: its share of the sum of all importances. p_value: from
+    permutations.
     """
 
     name: str
@@ -152,9 +154,9 @@ class ParameterImportance:
 
 
 def parameter_importances(study: StudyResults) -> list[ParameterImportance]:
-    """Return the importance of each parameter that differs, largest first; empty with fewer than MIN_TRIALS settings.
+    """Return the importance of each parameter whose values differ, largest first; empty with fewer than MIN_TRIALS settings.
 
-    Numbers are binned between the smallest and the largest tried value, in logarithms if they span more than a decade.
+    Numbers are binned between the smallest and the largest tried value, on a log scale if they span more than a factor of ten.
     """
     trials = study.settings
     if len(trials) < MIN_TRIALS:
@@ -173,7 +175,7 @@ def parameter_importances(study: StudyResults) -> list[ParameterImportance]:
 
 
 def parameter_cells(values: Sequence[Any]) -> tuple[Array, int, bool] | None:
-    """Return the cells of a parameter's values, their number, and whether they are levels without an order; None if all
+    """Return the cell of each value of a parameter, the number of cells, and whether the cells are levels without an order; None if all
     values are equal.
     """
     numbers = [float(value) for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
@@ -188,10 +190,10 @@ def parameter_cells(values: Sequence[Any]) -> tuple[Array, int, bool] | None:
 
 @dataclass(frozen=True)
 class WinnerComparison:
-    """The best setting compared with a setting that was repeated with other seeds, which shows the effect of chance.
+    """The best setting compared with another setting that was repeated with several seeds, which shows the effect of chance.
 
-    gain: how much better the winner is (positive), with its 95 % interval. repeats: number of the winner's runs besides the trial by which
-    it was chosen. With 0 repeats, the interval allows for the choice of the best of `among` settings.
+    gain: how much better the winner is (positive), with its 95 % interval. repeats: number of the winner's runs, not counting the trial by
+    which it was chosen. If there are 0 repeats, the interval takes into account that the best of `among` settings was chosen.
     """
 
     winner: str
@@ -202,12 +204,12 @@ class WinnerComparison:
 
     @property
     def beyond_chance(self) -> bool:
-        """Whether the winner is better than chance."""
+        """Whether the winner is better than chance explains."""
         return self.gain.low is not None and self.gain.low > 0
 
 
 def winner_against_chance(study: StudyResults) -> WinnerComparison | None:
-    """Return the comparison of the best setting with the most repeated other setting; None without a setting of three repeats.
+    """Return the comparison of the best setting with the other setting that has most repeats; None if no other setting has three repeats.
 
     A winner that was repeated is compared only by its repeats (Welch's t), because the trial by which it was chosen is biased by that
     choice.
@@ -245,8 +247,8 @@ def winner_against_chance(study: StudyResults) -> WinnerComparison | None:
 
 @dataclass(frozen=True)
 class PruningSavings:
-    """The steps saved by early stopping of trials, compared with running each trial to the number of steps of a complete one. share: share
-    of the time of the whole search.
+    """The steps saved by stopping trials early, compared with running each trial for the number of steps of a complete trial. share: share
+    of the time that the whole search would have taken.
     """
 
     pruned: int
@@ -256,7 +258,7 @@ class PruningSavings:
 
 
 def pruning_savings(study: StudyResults) -> PruningSavings | None:
-    """Return the savings by pruning; None if no trial was pruned or no trial was completed."""
+    """Return what pruning saved; None if no trial was pruned, or no trial was completed."""
     pruned = [each.run for each in study.trials if each.run.pruned]
     whole = [last_logged_step(each.run) for each in study.done]
     if not pruned or not whole:
@@ -283,7 +285,7 @@ class FurtherTrials:
 
     trials: number of further trials. gain: upper bound of their mean improvement, with its 95 % interval (bootstrap over trials). noise:
     standard deviation between repeats of one setting; None if no setting was repeated. seconds: expected time of the further trials. stop:
-    whether stopping now is advised. because: the reason.
+    whether it is advised to stop now. because: the reason.
     """
 
     trials: int
@@ -297,9 +299,9 @@ class FurtherTrials:
 def further_trials(study: StudyResults, draws: int = 200, seed: int = 0) -> FurtherTrials | None:
     """Return the expected gain of a quarter more trials, that is the expected regret of stopping now; None with too few settings.
 
-    The expected best value of k trials is convex in k: it falls ever more slowly. Therefore the next m trials gain at most as much as the
-    last m did. The bound holds for independent trials from one distribution. A sampler that learns can exceed it; then its later trials
-    are already among the best.
+    The expected best value of k trials is convex in k: each further trial improves it less. Therefore the next m trials are expected to
+    gain at most as much as the last m trials did. The bound holds for independent trials from one distribution. A sampler that learns can
+    exceed it; in that case its later trials are already among the best.
     """
     trials = study.settings
     n = len(trials)
@@ -324,14 +326,14 @@ def further_trials(study: StudyResults, draws: int = 200, seed: int = 0) -> Furt
 
 
 def _last_gain(cost: Array, more: int) -> float:
-    """By how much the last `more` trials lower the expected best value."""
+    """By how much the last `more` trials improved the expected best value."""
     ordered = np.sort(cost)
     return expected_best(ordered, len(ordered) - more) - float(ordered[0])
 
 
 def study_gain(study: StudyResults) -> tuple[float, str] | None:
-    """Return how much better the best setting is than the repeated setting (without one: than the first trial), and which of the two was
-    used for the comparison.
+    """Return how much better the best setting is than the repeated setting (if there is none, than the first trial), and words for which of
+    the two it was compared with.
     """
     comparison = winner_against_chance(study)
     if comparison is not None:

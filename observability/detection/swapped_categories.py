@@ -1,8 +1,8 @@
-"""Detect two levels of a category that were swapped or recoded.
+"""Detects two levels of a category that were swapped or recoded.
 
-If no level is large, the distance between whole distributions misses a few rows that are logged under another name. Two levels were
-swapped if one rose by about as much as the other fell since the past month, away from the reference, while the others stayed. This is a
-naming fault and not a change of demand, even if the PSI is small.
+If no level is large, the distance between whole distributions misses a few rows that are logged under another name. Two levels count as
+swapped if one rose by about as much as the other fell, compared with the past month and away from the reference, while all other levels
+stayed. This is a fault in naming, not a change of demand, even if the PSI is small.
 """
 
 from dataclasses import dataclass, replace
@@ -22,29 +22,28 @@ from observability.stats.level_swap import LevelSwap, find_level_swap
 
 NAME, METRIC = "serving/drift", "level_trade"
 WATCH, ACT = 0.005, 0.01
-"""Smallest change of both levels, as a share of all rows."""
+"""Smallest change that both levels must show for `watch` and `act`, as a share of all rows."""
 LARGE, OF_LEVEL = 0.05, 0.5
-"""Without a dated jump, a swap is critical only if both changes are at least this large: as a share of all rows, or as a part of the
-smaller earlier share. In large logs even changes that matter to nobody are significant.
+"""Without a dated jump, a swap is critical only if both changes are at least this large: as a share of all rows, or as a fraction of the
+smaller earlier share. In large logs, even changes that do not matter are significant.
 """
 EVEN = 0.5
-"""Loss and gain of two levels are one swap if their sizes are similar. The ratio of the two changes lies between that of a level that
-moved alone and 1; it must have covered at least this part of the way to 1.
+"""The loss of one level and the gain of another are one swap if they are similar in size. The ratio of the two changes lies between the
+ratio for a level that moved alone, and 1; it must have covered at least this fraction of the way to 1.
 """
 OTHERS = 1 / 3
-"""Largest part of the whole change that other levels may have. If they have more, the demand changed and nothing was swapped."""
+"""Other levels may have at most this fraction of the whole change. If they have more, demand has changed and nothing was swapped."""
 LIKELY = 0.01
-"""Largest p-value, against the reference, of two levels that changed places since the past. It is lenient, because the past is the main
-evidence.
+"""Maximum p-value, against the reference, for two levels that swapped since the past. It is lenient, because the past is the main evidence.
 """
 
 
 @dataclass(frozen=True)
 class Seen:
-    """The swap in one window.
+    """What is known about a swap in one window.
 
-    since: the two levels that swapped most significantly since the own past (without a past, since the reference); reference: the swap of
-    the same two levels since the reference. standing: whether they swapped since the reference, but not since the past month.
+    since: the two levels that swapped most significantly since the model's own past (without a past, since the reference); reference: the
+    swap of the same two levels since the reference. standing: whether they swapped since the reference, but not since the past month.
     """
 
     look: DistributionChange
@@ -54,34 +53,34 @@ class Seen:
 
     @property
     def news(self) -> bool:
-        """Whether the own past is known, and the swap is a change from it."""
+        """Whether the model's own past is known and the swap is a change from it."""
         return not self.standing and self.look.past_levels is not None
 
     @property
     def moved(self) -> float:
-        """The smallest of all changes of the two levels, as a share of all rows."""
+        """The smallest of all changes of the two levels (since the past and since the reference), as a share of all rows."""
         return min(self.since.changes[0], self.reference.changes[0])
 
     @property
     def matters(self) -> bool:
-        """Whether both changes are large, or at least half of the smaller level's share."""
+        """Whether both changes are large, or at least half of the smaller level's earlier share."""
         return all(each.changes[0] >= min(LARGE, OF_LEVEL * min(each.before)) for each in (self.since, self.reference))
 
     @property
     def one_for_the_other(self) -> bool:
-        """Whether one level rose by about as much as the other fell, and the other levels hardly moved."""
+        """Whether one level rose by about as much as the other fell, while the other levels hardly moved."""
         both = (self.since, self.reference)
         return all(is_even_swap(each) and each.rest <= OTHERS for each in both) and self.reference.p_value <= LIKELY
 
 
 def is_even_swap(of: LevelSwap) -> bool:
-    """Whether the two changes are one swap, and not a level that moved alone with all others compensating."""
+    """Whether the two changes are one swap. They are not if one level moved alone and all other levels compensated for it."""
     smaller, larger = of.changes
     return smaller >= (of.diluted + EVEN * (1 - of.diluted)) * larger
 
 
 def seen_swaps(moved: ColumnDrift) -> list[Seen]:
-    """Return the swap in each window; empty for numbers, and for a category in which no level fell and none rose."""
+    """Return the swap in each window; empty for numbers, and for a category in which no level fell or none rose."""
     found = []
     for look in moved.windows:
         if look.levels is None:
@@ -101,9 +100,9 @@ def swap_p_values(looks: list[Seen]) -> list[float]:
 
 
 def swap_claims(moved: ColumnDrift, looks: list[Seen], adjusted: list[float], context: Context) -> list[Finding]:
-    """Return the finding about the most informative window; empty if no two levels changed places.
+    """Return the finding about the most informative window; empty if no two levels were swapped.
 
-    In that case the PSI alone describes the column. adjusted: p-values, adjusted for all windows of the run.
+    If none were swapped, the PSI alone describes the column. adjusted: p-values, adjusted for all windows of the run.
     """
     order = ("act", "watch", "ok").index
     judged = []
@@ -119,8 +118,8 @@ def swap_claims(moved: ColumnDrift, looks: list[Seen], adjusted: list[float], co
 
 
 def swap_weights(moved: ColumnDrift, of: Seen) -> Floats:
-    """Return weights of the groups: the weighted sum of shares is the share of the level that rose minus the share of the level that
-    fell.
+    """Return weights for the groups, with which the weighted sum of shares is the share of the level that rose minus the share of the level
+    that fell.
     """
     weights = np.zeros(int(moved.axis.group.max()) + 1)
     weights[of.reference.rose], weights[of.reference.fell] = 1.0, -1.0
@@ -128,8 +127,8 @@ def swap_weights(moved: ColumnDrift, of: Seen) -> Floats:
 
 
 def swap_severity(of: Seen, adjusted: float, context: Context) -> Severity:
-    """Return the severity of one swap that is significant and large enough, and in which one level replaces the other. It does not depend
-    on how long the swap has lasted.
+    """Return the severity of a swap. It must be significant and large enough, and one level must replace the other. How long the swap has
+    lasted does not matter.
     """
     watch, act = swap_limits(context)
     beyond = of.one_for_the_other and of.moved >= watch
@@ -137,14 +136,14 @@ def swap_severity(of: Seen, adjusted: float, context: Context) -> Severity:
 
 
 def swap_limits(context: Context) -> tuple[float, float]:
-    """Return the shares from which a swap is watch and act."""
+    """Return the shares from which a swap is `watch` and `act`."""
     return stated_limits(context.model.settings, f"{NAME}/{METRIC}", WATCH, ACT)
 
 
 def swap_finding(moved: ColumnDrift, of: Seen, adjusted: float, how_bad: Severity, when: OnsetEstimate | None, context: Context) -> Finding:
-    """Return the finding about two levels that changed places. when: its onset, None if it is ongoing.
+    """Return the finding about two levels that were swapped. when: the onset; None if the swap is ongoing.
 
-    The interval belongs to the share of the level that changed less since the reference.
+    The interval is that of the level whose share changed less since the reference.
     """
     look, now = of.look, of.reference
     fell, rose = swapped_levels(moved, now)
@@ -200,5 +199,5 @@ def swap_sentence(moved: ColumnDrift, of: Seen) -> str:
 
 
 def share_change(before: float, now: float) -> str:
-    """Return two shares in words: `4.9 to 3.1 %`."""
+    """Return two shares as text, such as `4.9 to 3.1 %`."""
     return f"{100 * before:.1f} to {100 * now:.1f} %"

@@ -1,4 +1,6 @@
-"""Energy and carbon of training that can be avoided, by starting runs at hours of less carbon, and by power caps that cost little time."""
+"""Energy and carbon of training that can be avoided: by starting runs at hours of low carbon intensity, and by power caps that cost little
+time.
+"""
 
 from dataclasses import dataclass
 
@@ -14,7 +16,7 @@ from observability.stats.interval import Interval
 NAME = "operations/energy"
 SHIFT, CAP = "carbon_shift", "power_cap_saving"
 SAVING_LIMITS = {SHIFT: 0.2, CAP: 0.05}
-"""Avoidable shares from which they are a warning (`operations/energy/carbon_shift`, `…/power_cap_saving`)."""
+"""Avoidable shares above which there is a warning (`operations/energy/carbon_shift`, `…/power_cap_saving`)."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class SavingWords:
 
 
 def start_hour_claim(found: StartHours, settings: ModelSettings) -> RunClaim:
-    """Return the claim about the hour at which runs start."""
+    """Return the claim about the hour of the day at which runs start."""
     runs, hour = plural(found.runs, "run"), f"{found.best:02d}:00 UTC"
     if found.saved.value is None:
         because = f"Which hour emits least is unknown: {plural(found.days, 'day')} of at least {MIN_DAYS} have an hourly carbon intensity."
@@ -65,7 +67,7 @@ def power_cap_claim(sweep: CapSweep, settings: ModelSettings) -> RunClaim:
 
 
 def cap_words(cap: PowerCap, first: PowerCap) -> str:
-    """A clause on what a power cap saves and costs, compared with the highest cap."""
+    """A clause that states what a power cap saves and costs, compared with the highest cap."""
     slower = cap.slower.value or 0.0
     time = f"{percent(abs(slower))} {'more' if slower >= 0 else 'less'} time"
     less = f"{percent(cap.saved.value or 0.0)} less energy ({_ends(cap.saved)})"
@@ -73,12 +75,14 @@ def cap_words(cap: PowerCap, first: PowerCap) -> str:
 
 
 def _ends(interval: Interval) -> str:
-    """The ends of a share, in words."""
+    """Words for the ends of the interval of a share."""
     return f"{100 * float(interval.low or 0.0):.0f} to {100 * float(interval.high or 0.0):.0f} %"
 
 
 def _saving_claim(metric: str, saved: Interval, words: SavingWords, settings: ModelSettings, rank: float) -> RunClaim:
-    """The claim about a saving. It is a warning if the whole interval is beyond the limit. It is never more, because nothing is broken."""
+    """The claim about a saving. It is a warning if the whole interval is beyond the limit. It is at most a warning, because nothing is
+    broken.
+    """
     limit = settings.limits.get(f"{NAME}/{metric}", SAVING_LIMITS[metric])
     severity: Severity = "watch" if saved.low is not None and saved.low > limit else "ok"
     because = f"{words.stated if severity == 'watch' else words.fine}; the limit is {percent(limit)}."

@@ -1,8 +1,8 @@
 """Check what a training run logs about its optimisation: gradients, dead units, updates, learning rate, and a result that is too good.
 
-The words in a metric's name show which of these signals it measures: `grad_norm`, `gradient_norm/layer1`; `dead_units`,
-`dead_share/relu2`; `update_ratio`, `update_to_weight/layer1`; `lr`, `learning_rate`. There is at most one claim about each signal, which
-is about its worst curve.
+The words in a metric's name show which signal it measures, for example `grad_norm`, `gradient_norm/layer1`; `dead_units`,
+`dead_share/relu2`; `update_ratio`, `update_to_weight/layer1`; `lr`, `learning_rate`. There is at most one claim about each signal, for the
+curve where the problem is worst.
 """
 
 import re
@@ -20,14 +20,16 @@ Array = np.ndarray[Any, np.dtype[Any]]
 EXPLODED = 100.0
 """A gradient explodes if the median of five neighbouring norms is at least this multiple of the median of all earlier steps."""
 VANISHED, VANISHED_SHARE = 1e-7, 1e-4
-"""A gradient vanishes at a norm of at most VANISHED (SageMaker Debugger's rule), or of VANISHED_SHARE times the norm early in the run."""
+"""A gradient vanishes if its norm is at most VANISHED (SageMaker Debugger's rule), or at most VANISHED_SHARE times the norm early in the
+run.
+"""
 DEAD_WATCH, DEAD_ACT = 0.5, 0.9
 RATIO_WATCH, RATIO_ACT, RATIO_LOW = 0.03, 0.1, 1e-6
-"""Limits of the size of an update divided by the size of the weight; about 0.001 is usual."""
+"""Limits of the update ratio: the size of an update divided by the size of the weight. A ratio of about 0.001 is usual."""
 RATE_JUMP, WARM_UP = 5.0, 0.1
 """A learning rate jumps if it rises by this factor within one step, after the warm-up (the first tenth of the steps)."""
 NO_RATE = 0.1
-"""Minimum share of steps with a learning rate of zero for a claim."""
+"""A claim is made if the learning rate is zero in at least this share of the steps."""
 TOO_GOOD, TOO_EARLY = 0.99, 0.1
 BOUNDED = frozenset(["accuracy", "acc", "auc", "auroc", "auprc", "f1", "r2", "precision", "recall", "kappa", "dice", "iou"])
 """Words of metrics whose best value is 1."""
@@ -35,7 +37,7 @@ SIGNALS = ("gradient", "dead_units", "update_ratio", "learning_rate")
 
 
 def signal_of(metric: str) -> str | None:
-    """Return the signal that a metric measures, by the words of its name: one of SIGNALS; None for any other metric."""
+    """Return which of SIGNALS a metric measures, recognized by the words of its name. None for any other metric."""
     words = set(re.split(r"[^a-z0-9]+", base_metric(metric)))
     if {"update", "updates"} & words and {"ratio", "weight", "weights"} & words:
         return "update_ratio"
@@ -74,7 +76,7 @@ def signal_curves(run: TrainingRun, kind: str) -> Iterator[MetricCurve]:
 def worst_signal(
     run: TrainingRun, curves: list[MetricCurve], check: Callable[[TrainingRun, MetricCurve], RunClaim | None]
 ) -> list[RunClaim]:
-    """Return the worst claim that a check makes about several curves; empty if it makes none."""
+    """Return the worst of the claims that `check` makes about several curves, as a list of one claim. Empty if there is no claim."""
     found = [claim for each in curves if len(each.values) >= MIN_STEPS and (claim := check(run, each)) is not None]
     return [min(found, key=lambda claim: (claim.severity != "act", -claim.rank))] if found else []
 
@@ -85,9 +87,10 @@ def medians_of_five(values: Array) -> Array:
 
 
 def medians_before(values: Array, first: int, last: int, most: int = 200) -> Array:
-    """Return, for each place from first to last, the median of all values before it.
+    """Return, for each position from `first` to before `last`, the median of all values before it.
 
-    The median is computed at no more than `most` places. Each other place gets the median of the nearest computed place before it.
+    The median is computed at no more than `most` positions. Every other position gets the median of the nearest computed position before
+    it.
     """
     places = np.unique(np.linspace(first, max(last - 1, first), min(max(last - first, 1), most)).astype(int))
     known = np.array([np.median(values[:place]) for place in places])
@@ -95,7 +98,7 @@ def medians_before(values: Array, first: int, last: int, most: int = 200) -> Arr
 
 
 def exploding_gradient(run: TrainingRun, curve: MetricCurve) -> RunClaim | None:
-    """Return the claim that a gradient norm rose far above every earlier value, and for five steps or more."""
+    """Return the claim that a gradient norm rose far above all earlier values, judged by the median of five steps. None if it did not."""
     norms = np.abs(curve.values)
     middle = medians_of_five(norms)
     first = max(len(norms) // 20, 10)
@@ -120,7 +123,7 @@ def exploding_gradient(run: TrainingRun, curve: MetricCurve) -> RunClaim | None:
 
 
 def vanishing_gradients(run: TrainingRun, curves: list[MetricCurve]) -> list[RunClaim]:
-    """Return the claim that gradients are near zero.
+    """Return the claim that gradients are near zero until the end of the run, as a list of one claim. Empty if none of them vanishes.
 
     Its severity is `act` if only some layers vanish, or if the gradient was near zero from the beginning. Otherwise it is `watch`, because
     a run that has converged looks the same.
@@ -147,7 +150,7 @@ def vanishing_gradients(run: TrainingRun, curves: list[MetricCurve]) -> list[Run
 
 
 def vanished_from(curve: MetricCurve) -> int | None:
-    """Return the place from which a gradient norm is near zero until the end of the run; None without one."""
+    """Return the position from which a gradient norm stays near zero until the end of the run. None if there is none."""
     norms = np.abs(curve.values)
     early = float(np.median(norms[len(norms) // 20 : max(len(norms) * 3 // 10, 5)]))
     limit = max(VANISHED, VANISHED_SHARE * early)
@@ -159,7 +162,7 @@ def vanished_from(curve: MetricCurve) -> int | None:
 
 
 def dead_units(run: TrainingRun, curve: MetricCurve) -> RunClaim | None:
-    """Return the claim that a large share of units outputs only zeros."""
+    """Return the claim that a large share of units outputs only zeros. None if the share is small."""
     middle = medians_of_five(curve.values)
     last = float(np.median(curve.values[-max(len(curve.values) // 10, 5) :]))
     if not DEAD_WATCH <= last <= 1.0:
@@ -176,7 +179,7 @@ def dead_units(run: TrainingRun, curve: MetricCurve) -> RunClaim | None:
 
 
 def update_ratio(run: TrainingRun, curve: MetricCurve) -> RunClaim | None:
-    """Return the claim that updates are far too large or too small for the weights."""
+    """Return the claim that updates are far too large or too small in relation to the weights. None if they are neither."""
     values = np.abs(curve.values)
     quarter = max(len(values) // 4, 5)
     parts = [values[begin : begin + quarter] for begin in range(quarter, len(values) - quarter + 1, quarter)]
@@ -200,7 +203,7 @@ def update_ratio(run: TrainingRun, curve: MetricCurve) -> RunClaim | None:
 
 
 def learning_rate_accident(run: TrainingRun, curve: MetricCurve) -> RunClaim | None:
-    """Return the claim that the learning rate jumped above every earlier value, or is zero in many steps."""
+    """Return the claim that the learning rate jumped above every earlier value, or that it is zero in many steps. None if neither holds."""
     rates = curve.values
     n = len(rates)
     none = rates <= 0
@@ -230,7 +233,7 @@ def learning_rate_accident(run: TrainingRun, curve: MetricCurve) -> RunClaim | N
 
 
 def worse_after(run: TrainingRun, step: int) -> str | None:
-    """Return the first training metric that is worse after a step than before it, by more than its noise; None if there is none."""
+    """Return the first training metric that becomes worse at a step by more than its noise. None if there is none."""
     from observability.stats.curve import curve_noise
 
     for each in (curve.finite for curve in run.judged("train")):
@@ -245,8 +248,8 @@ def worse_after(run: TrainingRun, step: int) -> str | None:
 
 
 def too_good_early(run: TrainingRun, curve: MetricCurve) -> RunClaim | None:
-    """Return the claim that a held-out metric whose best value is 1 reaches 0.99 within the first tenth of the run, with a
-    median of at least 0.99 over the whole run.
+    """Return the claim that a held-out metric with a best value of 1 is too good: it reaches 0.99 within the first tenth of the run, and
+    its median over the whole run is at least 0.99. None otherwise.
     """
     if curve.better != "high" or not is_bounded(curve.name) or data_part(curve.name) != "held out":
         return None
@@ -265,7 +268,7 @@ def too_good_early(run: TrainingRun, curve: MetricCurve) -> RunClaim | None:
 def signal_claim(
     curve: MetricCurve, metric: str, severity: Severity, because: str, value: float, limit: float, at: int, rank: float
 ) -> RunClaim:
-    """Return a claim about a curve that holds from place `at` on. A logged value has no interval: `low` and `high` equal it."""
+    """Return a claim about a curve that holds from position `at` on. A logged value has no interval, so `low` and `high` equal it."""
     step = int(curve.steps[at])
     return RunClaim(
         metric,
@@ -284,7 +287,9 @@ def signal_claim(
 
 
 def claims_of_alerts(run: TrainingRun) -> list[RunClaim]:
-    """Return one claim with the job's own messages about its run (`run.alert`); empty without messages."""
+    """Return one claim that quotes the newest message of the job about its run (`run.alert`) and counts the earlier ones. Empty without
+    messages.
+    """
     if not run.alerts:
         return []
     at, text = max(run.alerts)

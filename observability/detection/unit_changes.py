@@ -1,4 +1,4 @@
-"""Detect values that changed by the factor of a unit: mean and standard deviation are multiplied by the same factor."""
+"""Detects values whose unit changed: their mean and standard deviation are multiplied by the same factor."""
 
 import math
 from typing import NamedTuple
@@ -9,24 +9,24 @@ from observability.core.catalog import Edges
 from observability.metrics.column_counts import ColumnCounts, DailySums, interior_bins
 
 MOSTLY = 0.9
-"""Share of values out of range from which a factor between all values and the reference is named."""
+"""If at least this share of values is out of range, the factor between all values and the reference is stated."""
 MIN_FACTOR, MIN_OF_DAYS, SIMILAR = 2.0, 5.0, 0.25
-"""Minimum factor to report if most values are out of range; minimum factor for single days, which vary more; maximum difference of the
-logarithms of the two factors.
+"""In this order: minimum factor to report if most values are out of range; minimum factor for single days, which vary more; maximum
+difference of the logarithms of two factors (of the mean and of the standard deviation).
 """
 FULL = 0.2
-"""Share of a usual day's rows that a day must have to be judged."""
+"""A day is judged if it has at least this share of a usual day's rows."""
 
 
 class ReferenceMoments(NamedTuple):
-    """Mean and standard deviation of a number's reference."""
+    """Mean and standard deviation of a number in the reference."""
 
     mean: float
     deviation: float
 
 
 def usual_values(before: ColumnCounts, edges: Edges) -> ReferenceMoments | None:
-    """Return the mean and standard deviation from a reference's bins, without the bins beyond its range; None if they are not known."""
+    """Return the mean and standard deviation of a reference, from its bins without the bins beyond its range. None if they are unknown."""
     if not edges.scale or not edges.positions:
         return None
     values = before.values
@@ -37,7 +37,7 @@ def usual_values(before: ColumnCounts, edges: Edges) -> ReferenceMoments | None:
 
 
 class UnitChange(NamedTuple):
-    """The factor of some days of a window, and the number of these days."""
+    """The factor by which the values of some days changed, the number of these days, and the number of days that were judged (`of`)."""
 
     factor: float
     days: int
@@ -45,15 +45,15 @@ class UnitChange(NamedTuple):
 
     @property
     def words(self) -> str:
-        """The change and its size, as the end of a sentence."""
+        """The change and its size in words, for the end of a sentence."""
         size = float(f"{max(self.factor, 1 / self.factor):.2g}")
         when = "" if self.days == self.of else f" on {self.days} of {self.of} days"
         return f"values{when} are about {size:,g} times {'larger' if self.factor > 1 else 'smaller'}"
 
 
 def scale_factor(usual: ReferenceMoments | None, sums: DailySums | None) -> float | None:
-    """Return the factor by which both mean and standard deviation of some days differ from the usual ones; None if there is no such
-    factor.
+    """Return the factor by which both the mean and the standard deviation of some days differ from the usual ones. None if they do not
+    share a factor.
     """
     if usual is None or sums is None or not sums.mean * usual.mean > 0 or not min(sums.deviation, usual.deviation) > 0:
         return None
@@ -63,16 +63,16 @@ def scale_factor(usual: ReferenceMoments | None, sums: DailySums | None) -> floa
 
 
 def change_of_all_days(usual: ReferenceMoments | None, sums: DailySums | None) -> UnitChange | None:
-    """Return the change of a window as a whole; None if there is none."""
+    """Return the change of unit over a whole window. None if there is none."""
     factor = scale_factor(usual, sums)
     return None if factor is None or sums is None else UnitChange(factor, sums.days.size, sums.days.size)
 
 
 def change_of_some_days(usual: ReferenceMoments | None, sums: DailySums | None) -> UnitChange | None:
-    """Return the change of the days whose mean differs by a factor of at least MIN_OF_DAYS; None if no day differs so much.
+    """Return the change of unit on the days whose mean differs by a factor of at least MIN_OF_DAYS. None if no day differs so much.
 
-    The factor is that between the days before and after the change, because a column may have drifted from the reference before. Without
-    days before the change, it is the factor between the days after it and the reference.
+    The factor compares the changed days with the unchanged days, because a column may have drifted from the reference before. If that gives
+    no factor, it compares the changed days with the reference.
     """
     if usual is None or sums is None or not usual.mean or not sums.days.size:
         return None

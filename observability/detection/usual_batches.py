@@ -1,6 +1,6 @@
-"""Compare new batches of a device with its earlier batches, by column: each batch alone, and the median over a window.
+"""Compares new batches of a device with its earlier batches, by column: each batch alone, and the median over a window.
 
-All values are on a variance-stabilized scale, batches × columns, in order of time.
+All values are on a variance-stabilized scale. Arrays are batches × columns, in order of time.
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,13 @@ from observability.detection.own_history import MAX_FREEDOM, MIN_PAST_VALUES, NA
 from observability.stats.column_quantiles import column_medians, quantiles_of_sorted, sorted_values, value_at
 
 SortedValues = tuple[Array, Array]
-"""Values sorted within each column (batches × columns), and the number of values of each column."""
+"""Values sorted within each column (batches × columns), and the number of known values of each column."""
 
 
 MAX_FAULTY = 1 / 4
-"""If at most this share of past means (or standard deviations) is beyond the critical limit, they count as faults. A larger share counts as
-the column's natural variation."""
+"""If at most this share of past means (or standard deviations) exceeds the critical limit, these count as faults. A larger share counts as
+the column's natural variation.
+"""
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,14 @@ class PastBatches:
         return np.asarray(np.maximum(np.minimum(self.ordered[1] - 1, MAX_FREEDOM), 1))
 
     def errors(self, noise: Array, floor: Array) -> Array:
-        """Standard errors of new values around the median. noise: their sampling variance; floor: the smallest standard deviation."""
+        """Standard errors of new values around the median. noise: the sampling variance of the values; floor: the smallest standard
+        deviation.
+        """
         known = self.ordered[1]
         return np.sqrt(np.fmax(self.spread, floor) ** 2 * (1 + OF_A_MEDIAN / np.maximum(known, 1)) + noise)
 
     def reach(self, noise: Array, floor: Array, tests: Array) -> tuple[Array, Array]:
-        """The natural range by column. In a share 1 - NATURAL of windows, even the most unusual of `tests` batches is inside."""
+        """The natural range of each column. With probability 1 - NATURAL, even the most unusual of `tests` batches lies inside it."""
         reach = student_quantiles(self.freedom, 1 - NATURAL / (2 * np.maximum(tests, 1))) * self.errors(noise, floor)
         return self.middle - reach, self.middle + reach
 
@@ -60,9 +63,9 @@ def usual_batches(values: Array, past: PastBatches, noise: Array, floor: Array, 
     """Return the p-values of new values among the past values of their column, NaN if too little is known.
 
     values: new batches × columns; noise: sampling variance of each value; floor: smallest standard deviation. The spread is the larger of
-    the median absolute deviation and the range of the central seven eighths, each as a standard deviation. Therefore a second mode
-    (weekends) is not significant, and a fault of a few past days does not hide the next fault. A value that an eighth of the past values
-    reached is not significant.
+    two estimates of the standard deviation: from the median absolute deviation, and from the range of the central seven eighths. Therefore
+    a second mode (weekends) is not significant, and a fault on a few past days does not hide the next fault. A value is not significant if
+    an eighth of the past values were as extreme.
     """
     ordered, known = past.ordered
     if not known.size or known.max() < MIN_PAST_VALUES:
@@ -82,8 +85,8 @@ def usual_batches(values: Array, past: PastBatches, noise: Array, floor: Array, 
 
 @dataclass(frozen=True)
 class WindowMedian:
-    """The median of a window's batches compared with the past, by column. p_value: p-value of the comparison. ends: ends of the usual
-    range.
+    """The median of a window's batches, compared with the past, by column. p_value: p-value of this comparison. ends: lower and upper end
+    of the usual range.
     """
 
     median: Array
@@ -94,8 +97,8 @@ class WindowMedian:
 def median_of_window(values: Array, past: PastBatches, ordinary: PastBatches, floor: Array, *, upward: bool) -> WindowMedian:
     """Compare the median of new batches, in order of time, with the past batches of each column.
 
-    Its error is the error of a median of consecutive batches that are correlated as in the past. ordinary: the past batches without faults,
-    which give the usual range. floor: the smallest standard deviation.
+    The standard error is that of a median of consecutive batches, correlated as in the past. ordinary: the past batches without faults,
+    from which the usual range is computed. floor: the smallest standard deviation.
     """
     median, n = column_medians(values), np.isfinite(values).sum(0)
     error = errors_of_median(n, past, floor)
@@ -115,14 +118,14 @@ def errors_of_median(n: Array, past: PastBatches, floor: Array) -> Array:
 
 
 def correlation_of_neighbours(scaled: Array) -> Array:
-    """Return the correlation of consecutive rows of each column, from 0 to 0.95. scaled: values around 0, in standard deviations."""
+    """Return the correlation between consecutive rows of each column, from 0 to 0.95. scaled: values around 0, in standard deviations."""
     held = np.clip(scaled, -2.5, 2.5)
     held[np.isnan(held)] = 0.0
     return np.clip((held[1:] * held[:-1]).sum(0) / np.maximum((held**2).sum(0), 1e-12), 0.0, 0.95)
 
 
 def mean_variance_ratios(n: Array, correlation: Array) -> Array:
-    """Return the variance of a mean of n consecutive values divided by the variance of one, by column, for an AR(1) process.
+    """Return the ratio of two variances by column for an AR(1) process: of a mean of n consecutive values, and of a single value.
 
     correlation: correlation of neighbouring values, below 1. The sum over all lags k of (1 - k/n) times the correlation to the power k has
     a closed form.
@@ -132,8 +135,8 @@ def mean_variance_ratios(n: Array, correlation: Array) -> Array:
 
 
 def student_quantiles(freedom: Array, share: Array | float) -> Array:
-    """Return quantiles of Student's t by column. If all columns have the same degrees of freedom, they are computed once, because the
-    inverse is slow.
+    """Return quantiles of Student's t by column. If all columns have the same degrees of freedom and share, the quantile is computed only
+    once, because the inverse is slow.
     """
     share = np.broadcast_to(share, freedom.shape)
     alike = freedom.size and (freedom == freedom.flat[0]).all() and (share == share.flat[0]).all()
@@ -141,13 +144,13 @@ def student_quantiles(freedom: Array, share: Array | float) -> Array:
 
 
 def median_and_spread(values: SortedValues) -> tuple[Array, Array]:
-    """Median and robust standard deviation of each column."""
+    """Return the median and the robust standard deviation of each column."""
     middle, low, high = quantiles_of_sorted(*values, (1 / 2, 1 / 16, 15 / 16))
     return middle, robust_spread(column_medians(np.abs(values[0] - middle)), low, high)
 
 
 def robust_spread(deviation: Array, low: Array, high: Array) -> Array:
-    """The robust standard deviation: the larger of those from the median absolute deviation and from the ends of the central seven
-    eighths.
+    """Return the robust standard deviation: the larger of two estimates, from the median absolute deviation and from the range of the
+    central seven eighths.
     """
     return np.fmax(1.4826 * deviation, (high - low) / (2 * NORMAL_REACH))

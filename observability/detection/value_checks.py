@@ -1,4 +1,4 @@
-"""Check the values of a column: missing, of another type, of unseen categories, or out of range."""
+"""Checks the values of a column: missing, of another type, of unseen categories, or out of range."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,24 +39,25 @@ from observability.stats.change import needed_n_for_proportion
 from observability.stats.interval import Interval, rate_intervals
 
 WATCH, ACT = 0.02, 0.05
-"""Growth of a rate for `watch` (2 points, where imputation begins to affect a model's errors) and `act` (5 points, the change that
-matters). `limits` of the settings override the limit for `act`."""
+"""Growth of a rate for `watch` (2 points, from which imputation begins to affect a model's errors) and for `act` (5 points, the change that
+matters). The setting `limits` overrides the limit for `act`.
+"""
 WATCH_RANGE = 0.01
-"""Growth of the rate outside the reference's range for `watch`. The model has seen no such values, so that one in a hundred matters. With
+"""Growth of the rate outside the reference's range for `watch`. The model has not seen such values, so even one in a hundred matters. With
 a limit of one in two hundred, the natural tails of the sample's columns would be reported.
 """
 MINIMUM_ROWS = 100
-"""Minimum rows on either side for judging a rate."""
+"""A rate is judged if the window and the baseline each have at least this many rows."""
 PAST_LEAST = 14
-"""Minimum days of past for recognizing a pre-existing rate."""
+"""Minimum number of past days for recognizing that a rate existed before the window."""
 TIMES = (2, 3, 4, 6, 8, 12)
-"""Multiples of the window's length for which significance is predicted if a rate is beyond its limit but not significant."""
+"""If a rate is beyond its limit but not significant, its significance is predicted for windows that are longer by these factors."""
 SURER = 0.1
-"""Part of the false-discovery budget that a longer window must reach, because it shares the budget with other claims."""
+"""The p-value of a longer window must reach this part of the false-discovery budget, because other claims share the budget."""
 MIN_PAST = 5
-"""Minimum past days for estimating the usual rate of an onset; with fewer the baseline is used."""
+"""Minimum number of past days for estimating the usual rate before an onset. With fewer days, the baseline is used."""
 NEVER = 0.005
-"""Rate of the reference up to which whole days of a fault are not taken for a usual pattern of days."""
+"""If the reference's rate is at most this, whole days with a fault do not count as a usual pattern of days."""
 SAID = {
     "null_rate": "null",
     "nan_rate": "NaN",
@@ -69,10 +70,10 @@ SAID = {
 
 @dataclass(frozen=True)
 class CheckedColumn:
-    """One column on both sides.
+    """One column in the window and in the baseline.
 
-    subject: its name in findings. feature: False for the score. baseline: "reference" or "past". past: the month before by day, None if it
-    was not queried or is empty. sums: for a number, its sums by day of the window, None if they were not queried.
+    subject: name of the column in findings. feature: False for the score. baseline: "reference" or "past". past: the month before the
+    window by day, None if it was not queried or is empty. sums: sums of a number by day of the window, None if they were not queried.
     """
 
     reference: str
@@ -88,36 +89,36 @@ class CheckedColumn:
 
     @property
     def text(self) -> str:
-        """The column at the start of a sentence."""
+        """The column in words, for the start of a sentence."""
         return f"`{self.subject}`" if self.feature else "The score"
 
     @property
     def checks(self) -> tuple[str, ...]:
-        """The rates that are tested; without a reference there are no ranges and categories."""
+        """The rates that are tested. Without a reference, ranges and categories are unknown and their rates are left out."""
         known = column_checks(self.kind, self.edges, feature=self.feature)
         return known if self.baseline == "reference" else tuple(each for each in known if each not in ("unseen_rate", "out_of_range_rate"))
 
     @cached_property
     def rates(self) -> dict[str, tuple[ColumnShare, ColumnShare]]:
-        """Each tested rate, now and before."""
+        """Each tested rate, in the window and in the baseline."""
         return {metric: (self.now.share(metric, self.edges), self.before.share(metric, self.edges)) for metric in self.checks}
 
     @cached_property
     def unit_change(self) -> UnitChange | None:
-        """The factor by which the out-of-range values of a number differ from the reference, on all days or on those that changed; None
-        without such a factor.
+        """The factor between the values of a number and the reference, on all days if most values are out of range, else on the days that
+        changed. None if there is no such factor.
         """
         mostly = self.rates["out_of_range_rate"][0].value >= MOSTLY
         return (change_of_all_days if mostly else change_of_some_days)(usual_values(self.before, self.edges), self.sums)
 
     def past_days(self, metric: str) -> DailyShares:
-        """Return the rate on each day of the past month, if queried."""
+        """Return the rate on each day of the past month. Empty if the past was not queried."""
         return NO_DAYS if self.past is None else self.past.shares(metric, self.edges)
 
 
 @dataclass(frozen=True)
 class ComparedRate:
-    """A rate of a column above 0 on either side, now and before, with its days in the past month and in the window."""
+    """A rate of a column that is above 0 in the window or in the baseline, with its days in the past month and in the window."""
 
     column: CheckedColumn
     metric: str
@@ -128,13 +129,13 @@ class ComparedRate:
 
     @cached_property
     def days(self) -> DailyShares:
-        """The days of the past and of the window."""
+        """The rate on each day of the past month and of the window."""
         return self.past_days.then(self.each_day)
 
 
 def rate_claims(columns: Sequence[CheckedColumn], context: Context) -> list[list[QualityClaim]]:
-    """Return, for each column, a claim for each rate above 0 on either side. A rate of 0 on both sides cannot have grown and is not
-    tested.
+    """Return, for each column, a claim for each rate that is above 0 in the window or in the baseline. A rate that is 0 in both cannot have
+    grown and is not tested.
     """
     tested = [
         [
@@ -160,11 +161,11 @@ def rate_claims(columns: Sequence[CheckedColumn], context: Context) -> list[list
 
 @dataclass(frozen=True)
 class JudgedRate:
-    """One rate with its severity by size.
+    """One rate with the severity that follows from its size.
 
-    limits: for watch and act. growth: since the baseline. past: the rate of the month before, None if unknown. up_to: the upper limit of
-    its daily range, None if its growth since that month is small or the range is unknown. standing: whether that month had the growth
-    too. tests: the variations between days with which the growth is tested.
+    limits: for `watch` and `act`. growth: since the baseline. past: the rate of the month before the window, None if unknown. up_to: the
+    upper limit of the rate's daily range, None if unknown. usual_growth: whether the growth since that month is small. standing: whether
+    that month had the growth too. tests: the variations between days with which the growth is tested.
     """
 
     rate: ComparedRate
@@ -179,10 +180,10 @@ class JudgedRate:
 
 
 def judged_rate(rate: ComparedRate, own: RateVariation, level: RateVariation, context: Context) -> JudgedRate:
-    """Return the severity of the growth of one rate by its size.
+    """Judge the growth of one rate by its size.
 
-    The severity depends on the growth since the baseline, regardless of how long it has lasted. A rate that the month before had too is
-    standing. own: the variation between all days of the past; level: the variation between consecutive days.
+    The severity depends on the growth since the baseline, regardless of how long it has lasted. A rate is standing if the month before the
+    window had it too. own: the variation between all days of the past; level: the variation between consecutive days.
     """
     column, metric, now = rate.column, rate.metric, rate.now
     at = quality_limits(context, metric, WATCH_RANGE if metric == "out_of_range_rate" else WATCH, ACT)
@@ -196,7 +197,7 @@ def judged_rate(rate: ComparedRate, own: RateVariation, level: RateVariation, co
 
 
 def value_dates(judged: Sequence[JudgedRate], context: Context) -> list[tuple[OnsetEstimate | None, dict[str, Any]]]:
-    """Return for each rate its onset, None if it is standing or has not grown, and the evidence of its dates."""
+    """Return, for each rate, its onset and the evidence of its dates. The onset is None if the rate is standing or has not grown."""
     found: list[tuple[OnsetEstimate | None, dict[str, Any]]] = [(None, {})] * len(judged)
     grown = [place for place, each in enumerate(judged) if each.severity != "ok" and not each.standing]
     for place, when in zip(grown, value_onsets([judged[place].rate for place in grown], context), strict=True):
@@ -212,8 +213,8 @@ def value_rate_claim(
 ) -> QualityClaim:
     """Return the claim about the growth of one rate, with its p-value.
 
-    The level is tested with the variation between consecutive days; a new change is also tested with the variation between all days of
-    the past. known: the rate now with its interval; dates: `value_dates`.
+    The growth is tested with the variation between consecutive days. A new change is also tested with the variation between all days of the
+    past. known: the rate of the window with its interval; dates: from `value_dates`.
     """
     rate, at, past, standing, (when, dated) = judged.rate, judged.limits, judged.past, judged.standing, dates
     column, metric, now, before = rate.column, rate.metric, rate.now, rate.before
@@ -248,14 +249,14 @@ def value_rate_claim(
 
 @dataclass(frozen=True)
 class RateTest:
-    """The test of one rate's growth, given that rows of one day, and values that a day's rows share, are not independent.
+    """The test of one rate's growth. It allows for rows of one day that are not independent, and for values that all rows of a day share.
 
-    A value that all rows of a day share is one observation. For such a column, an unseen category or a value out of range is counted by
-    days. A fault of whole days that the reference had too is also counted by days, if no past shows how days vary.
+    If all rows of a day share a value, they are one observation. For such a column, an unseen category or a value out of range is counted
+    by days. A fault of whole days that the reference had too is also counted by days if no past days show the variation between days.
 
-    days: number of days of the window. baseline_days: number of days of a baseline from the own past; None for a reference. shared: rows
-    of a usual day, if the rows of a day share their value. wholes: whether the baseline had the fault, and on each day of the window
-    nearly all or nearly no rows are hit.
+    days: number of days of the window. baseline_days: number of days of a baseline from the model's own past; None for a reference. shared:
+    rows of a usual day, if the rows of a day share their value; else None. wholes: whether the baseline had the fault, and on each day of
+    the window nearly all or nearly no rows are hit.
     """
 
     now: ColumnShare
@@ -266,7 +267,7 @@ class RateTest:
     wholes: bool
 
     def p_value(self, by_days: RateVariation, times: int = 1) -> float:
-        """Return the p-value with one estimate of the variation between days. times: assume a window that is longer by this factor."""
+        """Return the p-value with one estimate of the variation between days. times: factor by which the window is assumed to be longer."""
         now, days = self.now, self.days * times
         if times > 1:
             now = ColumnShare(now.hits * times, now.total * times, now.squares * times, now.rows * times)
@@ -278,8 +279,8 @@ class RateTest:
         return by_days.p_value(now, days, self.before, span)
 
     def largest_p_value(self, tests: Sequence[RateVariation], times: int = 1) -> float:
-        """Return the largest p-value over several estimates of the variation between days. times: assume a window that is longer by this
-        factor.
+        """Return the largest p-value over several estimates of the variation between days. times: factor by which the window is assumed to
+        be longer.
         """
         return max(self.p_value(by_days, times) for by_days in tests)
 
@@ -300,7 +301,7 @@ def rate_test(column: CheckedColumn, metric: str, each_day: DailyShares) -> Rate
 
 
 def missing_days(column: CheckedColumn, test: RateTest, tests: Sequence[RateVariation], budget: float) -> str:
-    """Return the sentence that says how many more such days would show whether a rate is beyond its limit."""
+    """Return a sentence with the number of further days that would show whether a rate is beyond its limit."""
     enough = next((times for times in TIMES if test.largest_p_value(tests, times) <= budget * SURER), None)
     needs = (
         f"about {rounded_count(test.days * (enough - 1), 'more day')}"
@@ -311,7 +312,9 @@ def missing_days(column: CheckedColumn, test: RateTest, tests: Sequence[RateVari
 
 
 def usual_rate(column: CheckedColumn, metric: str) -> ColumnShare | None:
-    """Return the rate of the month before the window, if the baseline is a reference and the past has at least two weeks; else None."""
+    """Return the rate of the month before the window. None if the baseline is not a reference, or if the past has less than two weeks or
+    too few rows.
+    """
     if column.past is None or column.baseline == "past" or column.past.days.size < PAST_LEAST:
         return None
     past = column.past.share(metric, column.edges)
@@ -319,7 +322,7 @@ def usual_rate(column: CheckedColumn, metric: str) -> ColumnShare | None:
 
 
 def value_edge(before: ColumnShare, growth: float) -> float | None:
-    """Return the rate at which the growth is reached; None if no rate is so high."""
+    """Return the rate that is reached with a growth of `growth`. None if it would be above 1."""
     edge = before.value + growth
     return edge if edge <= 1 else None
 
@@ -331,7 +334,7 @@ def rows_by_day(of: DailyShares) -> list[list[Any]]:
 
 
 def value_onsets(rates: Sequence[ComparedRate], context: Context) -> list[OnsetEstimate]:
-    """Return the onset of the change of each rate, estimated from the days of the past month and of the window."""
+    """Return the onset of each rate's change, estimated from the days of the past month and of the window."""
     series = [rate.days.at(rate.days.rows >= ROWS_A_DAY) for rate in rates]
     baselines = [(rate.before.value, float(rate_error(rate.before.value, rate.before.n))) for rate in rates]
     return estimate_onsets(
@@ -345,7 +348,7 @@ def value_onsets(rates: Sequence[ComparedRate], context: Context) -> list[OnsetE
 
 
 def values_beyond(judged: Sequence[JudgedRate]) -> list[StandingSince | None]:
-    """Return the day since which each rate is beyond its limit; None if its days do not date this."""
+    """Return the day since which each rate has been beyond its limit. None if its days do not show the date."""
     levels = [each.rate.before.value + each.limits[each.severity == "act"] for each in judged]
     series = [each.rate.days.at(each.rate.days.rows >= ROWS_A_DAY) for each in judged]
     return days_beyond_of_series(
@@ -356,7 +359,7 @@ def values_beyond(judged: Sequence[JudgedRate]) -> list[StandingSince | None]:
 
 
 def rate_error(rate: ArrayLike, n: ArrayLike) -> NDArray[np.float64]:
-    """Return the standard error of a rate over effective rows, with half a row added on both sides so that it is never 0."""
+    """Return the standard error of a rate over effective rows. Half a hit and half a miss are added, so that it is never 0."""
     rows = np.asarray(n, np.float64)
     tamed = (np.asarray(rate, np.float64) * rows + 0.5) / (rows + 1)
     return np.asarray(np.sqrt(tamed * (1 - tamed) / (rows + 1)))
@@ -365,9 +368,10 @@ def rate_error(rate: ArrayLike, n: ArrayLike) -> NDArray[np.float64]:
 def value_sentence(
     column: CheckedColumn, metric: str, now: ColumnShare, before: ColumnShare, past: ColumnShare | None = None, up_to: float | None = None
 ) -> str:
-    """Return the sentence about a rate, now and before.
+    """Return the sentence about a rate, in the window and in the baseline.
 
-    past: the rate of the month before, if the rate is pre-existing. up_to: the upper limit of its daily range, if that is the reason.
+    past: the rate of the month before, if the rate is standing. up_to: the upper limit of the rate's daily range, if the rate is standing
+    because of it.
     """
     of = rounded_count(now.rows, "value" if metric == "out_of_range_rate" else "prediction")
     what = said_rate(metric, column.edges)
@@ -387,8 +391,8 @@ def value_sentence(
 
 
 def said_rate(metric: str, edges: Edges) -> str:
-    """Return in words which values a rate counts. If the range of the reference leaves out isolated outliers, the ranges without and with
-    them are stated.
+    """Return in words which values a rate counts. If the range of the reference leaves out isolated outliers, both ranges are stated:
+    without and with them.
     """
     span, limits = edges.span_with_outliers, edges.limits
     if metric != "out_of_range_rate" or span is None or limits is None:
@@ -398,12 +402,12 @@ def said_rate(metric: str, edges: Edges) -> str:
 
 
 def baseline_had_words(column: CheckedColumn) -> str:
-    """Return words for the baseline as the subject of a clause."""
+    """Return the baseline in words, as the subject of a clause."""
     return "the reference had" if column.baseline == "reference" else f"the {PAST_DAYS} days before had"
 
 
 def values_summaries(columns: Sequence[CheckedColumn], context: Context) -> list[Finding]:
-    """Return the findings about columns none of whose rates is beyond its limit; their intervals are computed together."""
+    """Return the findings about columns of which no rate is beyond its limit. Their intervals are computed together."""
     if not columns:
         return []
     nulls = [column.rates["null_rate"][0] for column in columns]
@@ -412,7 +416,9 @@ def values_summaries(columns: Sequence[CheckedColumn], context: Context) -> list
 
 
 def values_summary(column: CheckedColumn, known: Interval, context: Context) -> Finding:
-    """Return the finding about a column none of whose rates is beyond its limit: OK, or unknown. known: the rate of nulls now."""
+    """Return the finding about a column of which no rate is beyond its limit: OK, or `unknown` with too few rows. known: the rate of nulls
+    in the window.
+    """
     metric = "null_rate"
     rates = column.rates
     now, before = rates[metric]
@@ -449,18 +455,18 @@ def values_summary(column: CheckedColumn, known: Interval, context: Context) -> 
 
 
 def value_rows_needed(before: ColumnShare, growth: float) -> float:
-    """Return the number of rows for 80 % power to detect a growth by the limit for `act`, at least MINIMUM_ROWS."""
+    """Return the number of rows that detect a growth by the limit for `act` with 80 % power, at least MINIMUM_ROWS."""
     needed = needed_n_for_proportion(before.value, min(growth, 1 - before.value))
     return MINIMUM_ROWS if needed is None else max(MINIMUM_ROWS, needed)
 
 
 def rate_or_none(value: float) -> Any:
-    """Return the value; None for NaN, which JSON does not allow."""
+    """Return the value, or None for NaN, which JSON does not allow."""
     return None if value != value else value
 
 
 def no_rows(context: Context) -> Finding:
-    """Return the finding of an empty window."""
+    """Return the finding for a window without predictions."""
     return undecided_quality(context, "model", "judged", 0, "No predictions in this window.")
 
 

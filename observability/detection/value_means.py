@@ -1,8 +1,7 @@
-"""Measure how far the mean of a number moved from the reference, by sums of the values themselves.
+"""Measures how far the mean of a number moved from the reference, with sums of the values themselves.
 
-Histograms end at the reference's range: a shift of the mean over bins (metrics/histograms.py) clips values beyond the range to its ends.
-Therefore one extreme value cannot move that mean, but its shift is too small if most values lie beyond the range. Sums are not limited by
-the range.
+A mean over the bins of a histogram (metrics/histograms.py) clips values beyond the reference's range to its ends. Therefore one extreme
+value cannot move that mean, but its shift is too small if most values lie beyond the range. Sums have no such limit.
 """
 
 from typing import TYPE_CHECKING
@@ -21,13 +20,13 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 WORTH_SAYING, SAME = 0.1, 0.05
-"""Smallest shift of a mean that is reported, and smallest difference of two shifts at which both are reported. They are in standard
-deviations of the reference; a difference may also be a share of the larger shift.
+"""Smallest shift of a mean that is reported, and smallest difference between two shifts with which both are reported. Both are in standard
+deviations of the reference; if the larger shift exceeds 1, the difference is a share of it.
 """
 
 
 def value_asks(columns: tuple[str, ...], context: Context) -> dict[str, Ask]:
-    """Return the queries for sums of the numbers among some columns, by day of the window and in the reference."""
+    """Return the queries for the sums of numeric columns, by day of the window and for the reference. Empty if no column is a number."""
     known = [context.model.column(name) for name in columns]
     numbers = tuple(name for name, column in zip(columns, known, strict=True) if column is not None and column.kind == "number")
     if not numbers:
@@ -39,7 +38,7 @@ def value_asks(columns: tuple[str, ...], context: Context) -> dict[str, Ask]:
 
 
 class ColumnValues:
-    """Means of the values of the columns, in the window by day, and in the reference."""
+    """The means of the columns' values: by day of the window, and in the reference."""
 
     def __init__(self, frames: Frames, context: Context) -> None:
         self.by_day: dict[str, DailySums] = sums_by_column(frames["sums"]) if "sums" in frames else {}
@@ -47,14 +46,16 @@ class ColumnValues:
         self.last = context.whole_days[1]
 
     def unit_change(self, drift: ColumnDrift) -> UnitChange | None:
-        """Return the factor of a unit for the days that changed; None if there is none, or if a sum is not known."""
+        """Return the change of unit on the days that changed. None if there is none, or if a sum is unknown."""
         before, scale = self.reference.get(drift.reference), drift.axis.scale
         return (
             change_of_some_days(ReferenceMoments(before, scale), self.by_day.get(drift.reference)) if before is not None and scale else None
         )
 
     def shift(self, drift: ColumnDrift, change: DistributionChange) -> float | None:
-        """Return the mean of some days minus the reference's mean, in reference standard deviations; None if a sum is not known."""
+        """Return the mean of the change's days minus the reference's mean, in standard deviations of the reference. None if a sum is
+        unknown.
+        """
         own, before, scale = self.by_day.get(drift.reference), self.reference.get(drift.reference), drift.axis.scale
         if own is None or before is None or not scale:
             return None
@@ -65,15 +66,15 @@ class ColumnValues:
 
 
 def mean_of_each(frame: "DataFrame") -> dict[str, float]:
-    """Return the mean of each column of an answer with sums."""
+    """Return the mean of each column, from the answer of a query for sums."""
     of = answer_columns(frame)
     return {str(name): float(total / w) for name, total, w in zip(of["measure"], of["total"], of["w"], strict=True) if w > 0}
 
 
 def shift_words(drift: ColumnDrift, change: DistributionChange, values: float | None) -> str:
-    """Return how far the mean of a number moved, in words; empty if it hardly moved.
+    """Return in words how far the mean of a number moved. Empty if it hardly moved.
 
-    values: the shift of the values themselves, None if their sum is not known.
+    values: the shift of the values themselves, None if their sum is unknown.
     """
     by_bins = mean_shift(drift.axis, drift.before, change.after)
     if by_bins is None:

@@ -1,7 +1,7 @@
 """The windows in which a change is tested: the whole window and its last 1, 3 and 7 days.
 
-Yesterday's fault is visible in the last day although the whole week dilutes it. Last days are whole days, because half a day covers only
-some hours. A window shorter than a week is compared with the same weekdays of the model's own past.
+A fault of yesterday is visible in the last day, although the whole week dilutes it. The last days are whole days, because half a day covers
+only some hours. A window shorter than a week is compared with the same weekdays of the model's own past.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -26,10 +26,11 @@ def last_day_masks(
     first: float = -np.inf,
     counts: Sequence[int] = LAST_DAYS,
 ) -> Iterator[tuple[int, Mask]]:
-    """Yield (number of days, mask of the days) for the last 1, 3 and 7 days, if they are fewer than the window's days and hold enough
-    rows.
+    """Yield (number of days, mask of these days) for the last 1, 3 and 7 days, each only if it has fewer days than the window and holds
+    enough rows.
 
-    days: numbers of days since 1970. first, last: numbers of the window's first and last whole day. length: number of days of the window.
+    days: days as numbers since 1970. first, last: the window's first and last whole day, as such numbers. length: number of days of the
+    window.
     """
     for count in counts:
         kept = (days > last - count) & (days <= last) & (days >= first)
@@ -38,18 +39,18 @@ def last_day_masks(
 
 
 def same_weekdays(days: Days, others: Days) -> Mask:
-    """Return a mask of the days that fall on the same weekday as one of the others."""
+    """Return a mask of the days that fall on the same weekday as at least one of `others`."""
     return np.isin(days % WEEK, others % WEEK)
 
 
 def reference_days(rows: float, rows_a_day: float) -> float:
-    """Return the estimated number of days that a reference spans, from a week to 90 days.
+    """Return the estimated number of days that a reference spans, between a week and 90 days.
 
-    A reference is stored without times, so its number of rows is divided by the rows of a usual day.
+    A reference is stored without times. Therefore its number of rows is divided by the rows of a usual day.
     """
     return min(max(rows / rows_a_day, WEEK), MAX_REFERENCE_DAYS) if rows_a_day > 0 else float(WEEK)
 
 
 def window_phrase(days: float, *, whole: bool) -> str:
-    """Return the time of a change as the end of a phrase: ` on the last day`, ` in the last 3 days`; empty for the whole window."""
+    """Return when a change happened, as the end of a phrase: ` on the last day`, ` in the last 3 days`. Empty for the whole window."""
     return "" if whole else " on the last day" if days == 1 else f" in the last {days:g} days"

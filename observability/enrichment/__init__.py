@@ -1,1 +1,1 @@
-"""Values computed ahead for stored predictions: explanations and expected errors."""
+"""Values that are computed in advance for stored predictions, such as explanations and expected errors."""

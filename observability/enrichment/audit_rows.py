@@ -1,5 +1,5 @@
-"""Read the rows of an audit: a bounded sample of labelled rows of a version (served, or of its reference), with groups, slices and
-texts.
+"""Reads the rows of an audit: a bounded sample of labelled rows of a version, with their groups, slices and texts. The rows were served by
+the version or belong to its reference.
 """
 
 from collections.abc import Mapping
@@ -24,16 +24,15 @@ if TYPE_CHECKING:
     from observability.store.engine import Store
 
 LEVELS, DECIMALS = 50, 6
-"""Levels of a category that an attack tries, the most frequent; most decimals of a number."""
+"""Number of levels of a category that an attack tries (the most frequent), and the maximum number of decimals of a number."""
 ENVIRONMENTS: tuple[Environment, ...] = ("production", "validation")
-"""Environments in which served rows are looked for, in this order."""
+"""Environments that are searched for served rows, in this order."""
 
 
 @dataclass(frozen=True)
 class AuditRows:
     """Labelled rows of one version. inputs: features by name. labels: class index, or the value of a regression. groups: by name, the level
-    of each sensitive attribute, and whether a row is in each watched slice; None if it is not known. environment: the environment that the
-    rows are from.
+    of each sensitive attribute, and whether a row is in each watched slice; None if unknown. environment: where the rows come from.
     """
 
     model: Model
@@ -49,7 +48,7 @@ class AuditRows:
 
 
 def version_columns(model: Model, version: Version) -> tuple[Column, ...]:
-    """The features of a version: those it was registered with, else all of the model's."""
+    """The features that a version was registered with, or all features of the model if it was registered without."""
     known = {column.name: column for column in model.features()}
     return tuple(known[name] for name in version.features if name in known) or model.features()
 
@@ -70,8 +69,8 @@ def audit_served_rows(store: "Store", model: Model, version: Version, rows: int)
 
 
 def served_inputs(store: "Store", model: Model, version: Version, rows: int, days: int) -> "DataFrame | None":
-    """At most `rows` rows of features by name that the version served in its newest `days` days, with or without a label; None if it served
-    none. They come from production, else from validation.
+    """At most `rows` rows that the version served in its newest `days` days, with or without a label, as features by name. They come from
+    production, else from validation. None if the version served no rows.
     """
     activity = store.activity(model=model.name)
     columns = version_columns(model, version)
@@ -87,7 +86,7 @@ def served_inputs(store: "Store", model: Model, version: Version, rows: int, day
 
 
 def _labelled(store: "Store", model: Model, version: Version, window: Window, rows: int) -> AuditRows:
-    """The rows with a label of a sample of a window."""
+    """The rows of a window's sample that have a label."""
     columns = version_columns(model, version)
     sensitive = [column for column in model.columns if column.sensitive]
     sliced = watched_slices_of(model)
@@ -106,12 +105,12 @@ def _labelled(store: "Store", model: Model, version: Version, window: Window, ro
 
 
 def watched_slices_of(model: Model) -> list[Slice]:
-    """The slices that the owner watches."""
+    """The slices of the settings, which the owner watches."""
     return [slice_ for text in model.settings.slices if (slice_ := Slice.parse(text)) is not None]
 
 
 def column_levels(column: Column, version: Version, values: "Series[Any]") -> Array:
-    """The level of each row. For numbers, the band by the version's edges; None if the value is missing."""
+    """The level of each row. For a number, the level is the band by the version's edges. None if the value is missing."""
     edges = version.edges.get(f"band.{column.name}")
     if column.kind == "number":
         if edges is None or not edges.edges:
@@ -123,7 +122,7 @@ def column_levels(column: Column, version: Version, values: "Series[Any]") -> Ar
 
 
 def slice_membership(model: Model, slice_: Slice, frame: "DataFrame") -> Array:
-    """IN_SLICE or `outside` for each row; None if a condition is about a field that the sample does not hold."""
+    """IN_SLICE or `outside` for each row. None for all rows if the sample lacks a field of a condition."""
     inside = np.ones(len(frame), np.bool_)
     for name, value in slice_.conditions:
         reference = model.resolve(name)
@@ -136,8 +135,8 @@ def slice_membership(model: Model, slice_: Slice, frame: "DataFrame") -> Array:
 def attackable_features(model: Model, version: Version, inputs: "DataFrame") -> tuple[list[dict[str, Any]], list[str]]:
     """The features that an attack may change (as AttackFeature of the worker), and the names of the locked features.
 
-    Locked are the immutable ones of the settings. Values stay within the range of `inputs`. A feature has a direction only if it is a
-    number or a boolean and the settings state one.
+    Locked features are those that the settings call immutable. Values stay within the range of `inputs`. A feature has a direction only if
+    it is a number or a boolean and the settings state one.
     """
     settings, free, locked = model.settings, [], []
     for column in version_columns(model, version):
@@ -165,7 +164,7 @@ def attackable_features(model: Model, version: Version, inputs: "DataFrame") -> 
 
 
 def decimals_of_numbers(values: Floats) -> int:
-    """Decimals in which numbers are written: 0 if all are whole, at most DECIMALS."""
+    """The number of decimals with which numbers are written: 0 if all are whole, at most DECIMALS."""
     for decimals in range(DECIMALS):
         if np.allclose(values, np.round(values, decimals), rtol=1e-12, atol=10.0 ** -(decimals + 4)):
             return decimals
@@ -173,10 +172,10 @@ def decimals_of_numbers(values: Floats) -> int:
 
 
 def logged_text_of(store: "Store", rows: AuditRows, version: Version, names: tuple[str, ...]) -> tuple[str | None, str | None, list[str]]:
-    """The feature or the further field that holds a text, as (feature, field, the text of each row). Without one, both are None and the
-    texts are empty.
+    """The feature or the further field that holds a text, as (feature, field, text of each row). If there is no text, both are None and the
+    list is empty.
 
-    names: usual names of such a field. A feature is a text if most of its values have six words or more.
+    names: usual names of a field with text. A feature is a text if most of its values have at least six words.
     """
     for column in version_columns(rows.model, version):
         values = rows.inputs[column.name]

@@ -1,6 +1,6 @@
-"""The request for an audit and its steps, which are bounded calls of the confined worker.
+"""The request for an audit, and the steps of an audit. Steps call the confined worker with bounded work.
 
-The result of a step is kept in a file of the home until the record is written, so an interrupted audit can continue.
+The results of the steps are kept in a file of the home until the record is written. Therefore an interrupted audit can continue.
 """
 
 import hashlib
@@ -26,28 +26,28 @@ if TYPE_CHECKING:
 Progress = Callable[[float, str], None]
 FOLDER = "audits"
 FORM = 2
-"""Version of the steps: results of another version are not used."""
+"""Version of the steps. Results that were kept by another version are not used."""
 ATTACKED, DISTURBED, REAL, TEXTS = 240, 2000, 1000, 200
-"""Rows that are attacked, rows with noise and absent features, real rows of the search, and texts that are changed."""
+"""Numbers of rows: attacked; disturbed by noise and absent features; real rows of the search; texts that are changed."""
 CHUNK = 60
-"""Attacked rows of one step."""
+"""Number of rows that one step attacks."""
 POOL, MIN_POOL, SHADOWS = 3000, 100, 16
-"""Records on each side of a membership audit, the fewest, and shadow models."""
+"""Maximum and minimum number of records on each side of a membership audit, and number of shadow models."""
 WEIGHED, SERVED_DAYS = 8000, 28
-"""Most rows of the reference that are reweighted and most served rows, and the newest days from which served rows are taken."""
+"""Maximum number of reference rows that are reweighted, and of served rows; number of newest days from which served rows are taken."""
 EXPLAINED, BACKGROUNDS, BACKGROUND_ROWS, SURROGATE_ROWS = 30, 5, 20, 2000
 FEATURES, AGAIN = 8, 3
-"""Features of one step of a leakage audit, and the strongest ones that are asked again on served rows."""
+"""Number of features per step of a leakage audit, and number of the strongest features that are asked again on served rows."""
 NOISE = (0.1, 0.25, 0.5, 1.0)
 TRAINING_ROWS = 50_000
-"""Training rows among which held-out ones are looked for."""
+"""Number of training rows that are searched for held-out rows."""
 STEP_SECONDS = 240.0
 
 
 @dataclass(frozen=True)
 class AuditRequest:
-    """The request for an audit. rows: most rows of each sample (None: the usual numbers). in_sample: whether the reference holds training
-    rows although it was not registered as such. shadows: number of shadow models, even.
+    """The request for an audit. rows: maximum number of rows of each sample (None: the usual numbers). in_sample: whether the reference
+    holds training rows although it was not registered as such. shadows: number of shadow models, even.
     """
 
     model: str
@@ -61,7 +61,7 @@ class AuditRequest:
 
 @dataclass
 class AuditSteps:
-    """The steps of one audit, with the results that an earlier, interrupted run kept. total: number of steps that are known up to now."""
+    """The steps of one audit, with the results that an interrupted earlier run kept. total: number of steps known so far."""
 
     store: "Store"
     worker: "Worker"
@@ -76,7 +76,7 @@ class AuditSteps:
 
     @property
     def path(self) -> Path:
-        """The file that keeps the results of the steps."""
+        """The file with the results of the steps."""
         sizes = [ATTACKED, DISTURBED, REAL, TEXTS, CHUNK, POOL, EXPLAINED, BACKGROUNDS, BACKGROUND_ROWS, SURROGATE_ROWS, WEIGHED, *NOISE]
         sizes += [FEATURES, AGAIN, TRAINING_ROWS]
         about = [FORM, sizes, asdict(self.request), self.version.artifact, str(self.version.registered_at), asdict(self.model.settings)]
@@ -91,7 +91,7 @@ class AuditSteps:
             self.known = {}
 
     def step(self, name: str, words: str, make: Callable[[], Any]) -> Any:
-        """The result of a step. It is read from the file; if it is not there, the step is run."""
+        """The result of a step. It is read from the file; if the file does not have it, the step is run."""
         self.progress(min(self.done / self.total, 1.0), words)
         if name not in self.known:
             self.known[name] = make()
@@ -103,7 +103,7 @@ class AuditSteps:
         return self.known[name]
 
     def call(self, job: str, frames: "Mapping[str, DataFrame]", **arguments: Any) -> "JobAnswer":
-        """The answer of the worker to a call about the model file. The progress of the call counts within the current step."""
+        """The worker's answer to a call about the model file. Progress of the call counts as progress within the current step."""
         kind = artifact_kind(self.artifact)
         shared = {"kind": kind, "task": self.model.task or "regression", "classes": list(self.model.classes), "seed": self.request.seed}
 
@@ -121,18 +121,18 @@ class AuditSteps:
         )
 
     def most(self, usual: int) -> int:
-        """The largest number of rows of a sample."""
+        """The maximum number of rows of a sample."""
         return usual if self.request.rows is None else min(self.request.rows, usual)
 
 
 def audit_headline(kind: str, found: Mapping[str, Any] | None, why: str | None = None, **more: Any) -> dict[str, Any]:
-    """The headline of an audit. found: value, low, high, n; why: the reason if there is none."""
+    """The headline of an audit. found: value, low, high, n; why: the reason if there is no value."""
     return curves.judged_figure(HEADLINES[kind], found, why, **more)
 
 
 def audited_rows(steps: AuditSteps, rows: int) -> AuditRows:
-    """Labelled rows that the version served, or rows of the reference if it served too few. Raises UsageError if the reference has too few
-    too.
+    """Labelled rows that the version served, or rows of the reference if it served too few. Raises UsageError if the reference also has too
+    few.
     """
     found = audit_served_rows(steps.store, steps.model, steps.version, rows)
     if len(found) < curves.MIN_ROWS:
@@ -148,7 +148,7 @@ def audited_rows(steps: AuditSteps, rows: int) -> AuditRows:
 
 
 def first_audit_rows(rows: AuditRows, number: int) -> AuditRows:
-    """The first rows of a sample."""
+    """The first `number` rows of a sample."""
     groups = {name: values[:number] for name, values in rows.groups.items()}
     inputs = rows.inputs.head(number)
     return AuditRows(rows.model, rows.ids[:number], inputs, rows.labels[:number], rows.scores[:number], groups, rows.environment)

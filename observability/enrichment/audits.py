@@ -1,4 +1,6 @@
-"""Run an audit of a model version: robustness, membership, explanations, fairness under shift, leakage, forms. The result is a record."""
+"""Runs an audit of a model version and stores the result as a record. Audits are about robustness, membership, explanations, fairness under
+shift, leakage, or forms (such as the same model in another precision or runtime, or a smaller one).
+"""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 
 
 def run_audit(store: "Store", worker: "Worker", request: AuditRequest, progress: Progress) -> dict[str, Any]:
-    """Run an audit, store its record and return it. progress: called with the share done and the current step; an exception from it ends
-    the audit, and the next run continues from there.
+    """Run an audit, store its record and return it. progress: called with the share done and the current step. If it raises an exception,
+    the audit stops, and the next run continues from there.
 
     Raises NotFoundError for an unknown model, UsageError if the version cannot be audited, and the worker's errors.
     """
@@ -48,7 +50,9 @@ def run_audit(store: "Store", worker: "Worker", request: AuditRequest, progress:
 
 
 def prepared_steps(store: "Store", worker: "Worker", request: AuditRequest, progress: Progress) -> AuditSteps:
-    """The steps of a request. Raises UsageError for an unknown kind or version, and if there is no model file."""
+    """The prepared steps of a request. Raises UsageError for an unknown kind or version, for wrong numbers, and if there is no
+    model file.
+    """
     if request.kind not in RUNNERS:
         raise UsageError("unknown kind of audit", got=request.kind, expected=" or ".join(RUNNERS))
     if request.rows is not None and request.rows < curves.MIN_ROWS:

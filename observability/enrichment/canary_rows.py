@@ -1,8 +1,8 @@
-"""Draw and read canary rows. They are planted in training data, so that an audit can measure how far a model has memorised them.
+"""Draws and reads canary rows. They are planted in training data, so that an audit can measure how far a model has memorised them.
 
-A canary and its candidates are drawn from one distribution: each feature and the label independently from the rows of the reference. A
-canary is logged in an event as `{"name", "row", "label"}`. Canaries that were logged before a version was registered may be in its training
-data.
+A canary and its candidates are drawn from one distribution: each feature and the label are drawn independently from the rows of the
+reference. An event logs a canary as `{"name", "row", "label"}`. Canaries that were logged before a version was registered may be in its
+training data.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from observability.store.engine import Store
 
 CANDIDATES, MAX_CANARIES = 2000, 200
-"""Candidates that an audit draws, and the most canaries that it asks about, the newest."""
+"""Number of candidates that an audit draws, and maximum number of canaries that it asks about (the newest)."""
 PLANTED = Records("event", ("at", "model", "canaries"), ever=True, only=(("what", "export"),))
 
 
 @dataclass(frozen=True)
 class CanaryRows:
-    """Rows by name. labels: class index, or the value of a regression."""
+    """Canary rows with their names. labels: class index, or the value of a regression."""
 
     names: tuple[str, ...]
     inputs: "DataFrame"
@@ -40,7 +40,7 @@ class CanaryRows:
 
 
 def drawn_canary_rows(reference: AuditRows, number: int, seed: int) -> CanaryRows:
-    """Rows (`number` of them) whose features and label are each drawn separately from rows of the reference. seed: 0 for candidates."""
+    """`number` rows whose features and label are each drawn separately from rows of the reference. seed: 0 for candidates."""
     import pandas as pd
 
     rng, inputs = np.random.default_rng([seed, 53]), reference.inputs
@@ -51,17 +51,17 @@ def drawn_canary_rows(reference: AuditRows, number: int, seed: int) -> CanaryRow
 
 
 def canary_records(rows: CanaryRows, model: Model) -> list[dict[str, Any]]:
-    """Canaries as an event logs them."""
+    """Canaries in the format of an event."""
     plain = rows.inputs.astype(object).where(rows.inputs.notna(), None).to_dict("records")
     truths = [label if model.task == "regression" else model.classes[int(label)] for label in rows.labels.tolist()]
     return [{"name": name, "row": row, "label": truth} for name, row, truth in zip(rows.names, plain, truths, strict=True)]
 
 
 def planted_canary_rows(store: "Store", model: Model, version: Version, inputs: "DataFrame") -> CanaryRows | None:
-    """The canaries with all features and a label that were logged for a model before the version was registered; None without such
-    canaries.
+    """The complete canaries that were logged for a model before the version was registered. None if there are none. A canary is complete
+    with all features and a label.
 
-    inputs: rows of the reference, whose columns and types the canaries get.
+    inputs: rows of the reference. The canaries get their columns and types.
     """
     import pandas as pd
 
@@ -84,7 +84,7 @@ def planted_canary_rows(store: "Store", model: Model, version: Version, inputs: 
 
 
 def _complete_canaries(canaries: Any, model: Model, columns: Sequence[str]) -> Iterator[tuple[str, Mapping[str, Any], float]]:
-    """Name, row and label of the canaries of an event that state every feature and a label that the model knows."""
+    """Name, row and label of an event's complete canaries: those with every feature and a label that the model knows."""
     for each in canaries if isinstance(canaries, list) else ():
         row, label = (each.get("row"), each.get("label")) if isinstance(each, Mapping) else (None, None)
         if not isinstance(row, Mapping) or label is None or not set(columns) <= set(row):
@@ -97,7 +97,7 @@ def _complete_canaries(canaries: Any, model: Model, columns: Sequence[str]) -> I
 
 
 def canary_results(names: Sequence[str], canaries: Floats, candidates: Floats) -> dict[str, Any]:
-    """The exposure of canaries as JSON, largest first. canaries, candidates: the model's confidence in each."""
+    """The exposure of canaries as JSON, largest first. canaries, candidates: the model's confidence in each row."""
     found = canary_exposure(canaries, candidates)
     order = np.argsort(-found.bits, kind="stable")
     by_name = [{"name": names[place], "rank": int(found.ranks[place]), "bits": round(float(found.bits[place]), 3)} for place in order]

@@ -1,4 +1,4 @@
-"""Ask a probe set, and give its free-text answers the vectors of the owner's sentence encoder, in the confined worker."""
+"""Asks a probe set, and encodes its free-text answers as vectors with the owner's sentence encoder, in the confined worker."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,8 +18,8 @@ TRIAL = "Is the encoder there?"
 
 @dataclass(frozen=True)
 class EncodedSet:
-    """An asked set. encoder: the name of the encoder of its free-text answers; None if none was used. failure: why the answers have no
-    vectors although there is an encoder; empty if they have vectors.
+    """A probe set with its answers. encoder: the name of the encoder of free-text answers; None if none was used. failure: why the answers
+    have no vectors although there is an encoder; empty if they have vectors.
     """
 
     asked: AskedSet
@@ -28,10 +28,10 @@ class EncodedSet:
 
 
 def ask_and_encode(probe: ProbeSet, environ: Mapping[str, str], **options: Any) -> EncodedSet:
-    """Ask a set, as `ask_set` does with `options`, and encode its answers if it names an encoder and asks for free text.
+    """Ask a set, as `ask_set` does with `options`. If the set names an encoder and asks for free text, encode the answers.
 
-    The encoder is tried before the first question. Raises UsageError if the file is missing or is no encoder, WorkerError if the encoder
-    breaks. Answers whose encoding fails later are kept without vectors.
+    The encoder is tried before the first question. Raises UsageError if the file is missing or is not an encoder, and WorkerError if the
+    encoder breaks. Answers whose encoding fails later are kept without vectors.
     """
     encoder = find_encoder(Path(probe.encoder)) if probe.encoder and not (probe.answers or probe.pattern) else None
     if encoder is None:
@@ -45,7 +45,7 @@ def ask_and_encode(probe: ProbeSet, environ: Mapping[str, str], **options: Any) 
 
 
 def _with_vectors(records: tuple[dict[str, Any], ...], encoder: SentenceEncoder) -> tuple[dict[str, Any], ...]:
-    """The records; those with an answer also have its vector and the encoder's name."""
+    """The records. Records with an answer also get its vector and the encoder's name."""
     answered = [record for record in records if record.get("prediction")]
     if not answered:
         return records

@@ -1,4 +1,6 @@
-"""Measure the energy of serving by batch size and form, and calibrate the power of a machine."""
+"""Measures the energy of serving by batch size and form (such as the same model in another precision or runtime, or a smaller one), and
+calibrates the power of a machine.
+"""
 
 import hashlib
 import os
@@ -40,13 +42,13 @@ READINGS = Records(
     "resource", ("at", "device", "watts", "utilisation", "seconds", "energy_j", "source"), ever=True, only=(("source", "measured"),)
 )
 BLOCK = b"\0" * 1_000_000
-"""The data that are hashed as a load. Hashing a large block releases the interpreter's lock, so each thread keeps a core busy."""
+"""The data that a load hashes. Hashing a large block releases the interpreter's lock, so each thread keeps one core busy."""
 
 
 @dataclass(frozen=True)
 class EnergyOptions:
-    """The request for a measurement. forms: names (empty: all); network: whether a small network is trained that imitates the model;
-    seconds: seconds of load per form.
+    """The request for a measurement. forms: names of the forms (empty: all); network: whether a small network is trained to imitate the
+    model; seconds: duration of the load of each form.
     """
 
     batches: tuple[int, ...] = BATCHES
@@ -59,7 +61,7 @@ class EnergyOptions:
 def energy_audit(
     store: "Store", worker: "Worker", model: Model, version: Version, options: EnergyOptions, progress: Progress
 ) -> dict[str, Any]:
-    """Measure the forms of a model version in batches, and return the audit as a record.
+    """Measure the forms of a model version at several batch sizes, and return the audit as a record.
 
     Raises UsageError if the version has no model file or too few rows, and WorkerError if the model breaks.
     """
@@ -114,7 +116,7 @@ def energy_audit(
 
 
 def measured_batch(body: dict[str, Any], power: CorePower, joules: dict[str, float]) -> dict[str, Any]:
-    """The result of one size: processor time and joules of a thousand predictions. joules: the joules of a form's load, if a meter was
+    """The result of one batch size: processor time and joules of a thousand predictions. joules: energy of the load by form, if a meter was
     read.
     """
     cpu = repeated_interval(body["costs"])
@@ -131,7 +133,7 @@ def measured_batch(body: dict[str, Any], power: CorePower, joules: dict[str, flo
 
 @dataclass(frozen=True)
 class Calibration:
-    """The fitted power of a machine. fit: None if no meter can be read and no readings are stored. origin: the origin of the readings, in
+    """The fitted power of a machine. fit: None if no meter can be read and no readings are stored. origin: where the readings come from, in
     words.
     """
 
@@ -142,10 +144,10 @@ class Calibration:
 def calibrated_power(
     store: "Store", seconds: float, cores: int, progress: Progress, read: Callable[[], float] | None = None
 ) -> Calibration:
-    """Fit the power of this machine from loads of several sizes, else from stored readings of a meter.
+    """Fit the power of this machine from loads of several sizes. If no meter can be read, fit it from stored readings of a meter.
 
-    read: joules since its last call; by default the processor's own counters. cores: the number of cores of the machine whose readings are
-    stored.
+    read: returns the joules since its last call; by default from the processor's own counters. cores: number of cores of the machine whose
+    readings are stored.
     """
     counter = processor_energy() if read is None else read
     if counter is not None:
@@ -164,7 +166,7 @@ def calibrated_power(
 
 
 def _readings_under_load(read: Callable[[], float], seconds: float, progress: Progress) -> tuple[list[float], list[float], list[float]]:
-    """CPU seconds, seconds and joules of parts of a load that keeps more and more cores busy."""
+    """CPU seconds, seconds and joules of the parts of a load. The parts keep from none to all of the cores busy, three times over."""
     cores = os.cpu_count() or 1
     steps = [share * cores for share in (0.0, 0.25, 0.5, 0.75, 1.0)] * 3
     part, found = seconds / len(steps), ([], [], [])  # type: tuple[float, tuple[list[float], list[float], list[float]]]
@@ -184,7 +186,7 @@ def _readings_under_load(read: Callable[[], float], seconds: float, progress: Pr
 
 
 def _keep_busy(seconds: float, share: float) -> None:
-    """Keep a core busy for a share of some seconds."""
+    """Keep a core busy for a share of the given seconds."""
     until = time.perf_counter() + seconds
     while (now := time.perf_counter()) < until:
         while time.perf_counter() < min(now + 0.05 * share, until):

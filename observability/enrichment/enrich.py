@@ -1,9 +1,9 @@
-"""Enrich stored predictions after loading: explanations (SHAP), and estimates of errors that have no label yet.
+"""Enriches stored predictions after loading, with explanations (SHAP) and estimates of errors whose labels are not known yet.
 
-Each of JOBS does one bounded step for one model, newest rows first: `(store, worker, model, progress, stopping) -> rows`. 0 rows mean that
-nothing is left. The dashboard runs them in a low-priority thread while the loader is idle (OBSERVABILITY_ENRICH=off disables it); the
-command `explain` and the button of the explanations page run them at once. Heavy work runs in the worker process; rows are written in small
-transactions.
+Each of JOBS is a function `(store, worker, model, progress, stopping) -> rows`, which does one bounded step for one model, newest rows
+first. It returns 0 if nothing is left. The dashboard runs the jobs in a low-priority thread while the loader is idle
+(OBSERVABILITY_ENRICH=off disables it). The command `explain` and the button of the explanations page run them at once. Heavy work runs in
+the worker process; rows are written in small transactions.
 """
 
 import logging
@@ -27,15 +27,15 @@ LOG = logging.getLogger(__name__)
 Job = Callable[["Store", "Worker", Model, Progress, threading.Event], int]
 SWITCH = "OBSERVABILITY_ENRICH"
 FIRST_WAIT, PAUSE, IDLE, AFTER_FAILURE = 15.0, 1.0, 5.0, 120.0
-"""Seconds before the first step of the thread, at least between two steps, between two searches for new rows, and after a failure."""
+"""Seconds that the thread waits: before its first step; at least between two steps; between two searches for new rows; after a failure."""
 NICENESS = 10
 WORKING = threading.Lock()
-"""One step at a time in this process."""
+"""Lock with which only one step runs at a time in this process."""
 
 
 @dataclass
 class TimedJob:
-    """A job that keeps how long its last step took, without the wait for another one."""
+    """A job that measures the duration of its last step, without the wait for another step."""
 
     job: Job
     seconds: float = 0.0
@@ -50,7 +50,7 @@ class TimedJob:
 
 
 def estimate_errors(store: "Store", worker: "Worker", model: Model, progress: Progress, stopping: threading.Event) -> int:
-    """Direct loss estimation (expected_errors.py), imported when it runs."""
+    """Run a step of direct loss estimation (expected_errors.py), which is imported only when the step runs."""
     from observability.enrichment.expected_errors import estimate_expected_errors as step
 
     return step(store, worker, model, progress, stopping)
@@ -61,7 +61,7 @@ JOBS: tuple[Job, ...] = (explain_rows, estimate_errors)
 
 @dataclass
 class EnrichmentState:
-    """The state of the thread, for pages: the model, the share done (0 to 1), a sentence about the step, and the last failure.
+    """The state of the thread, for pages: the current model, the share done (0 to 1), a sentence about the step, and the last failure.
 
     turn: the job and the model of the last step.
     """
@@ -76,7 +76,7 @@ class EnrichmentState:
 
 @dataclass
 class EnrichmentResult:
-    """The number of rows by model, the failed jobs with the reason by model, and whether the time ended first."""
+    """The number of enriched rows by model, the reason of a failed job by model, and whether the time ended before the work."""
 
     rows: dict[str, int] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
@@ -87,10 +87,11 @@ def enrich_models(
     store: "Store", model: str | None = None, progress: Progress | None = None, *, jobs: tuple[Job, ...] | None = None,
     worker: "Worker | None" = None, stopping: threading.Event | None = None, seconds: float | None = None,
 ) -> EnrichmentResult:  # fmt: skip
-    """Run every job until nothing is left, for one model or for all. A failing job ends for that model only.
+    """Run every job until nothing is left, for one model or for all models. A job that fails for a model is skipped for that model only.
 
-    seconds: no step begins later than that, except for the first step that has work, so that repeated calls come to an end. progress:
-    called with the share of a model that is done (-1 within a step) and a sentence. Raises NotFoundError for an unknown model.
+    seconds: no step begins later than this after the start. Only the first step that has work always runs, so that repeated calls come to
+    an end. progress: called with the share of a model that is done (-1 within a step) and a sentence. Raises NotFoundError for an unknown
+    model.
     """
     models = [store.catalog().model(model)] if model else list(store.catalog().models)
     done, halt, begun = EnrichmentResult(), stopping or threading.Event(), time.monotonic()
@@ -111,7 +112,7 @@ def enrich_models(
 def enrichment_step(
     store: "Store", job: Job, model: str, progress: Progress, stopping: threading.Event, worker: "Worker | None" = None
 ) -> int:  # fmt: skip
-    """One step of one job, without any other step in this process at that time. Returns the number of rows, also 0 if the model was
+    """Run one step of one job. No other step runs in this process at the same time. Returns the number of rows; 0 also if the model was
     removed.
     """
     from observability.worker.process import warm_worker
@@ -126,15 +127,15 @@ def no_progress(share: float, sentence: str) -> None:
 
 
 def _failure_words(error: Exception) -> str:
-    """A failure as a sentence."""
+    """The failure as a sentence."""
     return str(error) if isinstance(error, ObservabilityError) else f"{type(error).__name__}: {error}"
 
 
 def run_enrichment_thread(store: "Store", state: EnrichmentState, stopping: threading.Event, *, first_wait: float = FIRST_WAIT) -> None:
-    """Run one step at a time in the order of the scheduler, while the loader is idle. This is the body of the thread. It searches for work
-    again when the store has changed.
+    """The body of the enrichment thread. It runs one step at a time in the order of the scheduler, while the loader is idle. It searches
+    for work again when the store has changed.
 
-    It has a worker of its own with low priority, so requests by people never wait for a step (decision 0032).
+    The thread has its own worker with low priority, so users' requests never wait for a step (decision 0032).
     """
     from observability.worker.process import Worker
 
@@ -158,7 +159,7 @@ def _run_rounds(store: "Store", worker: "Worker", state: EnrichmentState, stoppi
 def _run_scheduled(
     store: "Store", worker: "Worker", state: EnrichmentState, stopping: threading.Event, first_wait: float, schedule: ScheduleLog
 ) -> None:
-    """Run steps in the order of a schedule until the thread is stopped; its decisions are stored when nothing is left."""
+    """Run steps in the order of a schedule until the thread is stopped. The decisions of the schedule are stored when no work is left."""
     pause, finished = first_wait, -1
     failed: set[tuple[str, str]] = set()
     while not stopping.wait(pause):
@@ -195,8 +196,9 @@ def enrichment_round(
     failed: set[tuple[str, str]],
     schedule: ScheduleLog | None = None,
 ) -> bool:
-    """Run the next step; False if nothing is left. Jobs and models alternate, so the newest days of each come before older days of any. A
-    schedule may instead order them by their predicted time (step_schedule.py). Failed jobs are left out and kept in `failed`.
+    """Run the next step. Returns False if nothing is left. Jobs and models alternate, so that the newest days of all of them are done
+    before older days. A schedule may instead order the steps by their predicted time (step_schedule.py). Failed jobs are kept in `failed`
+    and left out.
     """
     steps = _steps_after([(_job_name(job), job, model.name) for job in JOBS for model in store.catalog().models], state.turn)
     jobs = {(name, model): job for name, job, model in steps if (model, name) not in failed}
@@ -233,7 +235,7 @@ def _job_name(job: Job) -> str:
 
 
 def _steps_after(steps: list[tuple[str, Job, str]], turn: tuple[str, str] | None) -> list[tuple[str, Job, str]]:
-    """The steps in order, starting after the last turn."""
+    """The steps in rotation, beginning after the step `turn`, which ran last."""
     place = next((place + 1 for place, (name, _, model) in enumerate(steps) if (name, model) == turn), 0)
     return [*steps[place:], *steps[:place]]
 

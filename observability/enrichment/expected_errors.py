@@ -1,7 +1,7 @@
-"""Estimate the errors of a regression's unlabelled predictions (direct loss estimation, DLE).
+"""Estimates the errors of a regression's predictions that have no label (direct loss estimation, DLE).
 
 A second model learns the errors of the reference, and predicts the errors of a bounded sample of each day. It runs in the worker. The
-estimates are stored by prediction (store/query/estimates.py), so they can be compared with the labels later.
+estimates are stored for each prediction (store/query/estimates.py), so that they can be compared with the labels later.
 """
 
 import threading
@@ -28,14 +28,15 @@ Progress = Callable[[float, str], None]
 REFERENCE_ROWS = 20_000
 MINIMUM_REFERENCE_ROWS = 200
 ROWS_A_STEP = 20_000
-"""The most rows of one step: a hundred days. Learning from the reference takes most of a step's time, so steps are large."""
+"""Maximum number of rows of one step: a hundred days. Steps are large because learning from the reference takes most of a step's time."""
 
 
 def estimate_expected_errors(store: "Store", worker: "Worker", model: Model, progress: Progress, stopping: threading.Event) -> int:
-    """Run one step for a model: estimate the newest days that lack estimates. Returns the number of rows; 0 if nothing is left, or the
-    model is not a regression.
+    """Run one step for a model: estimate the errors of the newest days that lack estimates. Returns the number of rows; 0 if nothing is
+    left or the model is not a regression.
 
-    Raises WorkerError if learning fails for reasons that may pass (time, memory). A reference that cannot be learned from is remembered.
+    Raises WorkerError if learning fails for reasons that may pass (time, memory). If it is impossible to learn from a reference, this is
+    stored and not tried again.
     """
     if model.task != "regression":
         return 0
@@ -52,7 +53,7 @@ def estimate_expected_errors(store: "Store", worker: "Worker", model: Model, pro
 
 
 def _estimate_version(store: "Store", worker: "Worker", model: Model, version: Version, progress: Progress) -> int:
-    """Estimate the newest days of a version that lack estimates; 0 if nothing is left."""
+    """Estimate the errors of the newest days of a version that lack estimates. Returns the number of rows; 0 if nothing is left."""
     state = store.estimation_state(model, version)
     if state is None:
         store.restart_estimates(model, version)
@@ -69,7 +70,9 @@ def _estimate_version(store: "Store", worker: "Worker", model: Model, version: V
 def _learn_and_write(
     store: "Store", worker: "Worker", model: Model, version: Version, rows: "DataFrame", days: list[DayToEstimate], progress: Progress
 ) -> int:
-    """Learn the errors of the reference, and write the estimates of the rows, and of the reference itself if they are missing."""
+    """Learn the errors of the reference, then estimate and write the errors of the rows and of the reference itself. Returns the number of
+    rows.
+    """
     from observability.worker.requests import estimate_unlabelled_errors as ask
 
     words = f"{model.name} {version.name}: errors to expect, {days[-1].day} to {days[0].day}"
@@ -107,7 +110,7 @@ def _learn_and_write(
 
 
 def _labelled_reference(store: "Store", model: Model, version: Version) -> tuple["DataFrame", tuple[str, ...]]:
-    """At most REFERENCE_ROWS labelled rows of the reference, and the names of the feature columns (`feature.NAME`)."""
+    """At most REFERENCE_ROWS rows of the reference with a label, and the names of the feature columns (`feature.NAME`)."""
     features = tuple(f"feature.{name}" for name in version.features if model.column(f"feature.{name}") is not None)
     window = Window(model.name, datetime(1970, 1, 1, tzinfo=UTC), datetime(1970, 1, 2, tzinfo=UTC), version=version.name).reference()
     rows = store.ask(Sample("outcomes", ("id", "at", "score", "label_value", *features), REFERENCE_ROWS), window)

@@ -1,4 +1,4 @@
-"""Audit the stability and faithfulness of a model's explanations."""
+"""Audits how stable and how faithful the explanations of a model are."""
 
 from functools import partial
 from typing import Any
@@ -64,7 +64,7 @@ def run_explanations(steps: AuditSteps) -> dict[str, Any]:
 
 
 def _judge(steps: AuditSteps, rows: AuditRows, real: AuditRows, columns: list[str], values: list[Floats]) -> dict[str, Any]:
-    """The step that judges the mean attributions."""
+    """Run the step that judges the mean attributions."""
     import pandas as pd
 
     frames = {"rows": rows.inputs, "real": real.inputs, "values": pd.DataFrame(np.mean(values, axis=0), columns=columns)}

@@ -1,8 +1,9 @@
-"""Explain predictions in advance, step by step: a bounded sample of each day, of the reference, and the worst errors.
+"""Explains predictions in advance, step by step: a bounded sample of each day and of the reference, and the predictions with the worst
+errors.
 
-Attributions that were logged with a prediction are used unchanged; others are computed from the version's artifact in the worker. If an
-artifact crashes, hangs or runs out of memory, only its own explanations fail. The failure is stored with the version, and the artifact is
-tried again when it or a library changes.
+Attributions that were logged with a prediction are used unchanged. The worker computes the missing ones from the version's artifact. If an
+artifact crashes, hangs or runs out of memory, only its own explanations fail. The failure is stored with the version; the artifact is tried
+again after it or a library has changed.
 """
 
 import threading
@@ -53,21 +54,21 @@ if TYPE_CHECKING:
 Progress = Callable[[float, str], None]
 REFERENCE_ROWS, ERROR_ROWS, BACKGROUND_ROWS = 1000, 500, 100
 MIN_STEP_ROWS, MAX_STEP_ROWS, FIRST_STEP_ROWS = 100, 5000, 500
-"""Number of rows of one step: minimum, maximum, and the number while the speed of the model is unknown."""
+"""Number of rows of one step: minimum, maximum, and the number until the speed of the model is known."""
 STEP_CELLS = 2_000_000
-"""Maximum number of input values of one step (rows × features). For a model with thousands of features, a step has fewer rows."""
+"""Maximum number of input values of one step (rows × features). It limits the rows of a step if the model has thousands of features."""
 STEP_SECONDS = 5.0
 RECENT_DAYS = 7
-"""Number of newest days that are explained before the worst errors."""
+"""This number of newest days is explained before the worst errors."""
 LIBRARIES = ("observability-dashboard", "shap", "lightgbm", "xgboost-cpu", "xgboost", "scikit-learn", "skops", "onnxruntime")
 FORM = 1
-"""Version of how explanations are computed and stored; a new one retries failures."""
+"""Version of the way in which explanations are computed and stored. With a new version, failed ones are tried again."""
 TOO_MUCH = ("time", "memory")
 
 
 @dataclass(frozen=True)
 class ExplanationWork:
-    """One version, and everything that is needed to explain it."""
+    """One version, with everything that is needed to explain its predictions."""
 
     store: "Store"
     worker: "Worker"
@@ -79,7 +80,7 @@ class ExplanationWork:
 
     @property
     def usable(self) -> bool:
-        """Whether there is an artifact that has not failed."""
+        """Whether the version has an artifact that has not failed."""
         return self.version.artifact is not None and self.state.failure is None
 
 
@@ -100,7 +101,7 @@ def _registration_time(version: Version) -> datetime:
 
 
 def _current_state(store: "Store", model: Model, version: Version) -> ExplanationState | None:
-    """The state of a version; None if it cannot be explained. A state of another artifact or registration is dropped."""
+    """The state of a version's explanations. None if it cannot be explained. A state of another artifact or registration is dropped."""
     state = store.explanation_state(model.name, version.name, stale=True)
     if state is not None and state.holds(version) and (state.failure is None or state.code == _library_versions()):
         return state if state.failure is None or store.logs_attributions(model, version) else None
@@ -124,7 +125,7 @@ def _library_versions() -> str:
 
 
 def _explain_version(work: ExplanationWork) -> int:
-    """Explain the next rows of a version and write them; 0 if nothing is left."""
+    """Explain the next rows of a version and write them. Returns their number; 0 if nothing is left."""
     every = _ordered_parts(work)
     waiting = [each for each in every if not each.done]
     while waiting and not work.stopping.is_set():
@@ -154,7 +155,7 @@ def _part_words(parts: Sequence[ExplanationPart]) -> str:
 
 
 def _ordered_parts(work: ExplanationWork) -> list[ExplanationPart]:
-    """The reference, the newest days, the worst errors of the last window, the older days."""
+    """The parts in the order of explanation: the reference, the newest days, the worst errors of the last window, the older days."""
     per_day = max(int(work.model.settings.explanations_per_day), 1)
     found = work.store.explanation_parts(work.model, work.version, per_day, REFERENCE_ROWS)
     days = [each for each in found if each.name != REFERENCE]
@@ -165,14 +166,14 @@ def _ordered_parts(work: ExplanationWork) -> list[ExplanationPart]:
 
 
 def _rows_per_step(state: ExplanationState) -> int:
-    """Number of rows of one step, from the measured speed."""
+    """Number of rows of one step, estimated from the measured speed."""
     if not state.seconds or not state.rows:
         return FIRST_STEP_ROWS
     return int(np.clip(STEP_SECONDS * state.rows / state.seconds, MIN_STEP_ROWS, MAX_STEP_ROWS))
 
 
 def _next_parts(waiting: Sequence[ExplanationPart], state: ExplanationState) -> list[ExplanationPart]:
-    """The first part, with the following days that fit into one step."""
+    """The first part, and the following days as far as they fit into one step."""
     chosen = [waiting[0]]
     rows = min(waiting[0].rows, waiting[0].limit)
     for each in waiting[1:] if waiting[0].name not in (REFERENCE, ERRORS) else ():
@@ -184,7 +185,7 @@ def _next_parts(waiting: Sequence[ExplanationPart], state: ExplanationState) -> 
 
 
 def _explainable_rows(work: ExplanationWork, parts: Sequence[ExplanationPart]) -> RowsToExplain:
-    """The rows of parts that are not stored yet and can be explained."""
+    """The rows of parts that can be explained."""
     if parts[0].name == ERRORS:
         ids = _worst_error_ids(work.store, work.model, work.version)
         found = work.store.rows_to_explain_by_id(work.model, work.version, parts[0].stream, ids)
@@ -197,7 +198,7 @@ def _explainable_rows(work: ExplanationWork, parts: Sequence[ExplanationPart]) -
 
 
 def _worst_error_ids(store: "Store", model: Model, version: Version) -> list[str]:
-    """Ids of the ERROR_ROWS labelled predictions of the last week (as `check` takes it) with the largest errors."""
+    """Ids of the ERROR_ROWS labelled predictions with the largest errors in the last week (the same window as in `check`)."""
     metric = "absolute_error" if model.task == "regression" else "log_loss"
     window, _ = check_windows.model_check_window(model, store.activity(), start=None, end=None, as_of=None, now=datetime.now(UTC))
     frame = store.rows(replace(window, version=version.name), ["id", metric], ERROR_ROWS, f"-{metric}")
@@ -205,7 +206,9 @@ def _worst_error_ids(store: "Store", model: Model, version: Version) -> list[str
 
 
 def _attribution_batch(work: ExplanationWork, found: RowsToExplain, done: Sequence[ExplanationPart]) -> AttributionBatch:
-    """One batch to write, or the failure. Logged attributions are used unchanged, and others come from the worker."""
+    """The attributions to write, with the new state, which may hold a failure. Logged attributions are used unchanged; the others come from
+    the worker.
+    """
     rows, state = found.rows, work.state
     logged = (rows["attributions"].notna() & ~rows["known"]).to_numpy(bool)
     rest = ~logged & ~rows["known"].to_numpy(bool)
@@ -213,7 +216,7 @@ def _attribution_batch(work: ExplanationWork, found: RowsToExplain, done: Sequen
     batches: list[dict[str, list[Any]]] = []
     if logged.any():
         batch, state = _logged_attributions(work.model, work.version, rows[logged], state)
-        # The worker's rows, which come next, use the order of names of these rows.
+        # The rows from the worker, which come next, use the order of feature names of these rows.
         state = replace(state, rows=state.rows + len(batch["id"]))
         batches.append(batch)
     if rest.any() and work.usable:
@@ -234,7 +237,9 @@ def _attribution_batch(work: ExplanationWork, found: RowsToExplain, done: Sequen
 def _computed_attributions(
     work: ExplanationWork, rows: "DataFrame", inputs: "DataFrame", state: ExplanationState
 ) -> tuple[dict[str, list[Any]], ExplanationState, bool]:  # fmt: skip
-    """Attributions from the worker, and False if time or memory sufficed for the first rows only."""
+    """Attributions from the worker, the new state, and whether all rows are done. False if time or memory was enough only for the first
+    rows.
+    """
     from observability.worker import explanation, limits, requests
 
     artifact = work.store.artifact(work.version)
@@ -295,7 +300,7 @@ def _background_rows(work: ExplanationWork) -> "DataFrame | None":
 
 
 def _decided_outputs(rows: "DataFrame", output: NDArray[np.float64]) -> tuple[NDArray[np.int64] | None, NDArray[np.float64]]:
-    """For multiclass, the decided class (the most probable if it is unknown) and its output. Otherwise None and the output."""
+    """For multiclass, the decided class of each row (the most probable if it is unknown) and its output. Otherwise None and the output."""
     if output.ndim == 1:
         return None, output
     decision = rows["decision"].to_numpy(np.int64)
@@ -304,7 +309,7 @@ def _decided_outputs(rows: "DataFrame", output: NDArray[np.float64]) -> tuple[ND
 
 
 def _logged_probabilities(model: Model, rows: "DataFrame", place: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The logged probability of one class of each row, NaN if it was not logged."""
+    """The logged probability of one class per row, NaN if it was not logged."""
     found = [stored_json(text) if isinstance(text, str) else {} for text in rows["probabilities"]]
     return np.array([_json_number(each.get(model.classes[int(k)])) for each, k in zip(found, place)])
 
@@ -317,7 +322,7 @@ def _json_number(value: object) -> float:
 def _logged_attributions(
     model: Model, version: Version, rows: "DataFrame", state: ExplanationState
 ) -> tuple[dict[str, list[Any]], ExplanationState]:
-    """The logged attributions, checked against the logged score in their own space. A feature that is not named gets 0."""
+    """The logged attributions, checked against the logged score on the scale of their link. A feature without a logged value gets 0."""
     links = [link if isinstance(link, str) else "identity" for link in rows["attributions_link"]]
     bodies = [stored_json(text) for text in rows["attributions"]]
     bases: list[Any] = [stored_json(text) if isinstance(text, str) else None for text in rows["base_value"]]
@@ -357,5 +362,5 @@ def _finite_list(numbers: NDArray[np.float64]) -> list[float | None]:
 
 
 def _row_fields(rows: "DataFrame") -> dict[str, list[Any]]:
-    """The fields that every attribution row carries."""
+    """The fields that every row of attributions has."""
     return {"stream": rows["stream"].tolist(), "id": rows["id"].tolist(), "sampled": rows["sampled"].tolist()}

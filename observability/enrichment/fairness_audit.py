@@ -1,4 +1,4 @@
-"""Find how large the gaps between groups can become when the population shifts."""
+"""Measures how large the gaps between groups can become if the population shifts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from observability.metrics.shifted_fairness import DecidedRows
 
 
 def run_fairness(steps: AuditSteps) -> dict[str, Any]:
-    """The results of an audit of fairness under shift; a headline without a value if groups cannot be compared."""
+    """The results of an audit of fairness under shift. The headline has no value if groups cannot be compared."""
     rows = audit_reference_rows(steps.store, steps.model, steps.version, steps.most(WEIGHED))
     groups = {name: values for name, values in rows.groups.items() if "=" not in name}
     if (why := _no_fairness(steps.model, rows, groups)) is not None:
@@ -36,7 +36,7 @@ def run_fairness(steps: AuditSteps) -> dict[str, Any]:
 
 
 def _no_fairness(model: Model, rows: AuditRows, groups: Mapping[str, Any]) -> str | None:
-    """Why gaps between groups cannot be measured; None if they can."""
+    """The reason why gaps between groups cannot be measured. None if they can."""
     if model.task != "binary":
         return "Cannot tell: rates of positive decisions need a binary model."
     if not groups:
@@ -47,6 +47,6 @@ def _no_fairness(model: Model, rows: AuditRows, groups: Mapping[str, Any]) -> st
 
 
 def _own_scores(steps: AuditSteps, rows: AuditRows) -> list[float]:
-    """The scores of the model file."""
+    """The scores that the model file predicts for the rows."""
     answer = steps.call("explain_job:score_rows", {"rows": rows.inputs})
     return [round(float(score), 6) for score in answer.frames["scores"]["score"]]

@@ -1,4 +1,4 @@
-"""The parts of an audit of leakage: which rows are training rows and which are held out, and the results from the counts."""
+"""Runs an audit of leakage. It decides which rows are training rows and which are held out, and computes the results from the counts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,8 +26,8 @@ KNOWN_NOWHERE = (
 
 @dataclass(frozen=True)
 class OverlapSides:
-    """Training rows, and held-out rows that should not be among them: `reference` or `served`. The fields that end in `_are` describe the
-    rows in words.
+    """Training rows, and held-out rows that should not be among them. of: which held-out rows, `reference` or `served`. Fields that end in
+    `_are` describe the rows in words.
     """
 
     training: AuditRows
@@ -38,11 +38,12 @@ class OverlapSides:
 
 
 def overlap_sides(store: "Store", model: Model, version: Version, rows: int, served: AuditRows, *, in_sample: bool) -> list[OverlapSides]:
-    """The pairs of rows that are compared: first the pair with the held-out reference, then the pair with served rows. Empty if no training
-    rows are known.
+    """The pairs of rows that are compared: first training rows with the held-out reference, then training rows with served rows. Empty if
+    no training rows are known.
 
-    Training rows are the version's own reference if it holds training rows, else such a reference of another version with the same
-    features, the one that was registered last. rows: largest number of them. in_sample: the version's own reference holds training rows.
+    The training rows are the version's own reference if it holds training rows. Else they are the reference of another version with the
+    same features that holds training rows (the version that was registered last). rows: maximum number of training rows. in_sample: whether
+    the version's own reference holds training rows.
     """
     own = audit_reference_rows(store, model, version, rows)
     reference = f"rows of the reference of version {version.name}"
@@ -59,7 +60,9 @@ def overlap_sides(store: "Store", model: Model, version: Version, rows: int, ser
 
 
 def trained_version(model: Model, version: Version) -> Version | None:
-    """The other version with the same features that was registered last with training rows as reference; None without one."""
+    """Another version with the same features whose reference holds training rows; of several, the one that was registered last. None if
+    there is none.
+    """
     features = [column.name for column in version_columns(model, version)]
     known = [
         each
@@ -70,8 +73,8 @@ def trained_version(model: Model, version: Version) -> Version | None:
 
 
 def overlap_shares(counts: Mapping[str, Any], of: str, training_are: str, held_are: str) -> dict[str, Any]:
-    """Shares of held-out rows that also occur among the training rows, with intervals. counts: `HeldOutOverlap.record`; other parameters:
-    as in OverlapSides.
+    """Shares of held-out rows that also occur among the training rows, with intervals. counts: `HeldOutOverlap.record`; for the other
+    parameters see OverlapSides.
     """
     n, training, exact, near = (int(counts[name]) for name in ("rows", "training_rows", "in_training", "near"))
     parts = {"exact": exact, "near": near, "either": exact + near}
@@ -93,9 +96,9 @@ def leakage_results(
 ) -> dict[str, Any]:
     """The results of an audit of leakage, without its headline.
 
-    alone: by feature, how well it alone predicts the label, as value, low, high and rows. own: the same for the model; None if it is not
-    known. served: the same for the strongest features on served rows; `lost` is the decrease there. overlaps: results of `overlap_shares`,
-    the judged one first. measure: the metric behind the shares.
+    alone: for each feature, how well it predicts the label by itself (value, low, high, rows). own: the same for the model; None if
+    unknown. served: the same for the strongest features on served rows; `lost` is the decrease there. overlaps: results of
+    `overlap_shares`; the first one is judged. measure: the metric behind the shares.
     """
     features = []
     for name in sorted(alone, key=lambda name: (-alone[name][0], name))[:MAX_ALONE]:
@@ -121,8 +124,8 @@ def leakage_results(
 
 
 def leakage_headline(body: Mapping[str, Any], why: str | None) -> dict[str, Any]:
-    """The headline of an audit of leakage: the feature that predicts the label best by itself. body: the result of `leakage_results`. why:
-    the reason if there is no feature.
+    """The headline of an audit of leakage: the feature that predicts the label best by itself. body: from `leakage_results`. why: the
+    reason if there is no feature.
     """
     found = body["features"][0] if body["features"] else None
     named = {"feature": found["name"], "at": body["measure"]} if found else {}
@@ -130,14 +133,14 @@ def leakage_headline(body: Mapping[str, Any], why: str | None) -> dict[str, Any]
 
 
 def _sides_of(overlap: Mapping[str, Any] | None) -> dict[str, str]:
-    """The compared rows of an overlap, as `at` of the headline. Two audits are repeats of each other only if they compared the same
+    """Which held-out rows an overlap compares, for the field `at` of its figure. Two audits count as repeats only if they compared the same
     rows.
     """
     return {} if overlap is None else {"at": overlap["of"]}
 
 
 def run_leakage(steps: AuditSteps) -> dict[str, Any]:
-    """The results of an audit of leakage: how well single features predict the label, and which share of held-out rows also occurs among
+    """The results of an audit of leakage: how well single features predict the label, and the share of held-out rows that also occur among
     the training rows.
     """
     store, model, version = steps.store, steps.model, steps.version

@@ -1,4 +1,4 @@
-"""Find whether the model reveals which records it was trained on."""
+"""Measures whether the model reveals which records it was trained on."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -29,7 +29,7 @@ def run_membership(steps: AuditSteps) -> dict[str, Any]:
 
 
 def _canary_exposures(steps: AuditSteps, planted: CanaryRows, drawn: CanaryRows) -> dict[str, Any]:
-    """The exposure of canaries, from the model's confidence in them and in candidates drawn from the same distribution (one step)."""
+    """The exposure of canaries: how the model's confidence in them ranks among candidates from the same distribution. It takes one step."""
     import pandas as pd
 
     def ask() -> list[float]:
@@ -44,7 +44,7 @@ def _canary_exposures(steps: AuditSteps, planted: CanaryRows, drawn: CanaryRows)
 
 
 def _attacked_members(steps: AuditSteps, inside: AuditRows) -> dict[str, Any]:
-    """The results of the attack on rows of the reference; if no training rows are known, a headline without a value."""
+    """The results of the attack on rows of the reference. If too few training or held-out records are known, the headline has no value."""
     if not (steps.request.in_sample or steps.version.in_sample):
         why = "Cannot tell: it is not stated that the reference holds training rows. Run with --in-sample if it does."
         return {"headline": audit_headline("membership", None, why), "summary": {}}
@@ -111,7 +111,7 @@ def _attacked_members(steps: AuditSteps, inside: AuditRows) -> dict[str, Any]:
 
 
 def _calibrated(steps: AuditSteps, table: "DataFrame", given: Mapping[str, Any], own: Floats, shadows: int) -> Floats:
-    """LiRA's statistic from shadow models, one per step."""
+    """LiRA's statistic for each record, from shadow models. Each shadow model is one step."""
 
     def shadow(seed: int) -> dict[str, list[float]]:
         answer = steps.call("audit_membership_job:shadow_confidences", {"rows": table}, **given, seed=steps.request.seed * 1000 + seed)

@@ -1,7 +1,8 @@
-"""Run an audit of kind `precision`: the forms of a registered model on the same probes, in the confined worker.
+"""Runs an audit of kind `precision`: it compares the forms of a registered model on the same probes, in the confined worker. A form is the
+same model in another precision or runtime.
 
 Energy is measured if this process can read the processor's counters (RAPL). It is then the energy of the whole processor while the form
-works, idle power included. Otherwise it is the processor time times the assumed power of a busy core.
+works, including idle power. Otherwise it is the processor time multiplied by the assumed power of a busy core.
 """
 
 import hashlib
@@ -43,14 +44,14 @@ if TYPE_CHECKING:
 PROBES, REFERENCE_ROWS, MIN_ROWS = 4_000, 8_000, 100
 SECONDS = 500.0
 VALID_DAYS = 180
-"""Days after which an audit expires."""
+"""Number of days after which an audit expires."""
 
 
 @dataclass(frozen=True)
 class AuditOptions:
     """The request for an audit of forms. forms: names (empty: all). network: whether a small network is trained to imitate the model.
-    providers: devices of ONNX Runtime that are asked for beside the processor. seconds: seconds of load per form. in_use: the form that is
-    served. days: until it expires.
+    providers: devices of ONNX Runtime to measure in addition to the processor. seconds: seconds of load per form. in_use: the form that is
+    served. days: days until the audit expires.
     """
 
     forms: tuple[str, ...] = ()
@@ -64,14 +65,16 @@ class AuditOptions:
 
 
 class LoadEnergy:
-    """Joules of the processor while each form works, measured at each progress report of the job. `read`: joules since its last call."""
+    """Counts the processor's joules while each form works, from the progress reports of the job. `read`: returns the joules since its last
+    call.
+    """
 
     def __init__(self, read: Callable[[], float], progress: Progress) -> None:
         self.read, self.progress = read, progress
         self.joules: dict[str, float] = {}
 
     def __call__(self, share: float, text: str) -> None:
-        """Take one report of the job, and pass it on."""
+        """Handle one progress report of the job, and pass it on."""
         if text.startswith(BEGIN):
             self.read()
         elif text.startswith(END):
@@ -80,7 +83,7 @@ class LoadEnergy:
 
 
 def processor_energy(root: Path | None = None) -> Callable[[], float] | None:
-    """A function that reads the joules of all processors since its last call; None if the counters cannot be read."""
+    """A function that returns the joules of all processors since its last call. None if the counters cannot be read."""
     try:
         counters = Rapl() if root is None else Rapl(root)
     except (OSError, ValueError):
@@ -90,8 +93,8 @@ def processor_energy(root: Path | None = None) -> Callable[[], float] | None:
 
 @dataclass(frozen=True)
 class FormQuestion:
-    """The forms of a model version that are compared, and the rows (probes) on which they are compared. origin: the source of the
-    probes.
+    """What an audit of forms needs: the model version, its file, the options, and the rows (probes) on which its forms are compared.
+    origin: where the probes come from. reference: rows from which the network learns.
     """
 
     model: Model
@@ -104,15 +107,15 @@ class FormQuestion:
 
     @property
     def digest(self) -> str:
-        """A digest of the probes. Answers of forms to other rows are not part of the comparison."""
+        """A digest of the probes. It separates the answers of forms to these rows from answers to other rows."""
         from pandas.util import hash_pandas_object
 
         return hashlib.sha256(hash_pandas_object(self.probes.astype(str)).to_numpy().tobytes()).hexdigest()[:16]
 
 
 def form_question(store: "Store", model: Model, version: Version, options: AuditOptions, until: datetime) -> FormQuestion:
-    """The question about the forms of a version, with a sample of its predictions before `until` as probes. Raises UsageError if there is
-    no model file or no row.
+    """The question about the forms of a version. Its probes are a sample of the version's predictions before `until`. Raises UsageError if
+    there is no model file or too few rows.
     """
     artifact = store.artifact(version)
     if artifact is None:
@@ -142,7 +145,7 @@ def precision_audit(
 
 
 def answered_forms(worker: "Worker", question: FormQuestion, progress: Progress, place: int | None = None) -> dict[str, Any]:
-    """The results of all forms, or of a part of them from a place on (`trade_off_job.forms_from_place`), as JSON.
+    """The results of all forms, as JSON. With `place`, only a part of the forms from this position on (`trade_off_job.forms_from_place`).
 
     Keys: `forms` and `missing`, as the job returns them, with the peak memory of each form; `scores`, the scores of the probes by form;
     `joules` by form, if counted.
@@ -203,8 +206,8 @@ def _unreadable(error: Exception) -> WorkerError:
 
 
 def all_parts(answer: Callable[[int], dict[str, Any]]) -> list[dict[str, Any]]:
-    """The answers of all parts: one part for each form, and one for all forms of the network. answer: a function that returns the part that
-    begins at a place.
+    """The answers of all parts: one part for each form, and one part for all forms of the network. answer: a function that returns the part
+    that begins at a given position.
     """
     parts: list[dict[str, Any]] = []
     while True:
@@ -216,7 +219,7 @@ def all_parts(answer: Callable[[int], dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def compared_results(store: "Store", question: FormQuestion, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The results of an audit from the answers of its forms (`answered_forms`). Raises WorkerError if these cannot be read."""
+    """The results of an audit, from the answers of its forms (`answered_forms`). Raises WorkerError if the answers cannot be read."""
     model, options = question.model, question.options
     measured, missing = ([dict(each) for part in parts for each in part[name]] for name in ("forms", "missing"))
     scores = {name: np.array(values) for part in parts for name, values in part["scores"].items()}
@@ -248,7 +251,7 @@ def compared_results(store: "Store", question: FormQuestion, parts: Sequence[Map
 
 
 def stated_form_in_use(store: "Store", model: str, version: str, until: datetime) -> str:
-    """The form in use that the newest audit of a version's forms names; without an audit the served form."""
+    """The form in use according to the newest audit of a version's forms. Without an audit, the served form."""
     audits = trade_off_audits(store.ask(PRECISION_AUDITS, Window("", EPOCH, until)))
     own = [audit for audit in audits if (audit.model, audit.version) == (model, version)]
     return own[-1].in_use if own else SERVED_FORM
@@ -261,8 +264,8 @@ def audit_record(model: str, version: str, now: datetime, results: Mapping[str, 
 
 
 def probe_rows(store: "Store", model: Model, version: Version, rows: int, until: datetime) -> "tuple[DataFrame, str]":
-    """A sample of the version's predictions before a time, drawn by the hash of their ids; if there are none, rows of its reference. Also
-    returns where the rows come from.
+    """A sample of the version's predictions before `until`, drawn by the hash of their ids. If there are too few, rows of its reference.
+    Also returns which of the two it is. Raises UsageError if both have too few rows.
     """
     columns = [*model.columns]
     window = Window(model.name, EPOCH, until, version.name)
@@ -275,12 +278,12 @@ def probe_rows(store: "Store", model: Model, version: Version, rows: int, until:
 
 
 def _plain_names(columns: Sequence[Column]) -> dict[str, str]:
-    """The name of each column reference in a table of features; sensitive attributes that are not features keep their reference."""
+    """The name in a table of features for each column reference. Sensitive attributes that are not features keep their reference."""
     return {column.reference: column.name if column.role == "feature" else column.reference for column in columns}
 
 
 def network_rows(store: "Store", model: Model, version: Version) -> "DataFrame":
-    """Rows of the version's reference, from which the network learns."""
+    """Rows of the version's reference, for training the network."""
     window = Window(model.name, EPOCH, EPOCH, version.name).reference()
     columns = model.features()
     frame = store.ask(Sample("predictions", ("id", *(column.reference for column in columns)), REFERENCE_ROWS), window)
@@ -288,10 +291,11 @@ def network_rows(store: "Store", model: Model, version: Version) -> "DataFrame":
 
 
 def probe_levels(probes: "DataFrame", model: Model, version: Version) -> dict[str, list[str | None]]:
-    """The level of each probe in each category and sensitive attribute; for a sensitive number, its band if the version has bands.
+    """The level of each probe in each category and sensitive attribute. For a sensitive number, the level is its band, if the version has
+    bands.
 
-    Each watched slice whose columns the probes hold is an entry under its text: IN_SLICE inside, None outside. A slice that equals one
-    level has no entry of its own.
+    Each watched slice also has an entry under its text, if the probes have its columns: IN_SLICE inside the slice, None outside. A slice
+    that equals a single level has no entry of its own.
     """
     bands = {column.name for column in model.columns if (edges := version.edges.get(f"band.{column.name}")) and edges.edges}
     chosen = [column for column in model.columns if column.kind != "number" or (column.sensitive and column.name in bands)]
@@ -312,9 +316,9 @@ def probe_levels(probes: "DataFrame", model: Model, version: Version) -> dict[st
 def priced_forms(
     forms: Sequence[dict[str, Any]], joules: Mapping[str, float], prices: "DataFrame", place: PriceScope, now: datetime
 ) -> str | None:
-    """Add energy per thousand answers, and their cost if a price is known. Returns the currency.
+    """Add to each form its energy per thousand answers and, if a price is known, the cost. Returns the currency, None without a price.
 
-    Uses the price of a processor hour, which includes its energy; without it, the price of the energy.
+    The cost uses the price of a processor hour, which includes its energy. If it is unknown, the cost uses the price of the energy.
     """
     at = np.array([naive_utc(now)], "datetime64[us]")
     (hour,), (hours_in,) = prices_at(prices, "amount", at, place, resource="cpu_hour")
@@ -334,7 +338,7 @@ def priced_forms(
 
 
 def measured_hardware() -> dict[str, Any]:
-    """The processor and the system on which forms are measured."""
+    """The processor and the system of this machine, on which forms are measured."""
     name = platform.processor() or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
@@ -369,9 +373,10 @@ def imported_audit(path: Path, model: str, version: str, days: int) -> dict[str,
 
 
 def mlperf_forms(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Forms from published results of MLPerf inference: one per platform and software, with its latency and throughput by scenario.
+    """Forms from published results of MLPerf inference. There is one form per platform and software, with its latency and throughput by
+    scenario.
 
-    A result in milliseconds is a percentile of latency, the 99th of MultiStream and the 90th of SingleStream; one in samples per second
+    A result in milliseconds is a percentile of latency: the 99th for MultiStream, the 90th for SingleStream. A result in samples per second
     is a throughput.
     """
     forms: dict[str, dict[str, Any]] = {}
@@ -393,7 +398,7 @@ def mlperf_forms(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def run_precision(steps: AuditSteps) -> dict[str, Any]:
-    """The results of an audit of forms, as the command `trade-offs` gives them. One step per form, and one step for all forms of the
+    """The results of an audit of forms, the same as from the command `trade-offs`. There is one step per form, and one for all forms of the
     network.
     """
     until = datetime.fromisoformat(steps.step("until", "sampling rows", lambda: iso(datetime.now(UTC))))
@@ -402,7 +407,7 @@ def run_precision(steps: AuditSteps) -> dict[str, Any]:
     question = form_question(steps.store, steps.model, steps.version, options, until)
 
     def answer(place: int) -> dict[str, Any]:
-        steps.total = steps.done + 2  # how many forms a model has is known once they are built
+        steps.total = steps.done + 2  # how many forms a model has is unknown until they are built
 
         def note(_share: float, text: str) -> None:
             steps.progress(steps.done / steps.total, text)

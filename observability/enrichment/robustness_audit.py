@@ -1,4 +1,4 @@
-"""Measure how stable the decisions of a model are when its inputs are attacked, disturbed, absent or misspelt."""
+"""Measures how stable a model's decisions are if its inputs are attacked, disturbed, absent or misspelt."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -78,7 +78,7 @@ def run_robustness(steps: AuditSteps) -> dict[str, Any]:
 
 
 def _attack(steps: AuditSteps, rows: AuditRows, real: AuditRows, start: int, end: int, shared: Mapping[str, Any]) -> dict[str, Any]:
-    """The results of the step with the attack."""
+    """The result of one step with the attack, for rows from `start` to before `end`."""
     frames = {"rows": rows.inputs.iloc[start:end].reset_index(drop=True), "real": real.inputs}
     answer = steps.call("audit_robustness_job:attack_rows", frames, **shared)
     costs = {name: [float(cost) if np.isfinite(cost) else None for cost in answer.frames["found"][name]] for name in ("single", "any")}
@@ -94,7 +94,7 @@ def _disturb(steps: AuditSteps, rows: AuditRows, shared: Mapping[str, Any]) -> d
 
 
 def _disturbed_results(found: Mapping[str, Any], task: str) -> dict[str, Any]:
-    """The curves of noise and of absent features."""
+    """The curves of accuracy (for a regression, mean absolute error) with more noise and with more absent features."""
     points = {name: curves.interval_json(curves.measured_mean(np.array(values), task)) for name, values in found["right"].items()}
     noise = [{"noise": 0.0, **points["clean"]}, *({"noise": level, **points[f"noise/{level:g}"]} for level in NOISE)]
     without = [{"features": 0, **points["clean"]}]
@@ -103,7 +103,7 @@ def _disturbed_results(found: Mapping[str, Any], task: str) -> dict[str, Any]:
 
 
 def _change_texts(steps: AuditSteps, rows: AuditRows, texts: tuple[str | None, str | None, list[str]]) -> dict[str, Any]:
-    """The results of the step with changed texts, with the reason in `why` if the texts do not reach the model in a known way."""
+    """The results of the step with changed texts. If the texts do not reach the model in a known way, only the reason, as `why`."""
     feature, _, own = texts
     some = first_audit_rows(rows, len(own))
     try:
@@ -117,7 +117,7 @@ def _change_texts(steps: AuditSteps, rows: AuditRows, texts: tuple[str | None, s
 
 
 def _text_results(found: Mapping[str, Any], ids: tuple[str, ...]) -> dict[str, Any]:
-    """Accuracy and flips by the change of the text; cases name the prediction, not its text."""
+    """Accuracy and share of changed decisions for each change of the text. Cases hold the id of the prediction, not its text."""
     if "why" in found:
         return {"why": found["why"]}
     made = []

@@ -1,4 +1,6 @@
-"""Keep the decisions of the scheduler of enrichment steps until both outcomes are known, store them, and learn from stored ones."""
+"""Keeps the decisions of the scheduler of enrichment steps for a while, so that the other outcome may become known; stores them, and learns
+from stored ones.
+"""
 
 import logging
 import uuid
@@ -25,12 +27,12 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 MAX_KEPT, RECALLED = 40, 500
-"""Decisions kept in memory at most; stored decisions that a new process learns from."""
+"""Maximum number of decisions kept in memory, and number of stored decisions that a new process learns from."""
 
 
 @dataclass
 class KeptDecision:
-    """A decision that is not stored yet: the step that ran, and the step that the rotation would have run."""
+    """A decision that is not stored yet, with the step that ran and the step that the rotation would have run (`rule_step`)."""
 
     decided: ScheduledStep
     step: Step
@@ -51,7 +53,7 @@ class ScheduleLog:
     recalled: bool = False
 
     def scheduled(self, store: "Store", rotation: Sequence[Step]) -> ScheduledStep:
-        """The next order of steps. Steps that had no work are remembered until the store changes."""
+        """The next order of steps. Steps without work are remembered in `idle` until the store changes."""
         if not self.recalled:
             self.recalled = True
             recall_times(store, self.scheduler)
@@ -60,7 +62,7 @@ class ScheduleLog:
         return self.scheduler.scheduled(rotation, is_switched_off(_settings_off(store)))
 
     def ran(self, store: "Store", decided: ScheduledStep, step: Step, seconds: float) -> None:
-        """Note that a step did some work."""
+        """Record that a step did some work, and how long it took."""
         waiting = tuple(each for each in decided.rotation if each not in self.idle)
         rule_step = next((each for each in decided.rotation if each not in self.idle), step)
         self.scheduler.ran(decided, step, seconds, waiting)
@@ -74,7 +76,7 @@ class ScheduleLog:
             self.stored(store)
 
     def stored(self, store: "Store") -> None:
-        """Store the kept decisions. If the store refuses them, they are dropped with a warning, and the schedule goes on."""
+        """Store the kept decisions. If the store refuses them, they are dropped with a warning and the schedule continues."""
         records = [
             record
             for each in self.kept
@@ -93,7 +95,7 @@ class ScheduleLog:
 
 
 def recall_times(store: "Store", scheduler: StepScheduler) -> None:
-    """Learn from the newest stored decisions; nothing if there are none or they cannot be read."""
+    """Learn the times of steps from the newest stored decisions. Does nothing if there are none or they cannot be read."""
     question = Records(CONTROLLER_DECISION, ("at", "features", "label"), ever=True, rows=RECALLED)
     try:
         if not any(model.name == OWN_CONTROLLER for model in store.catalog().models):
@@ -115,14 +117,14 @@ def _far_future() -> "datetime":
 
 
 def _step_of(features: Any) -> Step | None:
-    """The step of a stored decision."""
+    """The step of a stored decision. None if it is not readable."""
     if not isinstance(features, Mapping) or not isinstance(features.get("job"), str) or not isinstance(features.get("about"), str):
         return None
     return features["job"], features["about"]
 
 
 def _seconds_of(label: Any) -> float | None:
-    """The time of a stored outcome."""
+    """The time in a stored outcome. None if it is not a positive, finite number."""
     try:
         seconds = float(label["value"])
     except (TypeError, KeyError, ValueError):

@@ -1,4 +1,4 @@
-"""Compute the results of an audit of fairness under shift: the gaps of each shift of the family, and the worst shift."""
+"""Computes the results of an audit of fairness under shift: the gaps between groups for each shift of a family, and the worst shift."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,7 @@ CRITERION_RATES = {
     "predictive_parity": ("precision",),
 }
 VISIBLE = 0.005
-"""Least divergence in nats at which the shift of a single column to its served values is among the shifts."""
+"""The shift of a single column to its served values is included if its divergence is at least this (in nats)."""
 SHOWN_RATES = ("selection_rate", "true_positive_rate", "false_positive_rate")
 """Rates whose gaps are reported in addition to those of the criterion."""
 
@@ -52,9 +52,9 @@ def column_arrays(inputs: "DataFrame") -> dict[str, Array]:
 
 
 def shift_family(rows: DecidedRows, inputs: "DataFrame", served: "DataFrame | None") -> list[Shift]:
-    """The unweighted rows, then the shifts: groups, classes, the served inputs, and parts of the columns that drifted most.
+    """The unweighted rows, then the shifts: of groups, of classes, to the served inputs, and of parts of the columns that drifted most.
 
-    served: served rows with the same features. Without them, parts of the first columns are used.
+    served: served rows with the same features. Without served rows, parts of the first columns are used.
     """
     columns = column_arrays(inputs)
     found = [Shift("none", "", "", np.ones(len(inputs)))]
@@ -81,7 +81,7 @@ def within_divergence(shift: Shift) -> bool:
 
 
 def shift_words(shift: Shift) -> str:
-    """The simulated shift of the inputs in words, as `more night flights`."""
+    """The simulated shift of the inputs in words, for example `more night flights`."""
     if shift.kind == "none":
         return "as in the reference"
     if shift.kind == "served":
@@ -90,8 +90,8 @@ def shift_words(shift: Shift) -> str:
 
 
 def shift_results(rows: DecidedRows, shifts: Sequence[Shift], criterion: str, seed: int) -> dict[str, Any]:
-    """The results without their headline: `shifts`, with the gaps by attribute and rate; `worst`, the worst shift with its measured gap
-    (None if no groups can be compared); `groups`, the rates of the groups in the reference and under the worst shift.
+    """The results without their headline: `shifts`, each with its gaps by attribute and rate; `worst`, the worst shift with its measured
+    gap (None if no groups can be compared); `groups`, the rates of the groups in the reference and under the worst shift.
     """
     rates = CRITERION_RATES[criterion]
     shown = tuple(dict.fromkeys((*rates, *SHOWN_RATES)))
@@ -112,7 +112,7 @@ def shift_results(rows: DecidedRows, shifts: Sequence[Shift], criterion: str, se
 
 
 def _shift_json(shift: Shift, gaps: Sequence[GroupGap]) -> dict[str, Any]:
-    """The shift as a JSON object, with the differences between groups under it."""
+    """The shift as a JSON object, with the gaps between groups under this shift."""
     made: dict[str, Any] = {"shift": shift_words(shift), "kind": shift.kind, "column": shift.column, "part": shift.part}
     facts = {"before": shift.before, "after": shift.after, "divergence": shift.divergence, "effective_rows": effective_rows(shift.weights)}
     made |= {name: None if value is None else round(value, 4) for name, value in facts.items()}
@@ -124,8 +124,8 @@ def _shift_json(shift: Shift, gaps: Sequence[GroupGap]) -> dict[str, Any]:
 
 
 def _group_rates(rows: DecidedRows, shift: Shift, gap: GroupGap) -> dict[str, Any]:
-    """The rate of each group in the reference and under the shift. Groups with fewer than MIN_EFFECTIVE_ROWS rows of the rate in the
-    reference are left out.
+    """The rate of each group in the reference and under the shift. A group is left out if its rate in the reference is based on fewer than
+    MIN_EFFECTIVE_ROWS rows.
     """
     levels = sorted({str(level) for level in rows.groups[gap.attribute] if level is not None})
     made: Mapping[str, Any] = {

@@ -1,10 +1,11 @@
-"""Choose the next enrichment step by its predicted time. The product uses a small model for this, and watches it like any other controller.
+"""Chooses the next enrichment step by its predicted time. The product uses a small model for this, and monitors it like any other
+controller.
 
-The shortest expected step comes first. The old rule is the rotation of jobs and models. Each round of waiting reduces the time by which a
-step is ranked, and after MAX_SKIPS rounds the step goes first, so that no step waits for ever. The caller tries every step in this order,
-so no step is lost. The rotation steers in three cases: while the kill switch is on, in its share of the time, and while the guardrail stops
-the model. The guardrail stops the model until MIN_MEASURED steps are measured, and for GUARD_REST decisions after its predictions were off
-by more than GUARD_ERROR.
+The step with the shortest expected time comes first. Before this model, the rule was a rotation of jobs and models. Each round of waiting
+reduces the time by which a step is ranked, and after MAX_SKIPS rounds the step goes first, so that no step waits for ever. The caller tries
+every step in this order, so no step is lost. The rotation steers in three cases: while the kill switch is on, in its share of the time, and
+while the guardrail stops the model. The guardrail stops the model until MIN_MEASURED steps are measured. It also stops the model for
+GUARD_REST decisions if its predictions were wrong by more than a factor of GUARD_ERROR.
 """
 
 import math
@@ -20,35 +21,37 @@ from observability.core.catalog import OWN_CONTROLLER
 from observability.core.switches import is_disabled
 
 Step = tuple[str, str]
-"""Names of a job and of a model."""
+"""The name of a job and the name of a model."""
 Steering = Literal["model", "heuristic", "guardrail", "off"]
 VERSION = "1"
 SWITCH = "OBSERVABILITY_SCHEDULE"
 MIN_MEASURED, MAX_SKIPS, AGEING = 10, 8, 0.75
-"""Steps that must be measured before the model steers; rounds after which a step goes first; factor on its ranked time for each round of
-waiting.
+"""Number of steps that must be measured before the model steers; number of rounds after which a step goes first; factor on the ranked time
+of a step for each round of waiting.
 """
 GUARD_LAST, GUARD_ERROR, GUARD_REST = 12, 3.0, 20
-"""The guardrail takes over for this number of decisions if the median error of the last predictions is more than this factor."""
+"""The guardrail uses the last GUARD_LAST predictions. If their median error exceeds a factor of GUARD_ERROR, it takes over for GUARD_REST
+decisions.
+"""
 SHARE_SECONDS, SHARE = 120, 5
-"""Time is divided into stretches of this many seconds; the rotation steers one in SHARE of them, chosen by a hash."""
+"""Time is divided into blocks of this many seconds. The rotation steers one in SHARE of the blocks, chosen by a hash."""
 LEARNING, SHRINKAGE, FIRST_SECONDS, MIN_SPREAD = 0.2, 2.0, 5.0, 0.15
-"""Weight of the newest time; weight of the mean of all steps in a step's mean, in measurements; first guess in seconds; minimum spread of
-logarithms.
+"""Weight of the newest time; weight of the mean of all steps within a step's mean, as a number of measurements; first guess in seconds;
+minimum spread of the logarithms.
 """
 Z_90 = 1.645
 
 
 @dataclass
 class TimeMean:
-    """A mean of logarithms of seconds in which newer values weigh more, with their spread and their number."""
+    """A mean of logarithms of seconds, with their spread and their number. Newer values weigh more."""
 
     mean: float = math.log(FIRST_SECONDS)
     square: float = 0.5
     n: int = 0
 
     def add(self, value: float) -> None:
-        """Learn a logarithm of seconds."""
+        """Add a logarithm of seconds to the mean."""
         if not self.n:
             self.mean = value
         weight = max(LEARNING, 1 / (self.n + 1))
@@ -60,7 +63,7 @@ class TimeMean:
 
 @dataclass(frozen=True)
 class PredictedTime:
-    """The expected seconds of a step, and the interval that contains nine of ten of its times."""
+    """The expected time of a step in seconds, and the interval that contains nine of ten times."""
 
     seconds: float
     low: float
@@ -69,7 +72,7 @@ class PredictedTime:
 
 @dataclass(frozen=True)
 class ScheduledStep:
-    """A decision: the order in which steps are tried, who chose it, and the order of the rotation. at: UTC."""
+    """A decision: the order in which steps are tried, what chose this order, and the order of the rotation. at: UTC."""
 
     order: tuple[Step, ...]
     rotation: tuple[Step, ...]
@@ -81,7 +84,9 @@ class ScheduledStep:
 
 @dataclass
 class StepScheduler:
-    """The state of the schedule. times: by step, and of all steps under None; skips: rounds that a step with work has waited."""
+    """The state of the schedule. times: mean time by step, and of all steps under the key None; skips: number of rounds that a step with
+    work has waited.
+    """
 
     times: dict[Step | None, TimeMean] = field(default_factory=dict)
     skips: dict[Step, int] = field(default_factory=dict)
@@ -97,7 +102,7 @@ class StepScheduler:
         return PredictedTime(math.exp(mean + spread**2 / 2), math.exp(mean - Z_90 * spread), math.exp(mean + Z_90 * spread))
 
     def learned(self, step: Step, seconds: float) -> None:
-        """Learn the time that a step took."""
+        """Learn how long a step took."""
         value = math.log(max(seconds, 1e-3))
         for name in (step, None):
             self.times.setdefault(name, TimeMean()).add(value)
@@ -113,7 +118,7 @@ class StepScheduler:
         return ScheduledStep(tuple(order), tuple(rotation), by, predicted, dict(self.skips), at)
 
     def ran(self, decided: ScheduledStep, step: Step, seconds: float, waiting: Sequence[Step]) -> None:
-        """Learn from the step that ran, and count what waited for it. waiting: steps that may have work."""
+        """Learn from the step that ran, and count a round of waiting for the others. waiting: steps that may have work."""
         if decided.by != "off":
             self.errors.append(abs(math.log(max(seconds, 1e-3) / decided.predicted[step].seconds)))
         self.rest = max(self.rest - 1, 0)
@@ -129,7 +134,9 @@ class StepScheduler:
         return (0, -waited) if waited >= MAX_SKIPS else (1, 0)
 
     def _steering(self, off: bool, at: datetime) -> Steering:
-        """The name of what chooses the next step: the learned model, the heuristic, the guardrail, or nothing because scheduling is off."""
+        """What chooses the next step: the model, the rotation in its share of the time (`heuristic`), the guardrail, or the rotation
+        because the model is switched off.
+        """
         if off:
             return "off"
         if self.rest or self.times.get(None, TimeMean()).n < MIN_MEASURED:
@@ -138,7 +145,7 @@ class StepScheduler:
 
 
 def is_share_of_rotation(at: datetime) -> bool:
-    """Whether the rotation steers the stretch that contains a time."""
+    """Whether the rotation steers the block of time that contains `at`."""
     block = int(at.timestamp() // SHARE_SECONDS)
     return md5(str(block).encode(), usedforsecurity=False).digest()[0] % SHARE == 0
 
@@ -151,9 +158,9 @@ def is_switched_off(settings_off: bool) -> bool:
 def decision_records(
     decided: ScheduledStep, step: Step, seconds: float, waiting: Sequence[Step], rule_step: Step, rule_seconds: float | None, name: str
 ) -> list[dict[str, Any]]:
-    """A decision and its outcome as records: a prediction of environment controller, and its label.
+    """A decision and its outcome as records: a prediction with environment `controller`, and its label.
 
-    rule_step: the step that the rotation would have run; rule_seconds: its time if it ran, else None. name: the id.
+    rule_step: the step that the rotation would have run; rule_seconds: how long that step took, None if it did not run. name: the id.
     """
     expected = decided.predicted[step]
     prediction: dict[str, Any] = {

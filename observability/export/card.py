@@ -1,4 +1,4 @@
-"""The model card (Mitchell et al. 2019) as one HTML file, from the findings of the last review and what its reviews decided."""
+"""The model card (Mitchell et al. 2019) as one HTML file, from the findings of the last review and the decisions about the model."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -24,7 +24,7 @@ FORMS = "operations/trade_offs"
 ANALYSED = ("trust/fairness", "serving/slices", "trust/explanations", "trust/audits", FORMS)
 MAX_CARD_FINDINGS = 12
 MAX_OF_KIND = 6
-"""Maximum number of analyses of one analyzer on a card, the worst: many groups leave the places of audits free."""
+"""Maximum number of analyses of one analyzer on a card (the worst). With this limit, many groups leave room for audits."""
 
 
 def model_card_html(store: Store, name: str, now: datetime) -> str:
@@ -64,7 +64,7 @@ def model_card_html(store: Store, name: str, now: datetime) -> str:
 
 
 def last_review(store: Store, name: str) -> tuple[Body | None, Body | None]:
-    """The newest frozen week in which the model served, and the model's part of it; (None, None) without one."""
+    """The newest frozen week in which the model served, and the model's part of this week; (None, None) if there is none."""
     for week in freeze.frozen_weeks(store):
         body = freeze.week_body(store, week.review)
         part = next((model for model in (body or {}).get("models", ()) if model["model"] == name and model["served"]), None)
@@ -74,14 +74,14 @@ def last_review(store: Store, name: str) -> tuple[Body | None, Body | None]:
 
 
 def findings_about_forms(store: Store, name: str, review: Body | None, now: datetime) -> list[Body]:
-    """The findings about a model's forms that the review kept (none of them is OK). Without a review, the current findings."""
+    """The findings about a model's forms from the review, which keeps none that are OK. Without a review, the current findings."""
     if review is not None:
         return [finding for finding in review.get("records", ()) if (finding["analyzer"], finding["model"]) == (FORMS, name)]
     return [finding.to_json() for finding in check.record_findings(store, name, now=now, only=(FORMS,))]
 
 
 def card_findings(measured: Iterable[Body]) -> Iterable[Body]:
-    """The findings about groups, slices, explanations, audits and forms in their order, with a limited number for each analyzer."""
+    """The findings about groups, slices, explanations, audits and forms, in the given order. The number for each analyzer is limited."""
     left = dict.fromkeys(ANALYSED, MAX_OF_KIND)
     for finding in measured:
         if left.get(finding["analyzer"], 0) > 0:
@@ -90,7 +90,7 @@ def card_findings(measured: Iterable[Body]) -> Iterable[Body]:
 
 
 def standing_decisions(store: Store, name: str) -> list[Body]:
-    """Decisions about a model that were not withdrawn, newest first. For each version, only the newest choice counts."""
+    """Decisions about a model that were not withdrawn, newest first. Only the newest choice about each version counts."""
     found: list[Body] = []
     chosen: set[str | None] = set()
     for item in sorted(store.decisions(), key=lambda item: item.first.at, reverse=True):
@@ -108,7 +108,7 @@ def standing_decisions(store: Store, name: str) -> list[Body]:
 
 
 def open_holds(decisions: Iterable[Body]) -> Iterable[str]:
-    """The versions that are held or rejected, in words. They stay held or rejected until another decision about them."""
+    """A sentence for each version that is held or rejected. It stays so until another decision about it."""
     for made in decisions:
         if made["choice"] in ("hold", "reject"):
             state = "on hold" if made["choice"] == "hold" else "rejected"
@@ -118,12 +118,12 @@ def open_holds(decisions: Iterable[Body]) -> Iterable[str]:
 
 
 def shown_severity(finding: Body) -> str:
-    """The severity whose word a card shows: the severity of the state. An acknowledged finding stays Critical."""
+    """The severity whose word a card shows. An acknowledged critical finding is still shown as Critical."""
     return "act" if finding.get("state") == "critical" else str(finding["severity"])
 
 
 def describe_version(version: Version) -> Body:
-    """Name of a version, its registration in words, its reference in words."""
+    """The name of a version, its registration in words, and its reference in words."""
     when = (
         f"registered {formatting.format_day(version.registered_at)}"
         if version.registered_at
@@ -165,7 +165,9 @@ def latest_signatures(store: Store, name: str) -> Iterable[str]:
 
 
 def card_caveats(model: Model, findings: Sequence[Body]) -> Iterable[str]:
-    """Caveats in words: in-sample references, Critical findings, missing findings about the model."""
+    """Caveats as sentences: in-sample references, versions without a reference, Critical findings, and `unknown` findings about the
+    model.
+    """
     for version in model.versions:
         if version.in_sample:
             yield f"The reference of version {version.name} includes training rows: comparisons with it are optimistic."

@@ -1,7 +1,7 @@
-"""Export the evidence about one prediction: a printable HTML file, CSV, and Markdown for a ticket.
+"""Exports the evidence about one prediction as a printable HTML file, as CSV, and as Markdown for a ticket.
 
-The file states when it was made and the basis of each number (measured, estimated, simulated); it runs no script and requests
-nothing. The subject and the values of sensitive columns are masked everywhere, unless a person chooses otherwise.
+The file states when it was made and the basis of each number (measured, estimated, simulated). It runs no script and requests nothing. The
+subject and the values of sensitive columns are masked everywhere, unless the user chooses otherwise.
 """
 
 import re
@@ -56,7 +56,9 @@ DO = {
 
 @dataclass(frozen=True)
 class FrozenCase:
-    """A case at one instant, with verdicts, actions and what-ifs. masked: columns whose values are hidden; `subject` hides the subject."""
+    """A case at one point in time, with its verdicts, actions and what-ifs. masked: columns whose values are hidden; the entry `subject`
+    hides the subject.
+    """
 
     case: Case
     contrast: AttributionContrast | None
@@ -73,7 +75,7 @@ def case_file_name(prediction: str, at: datetime) -> str:
 
 
 def masked_names(model: Model) -> frozenset[str]:
-    """The columns that are masked by default: sensitive columns, groups and the subject."""
+    """The names that are masked by default: sensitive columns, groups and the subject."""
     return frozenset({"subject", *(column.name for column in model.columns if column.sensitive or column.role == "group")})
 
 
@@ -120,7 +122,7 @@ def case_html(frozen: FrozenCase) -> str:
 
 
 def triage_name(triage: Triage) -> str:
-    """The name of a suspected source, or the words that no source stands out (also for a prediction that is not an error)."""
+    """The name of a suspected source of an error. If no source stands out, or the prediction is not an error, words that state so."""
     return "None stands out" if triage.source == "unknown" else SOURCES[triage.source]
 
 
@@ -204,13 +206,13 @@ def case_markdown(frozen: FrozenCase, address: str = "") -> str:
 
 
 def timeline_texts(case: Case, masked: Collection[str]) -> list[tuple[Mark, str]]:
-    """The events of the timeline with their texts; the text of a complaint is hidden while anything is masked."""
+    """The events of the timeline with their texts. The text of a complaint is hidden if anything is masked."""
     timeline = case.happened.timeline if case.happened else ()
     return [(mark, MASKED if mark.what == "complaint" and masked else mark.text) for mark in timeline]
 
 
 def verdict_words(verdict: DecisionItem) -> tuple[str, str]:
-    """(whether the prediction was wrong, the source of the error) of a verdict, in words."""
+    """A verdict in words, as (whether the prediction was wrong, the source of the error)."""
     return WRONG.get(str(verdict.fields.get("wrong")), "Undecided"), SOURCES.get(str(verdict.fields["source"]), "")
 
 
@@ -220,18 +222,18 @@ def action_name(action: DecisionItem) -> str:
 
 
 def changes_text(item: DecisionItem, masked: Collection[str]) -> str:
-    """The changed values of a what-if; values of masked columns are hidden."""
+    """The changed values of a what-if as text. Values of masked columns are hidden."""
     changes = item.fields.get("changes") or {}
     return ", ".join(f"{name} is {MASKED if name in masked else value_text(value)}" for name, value in changes.items())
 
 
 def action_text(item: DecisionItem, masked: Collection[str]) -> str:
-    """The text of an action, without the value of a masked column."""
+    """The text of an action. A slice of a masked column is hidden."""
     return str(shown_fields(item, masked).get("text") or "")
 
 
 def shown_fields(item: DecisionItem, masked: Collection[str]) -> dict[str, Any]:
-    """The fields of a verdict or an action. A slice of a masked column is hidden."""
+    """The fields of a verdict or an action. If its slice is of a masked column, the slice is hidden."""
     fields = dict(item.fields)
     part = Slice.parse(str(fields["slice"])) if fields.get("slice") else None
     if part is not None and any(name in masked for name, _ in part.conditions):
@@ -270,7 +272,7 @@ def logged_facts(case: Case, masked: Collection[str]) -> list[tuple[str, str]]:
 
 
 def as_logged(case: Case) -> dict[str, Any]:
-    """The facts that are numbers or labels, unformatted."""
+    """The facts that are numbers or labels, without formatting."""
     row = case.row
     cost = case.happened.cost if case.happened else None
     pairs = {
@@ -289,7 +291,7 @@ def shown_value(given: Input, masked: Collection[str]) -> str:
 
 
 def shown_inputs(case: Case, masked: Collection[str]) -> list[Input]:
-    """The inputs. A masked input is shown without percentile, share and flags, because they would reveal its value."""
+    """The inputs. A masked input is shown without its percentile, share and flags, because these would reveal its value."""
     return [
         replace(given, value=MASKED, percentile=None, share=None, flags=(), because=f"{MASKED}.") if given.feature in masked else given
         for given in case.inputs or ()
@@ -297,7 +299,7 @@ def shown_inputs(case: Case, masked: Collection[str]) -> list[Input]:
 
 
 def value_text(value: Any) -> str:
-    """A value as text for a person."""
+    """A value as text for people."""
     if value is None:
         return "missing"
     if isinstance(value, bool):
@@ -306,7 +308,7 @@ def value_text(value: Any) -> str:
 
 
 def shown_contrast(contrast: AttributionContrast | None, masked: Collection[str]) -> AttributionContrast | None:
-    """The attributions with masked values, both in the bars and in the sentences."""
+    """The attributions, with masked values in both the bars and the sentences."""
     if contrast is None or not masked:
         return contrast
     bars = tuple(replace(bar, value=MASKED) if bar.feature in masked else bar for bar in contrast.bars)
@@ -316,8 +318,8 @@ def shown_contrast(contrast: AttributionContrast | None, masked: Collection[str]
 
 
 def shown_rule(rule: ErrorRule | None, masked: Collection[str]) -> ErrorRule | None:
-    """The rule as people may see it. Its text is left out if it concerns a masked column, because the text would reveal the value. None if
-    the rule covers fewer than MIN_ROWS rows.
+    """The rule as people may see it. The text of a rule about a masked column is replaced, because it would reveal the value. None if the
+    rule covers fewer than MIN_ROWS rows.
     """
     if rule is not None and rule.n < MIN_ROWS:
         return None
@@ -328,7 +330,7 @@ def shown_rule(rule: ErrorRule | None, masked: Collection[str]) -> ErrorRule | N
 
 
 def triage_sentence(triage: Triage, case: Case, rule: ErrorRule | None, masked: Collection[str]) -> str:
-    """The sentence of a triage, with the text of the rule as people may see it, and without anything that depends on the value of a masked
+    """The sentence of a suspected source. It uses the rule as people may see it, and contains nothing that depends on the value of a masked
     input.
     """
     sentence = triage.because
@@ -342,14 +344,14 @@ def triage_sentence(triage: Triage, case: Case, rule: ErrorRule | None, masked: 
             sentence = sentence.replace(given.because, f"{MASKED}.")
     if case.repair is not None and case.repair.key in masked:  # its source names a level of the column
         sentence = sentence.replace(case.repair.source, "good values of a masked column")
-    if triage.source == "far_from_reference" and masked:  # it lists columns with unusual values
+    if triage.source == "far_from_reference" and masked:  # the sentence lists columns with unusual values
         names = "|".join(map(re.escape, sorted(masked, key=len, reverse=True)))
         sentence = re.sub(rf"(?<!\w)(?:{names})(?!\w)", "a masked column", sentence)
     return sentence
 
 
 def attribution_drawing(contrast: AttributionContrast | None) -> Markup:
-    """The attributions as a static drawing; empty if they do not add up."""
+    """A static drawing of the attributions; empty if they do not add up."""
     if contrast is None or not contrast.adds_up:
         return Markup("")
     shown, rest = contrast.bars[:MAX_BARS], contrast.bars[MAX_BARS:]
@@ -359,7 +361,7 @@ def attribution_drawing(contrast: AttributionContrast | None) -> Markup:
 
 
 def error_trend_drawing(rule: ErrorRule | None) -> Markup:
-    """The error rate of the rule by period as a static drawing; empty without a rule."""
+    """A static drawing of the rule's error rate by period; empty without a rule."""
     if rule is None:
         return Markup("")
     points = [(period.name, period.rate, period.low, period.high) for period in rule.trend]

@@ -1,4 +1,4 @@
-"""Describe a data file in Croissant 1.0 (JSON-LD), for tools that load datasets by their description."""
+"""Describes a data file in Croissant 1.0 (JSON-LD), for tools that load datasets from their description."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,7 +29,7 @@ CONTEXT: dict[str, Any] = {
         )
     },
 }
-"""The context that the specification gives."""
+"""The context from the specification."""
 CONFORMS = "http://mlcommons.org/croissant/1.0"
 ENCODINGS = {".csv": "text/csv", ".parquet": "application/x-parquet", ".jsonl": "application/jsonlines"}
 
@@ -44,10 +44,10 @@ def croissant_of_file(
     license_url: str | None = None,
     url: str | None = None,
 ) -> dict[str, Any]:
-    """The description of a file. logged: the record of the dataset with this checksum, whose version, date and parents are added; None if
-    there is none.
+    """The description of a file. logged: the logged dataset with this checksum, None if there is none. Its version, date and parents are
+    added.
 
-    Raises UsageError for a file of another format than .csv, .parquet or .jsonl.
+    Raises UsageError if the format of the file is not .csv, .parquet or .jsonl.
     """
     if path.suffix not in ENCODINGS:
         raise UsageError("Croissant describes files of other formats", got=path.name, expected=", ".join(ENCODINGS))
@@ -85,8 +85,8 @@ def croissant_of_file(
 
 
 def data_type(values: "Series[Any]", *, exact: bool) -> str:
-    """The type of a column in the words of schema.org. exact: whether the file states types. If not, numbers without a fraction or a gap
-    are whole.
+    """The type of a column in the terms of schema.org. exact: whether the file states types. If it does not, a column of numbers without
+    fractions and gaps counts as integer.
     """
     import pandas as pd
 

@@ -1,7 +1,7 @@
-"""Write CSV without spreadsheet formulas (OWASP, CSV injection).
+"""Writes CSV that contains no spreadsheet formulas (OWASP, CSV injection).
 
-A spreadsheet interprets a cell that begins with = + - @, a tab or a line break as a formula, even if the text came from a log.
-Such texts, and such column names, get a leading apostrophe. Numbers, and texts that are numbers, are unchanged.
+A spreadsheet interprets a cell that begins with = + - @, a tab or a line break as a formula, even if its text comes from a log. Such texts
+and column names get a leading apostrophe. Numbers, and texts that are numbers, are unchanged.
 """
 
 import re
@@ -15,7 +15,7 @@ NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 
 
 def inert_csv(frame: "DataFrame") -> str:
-    """The table as CSV without its index, without formulas."""
+    """The table as CSV, without its index and without formulas."""
     inert = frame.copy()
     inert.columns = [inert_text(str(name)) for name in frame.columns]
     for place, kind in enumerate(frame.dtypes):
@@ -25,12 +25,14 @@ def inert_csv(frame: "DataFrame") -> str:
 
 
 def rows_kept_as_logged(frame: "DataFrame", column: str) -> "DataFrame":
-    """Rows whose text in a column is exported unchanged, because an id with an added apostrophe would no longer match on import."""
+    """The rows whose text in a column can be exported unchanged. The others are left out, because an id with an added apostrophe would not
+    match on import.
+    """
     return frame[[inert_text(value) == value for value in frame[column]]]
 
 
 def inert_text(value: Any) -> Any:
-    """A text with an apostrophe if a spreadsheet would take it for a formula; any other value unchanged."""
+    """A text, with an apostrophe in front if a spreadsheet would take it for a formula. Any other value is unchanged."""
     if not isinstance(value, str) or not FORMULA.match(value) or NUMBER.fullmatch(value):
         return value
     return f"'{value}"

@@ -1,4 +1,4 @@
-"""Write what may be told to the person whom a prediction is about: one plain paragraph of facts from the case, to copy."""
+"""Writes what may be communicated to the person whom a prediction is about: one plain paragraph of facts from the case, to copy."""
 
 from collections.abc import Collection, Sequence
 
@@ -20,11 +20,11 @@ REVIEWED = {"yes": "the prediction was wrong", "no": "the prediction was right",
 def customer_paragraph(
     row: Row, contrast: AttributionContrast | None, verdicts: Sequence[DecisionItem], masked: Collection[str] = frozenset()
 ) -> str:
-    """The paragraph: the prediction and its time, the recorded outcome, missing inputs, the inputs that moved the score, and whether a
-    person reviewed it. It states what is unknown, and claims nothing about the cause of the outcome.
+    """The paragraph with the prediction and its time, the recorded outcome, missing inputs, the inputs that moved the score, and whether a
+    person reviewed the prediction. It states what is unknown, and claims nothing about the cause of the outcome.
 
     contrast: the attributions compared with the average, None if they are unknown. verdicts: the verdicts of the case, newest first.
-    masked: inputs whose values are not written.
+    masked: inputs whose values are left out.
     """
     parts = [
         _prediction_sentence(row),
@@ -67,7 +67,7 @@ def _outcome_sentence(row: Row) -> str:
 
 
 def _missing_sentence(row: Row) -> str:
-    """A sentence that says how many inputs were missing."""
+    """A sentence with the number of missing inputs. Empty if none is missing."""
     missing = sum(value is None for value in row.features.values())
     return f"{missing} of {len(row.features)} inputs were missing." if missing else ""
 
@@ -102,7 +102,7 @@ def _value_words(value: object) -> str:
 
 
 def _review_sentence(verdicts: Sequence[DecisionItem]) -> str:
-    """A sentence with the text of a person's newest verdict that is in force."""
+    """A sentence with the newest verdict of a person that was not withdrawn."""
     standing = next(
         (verdict for verdict in verdicts if verdict.state != "withdrawn" and str(verdict.fields.get("wrong")) in REVIEWED), None
     )

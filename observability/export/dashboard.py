@@ -1,6 +1,6 @@
-"""Write a dashboard as one self-contained HTML file: texts, and figures with their sentences and tables. The file requests nothing.
+"""Writes a dashboard as one self-contained HTML file with texts, and figures with their sentences and tables. The file requests nothing.
 
-The figures are drawn by the script in the file; without scripts, and on paper, sentences and tables are read.
+The script in the file draws the figures. Without scripts, and on paper, readers see the sentences and tables.
 """
 
 import base64
@@ -21,9 +21,9 @@ MAX_ROWS = 200
 
 @dataclass(frozen=True, eq=False)
 class ExportedItem:
-    """A figure or a text. paragraphs: the paragraphs of a text. scope: in words. sentence: the sentence of the figure, or the reason why it
-    is missing. figure: as JSON for plotly, None if it is missing. titles: the titles of the table's columns. wide: whether it takes the
-    whole width.
+    """A figure or a text. paragraphs: the paragraphs of a text. scope: the scope in words. sentence: the sentence of the figure, or the
+    reason why the figure is missing. figure: JSON for plotly, None if it is missing. titles: the titles of the table's columns. wide:
+    whether the item takes the whole width.
     """
 
     title: str
@@ -56,7 +56,7 @@ def dashboard_html(name: str, scope: str, items: Sequence[ExportedItem], script:
 
 
 def script_hash(script: str) -> str:
-    """The hash by which a content policy allows a script."""
+    """The hash with which a content security policy allows a script."""
     return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 

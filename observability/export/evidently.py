@@ -1,8 +1,8 @@
-"""Write Evidently reports that compare a window with another, as one HTML file and one JSON snapshot.
+"""Writes Evidently reports that compare one window with another, each as one HTML file and one JSON snapshot.
 
-A bounded sample of both sides goes to the worker, which has no network and cannot write elsewhere. There, `report` makes the files. Both
-files and their names state the sample size. Evidently copies names of columns and categories unescaped into a script of the page, so
-characters that could end the script or become markup are replaced first.
+A bounded sample of both sides goes to the worker, which has no network and cannot write elsewhere. The worker runs
+`write_evidently_report`, which writes the two files. Both files and their names state the sample size. Evidently copies names of columns
+and categories unescaped into a script of the page. Therefore characters that could end the script or become markup are replaced first.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from observability.worker.process import Progress, Worker
 
 ROWS = 5000
-"""Rows of each side. With them a report of 25 columns takes about 10 s (mostly importing Evidently) and 6 MB."""
+"""Maximum number of rows of each side. With this number, a report of 25 columns takes about 10 s (mostly importing Evidently) and 6 MB."""
 SECONDS = 180.0
 MIN_ROWS, MIN_LABELLED = 20, 30
 MAX_LEVELS, MAX_COLUMNS = 50, 150
@@ -42,11 +42,11 @@ LOOK_ALIKE = str.maketrans({"<": "‹", ">": "›", "&": "＆", '"': "”", "'":
 
 @dataclass(frozen=True)
 class Export:
-    """The two files. name: the name of the files, without suffix. rows: sample sizes of the current and the reference side, out of
-    `of_rows`.
+    """The two files. name: the name of both files, without suffix. rows: sample sizes of the current and the reference side. of_rows: the
+    numbers of rows from which the samples were drawn.
 
-    left_out: columns that Evidently cannot process, with the reason. network_blocked: whether the operating system denied the
-    worker sockets.
+    left_out: columns that Evidently cannot process, each with the reason. network_blocked: whether the operating system denied sockets to
+    the worker.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Export:
 
 @dataclass(frozen=True)
 class Columns:
-    """Columns of the report under their inert names, by kind. references: inert name to column reference in the store."""
+    """The columns of the report by kind, under their inert names. references: for each inert name, the column reference in the store."""
 
     references: dict[str, str]
     numbers: tuple[str, ...]
@@ -71,10 +71,10 @@ class Columns:
 def evidently_export(
     store: "Store", worker: "Worker", current: Window, reference: Window, *, rows: int = ROWS, progress: "Progress | None" = None
 ) -> Export:
-    """The report of a window against another: the stored reference of its version, or any other window of the model.
+    """The report of a window compared with another: the stored reference of its version, or any other window of the model.
 
-    rows: most rows of each side, those with the smallest hash of their id, so that the sample is reproducible.
-    Raises UsageError if a side has fewer than `MIN_ROWS` rows or no column, WorkerError if the worker fails.
+    rows: maximum number of rows of each side. The rows with the smallest hash of their id are taken, so that the sample is reproducible.
+    Raises UsageError if a side has fewer than `MIN_ROWS` rows or no column has values on both sides, and WorkerError if the worker fails.
     """
     from observability.core.questions import Aggregate
 
@@ -127,7 +127,7 @@ def evidently_export(
 
 
 def report_columns(model: Model, versions: Sequence[Version]) -> Columns:
-    """Features of the registered versions (all features without one), score, decision and label, under unique inert names."""
+    """The features of the registered versions (all features if none is registered), score, decision and label, under unique inert names."""
     registered = {name for version in versions for name in version.features}
     references: dict[str, str] = {}
     numbers: list[str] = []
@@ -150,13 +150,13 @@ def report_columns(model: Model, versions: Sequence[Version]) -> Columns:
 
 
 def inert_name(value: object, longest: int = 80) -> str:
-    """A name that cannot end a script, open a tag or break a line."""
+    """A name made inert: it cannot end a script, open a tag or break a line."""
     words = "".join(sign if sign.isprintable() else " " for sign in str(value))
     return truncate(" ".join(words.split()).translate(LOOK_ALIKE), longest) or "(no name)"
 
 
 def unique_name(name: str, taken: set[str]) -> str:
-    """The name, with a number appended if it is taken."""
+    """The name, with a number appended if the name is taken."""
     number, found = 2, name
     while found in taken:
         found, number = f"{name} ({number})", number + 1
@@ -164,7 +164,9 @@ def unique_name(name: str, taken: set[str]) -> str:
 
 
 def under_report_names(model: Model, frame: "DataFrame", columns: Columns) -> "DataFrame":
-    """A sample under the report's names: numbers finite or NaN, categories as inert text, decisions and labels as class names."""
+    """A sample under the names of the report. Numbers are finite or NaN, categories are inert text, decisions and labels are class
+    names.
+    """
     import numpy as np
     import pandas as pd
 
@@ -188,7 +190,9 @@ def level_name(value: object) -> str:
 
 
 def usable_columns(sides: "dict[str, DataFrame]", columns: Columns) -> "tuple[dict[str, DataFrame], list[str]]":
-    """Both sides without columns that Evidently cannot process, rare categories merged; and the columns left out, with reasons."""
+    """Both sides without the columns that Evidently cannot process, and with rare categories merged. Also returns the columns that were
+    left out, with reasons.
+    """
     import pandas as pd
 
     left_out: list[str] = []
@@ -214,10 +218,10 @@ def usable_columns(sides: "dict[str, DataFrame]", columns: Columns) -> "tuple[di
 
 
 def shown_levels(counts: "DataFrame") -> list[Any]:
-    """The levels of a category that a report names: the most frequent ones that have enough rows on each side.
+    """The levels of a category that a report names: the most frequent levels with enough rows on each side.
 
-    The rest is counted as one level. If that level itself has too few rows on a side, the least frequent named level joins it.
-    counts: rows by level (index) and side.
+    All other levels are counted as one level. If this one has too few rows on a side, the least frequent named levels join it. counts: rows
+    by level (index) and side.
     """
     ordered = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index]
     few = ((ordered > 0) & (ordered < small_groups.MIN_ROWS)).any(axis=1)
@@ -259,7 +263,9 @@ def span_words(window: Window) -> str:
 
 
 def evidently_file_name(model: Model, window: Window, sizes: tuple[int, int]) -> str:
-    """`evidently-loan-20260309-20260316-5000-current-5000-reference-rows`; a hash marks a model name that had to be changed."""
+    """The name of the files, for example `evidently-loan-20260309-20260316-5000-current-5000-reference-rows`. A hash is added if the model
+    name had to be changed.
+    """
     plain = safe_file_part(model.name, "model")
     if plain != model.name:
         plain += f"-{hashlib.sha256(model.name.encode()).hexdigest()[:6]}"
@@ -268,7 +274,8 @@ def evidently_file_name(model: Model, window: Window, sizes: tuple[int, int]) ->
 
 
 def write_evidently_report(frames: "dict[str, DataFrame]", arguments: dict[str, Any], files: dict[str, Path], say: Report) -> Output:
-    """Run the worker's job: write the frames "current" and "reference", with inert names, to `report.html` and `snapshot.json`.
+    """The job of the worker: write a report on the frames "current" and "reference", with inert names, to `report.html` and
+    `snapshot.json`.
 
     arguments: numbers, categories (names of columns), task (binary, multiclass, regression or None), positive (the positive
     class), title, sample (the sentence about the sample), metadata (texts for the snapshot).

@@ -1,4 +1,4 @@
-"""Write a report on two data frames, without a store that stays. It shows what changed between a reference and the current rows."""
+"""Writes a report on two data frames, without a permanent store. The report shows what changed between a reference and the current rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 BINS, LEVELS, MAX_DRAWN = 12, 8, 12
 TOLD_UNKNOWN = ("serving/performance", "serving/drift", "serving/calibration", "serving/slices", "trust/fairness", "data/quality")
-"""Analyzers whose unknown findings are listed, because two frames can provide their data. Cost, latency and the like need logs."""
+"""Analyzers whose `unknown` findings are listed, because two frames can provide their data. Other analyzers need logs, for example for cost
+and latency.
+"""
 
 
 @dataclass(frozen=True)
 class FramesReport:
-    """The findings, and the page that shows each. In a notebook the object displays itself.
+    """The findings about two frames, and the page that shows them. In a notebook the object displays itself.
 
     findings: as from `check --json`, worst first, including findings that are OK. html: one file that fetches nothing.
     """
@@ -42,14 +44,14 @@ class FramesReport:
         return target
 
     def _repr_html_(self) -> str:
-        """The page inside an HTML frame, so that neither styles nor names mix with those of the notebook."""
+        """The page inside an HTML frame, so that its styles and names do not mix with those of the notebook."""
         return f'<iframe srcdoc="{escape(self.html)}" style="width:100%;height:720px;border:1px solid #DCE2E8" sandbox></iframe>'
 
 
 def frames_html(
     findings: Sequence[Mapping[str, Any]], notes: Sequence[str], reference: "DataFrame", current: "DataFrame", incidents: Sequence[Any]
 ) -> str:
-    """The page. incidents: findings of one fault together, worst first. notes: sentences about what was inferred and loaded."""
+    """The HTML page. incidents: findings grouped by fault, worst first. notes: sentences about what was inferred and loaded."""
     drawn: dict[str, Markup] = {}
     for finding in findings:
         column = finding["subject"]
@@ -72,7 +74,9 @@ def frames_html(
 
 
 def column_drawing(name: str, reference: "Series[Any]", current: "Series[Any]") -> Markup:
-    """Shares of a column's values in both frames, side by side: finite numbers in bins of equal frequency, else the commonest levels."""
+    """A drawing of the shares of a column's values in both frames, side by side. Finite numbers are in bins of equal frequency; otherwise
+    the most common levels are shown.
+    """
     import numpy as np
     import pandas as pd
 

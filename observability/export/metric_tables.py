@@ -1,7 +1,7 @@
-"""Write tables of metrics for other tools, as Parquet: findings of today, incidents, predictions by day, and decisions of people.
+"""Writes tables of metrics for other tools, as Parquet: current findings, incidents, predictions by day, and records of people and alerts.
 
-`findings/date=2026-07-01/findings.parquet` and `incidents/date=…` grow by one folder a day, so they keep a history. The other tables are
-replaced as a whole. They go to a folder or a bucket. docs/exports.md lists the columns.
+`findings/date=2026-07-01/findings.parquet` and `incidents/date=…` get a new folder every day, so they keep a history. The other tables are
+replaced as a whole. The tables are written to a folder or a bucket. docs/exports.md lists the columns.
 """
 
 import io
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from observability.store.types.query_answer import QueryAnswer
 
 SPOKEN = ("decisions", "actions", "alerts", "verdicts", "saved_cases")
-"""Views of the records of people and of alerts."""
+"""Views of records that people or alerts wrote."""
 MAX_ROWS = 1_000_000
 QUERY_SECONDS = 600.0
 DRAFT, DRAFT_SECONDS = ".part", 24 * 3600.0
-"""Ending of a file that is being written. After this number of seconds without a change, the file counts as abandoned."""
+"""Suffix of a file that is being written. Such a file counts as abandoned after DRAFT_SECONDS without a change."""
 
 
 def export_metric_tables(store: "Store", address: str, progress: "WorkProgress | None" = None) -> dict[str, int]:
-    """Check every model now, write the tables into a folder or a bucket, and note the export. Returns and raises what
-    `write_metric_tables` does.
+    """Check every model now, write the tables into a folder or a bucket, and store an event about the export. Returns the same and raises
+    the same errors as `write_metric_tables`.
     """
     from observability.alerts.alert_log import acknowledged_claims
     from observability.export.own_exports import note_own_exports
@@ -56,11 +56,11 @@ def export_metric_tables(store: "Store", address: str, progress: "WorkProgress |
 def write_metric_tables(
     store: "Store", address: str, findings: Sequence[Finding], incidents: Sequence[Incident], now: datetime
 ) -> dict[str, int]:
-    """Write every table below a folder or an address of a bucket; returns the number of rows by table, and of findings that were left out
-    as `suppressed`. Each file is replaced in one step. Findings about groups of fewer than 10 rows, and incidents that they lead, are left
+    """Write every table into a folder or a bucket, each file in one step. Returns the number of rows by table, and under `suppressed` the
+    number of findings that were left out. Findings about groups of fewer than 10 rows, and incidents with such a leading finding, are left
     out.
 
-    Raises UsageError if the folder cannot be made or the address cannot be used, StoreBrokenError if the disk or the bucket refuses.
+    Raises UsageError if the folder cannot be created or the address cannot be used, and StoreBrokenError if the disk or the bucket refuses.
     """
     replace = _opened_place(address)
     date = f"date={now:%Y-%m-%d}"
@@ -79,7 +79,9 @@ def write_metric_tables(
 
 
 def _opened_place(address: str) -> "Callable[[str, pa.Table], object]":
-    """The function that replaces the table of a name, below a folder or in a bucket. Raises UsageError."""
+    """A function that replaces the table of a given name, in a folder or a bucket. Raises UsageError if the folder or the address cannot be
+    used.
+    """
     if is_lake_address(address):
         place = open_file_place(address, "tables of metrics are")
         return lambda name, table: place.put(name, _parquet_bytes(table))
@@ -102,8 +104,8 @@ def _parquet_bytes(table: "pa.Table") -> bytes:
 
 
 def findings_table(findings: Sequence[Finding], now: datetime) -> "pa.Table":
-    """One row for each finding, including findings that are OK. limit_low, limit_high: the limit; both are equal if it is a single
-    number.
+    """A table with one row for each finding, including findings that are OK. limit_low, limit_high: the limit; both are equal if the limit
+    is a single number.
     """
     import pyarrow as pa
 
@@ -147,7 +149,7 @@ def findings_table(findings: Sequence[Finding], now: datetime) -> "pa.Table":
 
 
 def incidents_table(incidents: Sequence[Incident], now: datetime) -> "pa.Table":
-    """One row per incident: its leading claim, suspected source, onset, and the number of findings that follow from it."""
+    """A table with one row for each incident: its leading claim, suspected source, onset, and number of findings that follow from it."""
     import pyarrow as pa
 
     rows = [
@@ -170,8 +172,8 @@ def incidents_table(incidents: Sequence[Incident], now: datetime) -> "pa.Table":
 
 
 def daily_table(store: "Store") -> "pa.Table":
-    """Predictions of each model, version, environment and day (UTC): their number, the labelled and failed ones, latency, energy and
-    cost.
+    """A table of predictions by model, version, environment and day (UTC): number of all, labelled and failed predictions, latency, energy
+    and cost.
     """
     import pyarrow as pa
 
@@ -214,7 +216,7 @@ def daily_table(store: "Store") -> "pa.Table":
 
 
 def all_rows(store: "Store", query: str) -> "QueryAnswer":
-    """Every row of a query. Raises UsageError if there are more than MAX_ROWS, because a table that was cut would give wrong sums."""
+    """Every row of a query. Raises UsageError if there are more than MAX_ROWS, because an incomplete table would give wrong sums."""
     answer = store.query_views(query, most_rows=MAX_ROWS, seconds=QUERY_SECONDS)
     if answer.more:
         attempt = "Write it in parts with `observability sql … --csv`"
@@ -223,7 +225,7 @@ def all_rows(store: "Store", query: str) -> "QueryAnswer":
 
 
 def view_table(store: "Store", view: str) -> "pa.Table":
-    """A view of records without changes, except that nested values become JSON."""
+    """A view of records as a table. Only nested values are changed, to JSON."""
     import pyarrow as pa
 
     answer = all_rows(store, f"SELECT * FROM {view}")
@@ -241,7 +243,7 @@ def _number(value: Any) -> float | None:
 
 
 def _remove_old_drafts(path: Path) -> None:
-    """Remove the drafts of a file whose writer ended long ago without finishing it."""
+    """Remove the abandoned drafts of a file: those whose writer stopped long ago without finishing."""
     for draft in path.parent.glob(f".{path.name}.*{DRAFT}"):
         with suppress(OSError):
             if time.time() - draft.stat().st_mtime > DRAFT_SECONDS:
@@ -249,7 +251,7 @@ def _remove_old_drafts(path: Path) -> None:
 
 
 def _replace_parquet(path: Path, table: "pa.Table") -> None:
-    """Replace a file in one step, so that simultaneous readers read a whole file. Each writer has a draft of its own; the last writer
+    """Replace a file in one step, so that simultaneous readers always read a whole file. Each writer has its own draft; the last writer
     wins.
     """
     import pyarrow as pa

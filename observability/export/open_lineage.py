@@ -1,4 +1,4 @@
-"""Write runs and datasets of the store as OpenLineage run events, for catalogs that read them (docs/lineage.md)."""
+"""Writes the runs and datasets of the store as OpenLineage run events, for catalogs that read such events (docs/lineage.md)."""
 
 import uuid
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from observability.store.engine import Store
 
 PRODUCER = "urn:observability-dashboard"
-"""The software that wrote the events; the specification asks for a URI."""
+"""The software that wrote the events, as a URI because the specification requires one."""
 SPEC = "https://openlineage.io/spec"
 RUN_EVENT = f"{SPEC}/2-0-2/OpenLineage.json#/$defs/RunEvent"
 FACETS = {
@@ -23,15 +23,15 @@ FACETS = {
     "outputStatistics": "1-0-2/OutputStatisticsOutputDatasetFacet",
     "inputStatistics": "1-0-0/InputStatisticsInputDatasetFacet",
 }
-"""Version and name of the facets of the specification that are written."""
+"""Version and name of each facet of the specification that is written."""
 RUNS = uuid.uuid5(uuid.NAMESPACE_URL, PRODUCER)
-"""Namespace of the runs' UUIDs: the specification asks for UUIDs. The id as logged is in the run facet."""
+"""Namespace of the runs' UUIDs, which the specification requires. The run facet has the id as it was logged."""
 STATES = {"failed": "FAIL", "aborted": "ABORT"}
 
 
 def open_lineage_events(store: "Store", window: "Window") -> Iterator[dict[str, Any]]:
-    """The run events of a window, oldest first. A run gives a START event and, once it ended, a COMPLETE, FAIL or ABORT event. A dataset
-    version that no run wrote gives a COMPLETE event of a job named after the dataset, with its parents as inputs.
+    """The run events of a window, oldest first. A run has a START event and, after its end, a COMPLETE, FAIL or ABORT event. A dataset
+    version that no run wrote has a COMPLETE event of a job that is named after the dataset, with its parents as inputs.
     """
     runs, datasets, cleanings = (store.ask(Records(kind, ever=True), window) for kind in ("run", "dataset", "cleaning"))
     extra = {kind: store.ask(Records(kind, FURTHER[kind], ever=True), window) for kind in FURTHER}
@@ -48,7 +48,7 @@ FURTHER = {
 
 
 def _run_events(runs: list[dict[Any, Any]], rows: Mapping[Thing, Mapping[Any, Any]], lineage: Lineage) -> Iterator[dict[str, Any]]:
-    """Start and end of each run."""
+    """The start event and the end event of each run."""
     known: dict[str, dict[str, str]] = {}
     for row in runs:
         own = known.setdefault(str(row["run"]), {})
@@ -67,7 +67,7 @@ def _run_events(runs: list[dict[Any, Any]], rows: Mapping[Thing, Mapping[Any, An
 
 
 def _dataset_events(rows: Mapping[Thing, Mapping[Any, Any]], lineage: Lineage) -> Iterator[dict[str, Any]]:
-    """One event for each version that no run wrote. Its parents are the inputs, and the version is the output."""
+    """One event for each dataset version that no run wrote. Its inputs are the version's parents, its output is the version."""
     for thing, row in rows.items():
         links = lineage.origins.get(thing, ())
         if any(link.origin.kind == "run" for link in links):
@@ -80,7 +80,7 @@ def _dataset_events(rows: Mapping[Thing, Mapping[Any, Any]], lineage: Lineage) -
 
 
 def _origins(links: "tuple[LineageLink, ...] | list[LineageLink]", kind: str) -> list[Thing]:
-    """The origins of the links, limited to origins of this kind."""
+    """The origins of the links that are of a given kind."""
     return [link.origin for link in links if link.origin.kind == kind]
 
 
@@ -99,18 +99,18 @@ def _event(run: str, job: str, at: Any, kind: str) -> dict[str, Any]:
 
 
 def _facet(name: str, fields: dict[str, Any]) -> dict[str, Any]:
-    """A facet of the specification."""
+    """A facet of the specification with its fields."""
     version, _, title = FACETS[name].partition("/")
     return {"_producer": PRODUCER, "_schemaURL": f"{SPEC}/facets/{version}/{title}.json#/$defs/{title}", **fields}
 
 
 def _custom(fields: dict[str, Any]) -> dict[str, Any]:
-    """The run facet of the product."""
+    """The product's own run facet."""
     return {"_producer": PRODUCER, "_schemaURL": f"{SPEC}/2-0-2/OpenLineage.json#/$defs/RunFacet", **fields}
 
 
 def _dataset(thing: Thing, row: Mapping[Any, Any] | None) -> dict[str, Any]:
-    """A dataset with its version and the names of its columns."""
+    """A dataset with its version and its columns, as OpenLineage writes it."""
     facets: dict[str, Any] = {}
     if thing.names[1]:
         facets["version"] = _facet("version", {"datasetVersion": thing.names[1]})
@@ -134,11 +134,11 @@ def _counts(row: Mapping[Any, Any]) -> dict[str, int]:
 
 
 def _input(thing: Thing, rows: Mapping[Thing, Mapping[Any, Any]]) -> dict[str, Any]:
-    """A dataset that was read."""
+    """A dataset that was read, as OpenLineage writes it."""
     row = rows.get(thing)
     return _dataset(thing, row) | ({"inputFacets": {"inputStatistics": _facet("inputStatistics", _counts(row))}} if row is not None else {})
 
 
 def _output(thing: Thing, row: Mapping[Any, Any]) -> dict[str, Any]:
-    """A dataset that was written."""
+    """A dataset that was written, as OpenLineage writes it."""
     return _dataset(thing, row) | {"outputFacets": {"outputStatistics": _facet("outputStatistics", _counts(row))}}

@@ -1,4 +1,4 @@
-"""Store an event for each file that this product makes, because such a file is an export too (metrics/own_exports.py)."""
+"""Stores an event for each file that this product exports, because such a file is an export too (metrics/own_exports.py)."""
 
 import contextlib
 import csv
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def csv_shape(text: str) -> tuple[int, list[str]]:
-    """Rows and columns of a CSV file."""
+    """The number of rows and the column names of a CSV text."""
     lines = csv.reader(io.StringIO(text))
     head = next(lines, [])
     return sum(1 for _ in lines), head

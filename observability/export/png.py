@@ -1,7 +1,7 @@
-"""Draw a static chart as PNG, for programs that show no SVG, such as most e-mail programs.
+"""Draws a static chart as PNG, for programs that show no SVG, such as most e-mail programs.
 
-The charts of `svg.py` consist of lines, polygons, circles and texts. The same elements are drawn here, so that a picture and a printed
-report agree.
+The charts of `svg.py` consist of lines, polygons, circles and texts. The same elements are drawn here, so that the picture equals the chart
+in a printed report.
 """
 
 import io
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont, ImageFont
 
 SCALE, SMOOTH = 2, 2
-"""Pixels of the picture for one of the chart, and how many times finer lines are drawn before they are reduced."""
+"""Pixels of the picture per pixel of the chart; factor by which lines are drawn finer before the picture is reduced."""
 Place = tuple[float, float]
 
 
 def daily_line_png(line: DailyLine) -> bytes:
-    """The chart of a metric by day on white; empty below two known days."""
+    """The chart of a metric by day on a white background. Empty with fewer than two known days."""
     from PIL import Image, ImageDraw
 
     markup = daily_line_drawing(line)
@@ -68,7 +68,7 @@ def _places(part: ET.Element, scale: float) -> list[Place]:
 
 
 def _stretches(places: list[Place], dash: list[float]) -> list[list[Place]]:
-    """The drawn parts of a line: the whole line without a dash, else every second stretch."""
+    """The parts of a line that are drawn: the whole line if it has no dashes, else every second part."""
     if not dash:
         return [places]
     found: list[list[Place]] = []
@@ -88,14 +88,14 @@ def _stretches(places: list[Place], dash: list[float]) -> list[list[Place]]:
 
 
 def _colour(written: str, opacity: float = 1.0) -> tuple[int, int, int, int]:
-    """A colour written as `#RRGGBB`."""
+    """The red, green, blue and opacity of a colour written as `#RRGGBB`."""
     red, green, blue = (int(written[place : place + 2], 16) for place in (1, 3, 5))
     return red, green, blue, round(255 * opacity)
 
 
 @cache
 def _font(size: int) -> "FreeTypeFont | ImageFont":
-    """DejaVu Sans, which comes with matplotlib and holds most alphabets; else Pillow's own font."""
+    """The font DejaVu Sans, which comes with matplotlib and has most alphabets. Without it, Pillow's own font."""
     from PIL import ImageFont
 
     found = find_spec("matplotlib")

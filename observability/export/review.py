@@ -1,7 +1,7 @@
-"""Export a frozen week: a printable HTML file, PDF, minutes as CSV, and a Markdown summary for a chat.
+"""Exports a frozen week as a printable HTML file, as PDF, as minutes in CSV, and as a Markdown summary for a chat.
 
-The file holds the frozen numbers, decisions and notes, and separately the figures that were restated since. It runs no script and
-requests nothing.
+The file has the frozen numbers, decisions and notes. Figures that were restated since the freezing are listed separately. It runs no script
+and requests nothing.
 """
 
 import csv
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 ICONS = {"ok": "✓", "watch": "▲", "act": "●", "unknown": "?"}
-"""Printable signs, always shown with the word."""
+"""Printable signs of the severities. They are always shown together with the word."""
 VERDICTS = {"differs": "differs", "slight": "differs slightly", "alike": "similar", "unknown": "inconclusive"}
 MINUTES_COLUMNS = (
     "review",
@@ -56,7 +56,7 @@ MINUTES_COLUMNS = (
     "reason",
     "as_of",
 )
-"""Columns of the minutes. People read them by place: new ones come last."""
+"""Columns of the minutes. New columns are added at the end, because readers may rely on the positions."""
 ENDS = {"accept": "Accepted", "watch": "Watched", "act": "Acted on"}
 
 MARKUP = re.compile(r"([\\*_\[\]<>~|#])")
@@ -83,7 +83,7 @@ def review_html(store: "Store", review: str, now: datetime) -> str:
 
 
 def pdf(store: "Store", review: str, now: datetime) -> bytes:
-    """The same file as an A4 PDF. Raises UsageError if weasyprint is not installed, NotFoundError if the week is not frozen."""
+    """The same file as PDF in A4 format. Raises UsageError if weasyprint is not installed, and NotFoundError if the week is not frozen."""
     html = review_html(store, review, now)
     try:
         from weasyprint import HTML
@@ -94,7 +94,7 @@ def pdf(store: "Store", review: str, now: datetime) -> bytes:
 
 
 def refuse_fetch(url: str, *_: object, **__: object) -> dict[str, object]:
-    """Refuse every request, because the page needs no other file."""
+    """Refuse every request for another file, because the page needs none."""
     raise ValueError(f"a report must not fetch {url[:80]}")
 
 
@@ -108,8 +108,8 @@ def rendered_week(
     later: Mapping[str, str] | None = None,
     day: str = "",
 ) -> str:
-    """The HTML of a week. agreed: the actions of its meeting. later: current stages of all actions by id. day: the day of these actions and
-    stages, as 8 Jul 2013. Equal arguments give equal bytes.
+    """The HTML of a week. agreed: the actions agreed in its meeting. later: the current stages of all actions, by id. day: the day of these
+    actions and stages, for example 8 Jul 2013. Equal arguments give equal bytes.
     """
     template = template_environment().get_template("review.html")
     return template.render(
@@ -151,7 +151,7 @@ def rendered_week(
 
 @cache
 def template_environment() -> "Environment":
-    """The Jinja2 environment: everything escaped, with the formatters of the pages."""
+    """The Jinja2 environment. It escapes everything and has the formatters of the pages."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     made = Environment(
@@ -181,18 +181,18 @@ def template_environment() -> "Environment":
 
 
 def without_direction_marks(value: Any) -> Any:
-    """A text with its direction marks written out; any other value unchanged."""
+    """A text with direction marks replaced by visible escapes. Any other value is unchanged."""
     return type(value)(formatting.escape_direction_marks(value)) if isinstance(value, str) else value
 
 
 def sentence_html(words: str) -> Markup:
-    """A sentence as HTML: names in backticks as code, everything escaped."""
+    """A sentence as HTML. Names in backticks become code, and everything is escaped."""
     parts = words.split("`")
     return Markup("").join(Markup("<code>{}</code>").format(part) if place % 2 and part else part for place, part in enumerate(parts))
 
 
 def paired_sentence(challenger: Body) -> str:
-    """The paired comparison of a challenger and the production version, in words."""
+    """Sentences with the paired comparison of a challenger and the production version."""
     pairs, main = challenger["pairs"], challenger["headline"]
     if not pairs or not pairs["n"]:
         return "No request was served by both versions: no paired comparison."
@@ -213,7 +213,7 @@ def paired_sentence(challenger: Body) -> str:
 
 
 def model_statuses(body: Body) -> dict[str, Severity]:
-    """The status of each model of a frozen week, by name, in one place for the page, the file and the slides."""
+    """The status of each model of a frozen week, by name. The page, the file and the slides all use this function."""
     return {part["model"]: model_week_severity(body, part) for part in body["models"]}
 
 
@@ -223,7 +223,7 @@ def items_of(body: Body) -> list[Item]:
 
 
 def decisions_of_review(store: "Store", review: str) -> list[Body]:
-    """Standing decisions of a review, oldest first."""
+    """The decisions of a review that are in force, oldest first."""
     decisions = [item for item in store.decisions() if item.fields.get("review") == review and item.state == "standing"]
     return [
         {
@@ -241,7 +241,7 @@ def decisions_of_review(store: "Store", review: str) -> list[Body]:
 
 
 def metric_chart_svg(part: Body) -> Markup:
-    """The main metric of a model by day as an SVG chart; empty if it was not measured."""
+    """An SVG chart of a model's main metric by day. Empty if the metric was not measured."""
     cell = part["strip"]["performance"]
     measured = (finding for finding in part["findings"] if finding["analyzer"] == "serving/performance")
     finding = next((finding for finding in measured if finding["metric"] == cell.get("metric")), None)
@@ -258,14 +258,14 @@ def metric_chart_svg(part: Body) -> Markup:
 
 
 def item_drawing(figure: agenda_figures.ItemFigure) -> Markup:
-    """The metric of an agenda item by day as an SVG chart; empty if it has no days."""
+    """An SVG chart of an agenda item's metric by day. Empty with fewer than two known days."""
     return export_svg.daily_line_drawing(figure.line)
 
 
 def minutes(store: "Store", review: str, now: datetime) -> str:
-    """The minutes as CSV: a row for each agenda item with its outcome, each note on it, each decision, each action of the meeting, each
-    action of earlier weeks, and who closed the meeting. item: the item of a note. reason: the reason of an outcome, or of the last change
-    of an action. as_of: the day of `now`, on which outcome and overdue of an action hold.
+    """The minutes as CSV. There is a row for each agenda item with its outcome, each note, each decision, each action of the meeting, each
+    action of earlier weeks, and for who closed the meeting. item: the agenda item of a note. reason: the reason of an outcome, or of the
+    last change of an action. as_of: the day of `now`; the outcome and overdue of an action hold on this day.
     """
     body = week_without_small_groups(stored_week(store, review))
     words = said_about(store, review)
@@ -301,7 +301,7 @@ def minutes(store: "Store", review: str, now: datetime) -> str:
 
 
 def by_whom(entry: Mapping[str, Any]) -> Body:
-    """Author and instant of an entry."""
+    """The author and the time of an entry."""
     return {"author": entry["author"], "at": iso(entry["at"])}
 
 
@@ -342,7 +342,7 @@ def review_markdown(store: "Store", review: str, now: datetime) -> str:
 
 
 def action_lines(title: str, actions: Sequence[Body]) -> list[str]:
-    """Actions as Markdown under a title, each with owner, due date and stage; empty without any."""
+    """A title and below it the actions in Markdown, each with owner, due date and stage. Empty if there are no actions."""
     return (
         ["", f"{title}:", *(f"- {chat_text(action['text'])} ({chat_text(meeting.who_and_when(action))})" for action in actions)]
         if actions
@@ -365,12 +365,12 @@ def review_json(store: "Store", body: Body, now: datetime) -> Body:
 
 
 def item_title(models: Sequence[str], title: str) -> str:
-    """The title of an item after the names of its models."""
+    """The title of an item, with the names of its models in front."""
     return f"{', '.join(models)}: {title}" if models else title
 
 
 def chat_text(words: str) -> str:
-    """A text on one line for a chat: names in backticks stay code; markup, mentions and addresses are escaped."""
+    """A text on one line for a chat. Names in backticks stay code; markup, mentions and addresses elsewhere are escaped."""
     return "".join(
         f"`{part}`" if place % 2 and part else MARKUP.sub(r"\\\1", MENTION.sub("\\1\u2060", part))
         for place, part in enumerate(" ".join(formatting.escape_direction_marks(words).split()).split("`"))

@@ -1,6 +1,7 @@
-"""Write slides of a frozen week: one self-contained HTML file with one slide per agenda item, large type, notes, timer and keys.
+"""Writes slides of a frozen week as one self-contained HTML file. It has one slide for each agenda item, with large type, notes, a timer
+and keys.
 
-The file requests nothing. Without scripts, and on paper, all slides appear below each other.
+The file requests nothing. Without scripts, and on paper, the slides follow one below another.
 """
 
 import base64
@@ -28,7 +29,7 @@ CLAUSE_END = re.compile(r"; |(?<=[^.])\. (?=[A-Z])")
 
 
 def review_deck(store: "Store", review: str, now: datetime) -> str:
-    """The slides of a frozen week as HTML, with the agreements of the meeting up to now. now: decides which actions are overdue.
+    """The slides of a frozen week as HTML, with what the meeting agreed so far. now: the time that decides which actions are overdue.
 
     Raises NotFoundError if the week is not frozen.
     """
@@ -68,18 +69,18 @@ def review_deck(store: "Store", review: str, now: datetime) -> str:
 
 
 def slide_headline(item: Item) -> str:
-    """The first clause of an item's sentence without parentheses; the notes have the whole sentence."""
+    """The first clause of an item's sentence, without parentheses. The notes of the slide have the whole sentence."""
     return with_full_stop(CLAUSE_END.split(PARENTHESES.sub("", item.title), maxsplit=1)[0])
 
 
 def item_deciders(body: Body, item: Item) -> str | None:
-    """Who decides an item: the frozen owners of its models; None without an owner."""
+    """Who decides about an item: the owners of its models when the week was frozen. None if there is no owner."""
     owners = {part["owner"]: None for part in body["models"] if part["model"] in item.models and part.get("owner")}
     return ", ".join(owners) or None
 
 
 def stake_lines(body: Body, item: Item) -> list[str]:
-    """Lines on who is affected by the incidents of an item and what the errors cost, one group of sentences per line."""
+    """Lines that state who is affected by the incidents of an item and what the errors cost."""
     found_lines = (
         review_words.stake_sentences(part, incident)
         for part in body["models"]

@@ -1,6 +1,6 @@
-"""Draw static SVG charts for printed reports, without scripts and readable in black and white.
+"""Draws static SVG charts for printed reports. They need no scripts and are readable in black and white.
 
-Every function returns safe markup: texts are escaped and numbers formatted here.
+Every function returns safe markup: it escapes texts and formats numbers itself.
 """
 
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from observability.incidents.daily_values import DailyLine
 
 BLUE, ORANGE, GREY, LINE, INK = "#0072B2", "#D55E00", "#5A6672", "#C9D1D9", "#101922"
 WIDTH, HEIGHT = 640, 150
-"""Width and height of a chart by day, in pixels."""
+"""Width and height of a chart of daily values, in pixels."""
 MAX_DOTS = 60
-"""Maximum number of points that are drawn as dots on the line."""
+"""A line with more points than this is drawn without dots."""
 Point = tuple[str, float | None, float | None, float | None]
-"""Day, value, low, high."""
+"""The day, the value, and the ends of its interval (low, high)."""
 
 
 def line_drawing(
@@ -30,17 +30,17 @@ def line_drawing(
     share: bool = False,
     dashed: Sequence[float | None] = (),
 ) -> Markup:
-    """A value by day with its interval band and limit; empty below two known days. Unknown days are gaps.
+    """A chart of a value by day, with its interval band and limit. Unknown days are gaps. Empty with fewer than two known days.
 
-    label: alternative text. words: title of the axis. share: format values as percentages. dashed: estimates of the same days,
-    drawn as a dashed line.
+    label: alternative text. words: title of the axis. share: whether values are formatted as percentages. dashed: estimates for the same
+    days, drawn as a dashed line.
     """
     known = [(place, value) for place, (_, value, _, _) in enumerate(points) if value is not None]
     if len(known) < 2:
         return Markup("")
     drawn = [*(number for _, *numbers in points for number in numbers), limit, *dashed]
     bottom, top = axis_span(numbers := [number for number in drawn if number is not None])
-    if share:  # no tick outside what a share can be
+    if share:  # no ticks below 0 % or above 100 % unless values lie there
         bottom, top = max(bottom, min(0.0, *numbers)), min(top, max(1.0, *numbers))
     left, right, floor, ceiling = 52.0, WIDTH - 8.0, HEIGHT - 22.0, 20.0 if words else 8.0
 
@@ -80,12 +80,14 @@ def line_drawing(
 
 
 def daily_line_drawing(line: DailyLine) -> Markup:
-    """A metric by day; empty below two known days."""
+    """A chart of a metric by day. Empty with fewer than two known days."""
     return line_drawing(line.points, label=line.label, limit=line.limit, words=line.title, share=line.share)
 
 
 def waterfall_drawing(base: float, bars: Sequence[tuple[str, float]], output: float, *, label: str, width: int = 680) -> Markup:
-    """Waterfall from a base value to an output, one bar per feature: positive bars pale orange with an edge, negative ones filled blue."""
+    """A waterfall from a base value to an output, one bar per feature. Positive bars are pale orange with an edge, negative bars are solid
+    blue.
+    """
     ends = [base]
     for _, value in bars:
         ends.append(ends[-1] + value)
@@ -127,7 +129,7 @@ def svg_drawing(parts: Sequence[str], width: int, height: int, label: str) -> Ma
 
 
 def unbroken_runs(points: Sequence[Point]) -> list[list[tuple[int, float, float | None, float | None]]]:
-    """Runs of consecutive known days: index, value, low, high."""
+    """Sequences of consecutive known days. Each day is (index, value, low, high)."""
     runs: list[list[tuple[int, float, float | None, float | None]]] = [[]]
     for place, (_, value, low, high) in enumerate(points):
         if value is None:
@@ -138,14 +140,14 @@ def unbroken_runs(points: Sequence[Point]) -> list[list[tuple[int, float, float 
 
 
 def axis_span(values: Sequence[float]) -> tuple[float, float]:
-    """Range of an axis: the values with a margin of 8 % on each side, never empty."""
+    """The range of an axis: the values with a margin of 8 % on each side. It is never empty."""
     least, most = min(values), max(values)
     pad = 0.08 * (most - least) or abs(most) * 0.1 or 1.0
     return least - pad, most + pad
 
 
 def period_name(period: str) -> str:
-    """A period in the words of an axis: a day as 24 Jun 2013, any other period unchanged."""
+    """A period as a label of an axis: a day as 24 Jun 2013, any other period unchanged."""
     try:
         return formatting.format_day(datetime.fromisoformat(period))
     except ValueError:
@@ -153,12 +155,14 @@ def period_name(period: str) -> str:
 
 
 def axis_number(value: float) -> str:
-    """A number of three significant digits."""
+    """A number with three significant digits."""
     return numerals.format_figure(value, 3)
 
 
 def paired_bars(bars: Sequence[tuple[str, float, float]], *, label: str, names: tuple[str, str], width: int = 640) -> Markup:
-    """Two shares for each name, one above the other, with their values written. bars: name, first share, second share; at least one."""
+    """A chart with two bars for each name, one above the other, and the shares written beside them. bars: (name, first share, second
+    share); at least one.
+    """
     step, left, right = 30, 170.0, width - 60.0
     most = max((max(one, other) for _, one, other in bars), default=0.0) or 1.0
     parts = [

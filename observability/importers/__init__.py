@@ -1,1 +1,3 @@
-"""Readers of other tools' files: MLflow, TensorBoard, Optuna, CodeCarbon, Zeus, Transformers, and reference and current tables."""
+"""Readers for files of other tools: MLflow, TensorBoard, Optuna, CodeCarbon, Zeus, Transformers, OpenLineage. Also a reader for tables of
+reference and current rows.
+"""

@@ -1,6 +1,7 @@
-"""Read CodeCarbon's emissions.csv as resource records: the energy of processor, memory and accelerators.
+"""Reads CodeCarbon's emissions.csv as resource records, with the energy of processor, memory and accelerators.
 
-A row holds the sums since the start of its run. If a run has several rows, the records of each row cover the increase since the row before.
+A row has the sums since the start of its run. If a run has several rows, the records of each row cover only the increase since the previous
+row.
 """
 
 import csv
@@ -21,15 +22,15 @@ from observability.importers.source_records import (
 
 NEEDED = ("timestamp", "run_id", "duration", "cpu_energy", "ram_energy")
 DEVICES = {"cpu": "cpu", "memory": "ram", "gpu": "gpu"}
-"""Device of the records → prefix of its columns."""
+"""For each device of the records, the prefix of its columns."""
 JOULES_PER_KWH = 3.6e6
 ABOUT_RUN = ("project_name", "experiment_id", "country_iso_code", "region", "cloud_provider", "cloud_region", "tracking_mode", "pue")
 UNCHANGED_SECONDS = 1e-6
 
 
 def open_codecarbon(path: Path, options: ReadOptions) -> SourceReading:
-    """The rows of an emissions.csv, given as a file or as its folder. Raises UsageError if it is not such a file, or if its times need a
-    time zone.
+    """The rows of an emissions.csv. path: this file, or its folder. Raises UsageError if it is not such a file, or if its times need a time
+    zone.
     """
     require_source(path)
     file = path / "emissions.csv" if path.is_dir() else path
@@ -40,7 +41,7 @@ def open_codecarbon(path: Path, options: ReadOptions) -> SourceReading:
 
 
 def _row_items(file: Path, options: ReadOptions) -> Iterator[SourceItem]:
-    """The records of each row."""
+    """The records of each row, in order."""
     before: dict[str, Mapping[str, float]] = {}
     with file.open(newline="", encoding="utf-8") as lines:
         for number, row in enumerate(csv.DictReader(lines), 2):
@@ -51,7 +52,9 @@ def _row_items(file: Path, options: ReadOptions) -> Iterator[SourceItem]:
 
 
 def _one_row(row: Mapping[str, Any], before: dict[str, Mapping[str, float]], options: ReadOptions, where: str) -> list[SourceItem]:
-    """The records of a row: one per device that used energy. Raises ValueError if a value cannot be read."""
+    """The records of a row, one for each device; an accelerator gets one only if it used energy. Raises ValueError if a value cannot be
+    read.
+    """
     run = row["run_id"] or ""
     at = utc_time_text(row["timestamp"] or "", options.timezone, where)
     totals = {device: _number(row.get(f"{prefix}_energy")) for device, prefix in DEVICES.items()} | {
@@ -86,7 +89,7 @@ def _one_row(row: Mapping[str, Any], before: dict[str, Mapping[str, float]], opt
 
 
 def _number(text: str | None) -> float:
-    """The number of a cell; 0 for an empty one. Raises ValueError."""
+    """The number in a cell; 0 for an empty cell. Raises ValueError if it is not a number."""
     if not text:
         return 0.0
     try:

@@ -1,4 +1,4 @@
-"""Read the head of another tool's CSV file, and check that it has the columns that a reader needs."""
+"""Reads the first lines of another tool's CSV file, and checks that it has the columns that a reader needs."""
 
 import csv
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ from observability.importers.source_records import error_line, require_source
 
 
 def csv_head(file: Path, needed: Sequence[str], title: str) -> tuple[list[str], dict[str, str] | None]:
-    """The column names of a CSV file and its first row, None without rows.
+    """The column names of a CSV file and its first row; None instead of the row if there is none.
 
-    title: the expected kind of file. Raises UsageError if the file is missing, is not CSV, or lacks a needed column.
+    title: the expected kind of file, in words. Raises UsageError if the file is missing, is not CSV, or lacks a needed column.
     """
     require_source(file)
     try:

@@ -1,6 +1,7 @@
-"""Read an MLflow model folder as a request to register it: name, version, features of the signature, and the model file of its flavour.
+"""Reads an MLflow model folder as a request to register it. The request has the name, the version, the features of the signature, and the
+model file of the folder's flavour.
 
-A pickle runs code when it is opened, so it is refused with the lines that turn the model into a file of another format.
+A pickle is refused because it runs code when it is opened. The error has the lines of code that write the model in another format.
 """
 
 import json
@@ -14,7 +15,7 @@ from observability.importers.mlflow_source import read_yaml
 
 DESCRIPTION, REGISTERED = "MLmodel", "registered_model_meta"
 FLAVOURS = ("lightgbm", "xgboost", "onnx", "sklearn")
-"""Flavours whose files can be used, the preferred one first."""
+"""Flavours whose files can be used, in order of preference."""
 FILE_KEYS = ("data", "pickled_model", "model_path")
 CONVERSIONS = {
     "sklearn": ("import mlflow, skops.io", 'model = mlflow.sklearn.load_model("{folder}")', 'skops.io.dump(model, "model.skops")'),
@@ -25,15 +26,15 @@ CONVERSIONS = {
     ),
     "xgboost": ("import mlflow", 'model = mlflow.xgboost.load_model("{folder}")', 'model.save_model("model.json")'),
 }
-"""For each flavour the three lines that write a file which can be used."""
+"""The three lines of code, by flavour, that write a usable file."""
 NEW_NAMES = {"sklearn": "model.skops", "lightgbm": "model.txt", "xgboost": "model.json"}
 UNSAFE = (".pkl", ".pickle", ".joblib", ".dill", ".cloudpickle")
 
 
 @dataclass(frozen=True)
 class MlflowModel:
-    """A model folder. model, version: name and version in the registry, or None. features: names in the signature, or None. artifact: the
-    model file.
+    """The content of a model folder. model, version: name and version in the registry, or None. features: names in the signature, or None.
+    artifact: the model file.
 
     flavour: the flavour of the artifact. made: when the model was logged, or "".
     """
@@ -47,14 +48,14 @@ class MlflowModel:
 
 
 def is_mlflow_model(path: Path) -> bool:
-    """Whether a path is a model folder of MLflow, or the file that describes the model in such a folder."""
+    """Whether a path is an MLflow model folder, or the file in such a folder that describes the model."""
     return (path / DESCRIPTION).is_file() or (path.name == DESCRIPTION and path.is_file())
 
 
 def read_mlflow_model(path: Path, *, artifact: Path | None = None) -> MlflowModel:
-    """The model in a folder. artifact: a model file that was converted, instead of the one in the folder.
+    """The model in a folder. artifact: a converted model file to use instead of the file in the folder.
 
-    Raises UsageError if the folder holds no file that can be used, with what to do about it.
+    Raises UsageError if the folder has no usable file. The error states what to do about it.
     """
     folder = path if path.is_dir() else path.parent
     description = read_yaml(folder / DESCRIPTION)
@@ -76,7 +77,7 @@ def read_mlflow_model(path: Path, *, artifact: Path | None = None) -> MlflowMode
 
 
 def signature_features(signature: Mapping[str, Any] | None) -> tuple[str, ...] | None:
-    """The names of the inputs in a signature; None if there is none, or its inputs have no names."""
+    """The names of the inputs in a signature. None if there is no signature or an input has no name."""
     try:
         inputs = json.loads((signature or {}).get("inputs") or "[]")
     except (ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""Read the runs of an MLflow store as run and step records, and the versions of its registry as events."""
+"""Reads the runs of an MLflow store as run and step records, and the versions of its registry as events."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ from observability.importers.source_records import (
 )
 
 STATUS = {"FINISHED": "finished", "FAILED": "failed", "KILLED": "killed"}
-"""Status of runs that ended."""
+"""The status of ended runs: MLflow's word and the word in records."""
 
 
 def open_mlflow(path: Path, options: ReadOptions) -> SourceReading:
@@ -29,7 +29,7 @@ def open_mlflow(path: Path, options: ReadOptions) -> SourceReading:
 
 
 def _store_items(versions: list[MlflowVersion], runs: Iterator[MlflowRun]) -> Iterator[SourceItem]:
-    """The records of a store."""
+    """The records of a store: its versions first, then its runs."""
     of_run: dict[str, list[MlflowVersion]] = {}
     for version in versions:
         yield _version_event(version)
@@ -40,7 +40,7 @@ def _store_items(versions: list[MlflowVersion], runs: Iterator[MlflowRun]) -> It
 
 
 def _version_event(version: MlflowVersion) -> SourceItem:
-    """The event which notes that a version was registered."""
+    """The event about the registration of a version."""
     if version.created is None:
         return RefusedEntries("model versions", "no_time", f"version {version.version} of {version.model} has no time of creation")
     origin = f" from run {version.run}" if version.run else ""
@@ -50,7 +50,7 @@ def _version_event(version: MlflowVersion) -> SourceItem:
 
 
 def _deleted_run(run: MlflowRun) -> Iterator[SourceItem]:
-    """The refusal of a run that was deleted in MLflow."""
+    """The entries of a deleted run, counted as refused."""
     counts = {"runs": 1, "parameters": len(run.params), "tags": len(run.tags), "metric values": len(run.metrics)}
     for sort, count in (counts | {"dataset inputs": len(run.datasets)}).items():
         if count:
@@ -58,7 +58,7 @@ def _deleted_run(run: MlflowRun) -> Iterator[SourceItem]:
 
 
 def _one_run(run: MlflowRun, versions: list[MlflowVersion]) -> Iterator[SourceItem]:
-    """Start, steps and end of a run. If several versions came from it, the first one gives its model and version."""
+    """The records of a run: start, steps and end. If several versions came from the run, its model and version are those of the first."""
     if run.damage:
         yield RefusedEntries("runs", "damaged", run.damage)
         return

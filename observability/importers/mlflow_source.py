@@ -1,4 +1,4 @@
-"""Read MLflow's tracking stores and registries: the file store (mlruns) and SQLite. Nothing is changed, and MLflow is not needed."""
+"""Reads MLflow's tracking stores and registries: the file store (mlruns) and SQLite. It changes nothing, and does not need MLflow."""
 
 import math
 import sqlite3
@@ -13,7 +13,7 @@ from observability.importers.sqlite_source import has_table, is_sqlite_file, que
 
 TABLES = ("experiments", "runs", "metrics", "params", "tags")
 FILE_STATUS = {1: "RUNNING", 2: "SCHEDULED", 3: "FINISHED", 4: "FAILED", 5: "KILLED"}
-"""Status numbers of the file store."""
+"""Meaning of the status numbers in the file store."""
 DELETED = "deleted"
 
 
@@ -21,8 +21,8 @@ DELETED = "deleted"
 class MlflowRun:
     """One run. metrics: (name, value, milliseconds, step). start, end: milliseconds since 1970, None if unknown.
 
-    deleted: whether the run or its experiment is deleted. datasets: (name, digest) of its inputs. unreadable: lines of metric files that
-    cannot be read. damage: why nothing of the run can be read, or "".
+    deleted: whether the run or its experiment is deleted. datasets: (name, digest) of the run's inputs. unreadable: lines of metric files
+    that cannot be read. damage: the reason if nothing of the run can be read, else "".
     """
 
     run: str
@@ -53,7 +53,7 @@ class MlflowVersion:
 
 @dataclass(frozen=True)
 class MlflowStore:
-    """A store: its form in words, the versions of its registry, and its runs, read as they are taken."""
+    """A store: its format in words, the versions of its registry, and its runs, which are read one by one when they are needed."""
 
     form: str
     versions: list[MlflowVersion]
@@ -61,7 +61,7 @@ class MlflowStore:
 
 
 def open_mlflow_store(path: Path) -> MlflowStore:
-    """The store at a path: an SQLite file, an mlruns folder, or a folder that holds one of them. Raises UsageError if there is none."""
+    """The store at a path: an SQLite file, an mlruns folder, or a folder that contains one of these. Raises UsageError if there is none."""
     database = next((found for found in (path, path / "mlflow.db") if is_sqlite_file(found)), None)
     if database is not None:
         with read_only_sqlite(database, TABLES, "MLflow") as connection:
@@ -108,7 +108,7 @@ def _database_runs(path: Path) -> Iterator[MlflowRun]:
 
 
 def _unlimited(value: float) -> float:
-    """The value. MLflow's SQL store keeps infinities as the largest numbers, which become infinities again."""
+    """The value. MLflow's SQL store writes an infinity as the largest number; this turns it back into an infinity."""
     return math.copysign(math.inf, value) if abs(value) >= 1.7976931348623157e308 else value
 
 
@@ -129,7 +129,7 @@ def _experiment_folders(root: Path) -> list[Path]:
 
 
 def _file_runs(root: Path) -> Iterator[MlflowRun]:
-    """The runs of a file store, experiment by experiment, including deleted experiments."""
+    """The runs of a file store, one experiment after another. Deleted experiments are included."""
     for folder in [*_experiment_folders(root), *_experiment_folders(root / ".trash")]:
         experiment = read_yaml(folder / "meta.yaml")
         datasets = {path.parent.name: read_yaml(path) for path in (folder / "datasets").glob("*/meta.yaml")}
@@ -175,7 +175,7 @@ def _file_run(folder: Path, meta: Mapping[str, Any], experiment: Mapping[str, An
 
 
 def _values_by_name(folder: Path) -> dict[str, str]:
-    """The text of the files of a folder and of its subfolders, by their path below the folder. Links are left out, because they may lead
+    """The texts of all files in a folder and its subfolders, by their path within the folder. Links are left out, because they may lead
     anywhere.
     """
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()) if folder.is_dir() else []

@@ -1,7 +1,7 @@
-"""Read OpenLineage run events as records of kind `run` and `dataset` (docs/lineage.md has the mapping).
+"""Reads OpenLineage run events as records of kind `run` and `dataset` (docs/lineage.md has the mapping).
 
 The fields follow version 2-0-2 of the specification: `eventTime`, `eventType`, `run.runId`, `job.namespace`, `job.name`, `inputs`,
-`outputs`, and the facets that this module names. Other facets are ignored.
+`outputs`, and the facets named in this module. Other facets are ignored.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,11 +10,11 @@ from typing import Any
 EVENT_TYPES = ("START", "RUNNING", "COMPLETE", "ABORT", "FAIL", "OTHER")
 ENDS = {"COMPLETE": "finished", "ABORT": "aborted", "FAIL": "failed"}
 NAMESPACE = "observability"
-"""Namespace of jobs and datasets that this product exports; their names come back without it."""
+"""Namespace of jobs and datasets that this product exports. When they are read again, the namespace is removed from their names."""
 RUN_FACET = "observability_run"
-"""Custom facet of exported events: id, model, version and study of a run, or `of: dataset` where the event is about a dataset alone."""
+"""Custom facet of exported events. It has id, model, version and study of a run, or `of: dataset` if the event is only about a dataset."""
 LONGEST_LIST = 1000
-"""Datasets of one event at most."""
+"""Maximum number of inputs, and of outputs, of one event."""
 
 
 class NoEventError(ValueError):
@@ -22,10 +22,11 @@ class NoEventError(ValueError):
 
 
 def records_of_event(event: Any) -> list[dict[str, Any]]:
-    """The records of one run event, the run first.
+    """The records of one run event. The record of the run comes first.
 
-    START gives the start of a run, and COMPLETE, ABORT and FAIL give its end. RUNNING and OTHER give datasets alone. A dataset becomes a
-    record if the event has its number of rows and, for an input, also its version. Otherwise only the run names it. Raises NoEventError.
+    START becomes the start of a run; COMPLETE, ABORT and FAIL become its end. RUNNING and OTHER become records of datasets only. A dataset
+    becomes a record if the event has its number of rows and, for an input, also its version. Otherwise only the run names it. Raises
+    NoEventError.
     """
     if not isinstance(event, Mapping):
         raise NoEventError("an event is a JSON object")
@@ -92,21 +93,21 @@ def _dataset(given: Any, where: str) -> dict[str, Any]:
 
 
 COLUMN_METRICS = {"nullCount": "nulls", "distinctCount": "distinct", "min": "min", "max": "max"}
-"""Metrics of a column that are kept, and their names in `columns`."""
+"""Metrics of a column that are kept, each with its name in `columns`."""
 
 
 def _qualified(namespace: str, name: str) -> str:
-    """The name of a job or dataset: with its namespace, unless it is the namespace of this product."""
+    """The name of a job or dataset with its namespace. The namespace of this product is left out."""
     return name if namespace == NAMESPACE else f"{namespace}/{name}"
 
 
 def _spelled(dataset: Mapping[str, Any]) -> str:
-    """The name of a dataset in the form that runs use."""
+    """A dataset as runs name it: `name@version`, or only the name if the version is unknown."""
     return f"{dataset['name']}@{dataset['version']}" if dataset["version"] else str(dataset["name"])
 
 
 def _text(holder: Mapping[str, Any], field: str, where: str = "") -> str:
-    """A required text. Raises NoEventError."""
+    """The value of a required text field. Raises NoEventError if it is missing."""
     value = holder.get(field)
     if not isinstance(value, str) or not value:
         raise NoEventError(f"'{where}{field}' is a text that every event has")
@@ -114,7 +115,7 @@ def _text(holder: Mapping[str, Any], field: str, where: str = "") -> str:
 
 
 def _part(event: Mapping[str, Any], field: str) -> Mapping[str, Any]:
-    """A required object. Raises NoEventError."""
+    """The value of a required object field. Raises NoEventError if it is missing."""
     value = event.get(field)
     if not isinstance(value, Mapping):
         raise NoEventError(f"'{field}' is a JSON object that every run event has")
@@ -122,7 +123,7 @@ def _part(event: Mapping[str, Any], field: str) -> Mapping[str, Any]:
 
 
 def _items(event: Mapping[str, Any], field: str) -> Sequence[Any]:
-    """A list of an event, empty if there is none. Raises NoEventError."""
+    """A list of datasets in an event, empty if there is none. Raises NoEventError if it is not a list or too long."""
     value = event.get(field)
     if value is not None and not isinstance(value, list):
         raise NoEventError(f"'{field}' is a list of datasets")
@@ -144,5 +145,5 @@ def _facet(holder: Mapping[str, Any], name: str, group: str = "facets") -> Mappi
 
 
 def _whole(*values: Any) -> int | None:
-    """The first whole number from 0 on; None if there is none."""
+    """The first of the values that is a whole number of at least 0. None if there is none."""
     return next((value for value in values if isinstance(value, int) and not isinstance(value, bool) and value >= 0), None)

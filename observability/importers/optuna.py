@@ -1,7 +1,7 @@
-"""Read Optuna studies as runs: each trial is a run of its study.
+"""Reads Optuna studies as runs: each trial becomes a run of its study.
 
-The SQLite storage and the journal file can be read. Optuna keeps no time for intermediate values; their steps have the time at which the
-trial started. The SQLite storage holds UTC from Optuna 5 on and the local time of its machine before.
+Both the SQLite storage and the journal file can be read. Optuna stores no times of intermediate values, so their steps get the time at
+which the trial started. The SQLite storage has times in UTC from Optuna 5 on; before, in the local time of its machine.
 """
 
 import json
@@ -30,7 +30,7 @@ STATES = {"COMPLETE": "finished", "PRUNED": "pruned", "FAIL": "failed"}
 JOURNAL_STATES = ("RUNNING", "COMPLETE", "PRUNED", "FAIL", "WAITING")
 TABLES = ("studies", "trials", "trial_params", "trial_values", "trial_intermediate_values", "version_info")
 UTC_FROM = 5
-"""Major version of Optuna from which the SQLite storage holds UTC."""
+"""From this major version of Optuna on, the SQLite storage has times in UTC."""
 
 
 @dataclass
@@ -49,7 +49,9 @@ class OptunaTrial:
 
 @dataclass
 class OptunaStudy:
-    """One study. attributes: number of its own attributes. names: the names of its objectives, empty if the study does not name them."""
+    """One study. attributes: number of attributes of the study itself. names: the names of its objectives, empty if it does not
+    name them.
+    """
 
     name: str
     directions: list[str] = field(default_factory=list)
@@ -59,7 +61,7 @@ class OptunaStudy:
 
 
 def open_optuna(path: Path, options: ReadOptions) -> SourceReading:
-    """The studies of a storage. Raises UsageError if the file is not an Optuna file, or if its times need a time zone."""
+    """The studies in a storage. Raises UsageError if the file is not a file of Optuna, or if its times need a time zone."""
     require_source(path)
     if path.is_dir():
         raise UsageError("this is a folder", got=path.name, expected="Optuna's SQLite file or journal file", attempt="Name the file")
@@ -113,7 +115,7 @@ def _trial_items(study: OptunaStudy, trial: OptunaTrial, timezone: tzinfo | None
 
 
 def _sqlite_studies(path: Path) -> tuple[list[OptunaStudy], bool]:
-    """The studies of an SQLite storage, and whether its times are local ones."""
+    """The studies of an SQLite storage, and whether its times are local times."""
     with read_only_sqlite(path, TABLES, "Optuna") as connection:
         (version,) = query_rows(connection, "SELECT library_version FROM version_info")[0]
         studies = {row["study_id"]: OptunaStudy(row["study_name"]) for row in query_rows(connection, "SELECT * FROM studies")}
@@ -140,13 +142,13 @@ def _sqlite_studies(path: Path) -> tuple[list[OptunaStudy], bool]:
 
 
 def _finite_or_named(value: float | None, kind: str) -> float:
-    """A stored value; infinities and NaN are stored by name."""
+    """A stored value. Infinities and NaN are stored as names, and become numbers again."""
     named = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}
     return named.get(kind, math.nan if value is None else value)
 
 
 def parameter_value(internal: float, distribution: str) -> Any:
-    """The value of a parameter as the objective saw it: a choice, a whole number or a number."""
+    """The value of a parameter as the objective function got it: a choice, a whole number or a number."""
     body = json.loads(distribution)
     name, about = str(body.get("name", "")), body.get("attributes", {})
     if name == "CategoricalDistribution":
@@ -155,7 +157,7 @@ def parameter_value(internal: float, distribution: str) -> Any:
 
 
 def _journal_studies(path: Path) -> list[OptunaStudy]:
-    """The studies of a journal file, whose operations are replayed. Raises UsageError if a line is not an operation."""
+    """The studies of a journal file, found by replaying its operations. Raises UsageError if a line is not an operation."""
     journal = _Journal()
     try:
         with path.open(encoding="utf-8") as lines:
@@ -176,9 +178,9 @@ def _journal_studies(path: Path) -> list[OptunaStudy]:
 
 
 class _Journal:
-    """The state after the operations of a journal. Studies and trials have numbers from 0 in the order of their creation.
+    """The state after the operations of a journal. Studies and trials are numbered from 0 in the order of their creation.
 
-    created: number of studies ever created. trials: all trials of all studies, including deleted studies.
+    created: number of studies that were ever created. trials: the trials of all studies, including deleted studies.
     """
 
     def __init__(self) -> None:
@@ -198,7 +200,7 @@ class _Journal:
                 {2: self._set_attribute, 3: self._set_names, 4: self._create_trial}[operation](study, entry)
         elif operation in (5, 6, 7, 8):
             trial = self.trials[entry["trial_id"]]
-            if trial.state not in STATES:  # an ended trial takes no changes
+            if trial.state not in STATES:  # a trial that has ended is not changed
                 {5: self._set_parameter, 6: self._set_state, 7: self._set_step, 8: self._set_trial_attribute}[operation](trial, entry)
 
     def _create_study(self, entry: dict[str, Any]) -> None:

@@ -1,10 +1,10 @@
-"""Read the wire format of protocol buffers: numbered fields without a schema."""
+"""Reads the wire format of protocol buffers, as numbered fields without a schema."""
 
 import struct
 from collections.abc import Iterator
 
 Field = tuple[int, int | bytes]
-"""A field's number, and its value: an int of a varint, else its bytes."""
+"""The number of a field and its value: an int if it is a varint, else its bytes."""
 VARINT, FIXED64, DELIMITED, FIXED32 = 0, 1, 2, 5
 
 
@@ -29,7 +29,7 @@ def wire_fields(data: bytes) -> Iterator[Field]:
 
 
 def _read_varint(data: bytes, place: int) -> tuple[int, int]:
-    """A number of variable length, and the place after it."""
+    """The number of variable length at `place`, and the position after it."""
     value = 0
     for shift in range(0, 70, 7):
         if place >= len(data):
@@ -43,7 +43,7 @@ def _read_varint(data: bytes, place: int) -> tuple[int, int]:
 
 
 def signed_varint(value: int | bytes) -> int:
-    """The signed 64-bit number of a varint."""
+    """A varint as a signed 64-bit number."""
     number = value if isinstance(value, int) else 0
     return number - (1 << 64) if number >= 1 << 63 else number
 
@@ -61,7 +61,7 @@ def text_field(value: int | bytes) -> str:
 
 
 def message_bytes(value: int | bytes) -> bytes:
-    """The bytes of an embedded message. Raises ValueError for a number."""
+    """The bytes of an embedded message. Raises ValueError if the value is a number."""
     if not isinstance(value, bytes):
         raise ValueError("a message is expected, not a number")
     return value

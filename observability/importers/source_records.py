@@ -1,7 +1,7 @@
-"""The result of a reader of another tool's files: records to load, and entries of the source that do not become records.
+"""What a reader of another tool's files returns: records to load, and the entries of the source that do not become records.
 
-A reader only reads. Every entry of the source that it counts is either carried by one record or refused with a reason, so that the
-report adds up: entries = carried + rejected. The ids of the records come from the source, so that a second import adds nothing.
+A reader only reads. Every entry of the source that it counts is either carried by one record or refused with a reason. Therefore the report
+adds up: entries = carried + rejected. The ids of the records come from the source, so that a second import adds nothing.
 """
 
 import json
@@ -22,7 +22,7 @@ from observability.records.values import Rejected
 
 @dataclass(frozen=True)
 class CarriedRecord:
-    """A record, and by sort the number of entries of the source that it carries. A record that follows from other records carries none."""
+    """A record, and the number of source entries of each sort that it carries. A record that follows from other records carries none."""
 
     record: Mapping[str, Any]
     entries: Mapping[str, int] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class CarriedRecord:
 
 @dataclass(frozen=True)
 class RefusedEntries:
-    """Entries of one sort that become no record. reason: a word; message: a sentence about the first of them."""
+    """Entries of one sort that do not become records. reason: a word; message: a sentence about the first of these entries."""
 
     sort: str
     reason: str
@@ -43,11 +43,11 @@ SourceItem = CarriedRecord | RefusedEntries
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """Options that a person gives for an import. timezone: the time zone of times without an offset. at: time of the records if the source
-    holds no time.
+    """Options that a user sets for an import. timezone: time zone of times without an offset. at: time of the records if the source has no
+    times.
 
-    known_start: a function that gives the start of a run that the store has already, or None. now: the present time. run: the name of the
-    run if the source names none.
+    known_start: a function that returns the start of a run that is already in the store, else None. now: the present time. run: name of the
+    run if the source does not name it.
     """
 
     timezone: tzinfo | None = None
@@ -67,7 +67,9 @@ class SourceReading:
 
 @dataclass
 class SourceCounts:
-    """Counts of a source's entries: those that became records, and the rejected ones by reason. lines: records written."""
+    """Counts of a source's entries: entries that became records, and rejected entries by sort and by reason. examples: a message for each
+    reason. lines: number of records written.
+    """
 
     carried: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
@@ -76,7 +78,7 @@ class SourceCounts:
     lines: int = 0
 
     def refuse(self, sort: str, reason: str, message: str, count: int = 1) -> None:
-        """Count entries that become no record."""
+        """Count entries that do not become records."""
         self.rejected[sort] += count
         self.reasons[reason] += count
         self.examples.setdefault(reason, message)
@@ -88,11 +90,11 @@ class SourceCounts:
 
     @property
     def entries(self) -> int:
-        """All entries of the source."""
+        """The number of all entries of the source."""
         return self.carried.total() + self.rejected.total()
 
     def to_json(self) -> dict[str, Any]:
-        """{"entries", "carried", "rejected", "sorts": {sort: n}, "reasons": {reason: n}}."""
+        """The counts as {"entries", "carried", "rejected", "sorts": {sort: n}, "reasons": {reason: n}}."""
         return {
             "entries": self.entries,
             "carried": self.carried.total(),
@@ -105,7 +107,7 @@ class SourceCounts:
 def write_record_lines(items: Iterable[SourceItem], out: BinaryIO, *, model: str | None = None, version: str | None = None) -> SourceCounts:
     """Write the records of a source as JSON lines, and count its entries. A record that breaks a rule of its kind is rejected.
 
-    model, version: for records that have the field and do not fill it.
+    model, version: values for records that have such a field and leave it empty.
     """
     counts = SourceCounts()
     for item in items:
@@ -132,13 +134,15 @@ def write_record_lines(items: Iterable[SourceItem], out: BinaryIO, *, model: str
 
 
 def _refuse_all(counts: SourceCounts, item: CarriedRecord, reason: str, message: str) -> None:
-    """Count all entries of a record as rejected."""
+    """Count all source entries of a record as rejected."""
     for sort, count in item.entries.items():
         counts.refuse(sort, reason, message, count)
 
 
 def epoch_time_text(seconds: float) -> str:
-    """RFC 3339 in UTC of seconds since 1970. A number beyond every date becomes a text that is not a date, so its record is rejected."""
+    """A time in seconds since 1970, as RFC 3339 text in UTC. A number beyond every date becomes a text that is not a date, so that its
+    record is rejected.
+    """
     try:
         return str(format_time(datetime.fromtimestamp(seconds, UTC)))
     except (OverflowError, ValueError, OSError):
@@ -146,8 +150,7 @@ def epoch_time_text(seconds: float) -> str:
 
 
 def utc_time_text(text: str, timezone: tzinfo | None, where: str) -> str:
-    """A time as text in RFC 3339 and UTC. A time without an offset is read in the given time zone. Raises UsageError if that is not
-    known.
+    """A time as RFC 3339 text in UTC. A time without an offset is read in the given time zone; raises UsageError if none is given.
 
     A text that is not a time is returned unchanged, so that its record is rejected.
     """
@@ -168,7 +171,7 @@ def utc_time_text(text: str, timezone: tzinfo | None, where: str) -> str:
 
 
 def zone_named(name: str | None) -> tzinfo | None:
-    """The time zone of an IANA name; None for None. Raises UsageError for an unknown name."""
+    """The time zone with an IANA name; None if the name is None. Raises UsageError for an unknown name."""
     if name is None:
         return None
     try:
@@ -178,8 +181,8 @@ def zone_named(name: str | None) -> tzinfo | None:
 
 
 def number_if_exact(text: Any) -> Any:
-    """A text as a number if it is exactly the way in which that number is written; any other value unchanged. "0.10" and "007" stay
-    texts.
+    """A text as a number, if this number would be written in exactly this way. Any other value is unchanged: "0.10" and
+    "007" stay texts.
     """
     if not isinstance(text, str):
         return text
@@ -194,9 +197,9 @@ def number_if_exact(text: Any) -> Any:
 
 
 def steps_of_values(values: Iterable[tuple[str, float, float, int]]) -> Iterator[tuple[int, float, dict[str, float]]]:
-    """Metric values (name, value, time, step), in the order of logging, as steps: (step, time of its first value, {name: value}).
+    """Group metric values (name, value, time, step), in the order of logging, into steps: (step, time of its first value, {name: value}).
 
-    If a name occurs twice at one step, as after a restart, a further entry for that step is begun.
+    If a name occurs twice at one step, for example after a restart, the step gets a further entry.
     """
     groups: dict[tuple[int, int], tuple[float, dict[str, float]]] = {}
     repeats: Counter[tuple[str, int]] = Counter()
@@ -209,7 +212,7 @@ def steps_of_values(values: Iterable[tuple[str, float, float, int]]) -> Iterator
 
 
 def require_source(path: Path) -> None:
-    """Raise UsageError if the path does not exist."""
+    """Raises UsageError if the path does not exist."""
     if not path.exists():
         raise UsageError("the source is not there", got=str(path), attempt="Check the path")
 

@@ -1,4 +1,4 @@
-"""Open the files of another tool by the tool's name."""
+"""Opens the files of another tool, chosen by the tool's name."""
 
 import csv
 import sqlite3
@@ -18,7 +18,7 @@ OPENERS = {
     "zeus": ("observability.importers.zeus", "open_zeus"),
     "transformers": ("observability.importers.transformers", "open_transformers"),
 }
-"""Module and function that open the files of each tool."""
+"""For each tool, the module and function that open its files."""
 
 
 UNREADABLE = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, OSError, RecursionError, csv.Error, sqlite3.Error)
@@ -26,8 +26,8 @@ UNREADABLE = (LookupError, ValueError, TypeError, AttributeError, ArithmeticErro
 
 
 def open_source(tool: str, path: Path, options: ReadOptions) -> SourceReading:
-    """The records in another tool's files. Raises UsageError if the path holds none or is damaged, in one sentence, at once or while
-    the items are taken.
+    """The records in another tool's files. Raises UsageError, with one sentence, if the path has none or is damaged. It is raised at once
+    or while the items are read.
     """
     module, function = OPENERS[tool]
     opener: Callable[[Path, ReadOptions], SourceReading] = getattr(import_module(module), function)
@@ -37,14 +37,14 @@ def open_source(tool: str, path: Path, options: ReadOptions) -> SourceReading:
 
 
 def _guarded_items(items: Iterable[SourceItem], path: Path) -> Iterator[SourceItem]:
-    """The items. Damage of the source is raised as UsageError."""
+    """The items. If the source is damaged, raises UsageError."""
     with _damage_as_usage_error(path):
         yield from items
 
 
 @contextmanager
 def _damage_as_usage_error(path: Path) -> Iterator[None]:
-    """Raise UsageError for content that a reader does not expect."""
+    """Turns errors about unexpected content into UsageError."""
     try:
         yield
     except UNREADABLE as error:

@@ -1,4 +1,4 @@
-"""Open another tool's SQLite file without changing it."""
+"""Opens another tool's SQLite file without changing it."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ MAGIC = b"SQLite format 3\x00"
 
 
 def is_sqlite_file(path: Path) -> bool:
-    """Whether a file begins like an SQLite file."""
+    """Whether a file begins with the bytes of an SQLite file."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -23,7 +23,7 @@ def is_sqlite_file(path: Path) -> bool:
 
 @contextmanager
 def read_only_sqlite(path: Path, needed: Sequence[str], tool: str) -> Iterator[sqlite3.Connection]:
-    """A read-only connection in one transaction, with rows by column name. needed: tables that the tool's storage has.
+    """A read-only connection within one transaction, whose rows have column names. needed: tables that a storage of this tool has.
 
     Raises UsageError if the file is damaged, locked, or not a file of this tool.
     """
@@ -47,5 +47,5 @@ def query_rows(connection: sqlite3.Connection, query: str, *values: Any) -> list
 
 
 def has_table(connection: sqlite3.Connection, name: str) -> bool:
-    """Whether a table exists, because older versions of a tool lack some tables."""
+    """Whether a table exists. Older versions of a tool lack some tables."""
     return bool(query_rows(connection, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", name))

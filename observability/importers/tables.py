@@ -1,8 +1,8 @@
-"""Read a reference and a current table, in the form that Evidently and NannyML take. The module finds the roles of columns, and turns the
-current rows into predictions.
+"""Reads a reference and a current table, in the format that Evidently and NannyML accept. The module finds the roles of the columns, and
+turns the current rows into predictions.
 
-A current row without an id gets one from the content of the file and its number, so that a second import adds nothing. Rows without a time
-get the given time, else the time of the file.
+A current row without an id gets one from the content of the file and its row number, so that a second import adds nothing. Rows without a
+time get the given time, else the time of the file.
 """
 
 import gzip
@@ -34,7 +34,9 @@ CLASS_NAMES = ("y_pred", "prediction", "predicted")
 
 @dataclass(frozen=True)
 class TableRoles:
-    """Columns of a table by their role. score: column names, or `class=COLUMN`. None and () are left to the registration."""
+    """The columns of a table by their role. score: column names, or `class=COLUMN`. None and () mean that the registration finds
+    the role.
+    """
 
     score: tuple[str, ...]
     prediction: str | None
@@ -44,7 +46,7 @@ class TableRoles:
 
 @dataclass(frozen=True)
 class CurrentTable:
-    """The current rows, ready to be loaded. renames: column → field. notes: sentences about what was added."""
+    """The current rows, ready for loading. renames: the field for each renamed column. notes: sentences about what was added."""
 
     table: "pa.Table"
     renames: Mapping[str, str]
@@ -52,7 +54,9 @@ class CurrentTable:
 
 
 def table_paths(paths: Sequence[Path]) -> tuple[Path, Path]:
-    """The reference and the current table: two files, or a folder with one of each name. Raises UsageError."""
+    """The paths of the reference and the current table. paths: two files, or a folder with one file of each name. Raises UsageError
+    otherwise.
+    """
     for path in paths:
         require_source(path)
     if len(paths) == 2 and all(path.is_file() for path in paths):
@@ -73,9 +77,7 @@ def table_paths(paths: Sequence[Path]) -> tuple[Path, Path]:
 
 
 def require_decompressed_size(path: Path) -> None:
-    """Raise UsageError if a .gz file is damaged, or holds more than MAX_DECOMPRESSED bytes, because its content would be in memory at
-    once.
-    """
+    """Raise UsageError if a .gz file is damaged or holds more than MAX_DECOMPRESSED bytes. Its whole content would be in memory at once."""
     size = 0
     try:
         with gzip.open(path) as file:
@@ -114,7 +116,7 @@ def read_table(path: Path) -> "pa.Table":
 
 
 def table_roles(names: Sequence[str], *, score: Sequence[str] = (), prediction: str | None = None, at: str | None = None) -> TableRoles:
-    """The roles of a table's columns, by their usual names in Evidently and NannyML. Roles that are given are not changed."""
+    """The roles of a table's columns, recognized by their usual names in Evidently and NannyML. Given roles are kept."""
     found = tuple(score)
     if not found:
         single = [name for name in PROBABILITY_NAMES if name in names]
@@ -137,7 +139,8 @@ def current_predictions(
     prediction: str | None,
     at: datetime,
 ) -> CurrentTable:
-    """The current rows with a column for each field of a prediction. scores: (class, column) as registered; at: of rows without a time.
+    """The current rows, with a column for each field of a prediction. scores: (class, column) as registered; at: the time for rows without
+    a time.
 
     Raises UsageError if a score column is missing.
     """
@@ -185,7 +188,7 @@ def content_digest(path: Path) -> str:
 
 
 def _free_name(name: str, taken: Sequence[str]) -> str:
-    """The name, with underscores added until it is not taken."""
+    """The name, with leading underscores added until no column has it."""
     while name in taken:
         name = f"_{name}"
     return name
@@ -194,9 +197,10 @@ def _free_name(name: str, taken: Sequence[str]) -> str:
 def covered_days(
     table: "pa.Table", roles: TableRoles, at: datetime | None, timezone: tzinfo | None, where: str
 ) -> tuple[datetime, datetime] | None:
-    """The whole days in UTC that the rows cover, [start, end); at: of rows without a time. None if the times cannot be read.
+    """The whole days in UTC that the rows cover, as [start, end). at: the time for rows without a time. None if the times are unknown or
+    cannot be read.
 
-    Raises UsageError if they need a time zone.
+    Raises UsageError if the times need a time zone.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -216,6 +220,6 @@ def covered_days(
 
 
 def _whole_days(first: datetime, last: datetime) -> tuple[datetime, datetime]:
-    """The days in UTC from the first time to the last, [start, end)."""
+    """The whole days in UTC from the first time to the last, as [start, end)."""
     start, end = (each.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) for each in (first, last))
     return start, end + timedelta(days=1)

@@ -1,8 +1,8 @@
-"""Read TensorBoard log folders as run and step records.
+"""Reads TensorBoard log folders as run and step records.
 
-A folder with event files is a run, as in TensorBoard. Folders called train, validation and so on beside each other are one run whose
-metrics are named after them. Event files do not record that a training ended: a run without an event for an hour gets an end without a
-status, unless the hparams plugin recorded its end.
+As in TensorBoard, a folder with event files is a run. Sibling folders with names such as train and validation are one run, and their
+metrics have the folder's name in front. Event files do not record the end of a training. A run without an event for an hour gets an end
+without a status, unless the hparams plugin recorded its end.
 """
 
 import hashlib
@@ -23,12 +23,12 @@ from observability.importers.source_records import (
 from observability.importers.tensorboard_events import EventFile, is_event_file, read_event_file
 
 PARTS = frozenset(("train", "training", "validation", "valid", "val", "eval", "test"))
-"""Names of folders that are parts of one run."""
+"""Names of folders that hold a part of a run."""
 QUIET_SECONDS = 3600.0
 
 
 def open_tensorboard(path: Path, options: ReadOptions) -> SourceReading:
-    """The runs of a log folder, or of one event file. Raises UsageError if there is none."""
+    """The runs of a log folder, or of a single event file. Raises UsageError if there is no event file."""
     require_source(path)
     named = [path] if path.is_file() else sorted(found for found in path.rglob("*tfevents*") if found.is_file() and found.stat().st_size)
     files = [found for found in named if is_event_file(found)]
@@ -55,7 +55,7 @@ def _run_items(runs: dict[Path, list[Path]], damaged: list[Path], options: ReadO
 
 
 def _one_run(folder: Path, paths: list[Path], options: ReadOptions) -> Iterator[SourceItem]:
-    """The records of one run: start, steps, and its end where it ended or has been quiet for an hour."""
+    """The records of one run: its start, its steps, and its end if it ended or had no event for an hour."""
     run = f"{folder.name}-{hashlib.sha256(paths[0].name.encode()).hexdigest()[:8]}"
     files = []
     for path in paths:
@@ -82,7 +82,7 @@ def _one_run(folder: Path, paths: list[Path], options: ReadOptions) -> Iterator[
 
 
 def _end_of_run(run: str, files: list[EventFile], last: float, options: ReadOptions) -> Iterator[SourceItem]:
-    """The end of a run, if it is known or the run has been quiet for an hour."""
+    """The record of a run's end, if the end is known or the run had no event for an hour."""
     status = next((found.status for found in files if found.status), None)
     ended = next((found.ended for found in files if found.ended), None)
     if status is None and options.now.timestamp() - last < QUIET_SECONDS:

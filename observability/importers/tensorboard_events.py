@@ -1,7 +1,7 @@
-"""Read TensorBoard event files: scalars, and the hyperparameters of the hparams plugin.
+"""Reads TensorBoard event files: scalars, and the hyperparameters of the hparams plugin.
 
-An event file is a sequence of records (length, its checksum, an Event message, its checksum). The fields that are read are those of
-TensorFlow's event.proto, summary.proto and tensor.proto and of TensorBoard's hparams plugin_data.proto.
+An event file is a sequence of records (length, checksum of the length, an Event message, checksum of the message). The fields read here are
+from TensorFlow's event.proto, summary.proto and tensor.proto, and from plugin_data.proto of TensorBoard's hparams plugin.
 """
 
 import struct
@@ -15,21 +15,21 @@ from observability.importers.protobuf_wire import float_number, message_bytes, s
 
 SCALARS, HPARAMS = "scalars", "hparams"
 SORTS = {4: "images", 5: "histograms", 6: "audio clips"}
-"""Field of a summary value → its type."""
+"""The type of a summary value, by the number of its field."""
 PLUGIN_SORTS = {"text": "texts", "images": "images", "histograms": "histograms", "audio": "audio clips", "pr_curves": "curves"}
 LARGEST_CHECKED = 65_536
-"""Bytes of a record up to which the checksum of its content is compared; larger records hold no scalars."""
+"""The checksum of a record's content is verified up to this number of bytes. Larger records hold no scalars."""
 MAX_BYTES = 1 << 30
 SESSION_STATUS = {1: "finished", 2: "failed"}
-"""Status numbers of a hparams session that say that it ended."""
+"""Status numbers of a hparams session that has ended, and their status in records."""
 
 
 @dataclass
 class EventFile:
     """The content of one event file. scalars: (tag, value, time, step). other: number of other summaries by sort.
 
-    hparams: hyperparameters from the session's start. status, ended: status and time of its end, or None. first, last: times of the first
-    and the last event, in seconds since 1970. damage: why reading stopped before the end of the file, or "".
+    hparams: hyperparameters from the start of the session. status, ended: status and time of the session's end, or None. first, last: times
+    of the first and the last event, in seconds since 1970. damage: why reading stopped before the end of the file, or "".
     """
 
     scalars: list[tuple[str, float, float, int]] = field(default_factory=list)
@@ -43,7 +43,7 @@ class EventFile:
 
 
 def read_event_file(path: Path) -> EventFile:
-    """The content of an event file. A damaged or unfinished file is read up to the damage, and the result notes that."""
+    """The content of an event file. A damaged or unfinished file is read up to the damage, which is described in `damage`."""
     found = EventFile()
     plugins: dict[str, str] = {}
     try:
@@ -55,7 +55,9 @@ def read_event_file(path: Path) -> EventFile:
 
 
 def is_event_file(path: Path) -> bool:
-    """Whether the first record of a file is that of an event file: its length and checksum fit, and it names the version of the format."""
+    """Whether the first record of a file is that of an event file. Its length and checksum have to match, and it has to name the version of
+    the format.
+    """
     try:
         first = next(event_messages(path), b"")
         return any(number == 3 and text_field(value).startswith("brain.Event:") for number, value in wire_fields(first))
@@ -64,7 +66,7 @@ def is_event_file(path: Path) -> bool:
 
 
 def event_messages(path: Path) -> Iterator[bytes]:
-    """The Event messages of a file. Raises ValueError at the first record that is cut or whose checksum is wrong."""
+    """The Event messages of a file. Raises ValueError at the first record that is incomplete or has a wrong checksum."""
     with path.open("rb") as file:
         while header := file.read(12):
             if len(header) < 12:
@@ -83,7 +85,7 @@ def event_messages(path: Path) -> Iterator[bytes]:
 
 
 def _add_event(found: EventFile, data: bytes, plugins: dict[str, str]) -> None:
-    """Decode one Event message and add its values to the file's contents."""
+    """Decode one Event message and add its values to `found`."""
     time, step, summaries = 0.0, 0, []
     for number, value in wire_fields(data):
         if number == 1:
@@ -138,7 +140,7 @@ def _plugin_of_metadata(data: bytes) -> tuple[str, bytes]:
 
 
 def _add_hparams(found: EventFile, content: bytes) -> None:
-    """Add the facts that a hparams session states at its start or its end."""
+    """Add what a hparams session records at its start or its end."""
     for number, value in wire_fields(content):
         if number == 3:
             for part, inner in wire_fields(message_bytes(value)):
@@ -154,7 +156,7 @@ def _add_hparams(found: EventFile, content: bytes) -> None:
 
 
 def _map_entry(data: bytes) -> tuple[str, Any]:
-    """Key and value of a map of google.protobuf.Value: a number, a text, true or false; None for anything else."""
+    """Key and value of an entry of a map to google.protobuf.Value. The value is a number, a text, true or false; None for anything else."""
     name, held = "", None
     for number, value in wire_fields(data):
         if number == 1:
@@ -166,7 +168,7 @@ def _map_entry(data: bytes) -> tuple[str, Any]:
 
 
 def tensor_number(data: bytes) -> float | None:
-    """The number of a tensor that holds exactly one float, double or integer; None for every other tensor."""
+    """The number in a tensor with exactly one float, double or integer. None for any other tensor."""
     kind, content, values = 0, b"", []
     for number, value in wire_fields(data):
         if number == 1:
@@ -185,7 +187,7 @@ def tensor_number(data: bytes) -> float | None:
 
 
 def _packed_varints(data: bytes) -> list[int]:
-    """The numbers of a packed field."""
+    """The numbers in a packed field of varints."""
     found, value, shift = [], 0, 0
     for byte in data:
         value |= (byte & 127) << shift
@@ -211,7 +213,7 @@ _TABLE = _checksum_table()
 
 
 def masked_checksum(data: bytes) -> int:
-    """CRC-32C in the masked form of record files."""
+    """The CRC-32C checksum of data, masked as in record files."""
     crc = 0xFFFFFFFF
     for byte in data:
         crc = _TABLE[(crc ^ byte) & 255] ^ crc >> 8

@@ -1,8 +1,8 @@
-"""Read the trainer_state.json of Transformers' Trainer as run and step records.
+"""Reads the trainer_state.json of Transformers' Trainer as run and step records.
 
-The file holds no time. The end of a run is the time that is given, else the time at which the file was written. Its start is the end minus
-the training time, if the file holds that time. Steps are placed between start and end in proportion to their number. A run that the
-store has already keeps its start, so that a copied file adds nothing.
+The file has no times. The end of a run is the given time, else the time at which the file was written. Its start is the end minus the
+training time, if the file has that time. The times of steps lie between start and end, in proportion to their number. A run that is already
+in the store keeps its start, so that a copied file adds nothing.
 """
 
 import hashlib
@@ -31,9 +31,9 @@ RESULTS = ("best_metric", "best_global_step", "best_model_checkpoint", "total_fl
 
 
 def open_transformers(path: Path, options: ReadOptions) -> SourceReading:
-    """The runs of a trainer_state.json, or of a folder with such files. Raises UsageError if there is none.
+    """The runs of a trainer_state.json, or of a folder with such files. Raises UsageError if there is no such file.
 
-    In an output folder, the file of the latest step is read, because each checkpoint's file repeats the earlier ones.
+    In an output folder, only the file of the latest step is read, because the file of each checkpoint repeats the earlier ones.
     """
     require_source(path)
     files = [path] if path.is_file() else sorted(path.rglob(NAME))
@@ -63,7 +63,7 @@ def _read_state(file: Path) -> dict[str, Any]:
 
 
 def _progress(state: dict[str, Any]) -> tuple[int, int]:
-    """The progress of a state, for comparison with other states of the same run."""
+    """A key to compare the progress of states of the same run."""
     return state["global_step"], len(state["log_history"])
 
 

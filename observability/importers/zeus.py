@@ -1,8 +1,8 @@
-"""Read the log file of Zeus' ZeusMonitor as resource records: the energy of accelerators in each measurement window.
+"""Reads the log file of Zeus' ZeusMonitor as resource records. They have the energy of accelerators in each measurement window.
 
-The file holds a row for each window that ended: its start, name and length, and the joules of each accelerator. Windows may be nested. The
-energy of an outer window includes the energy of inner windows, so inner windows do not become records. The file names no run: see
-`zeus_run_name`. Zeus writes window names without quotes, so a name may hold commas.
+The file has a row for each window that ended: its start, name and length, and the joules of each accelerator. Windows may be nested. The
+energy of an outer window includes that of its inner windows, so inner windows do not become records. The file does not name its run; see
+`zeus_run_name`. Zeus writes window names without quotes, so a name may contain commas.
 """
 
 import re
@@ -25,7 +25,7 @@ TITLE = "the log file of a ZeusMonitor (Zeus)"
 NEEDED = ("start_time", "window_name", "elapsed_time")
 ENERGY = "_energy"
 GENERIC = re.compile(r"(zeus|monitor|energy|power|gpus?|logs?|files?|out|outputs?|results?|data|te?mp|measurements?|[\W_])+", re.IGNORECASE)
-"""Names of files and folders that name no run."""
+"""Generic names of files and folders, which do not identify a run."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class ZeusWindow:
 
     @property
     def end(self) -> float:
-        """Its end in seconds since 1970."""
+        """The end of the window in seconds since 1970."""
         return self.start + self.seconds
 
 
@@ -56,16 +56,16 @@ def open_zeus(path: Path, options: ReadOptions) -> SourceReading:
 
 
 def zeus_run_name(file: Path) -> str:
-    """The run that a log file is named after: `night-7` of `night-7.csv` and of `night-7/zeus.csv`.
+    """The name of the run of a log file: `night-7` for `night-7.csv` and for `night-7/zeus.csv`.
 
-    It is the first name that is not generic: of the file, or of one of the two folders around it; else the name of the file.
+    It is the first name that is not generic, of the file or of the two folders around it. If all are generic, it is the name of the file.
     """
     places = (file.stem, *(folder.name for folder in file.absolute().parents[:2]))
     return next((name for name in places if not GENERIC.fullmatch(name or "_")), file.stem)
 
 
 def _window_items(file: Path, devices: Sequence[str], run: str) -> Iterator[SourceItem]:
-    """The records of the windows that do not lie within another window."""
+    """The records of windows that are not inside another window."""
     windows = []
     with file.open(encoding="utf-8") as lines:
         next(lines, None)
@@ -95,7 +95,7 @@ def _measured_window(line: str, devices: int) -> ZeusWindow:
 
 
 def _window_records(window: ZeusWindow, devices: Sequence[str], run: str) -> Iterator[CarriedRecord]:
-    """One record per accelerator. The first record carries the window."""
+    """One record for each accelerator. The first record carries the window as its source entry."""
     for place, (device, joules) in enumerate(zip(devices, window.joules, strict=True)):
         record = {
             "kind": "resource",
@@ -112,7 +112,7 @@ def _window_records(window: ZeusWindow, devices: Sequence[str], run: str) -> Ite
 
 
 def _number(text: str) -> float:
-    """The number of a cell. Raises ValueError for another text and for a negative or infinite one."""
+    """The number in a cell. Raises ValueError if it is not a number, is negative, or is infinite."""
     try:
         number = float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Count what needs action, in one place for pages, alerts, reviews and the command line."""
+"""Counts what needs action. Pages, alerts, reviews and the command line all use these counts."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -17,19 +17,19 @@ class Judged(Protocol):
 
     @property
     def severity(self) -> Severity:
-        """The severity, which tells whether people have to act."""
+        """The severity, which decides whether people have to act."""
         ...
 
     @property
     def state(self) -> State:
-        """The state: the severity, or that a person has acted on it."""
+        """The state, which stays critical after a person has acknowledged it."""
         ...
 
 
 @dataclass(frozen=True)
 class ActionCounts:
-    """Numbers of incidents (or of findings). critical: nobody has acted on them yet; acknowledged: critical and acted on. shared: how many
-    of them are shared by several models.
+    """Numbers of incidents (or findings). critical: critical ones on which nobody has acted yet; acknowledged: critical ones on which
+    someone has acted. shared: how many of all are shared by several models.
     """
 
     critical: int
@@ -49,17 +49,15 @@ class ActionCounts:
 
     @property
     def total_words(self) -> str:
-        """`words`, and how many of the counted ones are shown with several models: `11 critical, 6 warnings (2 shared by models, counted
-        once)`.
-        """
+        """`words`, and how many are shared by several models: `11 critical, 6 warnings (2 shared, counted once)`."""
         return f"{self.words}{f' ({self.shared} shared, counted once)' if self.shared else ''}"
 
 
 @dataclass(frozen=True)
 class CountedIncident:
-    """An entry that is listed and counted once: an incident, one problem of several models, or a fault that models share.
+    """An entry that is listed and counted once: an incident, the same problem in several models, or a fault that models share.
 
-    incidents: the worst first.
+    incidents: the incidents of the entry, worst first.
     """
 
     incidents: tuple[Incident, ...]
@@ -72,12 +70,12 @@ class CountedIncident:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The models that have this problem, in the order of its incidents; a dash for an incident without a model."""
+        """The models that have this problem, in the order of the incidents. A dash stands for an incident without a model."""
         return tuple(dict.fromkeys(incident.model or DASH for incident in self.incidents))
 
 
 def action_counts(judged: Iterable[Judged]) -> ActionCounts:
-    """How many of some incidents or findings are critical, critical and acknowledged, and warnings."""
+    """Count incidents or findings: critical ones that nobody has acknowledged, acknowledged critical ones, and warnings."""
     known = list(judged)
     acknowledged = sum(each.state == "critical" and each.severity != "act" for each in known)
     critical = sum(each.severity == "act" for each in known)
@@ -85,8 +83,8 @@ def action_counts(judged: Iterable[Judged]) -> ActionCounts:
 
 
 def merge_incidents_of_models(found: Iterable[Incident]) -> list[CountedIncident]:
-    """Incidents in their order. Incidents of several models become one if they are one problem: they have the same sentence, or come from
-    the same feed.
+    """The incidents in their order. Incidents of several models become one entry if they are the same problem: they have the same sentence,
+    or come from the same feed.
     """
     groups: list[list[Incident]] = []
     alike: dict[tuple[str, str], list[list[Incident]]] = {}
@@ -104,15 +102,17 @@ def merge_incidents_of_models(found: Iterable[Incident]) -> list[CountedIncident
 
 
 def is_one_problem(group: Sequence[Incident], incident: Incident) -> bool:
-    """Whether an incident is of another model than some incidents, and has the sentence of the first one or concerns the same feed."""
+    """Whether an incident is the same problem as the incidents of a group. It has to be of another model, and have the sentence of the
+    first one or concern the same feed.
+    """
     if incident.model in {other.model for other in group}:
         return False
     return incident.sentence == group[0].sentence or (incident.model is not None and is_one_feed(group[0], incident))
 
 
 def is_one_feed(one: Incident, other: Incident) -> bool:
-    """Whether two incidents concern the same input with the same claim and a known onset at most a day apart, and the primary metric of
-    neither model became worse with it. Without an onset, columns with the same name are not evidence of one feed.
+    """Whether two incidents concern the same feed: the same input, the same claim, and known onsets at most a day apart. The primary metric
+    of neither model may have become worse. If an onset is unknown, equal names of columns are not evidence of one feed.
     """
     if one.lead.claim != other.lead.claim or {one.source, other.source} != {"input"} or specific_subject(one.lead) is None:
         return False
@@ -123,17 +123,19 @@ def is_one_feed(one: Incident, other: Incident) -> bool:
 
 
 def known_onset(incident: Incident) -> datetime | None:
-    """The day on which an incident began, by the date in its lead. None if the lead's days do not date it, or if it began before them."""
+    """The day on which an incident began, from its lead. None if the lead's days do not show the date, or if it began before these days."""
     return incident.onset if onset_certainty(incident.lead) == "dated" and not incident.standing else None
 
 
 def holds_new_fall(incident: Incident) -> bool:
-    """Whether the findings of an incident include the primary metric of its model, new or worse."""
+    """Whether an incident has a finding, new or worse, that the primary metric of its model fell."""
     return any(finding.evidence.get("primary") and finding.needs_action and finding.news in FRESH for finding in incident.findings)
 
 
 def counted_incidents(found: Iterable[Incident]) -> list[CountedIncident]:
-    """Incidents as lists show and totals count them, most urgent first; among equally urgent ones, faults shared by models first."""
+    """The entries that lists show and totals count, most urgent first. Among equally urgent entries, faults that models share come
+    first.
+    """
     ordered = most_urgent_first(found)
     faults = [CountedIncident(fault.incidents, fault) for fault in shared_faults(ordered)]
     under = {incident.id for fault in faults for incident in fault.incidents}
@@ -142,17 +144,17 @@ def counted_incidents(found: Iterable[Incident]) -> list[CountedIncident]:
 
 
 def incident_action_counts(found: Iterable[Incident]) -> ActionCounts:
-    """The number of incidents that need action; one problem of several models, and a fault that models share, count once. A shared problem
-    stays critical until the incident of every model is acknowledged.
+    """The number of incidents that need action. The same problem in several models, and a fault that models share, count once. A shared
+    problem stays critical until the incident of every model is acknowledged.
     """
     return total_action_counts(counted_incidents(found))
 
 
 def total_action_counts(counted: Sequence[CountedIncident]) -> ActionCounts:
-    """The totals of incidents that are already merged; `incident_action_counts` merges them first."""
+    """The counts of entries that are already merged. `incident_action_counts` merges incidents first."""
     return replace(action_counts(each.lead for each in counted), shared=sum(len(each.models) > 1 for each in counted))
 
 
 def shared_incident_ids(counted: Iterable[CountedIncident]) -> frozenset[str]:
-    """The ids of incidents that several models share and that are counted only once."""
+    """The ids of the incidents that several models share and that are therefore counted once."""
     return frozenset(incident.id for each in counted if len(each.models) > 1 for incident in each.incidents)

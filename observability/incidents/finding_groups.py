@@ -1,4 +1,4 @@
-"""Look up findings by their subject, so that the grouping of a model with many columns need not compare every finding with every other."""
+"""Looks up findings by their subject. Thus the grouping for a model with many columns need not compare every finding with every other."""
 
 from collections.abc import Iterable, Sequence
 
@@ -7,7 +7,7 @@ from observability.incidents.grouping_rules import are_one_fall, claimed_place, 
 
 
 class FindingsBySubject:
-    """Findings by the subject that each is about (`same_subject`)."""
+    """Findings indexed by their subject (`same_subject`)."""
 
     def __init__(self, findings: Iterable[Finding]) -> None:
         self.named: dict[str | None, list[Finding]] = {}
@@ -18,7 +18,7 @@ class FindingsBySubject:
                 self.moved_alone.setdefault(name, []).append(finding)
 
     def of_subject(self, finding: Finding) -> list[Finding]:
-        """The findings about the same subject as a finding."""
+        """The findings with the same subject as a given finding."""
         own = specific_subject(finding)
         found = [] if own is None else list(self.named.get(own, ()))
         found += self.moved_alone.get(own, ())
@@ -26,9 +26,9 @@ class FindingsBySubject:
 
 
 class OnsetGroup:
-    """Findings of one stage that belong to one fault, with the facts that decide whether another finding joins them.
+    """Findings of one stage that belong to one fault, and what decides whether another finding joins them.
 
-    order: the key that sorts groups by their worst finding. places: one finding of each place.
+    order: a sort key that compares groups by their worst finding. places: one finding for each place.
     """
 
     def __init__(self, first: Finding) -> None:
@@ -57,22 +57,22 @@ class OnsetGroup:
         return worst_first(self.members)
 
     def has_subject(self, finding: Finding) -> bool:
-        """Whether a member is about the subject of a finding (`same_subject`)."""
+        """Whether a member has the same subject as a finding (`same_subject`)."""
         own = specific_subject(finding)
         if (own is not None and own in self.subjects) or own in self.moved_alone:
             return True
         return not self.subjects.isdisjoint(finding.evidence.get("moved_alone", ()))
 
     def has_fall(self, finding: Finding) -> bool:
-        """Whether a member measures the same fall of outcomes as a finding."""
+        """Whether a member measures the same drop of outcomes as a finding."""
         return pipeline_stage(finding) == "outcome" and any(are_one_fall(finding, member) for member in self.members)
 
     def may_hold(self, finding: Finding) -> bool:
-        """Whether a finding without a date may share the fault of all members."""
+        """Whether a finding without a date may belong to the same fault as all members."""
         return all(may_share_fault(finding, member) for member in self.places.values())
 
 
 def without_findings(findings: Iterable[Finding], left_out: Sequence[Finding]) -> list[Finding]:
-    """The findings without some others, which are compared by identity."""
+    """The findings without those in `left_out`. Findings are compared by identity."""
     known = {id(finding) for finding in left_out}
     return [finding for finding in findings if id(finding) not in known]

@@ -1,9 +1,8 @@
-"""Groups findings of one fault into incidents, with the likely source and the leading finding.
+"""Groups findings of one fault into incidents, and determines the likely source and the leading finding.
 
-The functions are pure. They take findings, and return the same findings with `incident` and `likely_source` set, and the incidents. Only
-findings that need action (act, watch) are grouped. Standing findings of a model (beyond their limits, but not new) form one incident of
-their own. The rules are in `grouping_rules`, their reasons in docs/decisions/0009. Sentences say "suspected" and "consistent with", never
-"caused by".
+The functions are pure. They return the given findings with `incident` and `likely_source` set, and the incidents. Only findings that need
+action (`act`, `watch`) are grouped. Standing findings of a model (beyond their limits, but not new) form one separate incident. The rules
+are in `grouping_rules`, their reasons in docs/decisions/0009. Sentences use "suspected" and "consistent with", never "caused by".
 """
 
 import hashlib
@@ -74,19 +73,20 @@ from observability.incidents.standing_drift import (
 )
 
 FRESH: tuple[News, ...] = ("new", "worse")
-"""News about what nobody has seen yet."""
+"""Values of `news` for changes that nobody has seen yet."""
 Importance = Mapping[str, float]
-"""Importance of each feature of a model, adding up to 1; empty if unknown."""
+"""The importance of each feature of a model. The values add up to 1; empty if unknown."""
 
 
 @dataclass(frozen=True)
 class Incident:
-    """Findings of one fault. lead: the finding nearest to the source; collateral: the findings consistent with coming from it, worst first.
+    """Findings of one fault. lead: the finding nearest to the source; collateral: findings that are consistent with following from the
+    lead, worst first.
 
-    id: the same from day to day. It is made from model, source, the lead's subject and the day of onset ("earlier" if this precedes the
-    analysed days); for the ongoing incident, from the model only. severity: the worst of its findings. onset: its start; None if the counts
-    do not date it. If it began before the analysed days, the latest possible start. event: the nearest earlier event. sentence: a summary.
-    standing: whether it was beyond its limits in the model's own past too.
+    id: the same from day to day. It is made from model, source, stage, the lead's subject and slice, and the day of onset ("earlier" if
+    this is before the analysed days). For the ongoing incident, it is made from the model only. severity: the worst of its findings. onset:
+    its start; None if the counts do not show the date. If it began before the analysed days, onset is the latest possible start. event: the
+    nearest earlier event. sentence: a summary. standing: whether the model's own past was beyond the limits too.
     """
 
     id: str
@@ -107,36 +107,36 @@ class Incident:
 
     @property
     def state(self) -> State:
-        """The worst state of its findings, whoever has acted on them."""
+        """The worst state of its findings. Critical if any finding is critical, even if someone has acted on it."""
         return "critical" if any(finding.state == "critical" for finding in self.findings) else STATE_OF[self.severity]
 
     @property
     def shown_severity(self) -> Severity:
-        """The severity whose word, icon and colour a page shows: the severity of the state."""
+        """The severity that a page shows with word, icon and colour. It is `act` also for an acknowledged critical incident."""
         return "act" if self.state == "critical" else self.severity
 
     @property
     def news(self) -> News | None:
-        """The change since the time before the window: the news of the lead, else of its first finding with news. It is `worse` if the
-        incident continues and something new was added to it.
+        """The change since the time before the window: the news of the lead, else of the first finding with news. It is `worse` if the
+        incident continues and something new was added.
         """
         own = next((finding.news for finding in self.findings if finding.news), None)
         return "worse" if self.new_details and own != "new" else own
 
     @property
     def new_details(self) -> tuple[Finding, ...]:
-        """The findings about harm beside the lead that are new or became worse, although the lead did not (`details_that_are_new`)."""
+        """The findings about harm besides the lead that are new or became worse, although the lead did not (`details_that_are_new`)."""
         return tuple(details_that_are_new(self.lead, self.collateral))
 
 
 def group_findings(
     findings: Sequence[Finding], importance: Mapping[str, Importance] | None = None
 ) -> tuple[list[Finding], tuple[Incident, ...]]:
-    """The findings, marked with their incident, and the incidents. Both are sorted with the most urgent first, and the findings of an
-    incident stand together.
+    """The findings, each marked with its incident, and the incidents. Both are sorted by urgency, and the findings of an incident are
+    adjacent.
 
-    importance: by model, as its owner stated it. For other models, it is read from findings about attributions. Findings of two models
-    never form one incident.
+    importance: by model, as its owner stated it. If it is missing for a model, it is read from findings about attributions. Findings of
+    different models never form one incident.
     """
     by_model: dict[str | None, list[Finding]] = {}
     for finding in findings:
@@ -156,7 +156,9 @@ def group_findings(
 
 
 def member_of(finding: Finding, incident: Incident) -> Finding:
-    """A finding of an incident, marked with the incident, its suspected source, and whether it leads, then with the incident's news."""
+    """A finding of an incident, marked with the incident and its suspected source. The lead is also marked as lead, with the incident's
+    news.
+    """
     evidence = {name: value for name, value in finding.evidence.items() if name not in (LEADS, INCIDENT_NEWS)}
     if finding is incident.lead:
         evidence |= {LEADS: True, INCIDENT_NEWS: incident.news}
@@ -164,8 +166,8 @@ def member_of(finding: Finding, incident: Incident) -> Finding:
 
 
 def findings_by_incident(findings: Sequence[Finding], incidents: Sequence[Incident]) -> list[Finding]:
-    """The findings in the order of their incidents, each led by its lead, the finding nearest to the source, and then its consequences,
-    worst first; the findings of no incident follow, worst first.
+    """The findings in the order of their incidents. In each incident, the lead (the finding nearest to the source) comes first, then its
+    consequences, worst first. Findings without an incident come last, worst first.
     """
     own: dict[str | None, list[Finding]] = {}
     for finding in worst_first(list(findings)):
@@ -177,8 +179,8 @@ def findings_by_incident(findings: Sequence[Finding], incidents: Sequence[Incide
 
 
 def most_urgent_first(found: Iterable[Incident]) -> tuple[Incident, ...]:
-    """The incidents by `incident_order`. If the lead of an incident follows from a finding of an equally urgent incident, of a labelling
-    project and of its model, it comes directly after that incident.
+    """The incidents in the order of `incident_order`. If the lead of an incident follows from a finding of another, equally urgent
+    incident, it comes directly after that incident. The two are incidents of a labelling project and of its model.
     """
     incidents = sorted(found, key=incident_order)
     everything = [finding for incident in incidents for finding in incident.findings]
@@ -192,14 +194,14 @@ def most_urgent_first(found: Iterable[Incident]) -> tuple[Incident, ...]:
 
 
 def incident_urgency(incident: Incident) -> tuple[int, bool]:
-    """The `urgency` of an incident."""
+    """The sort key `urgency` for an incident."""
     return urgency(incident.severity, incident.standing)
 
 
 def incident_order(incident: Incident) -> tuple[tuple[int, bool], bool, bool, int, float, str]:
-    """Sort key: the most urgent first (`urgency`). Among equally urgent incidents, acknowledged critical ones come before warnings, and new
-    ones before ongoing ones; then the number of reached stages of the pipeline decides, then the highest rank of the findings of that
-    severity.
+    """Sort key with the most urgent incidents first (`urgency`). Among equally urgent incidents, acknowledged critical incidents come
+    before warnings, and new before ongoing incidents. Next, incidents that reach more stages of the pipeline come first, then those with a
+    higher rank among the findings of that severity.
     """
     worst = [finding.rank for finding in incident.findings if finding.severity == incident.severity]
     reach = len({pipeline_stage(finding) for finding in incident.findings})
@@ -208,7 +210,7 @@ def incident_order(incident: Incident) -> tuple[tuple[int, bool], bool, bool, in
 
 
 def attribution_importance(findings: Sequence[Finding]) -> Importance:
-    """The reference's attribution shares from the findings about explanations; empty if the model is not explained."""
+    """The attribution shares of the reference, from the findings about explanations. Empty if the model is not explained."""
     return {
         finding.subject: float(finding.evidence["baseline"])
         for finding in findings
@@ -217,10 +219,11 @@ def attribution_importance(findings: Sequence[Finding]) -> Importance:
 
 
 def find_faults(findings: Sequence[Finding], importance: Importance) -> list[FaultGroup]:
-    """The faults of one model. Stage by stage, a group of new findings joins the fault that may explain it, or starts a new one.
+    """The faults of one model. The stages are processed in order: a group of new findings joins a fault that may explain it, or starts a
+    new fault.
 
-    All standing findings are one fault, with the details of a standing fall. A drift without a date joins an ongoing drift, unless an
-    equally severe input changed on a date.
+    All standing findings form one fault, together with the details of a standing drop. A drift without a date joins an ongoing drift,
+    unless an equally severe input changed on a known date.
     """
     everything = worst_first([finding for finding in findings if finding.needs_action])
     standing = [finding for finding in everything if is_standing(finding)]
@@ -248,17 +251,17 @@ def find_faults(findings: Sequence[Finding], importance: Importance) -> list[Fau
 
 
 def fault_of_one_fall(group: Sequence[Finding], found: Sequence[FaultGroup]) -> FaultGroup | None:
-    """The fault of outcomes without an upstream cause that measures the same fall as the findings of a group; None without such a fault."""
+    """The fault of outcomes, without an upstream cause, that measures the same drop as a group's findings. None if there is none."""
     falls = [fault for fault in found if fault.stage == "outcome"]
     return next((fault for fault in falls if any(are_one_fall_of_days(one, root) for one in group for root in fault.root)), None)
 
 
 def group_by_onset(findings: Sequence[Finding]) -> list[list[Finding]]:
-    """Groups of findings of one stage that belong to one fault, each group worst first.
+    """Groups of findings of one stage. The findings of a group belong to one fault and are sorted worst first.
 
-    Dated findings are grouped by onset and subject. A slice is grouped with the whole, or with a slice that it overlaps. Findings that
-    began before the analysed days join dated ones of the same subject, else form one group; they never connect two dates. Findings without
-    a date join the worst group that fits.
+    Findings with a date are grouped by onset and subject. A slice is grouped with the whole, or with a slice that it overlaps. Findings
+    that began before the analysed days join dated findings of the same subject, or else form one group; they never connect two dates.
+    Findings without a date join the worst group that fits.
     """
     found: list[OnsetGroup] = []
     for how in ("dated", "open", "vague"):
@@ -274,8 +277,8 @@ def group_by_onset(findings: Sequence[Finding]) -> list[list[Finding]]:
 
 
 def matching_group(finding: Finding, found: Sequence[OnsetGroup]) -> OnsetGroup | None:
-    """The group of a finding: the group with its subject, the group of the same fall, or the group with its onset. A finding without a date
-    of its own gets the worst group that fits.
+    """The group that a finding joins: a group with its subject, else with the same drop, else with its onset. A finding without a date
+    otherwise joins the worst group that fits. None if no group matches.
     """
     ranked = sorted(found, key=lambda group: group.order)
     named = next((group for group in ranked if group.has_subject(finding)), None)
@@ -288,7 +291,7 @@ def matching_group(finding: Finding, found: Sequence[OnsetGroup]) -> OnsetGroup 
 def upstream_fault(
     group: Sequence[Finding], at: Stage, found: Sequence[FaultGroup], everything: Sequence[Finding], importance: Importance
 ) -> FaultGroup | None:
-    """The best upstream fault that a group of findings is consistent with; None if no fault fits."""
+    """The upstream fault that explains a group of findings best. None if no fault explains it."""
     best: tuple[tuple[bool, float, int], FaultGroup] | None = None
     for fault in found:
         causes = [
@@ -308,12 +311,13 @@ def upstream_fault(
 def explains_group(
     group: Sequence[Finding], at: Stage, causes: Sequence[Finding], everything: Sequence[Finding], importance: Importance
 ) -> bool:
-    """Whether causes that precede a group explain it: always for mere consequences, under conditions for a drop of scores or outcomes.
+    """Whether earlier causes explain a group of findings. Mere consequences are always explained; a drop of scores or outcomes only under
+    conditions.
 
-    A slice of a feature needs the same feature or the same onset. A drop needs a cause that is as severe or began at the same time.
-    Shifted inputs explain a drop if the scores shifted too. Otherwise an estimate from the inputs has to predict a good part of the drop;
-    without an estimate, the importance of the inputs has to suffice for a drop of that size. A drop in rows of swapped levels follows from
-    the swap.
+    A slice of a feature needs a cause with the same feature or the same onset. A drop needs a cause that is at least as severe or began at
+    the same time. Shifted inputs explain a drop if the scores shifted too. Otherwise an estimate from the inputs has to predict a good part
+    of the drop; without an estimate, the importance of the inputs has to be high enough for a drop of that size. A drop in rows of swapped
+    levels follows from the swap.
     """
     at_once = share_onset(group, causes)
     if any(follows_level_swap(finding, cause) for finding in group for cause in causes):
@@ -338,7 +342,7 @@ def explains_group(
 
 
 def input_findings(findings: Sequence[Finding]) -> list[Finding]:
-    """The findings about a single feature: those of the stages input and slice that name a subject."""
+    """The findings about a single feature: findings of the stages input and slice that have a specific subject."""
     return [finding for finding in findings if pipeline_stage(finding) in ("input", "slice") and specific_subject(finding) is not None]
 
 
@@ -348,7 +352,7 @@ def share_onset(group: Sequence[Finding], causes: Sequence[Finding]) -> bool:
 
 
 def incident_from_fault(fault: FaultGroup, importance: Importance) -> Incident:
-    """The incident of a fault."""
+    """The incident that a fault becomes."""
     lead = leading_finding(fault, importance)
     rest = worst_first([finding for finding in fault.members if finding is not lead])
     first = next((finding for finding in (lead, *fault.root) if onset_certainty(finding) != "vague"), None)
@@ -376,7 +380,9 @@ def incident_from_fault(fault: FaultGroup, importance: Importance) -> Incident:
 
 
 def incident_source(fault: FaultGroup, lead: Finding) -> Source:
-    """The suspected source: by the fault's stage; labels if outcomes fell after a change of the labelling guideline."""
+    """The suspected source, which depends on the fault's stage. It is the labels if outcomes dropped after a change of the labelling
+    guideline.
+    """
     if fault.stage in ("input", "label"):
         return SOURCES[fault.stage]
     if fault.stage == "outcome" and (lead.event or {}).get("what") == "guideline":
@@ -385,12 +391,12 @@ def incident_source(fault: FaultGroup, lead: Finding) -> Source:
 
 
 def leading_finding(fault: FaultGroup, importance: Importance) -> Finding:
-    """The finding that locates the fault best.
+    """The finding that shows best where the fault is.
 
-    For labelling, it is the finding that the worst finding says it follows. Otherwise it is among the worst findings: one with a place if
-    all places overlap, then broken values before shifted ones, then the feature with the largest effect. If scores or outcomes of the whole
-    shifted and only one group changed, the finding about that group leads. If the change of a feature is concentrated in one slice, the
-    finding about that slice leads.
+    For labelling, it is the finding from which the worst finding follows. Otherwise it is one of the worst findings. Preferred are a
+    finding with a place if all places overlap, then broken values over shifted ones, then the feature with the largest effect. If scores or
+    outcomes shifted as a whole and only one group changed, the finding about that group leads. If the change of a feature is concentrated
+    in one slice, the finding about that slice leads.
     """
     of_groups = [finding for finding in fault.others if is_isolated_group(finding)]
     if (
@@ -425,11 +431,10 @@ def leading_finding(fault: FaultGroup, importance: Importance) -> Finding:
 
 
 def details_that_are_new(lead: Finding, rest: Sequence[Finding]) -> list[Finding]:
-    """The findings about harm (`HARM`) beside the lead of an incident whose news is new or worse. Empty if the lead's own news is new or
-    worse.
+    """The findings about harm (`HARM`) besides the lead whose news is new or worse. Empty if the lead's own news is new or worse.
 
-    Moves of columns are left out, because another column moves in most weeks of an ongoing drift. A metric without a better side (bias) is
-    left out too.
+    Shifts of columns are left out, because in an ongoing drift another column shifts in most weeks. A metric without a better direction
+    (bias) is left out too.
     """
     if lead.news in FRESH:
         return []
@@ -438,13 +443,15 @@ def details_that_are_new(lead: Finding, rest: Sequence[Finding]) -> list[Finding
 
 
 def new_details_words(lead: Finding, rest: Sequence[Finding]) -> str:
-    """`; new in it: root mean squared error`, the metrics of the details that are new, each with its subject; empty without any."""
+    """Words for the metrics that are new besides the lead, with their subjects: `; new in it: root mean squared error`. Empty if there are
+    none.
+    """
     names = [metric_of_subject(each.metric, specific_subject(each)) for each in details_that_are_new(lead, rest)]
     return f"; new in it: {join_words(list(dict.fromkeys(names)), 3)}" if names else ""
 
 
 def incident_sentence(lead: Finding, rest: Sequence[Finding]) -> str:
-    """The lead's sentence, then the other subjects of its stage, the outcomes that are consistent with it, and what is new in it."""
+    """A sentence from the lead's sentence, the other subjects of its stage, the outcomes that are consistent with it, and what is new."""
     stage, own = pipeline_stage(lead), specific_subject(lead)
     same_stage = [finding for finding in rest if pipeline_stage(finding) == stage]
     others = [f"`{name}`" for finding in same_stage if (name := specific_subject(finding)) and name != own]
@@ -458,8 +465,8 @@ def incident_sentence(lead: Finding, rest: Sequence[Finding]) -> str:
 
 
 def standing_sentence(lead: Finding, rest: Sequence[Finding]) -> str:
-    """A sentence of these parts: the lead's sentence, the other ongoing metrics and subjects (outcomes first), those that moved on a date
-    since, what is new, and a proposal.
+    """Sentences from the lead's sentence, the other ongoing metrics and subjects (outcomes first), subjects that moved later on a known
+    date, what is new, and a proposal.
     """
     old = [finding for finding in rest if is_standing(finding) or onset_certainty(finding) != "dated"]
     others = [metric_term(finding.metric) for finding in old if pipeline_stage(finding) == "outcome" and finding.severity == "act"]
@@ -476,11 +483,11 @@ def standing_sentence(lead: Finding, rest: Sequence[Finding]) -> str:
 
 
 def metric_term(metric: str) -> str:
-    """A metric's title inside a sentence."""
+    """A metric's title, written for the middle of a sentence."""
     title = METRICS[metric].title
     return title if title[1:2].isupper() else title[:1].lower() + title[1:]
 
 
 def metric_of_subject(metric: str, subject: str | None) -> str:
-    """A metric's title inside a sentence, with the one thing that it is about."""
+    """A metric's title, written for the middle of a sentence, with its subject if it has one."""
     return f"{metric_term(metric)} of `{subject}`" if subject else metric_term(metric)

@@ -1,4 +1,4 @@
-"""The size of an incident: the rows that it affects, from its leading finding alone."""
+"""The size of an incident: the number of affected rows, computed only from its leading finding."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from observability.incidents.next_steps import is_about_predictions
 
 RATES = frozenset(("null_rate", "nan_rate", "absent_rate", "wrong_type_rate", "unseen_rate", "out_of_range_rate"))
 RATES |= frozenset(("error_rate", "duplicate_rate", "rejected_rate", "default_score_rate"))
-"""Metrics that are a share of rows: the rows beyond the baseline are affected."""
+"""Metrics that are a share of rows. The rows above the baseline's share are affected."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class IncidentSize:
 
 
 def incident_size(incident: Incident) -> IncidentSize | None:
-    """The size of an incident about predictions; None for an incident about other records, or without rows."""
+    """The size of an incident about predictions. None if the incident is about other records, or if its lead has no rows."""
     lead = incident.lead
     if not is_about_predictions(incident) or not lead.n:
         return None
@@ -38,7 +38,7 @@ def incident_size(incident: Incident) -> IncidentSize | None:
 
 
 def risen_share(metric: object, value: float | None, evidence: Mapping[str, Any]) -> float:
-    """Increase of a share of rows over its baseline; 1 for other metrics."""
+    """The increase of a share of rows over its baseline, at least 0. For metrics that are not a share of rows, 1."""
     if metric not in RATES or value is None:
         return 1.0
     return min(max(float(value) - float(evidence.get("baseline") or 0.0), 0.0), 1.0)

@@ -1,7 +1,7 @@
-"""Orders findings about labelling: the suspected cause first, then the findings that say they follow it.
+"""Orders findings about labelling: the suspected cause first, then the findings whose evidence names it as their cause.
 
 A finding of data/labelling states in `follows` what its answers are consistent with: a metric, the project, and the first day if it is
-known. The cause is a finding that needs action itself. Nothing is dropped, and no severity changes.
+known. The cause also has to need action. No finding is dropped, and no severity changes.
 """
 
 from collections import defaultdict
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def suspected_cause(finding: Finding, findings: Sequence[Finding]) -> Finding | None:
-    """The finding among these that a finding about labelling follows; None if it follows none."""
+    """The one of `findings` that a finding about labelling follows. None if it follows none."""
     follows = finding.evidence.get("follows")
     if not finding.needs_action or not follows:
         return None
@@ -24,7 +24,7 @@ def suspected_cause(finding: Finding, findings: Sequence[Finding]) -> Finding | 
 
 
 def _is_cause(cause: Finding, follows: dict[str, object]) -> bool:
-    """Whether a finding is about what another finding follows, belongs to the same project, and began no later."""
+    """Whether `cause` is what another finding follows: it has the same metric and subject, or the same project and a fitting onset."""
     if cause.metric != follows["metric"]:
         return False
     if cause.metric != "label_agreement":
@@ -38,12 +38,12 @@ def _is_cause(cause: Finding, follows: dict[str, object]) -> bool:
 
 
 def causes_first(findings: Sequence[Finding]) -> list[Finding]:
-    """The findings in their order, except that a cause comes before the first of its consequences, and these follow it directly."""
+    """The findings in their order, but each cause comes before the first of its consequences, directly followed by all of them."""
     return behind_their_causes(findings, [suspected_cause(finding, findings) for finding in findings])
 
 
 def behind_their_causes(things: Sequence[T], causes: Sequence[T | None]) -> list[T]:
-    """The things in their order, except that each cause stands before its first consequence and all its consequences follow it. causes: the
+    """The things in their order, but each cause comes before its first consequence, directly followed by all its consequences. causes: the
     cause of each thing, or None.
     """
     found: list[T] = []

@@ -1,4 +1,4 @@
-"""Decide the state of a model as a whole from its findings, in one place for pages, reviews and exports."""
+"""Decides the state of a model as a whole from its findings. Pages, reviews and exports all use this module."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from observability.core.finding import Finding, Severity
 
 VERDICTS = ("serving/performance", "serving/estimated_performance", "serving/drift", "data/quality")
-"""Analyzers that judge performance, drift and data quality; without a verdict of any of them a model is unknown."""
+"""Analyzers that judge performance, drift and data quality. Without a verdict from any of them, a model is unknown."""
 NO_VERDICT = frozenset(
     ("volume", "freshness_hours", "silence_hours", "duplicate_rate", "rejected_rate", "unknown_columns", "judged", "label_maturity")
 )
-"""Metrics of these analyzers about what arrived, which say nothing about the model."""
+"""Metrics of these analyzers about arrived records, which show nothing about the quality of the model."""
 
 
 def is_verdict(finding: Finding) -> bool:
     """Whether a finding compares performance, inputs or data quality with the reference or a stated level.
 
-    A comparison with the model's own past does not count: the past may have been bad as well.
+    A comparison with the model's own past does not count, because the past may have been bad too.
     """
     return (
         finding.analyzer in VERDICTS
@@ -27,8 +27,8 @@ def is_verdict(finding: Finding) -> bool:
 
 
 def verdict_severity(findings: Iterable[Finding]) -> Severity:
-    """The worst severity of findings that need action. Otherwise OK if performance, drift or quality could be judged, and unknown if
-    not.
+    """The worst severity of findings that need action. Without such findings, `ok` if performance, drift or quality could be judged, else
+    `unknown`.
     """
     known = list(findings)
     for severity in ("act", "watch"):
@@ -38,13 +38,13 @@ def verdict_severity(findings: Iterable[Finding]) -> Severity:
 
 
 def not_judged_reason(findings: Iterable[Finding]) -> str | None:
-    """Why a model is unknown: the sentence of the first unknown finding about performance, drift or quality; None without any."""
+    """Why a model is unknown: the sentence of the first `unknown` finding about performance, drift or quality. None if there is none."""
     return next((finding.because for finding in findings if finding.analyzer in VERDICTS and finding.severity == "unknown"), None)
 
 
 @dataclass(frozen=True)
 class DriftCounts:
-    """The number of columns of a model (inputs and scores) that drifted. drifted: their names, in the order of the findings. columns:
+    """The drift of a model's columns (inputs and scores). drifted: the names of drifted columns, in the order of the findings. columns:
     number of checked columns, including those that cannot be judged. undecided: number of columns that cannot be judged.
     """
 
@@ -58,14 +58,14 @@ class DriftCounts:
         return f"{self.undecided} cannot be judged" if self.undecided else None
 
     def words(self, columns: str = "columns") -> str:
-        """`1 of 21 columns drifted, 10 cannot be judged`. columns: the word for the columns."""
+        """The counts in words, for example `1 of 21 columns drifted, 10 cannot be judged`. columns: the word for the columns."""
         share = f"{len(self.drifted)} of {self.columns} {columns} drifted"
         return ", ".join(filter(None, (share, self.undecided_words)))
 
 
 def drift_counts(findings: Iterable[Finding]) -> DriftCounts:
-    """The columns with a finding of drift, each counted once: as drifted if one of its findings needs action, as undecided if none could be
-    judged.
+    """The counts of columns with a finding of drift. A column counts once: as drifted if any of its findings needs action, as undecided if
+    none of them could be judged.
     """
     by_column: dict[str, list[Finding]] = {}
     for finding in findings:

@@ -70,21 +70,21 @@ STEPS: dict[str, tuple[str, ...]] = {
         "If it is not, retrain.",
     ),
 }
-"""General steps by kind of fault."""
+"""General next steps for each kind of fault."""
 RECORDS = frozenset(("run", "project", "source", "dataset", "batch", "device", "place"))
-"""Prefixes of the subjects of findings that are about other records than predictions."""
+"""Prefixes of subjects of findings that are not about predictions but about other records."""
 ANY = "all"
-"""The name of the runbook for every incident of a model."""
+"""The name of the runbook that applies to every incident of a model."""
 
 
 def is_about_predictions(incident: Incident) -> bool:
-    """Whether an incident concerns a model's predictions, and not a training run, a batch, a dataset or a labelling project."""
+    """Whether an incident concerns a model's predictions, not a training run, a batch, a dataset or another kind of record."""
     return incident.model is not None and incident.lead.subject.partition(":")[0] not in RECORDS
 
 
 def pipeline_chain(incident: Incident) -> list[tuple[Stage, list[Finding]]]:
-    """The findings of an incident by stage. The stage of the suspected source comes first, then the others in the order in which a fault
-    propagates. In its stage the lead comes first; all other findings are sorted worst first.
+    """The findings of an incident by stage. The stage of the suspected source comes first, then the other stages in the order in which a
+    fault propagates. The lead is the first finding of its stage; the other findings are sorted worst first.
     """
     by_stage: dict[Stage, list[Finding]] = {}
     for finding in (incident.lead, *worst_first(list(incident.collateral))):
@@ -94,13 +94,17 @@ def pipeline_chain(incident: Incident) -> list[tuple[Stage, list[Finding]]]:
 
 
 def runbook_of(incident: Incident, runbooks: Mapping[str, str]) -> str | None:
-    """The owner's runbook for an incident: for the leading analyzer, else for the suspected source, else for all. None if there is none."""
+    """The owner's runbook for an incident: the one for the leading analyzer, else for the suspected source, else for all incidents. None if
+    there is none.
+    """
     names = (incident.lead.analyzer, incident.source, ANY)
     return next((runbooks[name] for name in names if runbooks.get(name)), None)
 
 
 def general_steps(incident: Incident, task: str | None = None) -> tuple[str, ...]:
-    """The next step if the owner wrote no runbook. task: the task of the model, because only a binary model has a threshold to change."""
+    """The next steps if the owner wrote no runbook. task: the task of the model, because only a binary model has a threshold that can be
+    changed.
+    """
     lead = incident.lead
     kind: str = incident.source
     if incident.standing:

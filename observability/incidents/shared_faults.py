@@ -1,8 +1,8 @@
-"""Group incidents of several models with one thing in common into one shared fault. The thing is an input, a replica, device, source or
-host, or an event.
+"""Groups incidents of several models that have one thing in common into one shared fault. This thing is an input, a replica, a device, a
+source, a host, the arrival of predictions, or an event.
 
 The functions are pure. Only incidents that began on a known day are grouped. The reasons are in docs/decisions/0073. Sentences state what
-the models have in common and when it began; a common cause is not tested.
+the models have in common and since when. Whether there is a common cause is not tested.
 """
 
 import hashlib
@@ -17,11 +17,11 @@ from observability.incidents.grouping import Incident, incident_order
 from observability.incidents.grouping_rules import NEAR, onset_certainty, pipeline_stage, specific_subject
 
 SHARED_MODELS = 3
-"""Fewest models of a shared fault: two models may change on one day by chance."""
+"""A shared fault needs at least this number of models. Two models may change on the same day by chance."""
 PLACES = ("replica", "device", "source", "host")
-"""Subjects `name=value` that several models can have in common."""
+"""Names of subjects `name=value` that several models can have in common."""
 SHARED_EVENTS = ("deploy", "data", "threshold", "guideline", "incident")
-"""Events that change what models read or do."""
+"""Kinds of events that change the input or the behaviour of models."""
 CommonThing = tuple[str, str]
 """A thing that models have in common: its kind (input, replica, device, source, host, event, arrival), and its name."""
 
@@ -30,8 +30,8 @@ CommonThing = tuple[str, str]
 class SharedFault:
     """Incidents of several models with one thing in common, worst first.
 
-    id: made from the common thing and the day on which the fault began. kind, name: the thing that the models have in common. onset: the
-    earliest onset.
+    id: made from the common thing and the day on which the fault began. kind, name: the common thing. onset: the earliest onset of the
+    incidents.
     """
 
     id: str
@@ -42,22 +42,22 @@ class SharedFault:
 
     @property
     def lead(self) -> Incident:
-        """The worst of its incidents."""
+        """The worst of the incidents."""
         return self.incidents[0]
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The models with these incidents, by name."""
+        """The models of the incidents, sorted by name."""
         return tuple(sorted({incident.model for incident in self.incidents if incident.model}))
 
     @property
     def severity(self) -> Severity:
-        """The worst severity of its incidents."""
+        """The worst severity of the incidents."""
         return min((incident.severity for incident in self.incidents), key=SEVERITIES.index)
 
     @property
     def sentence(self) -> str:
-        """A sentence that states what the models have in common, how many models there are, and since when."""
+        """A sentence with what the models have in common, the number of models, and since when."""
         what = {
             "input": f"The input `{self.name}` changed",
             "event": f"Findings after {self.name}",
@@ -67,7 +67,7 @@ class SharedFault:
 
 
 def common_things(incident: Incident) -> list[CommonThing]:
-    """The properties of an incident's lead that other models may share; empty if it has no date, or is ongoing."""
+    """What an incident may have in common with incidents of other models. Empty if the incident has no date or is ongoing."""
     lead = incident.lead
     if incident.model is None or incident.standing or incident.onset is None or onset_certainty(lead) != "dated":
         return []
@@ -86,10 +86,10 @@ def common_things(incident: Incident) -> list[CommonThing]:
 
 
 def shared_faults(incidents: Sequence[Incident], fewest: int = SHARED_MODELS) -> list[SharedFault]:
-    """The shared faults among incidents of many models, worst first. An incident that fits several faults goes to the fault with the most
-    models.
+    """The shared faults among incidents of many models, worst first. An incident that fits several shared faults belongs to the one with
+    the most models.
 
-    fewest: models that have the thing in common, each with an onset at most a day after the one before it.
+    fewest: minimum number of models that have the thing in common. Each onset has to be at most a day after the previous one.
     """
     by_thing: dict[CommonThing, list[Incident]] = {}
     for incident in incidents:
@@ -110,7 +110,7 @@ def shared_faults(incidents: Sequence[Incident], fewest: int = SHARED_MODELS) ->
 
 
 def onset_clusters(incidents: Sequence[Incident]) -> list[list[Incident]]:
-    """Dated incidents in order of onset, split where the next incident begins more than a day later."""
+    """Groups of incidents in the order of their onset. A new group begins if an incident begins more than a day after the previous one."""
     found: list[list[Incident]] = []
     last: datetime | None = None
     for onset, incident in sorted(((each.onset, each) for each in incidents if each.onset), key=lambda pair: (pair[0], pair[1].id)):

@@ -1,4 +1,4 @@
-"""Put the beginning of a finding or an incident into words, in one place for lists, pages, alerts and the command line."""
+"""Words for the beginning of a finding or an incident. Lists, pages, alerts and the command line all use this module."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from observability.incidents.grouping_rules import Known, onset_certainty
 
 
 def finding_since(finding: Finding) -> str | None:
-    """`since 31 Dec 2013`; `since 3 Dec 2013 or earlier` if it may have begun before the analysed days; None if its days do not
+    """`since 31 Dec 2013`, or `since 3 Dec 2013 or earlier` if the finding may have begun before the analysed days. None if its days do not
     show when it began.
     """
     certainty, since = onset_certainty(finding), standing_since(finding)
@@ -20,8 +20,8 @@ def finding_since(finding: Finding) -> str | None:
 
 
 def incident_since(incident: Incident) -> str | None:
-    """`finding_since` for an incident: its onset if the onset is dated, else the day since which its lead has been standing, unless the
-    incident is new. The day of another finding is not used.
+    """The same as `finding_since` for an incident. It uses the incident's onset if it is dated, else the day since which the lead has been
+    standing, unless the incident is new. It never uses the day of another finding.
     """
     certainty = incident_onset_certainty(incident)
     if incident.onset is not None and certainty == "dated":
@@ -33,18 +33,18 @@ def incident_since(incident: Incident) -> str | None:
 
 
 def onset_words(onset: datetime, certainty: Known) -> str:
-    """An onset in words: the day if it is at midnight, else the minute."""
+    """An onset in words. It states the day if the onset is at midnight, else the minute."""
     is_midnight = onset.hour == onset.minute == 0
     return f"since {format_day(onset) if is_midnight else format_minute(onset)}{' or earlier' if certainty == 'open' else ''}"
 
 
 def incident_onset_certainty(incident: Incident) -> Known:
-    """The certainty of the onset (`onset_certainty`) in the finding that dates the incident, else in its lead."""
+    """How well an incident's onset is known (`onset_certainty`), from the finding with this onset, else from the lead."""
     return onset_certainty(next((finding for finding in incident.findings if finding.onset == incident.onset), incident.lead))
 
 
 def news_since(news: News | None, since: str | None) -> list[str]:
-    """The change and its beginning, as separate facts; `ongoing since 24 Jun 2013` is one fact."""
+    """The change and its beginning in words, as separate facts. `ongoing since 24 Jun 2013` is a single fact."""
     if news == "ongoing" and since:
         return [f"{NEWS_WORDS[news]} {since}"]
     return [words for words in (NEWS_WORDS.get(news or ""), since) if words]

@@ -1,7 +1,7 @@
-"""Decide which faults continue an ongoing drift of the inputs. A distribution that moves without a date is a state and not an event.
+"""Decides which faults continue an ongoing drift of the inputs. A distribution that moves without a date is a state, not an event.
 
-During an ongoing drift, columns keep moving on various dates. Such a move belongs to the ongoing fault, unless its values are broken or in
-another unit, the column moved much farther, or answers became worse at the same time (docs/decisions/0122).
+During an ongoing drift, columns keep moving on various dates. Such a move belongs to the ongoing fault, with these exceptions: its values
+are broken or in another unit, the column moved much farther, or answers became worse at the same time (docs/decisions/0122).
 """
 
 from collections.abc import Callable, Sequence
@@ -32,22 +32,24 @@ from observability.incidents.grouping_rules import (
 )
 
 HARM: tuple[Stage, ...] = ("outcome", "fairness", "label", "service")
-"""Stages whose findings show that a move of the inputs did harm. Metrics other than the primary one do not count."""
+"""Stages whose findings show that a move of the inputs did harm. For the quality of all answers, only the primary metric counts."""
 
 Continuing = Callable[[Sequence[Finding], Sequence[Finding]], tuple[list[Finding], list[Finding]]]
-"""Takes findings and ongoing findings. Returns the findings that continue an ongoing one, and of these the ones about its subject.
+"""A function of findings and ongoing findings. It returns the findings that continue an ongoing finding, and those of them that have the
+same subject as an ongoing finding.
 """
 MUCH_FARTHER = 10.0
-"""Factor by which a column must be farther from the reference than the ongoing drift to be an incident of its own."""
+"""A column becomes a separate incident if it is farther from the reference than the ongoing drift by more than this factor."""
 CRITICAL_PSI = 0.25
-"""The PSI of the ongoing drift where only the joint distribution of the inputs drifts, so that no column has one."""
+"""The PSI that is assumed for the ongoing drift if only the joint distribution of the inputs drifts, so that no column has a PSI."""
 
 
 @dataclass
 class FaultGroup:
-    """An incident under construction. root: the findings nearest to the source, all of one stage. others: the findings attached to them.
+    """An incident under construction. root: the findings nearest to the source, all of one stage. others: findings attached to the root
+    findings.
 
-    standing: whether it contains findings that are not new. drift: whether it is a drift of the distributions, which has no date.
+    standing: whether it contains findings that are not new. drift: whether it is a drift of distributions without a date.
     """
 
     stage: Stage
@@ -63,20 +65,20 @@ class FaultGroup:
 
     @property
     def severity(self) -> str:
-        """The worst severity of its findings."""
+        """The worst severity of the incident's findings."""
         return min((finding.severity for finding in self.members), key=SEVERITIES.index)
 
     @property
     def worst_roots(self) -> list[Finding]:
-        """The findings of its source that are as severe as its worst finding."""
+        """The root findings that are as severe as the worst finding of the incident."""
         worst = self.severity
         return [root for root in self.root if root.severity == worst]
 
 
 def details_of_what_stands(alarming: Sequence[Finding], standing: Sequence[Finding], at: Stage, continuing: Continuing) -> list[Finding]:
-    """The findings that continue an ongoing finding. If a dated finding of this stage continues no ongoing finding, it may be a separate
-    fault. Then only two kinds are returned: findings about an ongoing subject, and findings that are worse than every such fault. The
-    others may come from the separate fault.
+    """The findings that continue an ongoing finding. If a dated finding of the stage `at` continues no ongoing finding, it may be a
+    separate fault, from which other findings may follow. Then only two kinds are returned: findings about an ongoing subject, and findings
+    that are worse than every such fault.
     """
     going_on, of_subject = continuing(alarming, standing)
     dated = [finding for finding in alarming if pipeline_stage(finding) == at and onset_certainty(finding) == "dated"]
@@ -88,7 +90,7 @@ def details_of_what_stands(alarming: Sequence[Finding], standing: Sequence[Findi
 
 
 def continuing_drift(alarming: Sequence[Finding], standing: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
-    """The findings that continue an ongoing drift (`continues_drift`), and those among them whose own subject drifts already."""
+    """The findings that continue an ongoing drift (`continues_drift`), and those of them whose own subject is already drifting."""
     if not standing:
         return [], []
     about = FindingsBySubject(standing)
@@ -98,7 +100,7 @@ def continuing_drift(alarming: Sequence[Finding], standing: Sequence[Finding]) -
 
 
 def continuing_fall(alarming: Sequence[Finding], standing: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
-    """The findings that continue an ongoing fall (`continues_fall`), and those among them whose own subject fell already."""
+    """The findings that continue an ongoing drop (`continues_fall`), and those of them whose own subject had already dropped."""
     falls, old_falls = ([finding for finding in side if pipeline_stage(finding) == "outcome"] for side in (alarming, standing))
     going_on = [finding for finding in falls if any(continues_fall(finding, old) for old in old_falls)]
     own = [finding for finding in going_on if any(same_subject(finding, old) and continues_fall(finding, old) for old in old_falls)]
@@ -106,7 +108,7 @@ def continuing_fall(alarming: Sequence[Finding], standing: Sequence[Finding]) ->
 
 
 def drift_without_date(alarming: Sequence[Finding]) -> list[Finding]:
-    """The findings about inputs that are one drift without a date; empty if another change of the inputs is as severe."""
+    """The findings about inputs that form one drift without a date. Empty if another change of the inputs is at least as severe."""
     inputs = [finding for finding in alarming if pipeline_stage(finding) == "input"]
     undated = [finding for finding in inputs if is_undated_drift(finding)]
     drift, _ = continuing_drift(inputs, undated)
@@ -116,8 +118,8 @@ def drift_without_date(alarming: Sequence[Finding]) -> list[Finding]:
 
 
 def standing_fault(standing: Sequence[Finding]) -> list[FaultGroup]:
-    """The fault of all ongoing findings of a model, inputs first; empty without any. A finding that only continues them is not a source,
-    unless it alone is as severe.
+    """The fault of all ongoing findings of a model, with the inputs as source if there are any. Empty without ongoing findings. A finding
+    that only continues the ongoing ones is not a source, unless it is more severe than all of them.
     """
     if not standing:
         return []
@@ -132,7 +134,9 @@ def standing_fault(standing: Sequence[Finding]) -> list[FaultGroup]:
 
 
 def with_standing(found: Sequence[FaultGroup], standing: Sequence[Finding]) -> list[FaultGroup]:
-    """The faults of a model with the ongoing one, which absorbs the faults that continue its drift. Drifts without a date are one fault."""
+    """The faults of a model, including the ongoing fault. The ongoing fault absorbs the faults that continue its drift. Without ongoing
+    findings, drifts without a date are merged into one fault.
+    """
     if not standing:
         return with_one_drift(found)
     kept, late = list[FaultGroup](), list[Finding]()
@@ -155,9 +159,8 @@ def with_one_drift(found: Sequence[FaultGroup]) -> list[FaultGroup]:
 
 
 def with_first_days(found: Sequence[FaultGroup], findings: Sequence[Finding]) -> list[FaultGroup]:
-    """The faults of a model. Faults that exist since its first day are merged into one, because serving has always differed from the
-    reference and nothing changed since. Moves of a drift of those days also belong to this fault, and so do findings that the reference has
-    too.
+    """The faults of a model. Faults that have existed since its first day are merged into one: serving has always differed from the
+    reference, and nothing changed since. This fault also includes moves that continue a drift of these days.
     """
     if not is_first_window(findings):
         return list(found)
@@ -172,34 +175,34 @@ def with_first_days(found: Sequence[FaultGroup], findings: Sequence[Finding]) ->
 
 
 def is_first_window(findings: Sequence[Finding]) -> bool:
-    """Whether the findings are about the first days of a model: the analyzers that read earlier weeks found none."""
+    """Whether the findings are about the first days of a model, that is, whether the analyzers that read earlier weeks found no data."""
     pasts = [finding.evidence["past"] for finding in findings if "past" in finding.evidence]
     return bool(pasts) and all(past is None for past in pasts)
 
 
 def dated_part(fault: FaultGroup) -> FaultGroup:
-    """The fault with only its dated consequences: a state that began on the first day cannot result from a later move."""
+    """The fault, with only the dated ones of its attached findings. A state that began on the first day cannot result from a later move."""
     return replace(fault, others=[finding for finding in fault.others if onset_certainty(finding) == "dated"])
 
 
 def began_with_serving(fault: FaultGroup) -> bool:
-    """Whether none of the sources of a fault in the model's first days has a date."""
+    """Whether a fault in the model's first days has no dated finding among its worst root findings."""
     worst = fault.worst_roots
     return fault.stage in STANDING_STAGES and bool(worst) and all(onset_certainty(root) != "dated" for root in worst)
 
 
 def is_drift_fault(fault: FaultGroup) -> bool:
-    """Whether the source of a fault is a drift without a date, or a drift of all inputs together."""
+    """Whether a fault comes from a drift without a date, or from a drift of all inputs together."""
     return fault.drift or are_joint_drift(fault.root) or all(is_undated_drift(root) or is_joint_drift(root) for root in fault.root)
 
 
 def goes_on_with_drift(fault: FaultGroup, standing: Sequence[Finding]) -> bool:
-    """Whether a fault continues the ongoing drift. The worst findings of its source must continue the drift, and no answers may have become
-    equally bad with it.
+    """Whether a fault continues the ongoing drift. Its worst root findings must continue the drift, and no answers may have become equally
+    bad at the same time.
 
     A drift of the joint distribution continues an ongoing drift of a single column. A joint drift without a date, and any drift that began
     before the analysed days, belong to whatever is ongoing. A dated drift of the joint distribution is an event if no inputs drifted
-    before. While inputs drift, the slices with the worst answers change from week to week, so a slice without a date is not an event.
+    before. While inputs drift, the slices with the worst answers change every week, so a slice without a date is not an event.
     """
     if has_harm(fault):
         return False
@@ -222,9 +225,9 @@ def goes_on_with_drift(fault: FaultGroup, standing: Sequence[Finding]) -> bool:
 
 
 def is_move(root: Finding, farthest: float, standing: FindingsBySubject) -> bool:
-    """Whether a finding about a column is a move of its distribution like the ongoing ones. Its values may not be broken or in another
-    unit, and may not be much farther from the reference. farthest: the largest PSI of the ongoing findings. A column that leaves its range
-    at once is a fault, unless the column itself drifts already.
+    """Whether a finding about a column is a move of its distribution like the ongoing moves. Its values must not be broken, in another
+    unit, or much farther from the reference. farthest: the largest PSI of the ongoing findings. A column that leaves its range suddenly is
+    a fault, unless the column was already drifting.
     """
     if is_joint_drift(root) or is_undated_drift(root):
         return True
@@ -241,8 +244,8 @@ def is_move(root: Finding, farthest: float, standing: FindingsBySubject) -> bool
 def has_harm(fault: FaultGroup) -> bool:
     """Whether answers, labels or the service became as bad as the severity of the fault.
 
-    The primary metric stands for the quality of all answers; other metrics that fall with it are its details. A metric without a better
-    side (bias) does not count as harm.
+    The primary metric represents the quality of all answers; other metrics that drop with it are its details. A metric without a better
+    direction (bias) does not count as harm.
     """
     worst = fault.severity
     harm = [finding for finding in fault.others if pipeline_stage(finding) in HARM and finding.severity == worst]

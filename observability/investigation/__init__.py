@@ -1,1 +1,1 @@
-"""Investigation of one prediction: the evidence, part by part."""
+"""Investigates one prediction: collects the evidence, part by part."""

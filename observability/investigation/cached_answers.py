@@ -1,7 +1,7 @@
-"""Cached results of the model artifact for a prediction, computed by the worker on the first request.
+"""Caches results of the model artifact for a prediction. The worker computes them on the first request.
 
-The key covers the artifact (whose name contains its SHA-256), the inputs and all other parameters, so a change of any of them gives
-another entry.
+The key includes the artifact (whose name contains its SHA-256), the inputs and all other parameters. Any change of these leads to a
+separate entry.
 """
 
 import hashlib
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 CODE = 1
-"""The version of the cached results. Increase it when new code gives another result for the same parameters."""
+"""The version of the cached results. Increase it if new code returns other results for the same parameters."""
 
 
 def cached_answer(store: Store, row: Row, version: Version, part: str, parameters: Any, make: Callable[[], Any]) -> Any:
     """The result of `make` (plain JSON), or the cached result for the same artifact, prediction and parameters.
 
-    parameters: everything else that the result depends on. Without an artifact nothing is cached, and `make` raises the reason.
+    parameters: everything else that determines the result. Without an artifact, nothing is cached, and the error from `make` states the
+    reason.
     """
     if version.artifact is None:
         return make()
@@ -45,7 +46,7 @@ def cached_answer(store: Store, row: Row, version: Version, part: str, parameter
 def cached_scores(
     store: Store, row: Row, version: Version, table: "DataFrame", worker: Worker | None, progress: Progress | None, seconds: float
 ) -> Floats:
-    """Scores of a version's artifact for a table: (rows,), or (rows, classes) for multiclass. Raises the worker's errors."""
+    """The scores that a version's artifact predicts for a table: (rows,), or (rows, classes) for multiclass. Raises the worker's errors."""
 
     def ask() -> Any:
         from observability.worker.requests import predict_scores
@@ -59,5 +60,5 @@ def cached_scores(
 
 
 def asked_of(table: "DataFrame") -> Any:
-    """A table of inputs as plain values, for the key of the cache."""
+    """A table of inputs as plain values, as part of the cache key."""
     return [list(table.columns), table.to_numpy(dtype=object).tolist()]

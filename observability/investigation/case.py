@@ -1,10 +1,10 @@
-"""Evidence about one prediction: outcome, inputs, attributions, label, similar errors, versions, and ranked sources of error.
+"""Collects the evidence about one prediction: outcome, inputs, attributions, label, similar errors, versions, and ranked sources of error.
 
     found = case(store, "a1")               # all parts; `found.to_json()` is the contract's object (section 5)
     in_progress = open_case(store, "a1")    # the same part by part: in_progress.part("inputs"), in_progress.why
 
-Nothing here depends on a page. Parts that need the model are computed by a worker (score_explanation.py, counterfactuals.py,
-version_replay.py). Without a worker they give stored results, or the reason why there are none.
+Nothing here depends on a page. A worker computes the parts that need the model (score_explanation.py, counterfactuals.py,
+version_replay.py). Without a worker, these parts have stored results, or the reason why there are none.
 """
 
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from observability.worker.process import Worker
 
 
 def case(store: Store, prediction_id: str, **options: Any) -> Case:
-    """All evidence about one prediction. `options` are those of `open_case`. A part that fails is None, with the reason in `why`. Raises
+    """All evidence about one prediction. `options` are those of `open_case`. If a part fails, it is None and `why` has the reason. Raises
     NotFoundError if the prediction does not exist.
     """
     in_progress = open_case(store, prediction_id, **options)
@@ -33,7 +33,7 @@ def case(store: Store, prediction_id: str, **options: Any) -> Case:
 
 
 def same_id_sentences(row: Row) -> list[str]:
-    """A sentence on other predictions with the same id, and how to select one of them; empty if there are none."""
+    """Sentences about other predictions with the same id, and how to select one of them. Empty if there are none."""
     found = []
     if row.also_in:
         found.append(f"Other models have a prediction with this id: {', '.join(row.also_in)}. Name the model to select one.")
@@ -58,10 +58,10 @@ def open_case(
     worker: Worker | None = None,
     progress: Progress | None = None,
 ) -> CaseInProgress:
-    """The prediction, with its parts computed on request. Raises NotFoundError if it does not exist.
+    """The prediction as a case whose parts are computed on request. Raises NotFoundError if it does not exist.
 
-    model: needed only where several models have this id. version, environment: needed only for a prediction with this id that is not in
-    production. as_of: records that arrived later are ignored. worker: computes results that are not stored.
+    model: needed only if several models have this id. version, environment: needed only for a prediction with this id outside production.
+    as_of: records that arrived later are ignored. worker: computes results that are not stored.
     """
     row = prediction_row(store, prediction_id, model=model, version=version, environment=environment, as_of=as_of)
     return CaseInProgress(store, row, (now or datetime.now(UTC)).astimezone(UTC), as_of, worker, progress, parts=part_registry.PARTS)

@@ -1,6 +1,7 @@
-"""A case whose parts are computed on first access, once each.
+"""A case whose parts are each computed once, on first access.
 
-A part is a function of the case, each in a separate module. A part that fails is None, with the reason in `why`, and affects no other part.
+A part is a function of the case; each part has a separate module. If a part fails, it is None, `why` has the reason, and no other part is
+affected.
 """
 
 import logging
@@ -22,9 +23,9 @@ Result = TypeVar("Result")
 
 @dataclass
 class CaseInProgress:
-    """One prediction and the store to query about it. worker: runs models; None: only stored or logged results are given.
+    """One prediction, with the store that has the data about it. worker: runs models; None: only stored or logged results are returned.
 
-    now: instant of the request; as_of: records that arrived later are ignored. Not shared between threads.
+    now: time of the request; as_of: records that arrived later are ignored. An object must not be shared between threads.
     """
 
     store: Store
@@ -38,7 +39,7 @@ class CaseInProgress:
     parts: Mapping[str, CasePart] = field(default_factory=dict)
 
     def part(self, name: str) -> Any:
-        """A part by name (`parts`); None if it fails, with a sentence in `why[name]`."""
+        """The part with a name (in `parts`). None if it fails, with a sentence in `why[name]`."""
         if name not in self.known:
             self.known[name] = None  # set first, so that a part that requests itself gets None
             try:
@@ -51,7 +52,7 @@ class CaseInProgress:
         return self.known[name]
 
     def shared(self, name: str, make: Callable[[], Any]) -> Any:
-        """A value that several parts need, computed once. An error is not kept: each part computes the value again."""
+        """A value that several parts need, computed once. An error is not stored: each part tries to compute the value again."""
         key = f"shared:{name}"
         if key not in self.known:
             self.known[key] = make()
@@ -59,7 +60,7 @@ class CaseInProgress:
 
 
 def computed_once(compute: Callable[[CaseInProgress], Result]) -> Callable[[CaseInProgress], Result]:
-    """A function that computes its result once for each case, so that all parts share it."""
+    """Turn a function into one that computes its result once for each case, so that all parts share the result."""
 
     @wraps(compute)
     def cached(case: CaseInProgress) -> Result:

@@ -1,4 +1,4 @@
-"""Churn: decisions that another version changes on similar rows, and whether they become right or wrong."""
+"""Computes churn: which decisions another version changes on similar rows, and whether they become right or wrong."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -40,23 +40,25 @@ if TYPE_CHECKING:
     Times = NDArray[np.datetime64]
 
 ROWS, SHADOW_ROWS, MIN_PAIRS, WORST = 2000, 20_000, 50, 20
-"""ROWS: rows that the other version's artifact scores. SHADOW_ROWS: rows of each version among which requests are matched. MIN_PAIRS: with
-fewer matched pairs, the artifact is used instead. WORST: maximum number of listed rows that became wrong.
+"""ROWS: number of rows that the other version's artifact scores. SHADOW_ROWS: number of rows of each version in which matching requests are
+searched. MIN_PAIRS: with fewer matched pairs, the artifact is used instead. WORST: maximum number of listed rows that became wrong.
 """
 FEW_DAYS = 7
-"""With rows of fewer days, a sentence says that the intervals may be too narrow, because they treat the rows of a day as independent."""
+"""If the rows are from fewer days, a sentence warns that the intervals may be too narrow, because they treat the rows of a day as
+independent.
+"""
 BEFORE, AFTER = timedelta(days=90), timedelta(days=28)
 SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class ChurnRows:
-    """Rows scored by two versions: ids, scores (classification: score of the decided class), decisions, and labels (class index or number;
-    NaN if unknown).
+    """Rows scored by two versions, with ids, scores (for a classification, of the decided class), decisions, and labels (class index or
+    number; NaN if unknown).
 
     times: times of the first and the last labelled row; None unless both versions answered the same requests. at: UTC times of all rows.
-    sampled: whether the rows are a sample of more rows. first: the time at which the other version first answered; None if no model file
-    scored the rows, or if that version never answered.
+    sampled: whether the rows are a sample of more rows. first: the time at which the other version answered for the first time; None if its
+    model file did not score the rows, or if it never answered.
     """
 
     ids: list[str]
@@ -77,7 +79,7 @@ class ChurnRows:
 
     @property
     def span(self) -> str:
-        """The days of the first and the last row in words, such as ` of 7 to 8 Mar 2026`; empty if unknown."""
+        """The days from the first to the last row in words, for example ` of 7 to 8 Mar 2026`. Empty if unknown."""
         if self.at is None or not len(self.at):
             return ""
         start, end = (each.astype("datetime64[D]").item() for each in (self.at.min(), self.at.max()))
@@ -93,8 +95,8 @@ def churn(
     worker: Worker | None = None,
     progress: Progress | None = None,
 ) -> Churn:
-    """Compare the decisions of two versions on rows around the prediction (of a slice, if one is named). The scores of `other` are those
-    logged in shadow, else those of its artifact.
+    """Compare the decisions of two versions on rows around the prediction, or on rows of a slice. The scores of `other` are those logged in
+    shadow. If too few requests match, its artifact scores the rows.
 
     Raises NotGivenError if the other version cannot score the rows, or if there are no rows.
     """
@@ -112,15 +114,15 @@ def churn(
 
 
 def shared_features(row: Row, version: Version) -> tuple[Any, ...]:
-    """The features that both versions take."""
+    """The features that both versions use as input."""
     other = {each.name for each in version_features(row.model, version)}
     return tuple(each for each in version_features(row.model, row.version) if each.name in other)
 
 
 def matched_features(row: Row, version: Version) -> tuple[Any, ...]:
-    """The features of both versions by which requests are matched. If there are very many, only the most important features are used.
+    """The features of both versions with which requests are matched. If there are very many, only the most important ones are used.
 
-    More features would make the samples smaller. Two small samples would hardly have a request in common if the shadow uses its own ids.
+    More features would make the samples smaller. If the shadow uses its own ids, two small samples would have hardly any request in common.
     """
     shared, most = shared_features(row, version), SAMPLE_CELLS // SHADOW_ROWS
     weight = row.model.settings.importance
@@ -128,14 +130,14 @@ def matched_features(row: Row, version: Version) -> tuple[Any, ...]:
 
 
 def shadow_rows(store: Store, row: Row, version: Version, window: Window) -> ChurnRows | None:
-    """Rows of the same requests with the scores of the other version in shadow; None if no request matches."""
+    """Rows of requests that both versions answered, with the shadow scores of the other version. None if no request matches."""
     if window.environment != "production":
         return None
     columns = matched_features(row, version)
     theirs = stream_sample(store, replace(window, version=version.name, slice=None, environment="shadow"), columns, SHADOW_ROWS)
     if theirs.empty or not columns:
         return None
-    # Own rows are read only for the time in which the other version answered, so that the sample does not miss their common requests.
+    # Own rows are read only for the period in which the other version answered, so that the sample includes their common requests.
     first, last = (aware_utc(each.to_pydatetime()) for each in (theirs["at"].min() - MAX_TIME_APART, theirs["at"].max() + MAX_TIME_APART))
     own = stream_sample(store, replace(window, start=max(window.start, first), end=min(window.end, last)), columns, SHADOW_ROWS)
     if own.empty:
@@ -163,7 +165,7 @@ def shadow_rows(store: Store, row: Row, version: Version, window: Window) -> Chu
 def rescored_sample(
     store: Store, row: Row, version: Version, window: Window, worker: Worker | None, progress: Progress | None
 ) -> ChurnRows:
-    """A sample of this version's rows, with the scores of the other version's artifact."""
+    """A sample of this version's rows, scored by the other version's artifact."""
     from observability.worker.requests import predict_scores
 
     columns = version_features(row.model, version)
@@ -199,8 +201,8 @@ def rescored_sample(
 
 
 def first_answer(store: Store, row: Row, version: Version) -> datetime | None:
-    """The time at which a version first answered a request (start of the hour, UTC); None if it never did. The version may have
-    learned from earlier requests.
+    """The time at which a version answered a request for the first time (start of the hour, UTC). None if it never did. The version may
+    have learned from earlier requests.
     """
     known = store.activity(row.as_of, row.model.name)
     first = known.loc[(known["version"] == version.name) & (known["environment"] != "reference"), "first"].min()
@@ -208,7 +210,9 @@ def first_answer(store: Store, row: Row, version: Version) -> datetime | None:
 
 
 def right_within(store: Store, row: Row) -> float:
-    """Regression: the absolute error up to which a prediction counts as right, the median error of the reference. Other tasks: 0."""
+    """For a regression, the largest absolute error with which a prediction still counts as right: the median error of the reference. For
+    other tasks, 0.
+    """
     if row.model.task != "regression":
         return 0.0
     rows: RealRows = real_rows(store, row, production=not row.version.reference_rows)
@@ -218,7 +222,7 @@ def right_within(store: Store, row: Row) -> float:
 def churn_figures(
     row: Row, version: Version, both: ChurnRows, usual: float, source: Literal["shadow", "computed"], part: str | None
 ) -> Churn:
-    """The shares of changed decisions and of labelled rows that became wrong or right, and the listed rows that became wrong."""
+    """The shares of changed decisions, and of labelled rows that became wrong or right, with a list of rows that became wrong."""
     label, known = both.label, ~np.isnan(both.label)
     if row.model.task == "regression":
         decided = np.isfinite(both.score_a) & np.isfinite(both.score_b)
@@ -265,7 +269,9 @@ def churn_share(n: int, of: int) -> Share:
 def churn_sentence(
     row: Row, version: Version, shares: list[Share], part: str | None, usual: float, both: ChurnRows, source: Literal["shadow", "computed"]
 ) -> str:
-    """The figures as a sentence, with the days and the number of rows. With few days, a second sentence warns of narrow intervals."""
+    """The figures as a sentence, with the days and the number of rows. If there are few days, a second sentence warns that the intervals
+    may be too narrow.
+    """
     flips, worse, better = (f"{share.n:,}{share_with_interval(share)}" for share in shares)
     labelled, where = shares[1].of, f" where {slice_in_words(part)}" if part else ""
     number = row.model.task == "regression"
@@ -287,8 +293,8 @@ def churn_sentence(
 
 
 def learned_sentence(version: Version, both: ChurnRows, usable: Bools, worse: Bools, better: Bools) -> str:
-    """A sentence with the number of labelled rows that are older than the other version's first answer, and with the counts of the newer
-    rows; empty if no labelled row is older.
+    """A sentence about labelled rows that are older than the other version's first answer: their number, and the counts for the newer rows
+    only. Empty if no labelled row is older.
     """
     if both.at is None or both.first is None:
         return ""

@@ -1,6 +1,7 @@
-"""Rows with which a case is compared: labelled rows of the same period, and rows of its version's reference.
+"""Rows that a case is compared with: labelled rows of the same period, and rows of the reference of its version.
 
-They are bounded samples (smallest hash of the id first, the same on every engine), so the cost does not grow with the store.
+They are bounded samples, so the cost does not grow with the store. Rows with the smallest hash of the id come first, so every engine
+selects the same rows.
 """
 
 from collections.abc import Sequence
@@ -27,19 +28,19 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 SPANS = (7, 28, 180, 36_500)
-"""Days before and after the case; the first span with ENOUGH predictions is used."""
+"""Number of days before and after the case. The first span with at least ENOUGH predictions is used."""
 ENOUGH = 3_000
 MAX_ROWS, REFERENCE_ROWS, MAX_CELLS = 12_000, 4_000, 1_000_000
 """Maximum numbers of rows around the case, of rows of the reference, and of feature values (rows × features)."""
 LARGE_ERROR = 0.8
-"""Regression: quantile of the reference's absolute errors above which a prediction counts as an error."""
+"""For a regression, a prediction is an error if its absolute error is above this quantile of the reference's absolute errors."""
 
 
 @dataclass(frozen=True)
 class ErrorDefinition:
-    """Definition of an error. text: the definition in words. limit: for a regression, the absolute error above which a row counts as an
-    error. decision, sign: only errors with this decision or sign count; None for both directions. said: the word for such rows in a
-    sentence, such as `errors` in `3 of 10 are errors`.
+    """What counts as an error. text: the definition in words. limit: for a regression, the absolute error above which a row is an error.
+    decision, sign: only errors with this decision or sign count; None for both directions. said: the word for such rows in a sentence, for
+    example `errors` in `3 of 10 are errors`.
     """
 
     text: str
@@ -72,8 +73,8 @@ class ErrorDefinition:
 
 @computed_once
 def window_around(case: CaseInProgress) -> Window:
-    """The window around the case, for the version of the case: a week on each side, or longer if that has few predictions. It ends by now
-    or by `as_of`.
+    """The window around the case, for its version: a week on each side, or more if a week has few predictions. It ends at `now` or `as_of`
+    at the latest.
     """
     row = case.row
     limit = min(case.now, case.as_of) if case.as_of else case.now
@@ -91,7 +92,7 @@ def window_around(case: CaseInProgress) -> Window:
 
 
 def period_words(case: CaseInProgress) -> str:
-    """The days of the window around the case, as ` of 6 to 20 Jul 2013`; empty for a row of the reference."""
+    """The days of the window around the case, for example ` of 6 to 20 Jul 2013`. Empty for a row of the reference."""
     window, day = window_around(case), timedelta(days=1)
     if case.row.environment == "reference":
         return ""
@@ -99,7 +100,7 @@ def period_words(case: CaseInProgress) -> str:
 
 
 def day_start(instant: datetime) -> datetime:
-    """Midnight of an instant's day."""
+    """Midnight at the start of an instant's day."""
     return instant.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
@@ -110,7 +111,7 @@ def sample_columns(model: Model, columns: Sequence[Column] | None = None) -> tup
 
 
 def compared_columns(row: Row) -> tuple[Column, ...]:
-    """The columns by which rows are compared: groups, sensitive columns and `compared_features`. A model with few features is compared by
+    """The columns with which rows are compared: groups, sensitive columns and `compared_features`. For a model with few features, these are
     all its columns.
     """
     model, wanted = row.model, {column.name for column in compared_features(row)}
@@ -121,22 +122,22 @@ def compared_columns(row: Row) -> tuple[Column, ...]:
 
 
 def compared_features(row: Row) -> list[Column]:
-    """The features that the distance uses: the features of the case; with very many, the most important ones."""
+    """The features in the distance: the features of the case, or only the most important ones if there are very many."""
     features = features_of_case(row)
     wanted = set(most_important_names([column.name for column in features], row.model.settings.importance))
     return [column for column in features if column.name in wanted]
 
 
 def features_of_case(row: Row) -> list[Column]:
-    """The features of the version; if it names none, all features of the model."""
+    """The features of the version. If the version names none, all features of the model."""
     wanted = set(row.version.features) or {column.name for column in row.model.features()}
     return [column for column in row.model.features() if column.name in wanted]
 
 
 @computed_once
 def read_columns(case: CaseInProgress) -> tuple[Column, ...]:
-    """The columns that samples of the case hold: `compared_columns` and the flagged inputs. If many inputs are flagged, only the most
-    important of them are read.
+    """The columns in samples of the case: `compared_columns` and the flagged inputs. If many inputs are flagged, only the most important
+    ones are included.
     """
     model, columns = case.row.model, compared_columns(case.row)
     if len(columns) == len(model.columns):
@@ -147,12 +148,12 @@ def read_columns(case: CaseInProgress) -> tuple[Column, ...]:
 
 
 def row_limit(model: Model, rows: int = MAX_ROWS, cells: int = MAX_CELLS) -> int:
-    """Largest number of rows to read: at most `rows`, and at most `cells` feature values in all, yet at least 200 rows."""
+    """The number of rows to read: at most `rows`, and at most `cells` feature values in total, but at least 200 rows."""
     return max(200, min(rows, cells // max(len(model.columns), 1)))
 
 
 def labelled_rows_about(case: CaseInProgress) -> "DataFrame":
-    """Labelled rows around the case, without itself, at most MAX_ROWS. Raises NotGivenError if there are none."""
+    """At most MAX_ROWS labelled rows around the case, without the case itself. Raises NotGivenError if there are none."""
     found = labelled_rows_of(case)
     if found.empty:
         raise NotGivenError(f"no other prediction of this version{period_words(case)} is labelled yet")
@@ -161,7 +162,7 @@ def labelled_rows_about(case: CaseInProgress) -> "DataFrame":
 
 @computed_once
 def labelled_rows_of(case: CaseInProgress) -> "DataFrame":
-    """Labelled rows around the case, without itself; may be empty."""
+    """Labelled rows around the case, without the case itself. May be empty."""
     model = case.row.model
     frame = case.store.ask(Sample("outcomes", sample_columns(model, read_columns(case)), row_limit(model)), window_around(case))
     return frame[(frame["label"] >= 0) & (frame["id"] != case.row.id)].reset_index(drop=True)
@@ -169,7 +170,7 @@ def labelled_rows_of(case: CaseInProgress) -> "DataFrame":
 
 @computed_once
 def labelled_total(case: CaseInProgress) -> int:
-    """Number of all labelled predictions around the case, itself included, sampled or not."""
+    """The number of all labelled predictions around the case, sampled or not. It includes the case."""
     return labelled_in(case, window_around(case))
 
 
@@ -180,8 +181,8 @@ def labelled_in(case: CaseInProgress, window: Window) -> int:
 
 
 def labelled_sample(case: CaseInProgress) -> str:
-    """The number of labelled rows around the case and their days, in words; for a sample also the number of all. The case itself does not
-    count.
+    """The number of labelled rows around the case and their days, in words. For a sample, also the number of all such rows. The case itself
+    is not counted.
     """
     frame, own = labelled_rows_of(case), int(case.row.label_code >= 0)
     rows, total, days = len(frame), labelled_total(case) - own, "" if case.row.environment == "reference" else days_of(frame)
@@ -191,14 +192,14 @@ def labelled_sample(case: CaseInProgress) -> str:
 
 
 def days_of(frame: "DataFrame") -> str:
-    """The UTC days from the first to the last row, `6 to 20 Jul 2013`; empty without times."""
+    """The UTC days from the first to the last row, for example `6 to 20 Jul 2013`. Empty if no row has a time."""
     at = frame["at"].dropna()
     return format_span(day_start(at.min().to_pydatetime()), day_start(at.max().to_pydatetime()) + timedelta(days=1)) if len(at) else ""
 
 
 @computed_once
 def rows_of_reference(case: CaseInProgress) -> "DataFrame":
-    """Rows of the version's reference, without the case itself, at most REFERENCE_ROWS; empty without a reference."""
+    """At most REFERENCE_ROWS rows of the version's reference, without the case itself. Empty without a reference."""
     model = case.row.model
     rows = row_limit(model, REFERENCE_ROWS, MAX_CELLS // 2)
     asked = Sample("outcomes", sample_columns(model, read_columns(case)), rows)
@@ -207,15 +208,15 @@ def rows_of_reference(case: CaseInProgress) -> "DataFrame":
 
 
 def reference_sample(row: Row, rows: int) -> str:
-    """The number of compared rows of the reference, in words; for a sample also the number of all."""
+    """The number of compared reference rows in words. For a sample, also the number of all reference rows."""
     total = row.version.reference_rows or 0
     return f"a sample of {rows:,} of {total:,} reference rows" if rows < total else f"{rows:,} reference rows"
 
 
 @computed_once
 def error_definition(case: CaseInProgress) -> ErrorDefinition:
-    """Definition of an error of this model: decision ≠ label. For a regression: an absolute error above a quantile (LARGE_ERROR) of the
-    reference's errors.
+    """The definition of an error for this model: decision ≠ label. For a regression, an absolute error above the quantile LARGE_ERROR of
+    the reference's errors.
 
     Raises NotGivenError if a regression has neither a labelled reference nor labelled rows.
     """
@@ -234,13 +235,13 @@ def error_definition(case: CaseInProgress) -> ErrorDefinition:
 
 
 def same_decision_rows(case: CaseInProgress) -> "DataFrame":
-    """The labelled rows with the decision of the case; all of them for a regression. Raises NotGivenError if there are none."""
+    """The labelled rows with the same decision as the case. For a regression, all labelled rows. Raises NotGivenError if there are none."""
     frame, decision = labelled_rows_about(case), case.row.decision
     return frame if decision < 0 else frame[frame["decision"] == decision].reset_index(drop=True)
 
 
 def decided_words(case: CaseInProgress) -> str:
-    """The decision of the case, worded to stand before a noun, as `“late” `; empty for a regression."""
+    """The decision of the case in words that stand before a noun, for example `“late” `. Empty for a regression."""
     row = case.row
     return f"“{class_words(row.model, row.model.classes[row.decision])}” " if row.decision >= 0 else ""
 
@@ -262,5 +263,5 @@ def similar_error(case: CaseInProgress) -> ErrorDefinition:
 
 
 def values_by_reference(row: Row) -> dict[str, Any]:
-    """The case's values by column reference."""
+    """The values of the case, by column reference."""
     return {column.reference: (row.features if column.role == "feature" else row.groups).get(column.name) for column in row.model.columns}

@@ -15,15 +15,16 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 CUTS = (0.1, 0.25, 0.5, 0.75, 0.9)
-"""Quantiles of the labelled rows at which numbers are cut."""
+"""The quantiles of the labelled rows that are tried as cuts of a numeric column."""
 FIELDS = ("replica", "device")
-"""Fields of a prediction that rules may use besides features and groups."""
+"""Fields of a prediction (not features or groups) that rules may use as conditions."""
 
 
 def conditions_met(model: Model, frame: "DataFrame", given: dict[str, Any]) -> list[Condition]:
-    """All conditions on columns of a frame that the case meets: its level, its side of each cut, or that the value is missing.
+    """All conditions on columns of the frame that the case meets: its level of a category, its side of each cut of a number, or that its
+    value is missing.
 
-    given: the case's values by column reference or field.
+    given: the values of the case, by column reference or field name.
     """
     found: list[Condition] = []
     for column in (column for column in model.columns if column.reference in frame):
@@ -42,7 +43,7 @@ def conditions_met(model: Model, frame: "DataFrame", given: dict[str, Any]) -> l
 
 
 def of_number(column: Column, values: Floats, value: float) -> list[Condition]:
-    """The conditions on a number that the case meets: its side of each cut."""
+    """The conditions on a numeric column that the case meets: which side of each cut its value is on."""
     known = values[np.isfinite(values)]
     if not known.size:
         return []
@@ -56,7 +57,7 @@ def of_number(column: Column, values: Floats, value: float) -> list[Condition]:
 
 
 def slice_level(value: Any) -> str:
-    """A level in the spelling of slices."""
+    """A category level, written as in slices."""
     return ("true" if value else "false") if isinstance(value, bool | np.bool_) else str(value)
 
 
@@ -75,7 +76,9 @@ def condition_mask(condition: Condition, frame: "DataFrame") -> Bools:
 
 
 def slice_of(conditions: tuple[Condition, ...]) -> str | None:
-    """The conditions as a slice of a link: levels, missing values, number bands (catalog.band_limits). None if impossible."""
+    """The conditions as a slice for a link: levels, missing values and number bands (catalog.band_limits). None if a slice cannot express
+    them.
+    """
     by_column: dict[str, list[Condition]] = {}
     for condition in conditions:
         by_column.setdefault(condition.reference.partition(".")[2] or condition.reference, []).append(condition)
@@ -84,7 +87,7 @@ def slice_of(conditions: tuple[Condition, ...]) -> str | None:
 
 
 def slice_value(held: list[Condition]) -> str | None:
-    """The value of one column in a slice: a level, `null`, or the band between one or two bounds."""
+    """The value of one column in a slice: a level, `null`, or a band with one or two bounds."""
     if len(held) == 1 and held[0].null:
         return "null"
     if len(held) == 1 and len(held[0].levels) == 1:

@@ -1,4 +1,6 @@
-"""Counterfactuals: small changes of the input that give another decision, confirmed by the model, with locked features unchanged."""
+"""Counterfactuals: small changes of the input that lead to another decision. The model confirms each of them; locked features stay
+unchanged.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -28,14 +30,14 @@ from observability.store.engine import Store
 from observability.worker.process import Progress, Worker
 
 NUMBER, ROWS, LEVELS, DECIMALS = 3, 1000, 100, 6
-"""Maximum numbers of counterfactuals, of real rows for the search, of tried levels of a category, and of decimals of a number."""
+"""Maximum numbers: counterfactuals, real rows for the search, levels tried per category, and decimals of a number."""
 SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Found:
-    """Counterfactuals of one prediction. goal: the other outcome. locked: features that were not changed. proposals: number of proposals
-    by origin. asked: number of rows scored by the model.
+    """Counterfactuals of one prediction. goal: the other outcome. locked: features that were not changed. proposals: number of proposals by
+    origin. asked: number of rows that the model scored.
     """
 
     counterfactuals: tuple[Counterfactual, ...]
@@ -51,12 +53,14 @@ class Found:
 def counterfactuals(
     store: Store, row: Row, *, worker: Worker | None = None, progress: Progress | None = None
 ) -> tuple[Counterfactual, ...]:
-    """At most three changes that give another outcome. Raises NotGivenError if none was found, or there is no model."""
+    """At most three changes that lead to another outcome. Raises NotGivenError if none was found, or if there is no model."""
     return search(store, row, worker=worker, progress=progress).counterfactuals
 
 
 def search(store: Store, row: Row, *, worker: Worker | None = None, progress: Progress | None = None) -> Found:
-    """The counterfactuals with details of the search. They are cached while inputs, label, threshold and locks are the same."""
+    """The counterfactuals, with details of the search. The result is cached until the inputs, the label, the threshold or the locks
+    change.
+    """
     settings = row.model.settings
     asked = {
         "inputs": asked_of(stored_input(row)),
@@ -78,7 +82,7 @@ def search(store: Store, row: Row, *, worker: Worker | None = None, progress: Pr
 
 
 def as_plain(search_: Callable[[], Found]) -> dict[str, Any]:
-    """The result as plain JSON; `nothing` if none was found."""
+    """The result as plain JSON. If no counterfactual was found, its only key is `nothing`."""
     try:
         found = search_()
     except NothingFoundError as error:
@@ -138,7 +142,9 @@ def changes_of(own: Any, found: Any, place: int, integers: set[str]) -> dict[str
 
 
 def free_of(column: Column, rows: RealRows) -> dict[str, Any] | None:
-    """The values that a feature may take: the range of the reference at its precision, or its levels; None for a constant feature."""
+    """The values that a feature may take: numbers in the reference's range at its precision, or the reference's levels. None for a constant
+    feature.
+    """
     given = rows.scale[column.name]
     if column.kind == "number":
         values = given.to_numpy(np.float64)
@@ -158,7 +164,7 @@ def free_of(column: Column, rows: RealRows) -> dict[str, Any] | None:
 
 
 def decimals_of(values: "np.ndarray[Any, np.dtype[np.float64]]") -> int:
-    """Number of decimals in which values are written: 0 if all are whole, at most DECIMALS."""
+    """Number of decimals with which the values are written: 0 if all are whole numbers, at most DECIMALS."""
     for decimals in range(DECIMALS):
         rounded = np.round(values, decimals)
         if np.allclose(values, rounded, rtol=1e-12, atol=10.0 ** -(decimals + 4)):

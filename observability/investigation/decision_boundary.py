@@ -1,4 +1,4 @@
-"""Distance of a prediction from another decision: margin, ICE curves, nearest real row with another decision, what-if scores.
+"""How far a prediction is from another decision: margin, ICE curves, nearest real row with another decision, what-if scores.
 
 Counterfactuals are in counterfactuals.py. Scores of inputs that never occurred are marked as simulated.
 """
@@ -27,18 +27,22 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 CURVES, POINTS, LEVELS = 6, 25, 30
-"""Maximum numbers of drawn features, of points of a number, and of levels of a category (most frequent first)."""
+"""Maximum numbers: features that are drawn, points on the curve of a number, and levels of a category (most frequent first)."""
 SECONDS = 30.0
 LONGEST = 5000
 
 
 def margin(store: Store, row: Row) -> Margin:
-    """The margin of the score to another decision, and the share of reference rows that are at least as near to it. No model is needed."""
+    """The margin between the score and another decision, and the share of reference rows whose margin is at most as large. No model is
+    needed.
+    """
     return margin_of(row, real_rows(store, row, production=False, features=()) if row.version.reference_rows else None)
 
 
 def top_features(store: Store, row: Row, number: int = CURVES) -> tuple[str, ...]:
-    """The features with the largest attributions if known, else by importance in the settings, else in the version's order."""
+    """The features with the largest attributions if these are known; else the most important ones according to the settings; else the
+    version's order.
+    """
     found = logged_or_stored_contrast(store, row)
     names = [column.name for column in version_features(row.model, row.version)]
     if found is not None:
@@ -52,8 +56,8 @@ def top_features(store: Store, row: Row, number: int = CURVES) -> tuple[str, ...
 def ice_curves(
     store: Store, row: Row, *, worker: Worker | None = None, progress: Progress | None = None, features: Sequence[str] | None = None
 ) -> tuple[Curve, ...]:
-    """Individual conditional expectation (ICE): the score along single features, over the reference's range or levels. It needs one call
-    of the worker.
+    """Individual conditional expectation (ICE): the score as one feature at a time varies over the reference's range or levels. It needs
+    one call of the worker.
     """
     import pandas as pd
 
@@ -83,7 +87,9 @@ def ice_curves(
 
 
 def feature_grid(column: Column, rows: RealRows, own: Any) -> list[Any]:
-    """Values of a feature: at most POINTS quantiles of the reference with the row's own value, or the most frequent levels."""
+    """Values at which a feature is varied: at most POINTS quantiles of the reference plus the row's own value, or the most frequent
+    levels.
+    """
     given = rows.scale[column.name]
     if column.kind == "number":
         values = given.to_numpy(np.float64)
@@ -98,15 +104,15 @@ def feature_grid(column: Column, rows: RealRows, own: Any) -> list[Any]:
 
 
 def scores_from_model(store: Store, row: Row, worker: Worker | None, table: "DataFrame", progress: Progress | None = None) -> Floats:
-    """Scores of the version's artifact for a table."""
+    """Scores that the version's model file gives to the rows of a table."""
     return cached_scores(store, row, row.version, table, worker, progress, SECONDS)
 
 
 def nearest_opposite_row(store: Store, row: Row) -> Opposite:
-    """The nearest real row with another decision (regression: with a score that reaches the goal), in a bounded sample of the reference
-    and of the 90 days before. No model is needed.
+    """The nearest real row with another decision (regression: with a score that reaches the goal), from a sample of limited size of the
+    reference and the 90 days before. No model is needed.
 
-    Raises NotGivenError if there is none.
+    Raises NotGivenError if there is no such row.
     """
     if row.score is None and decided_class(row) < 0:
         raise NotGivenError(f"no answer was logged (status {row.status}), so there is no opposite", where=row.id[:80])
@@ -153,9 +159,9 @@ def table_value(value: Any) -> Any:
 def what_if(
     store: Store, row: Row, changes: Mapping[str, Any], *, worker: Worker | None = None, progress: Progress | None = None
 ) -> WhatIf:
-    """The model's simulated score of the stored input with some values changed. It needs one call of the worker.
+    """The model's simulated score of the stored input after some values are changed. It needs one call of the worker.
 
-    Raises UsageError for a feature that the version does not take, or a value of another type.
+    Raises UsageError if the version does not take a feature, or if a value has another type.
     """
     from time import perf_counter
 
@@ -188,7 +194,7 @@ def what_if(
 
 
 def typed_value(columns: Mapping[str, Column], name: str, value: Any) -> Any:
-    """The value in the feature's type. Raises UsageError if it is of another type."""
+    """The value, converted to the feature's type. Raises UsageError if it has another type."""
     if name not in columns:
         raise UsageError("the version does not take this feature", got=name[:80], expected=", ".join(list(columns)[:12]))
     if value is None:

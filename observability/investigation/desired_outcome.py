@@ -1,5 +1,5 @@
-"""The definition of another outcome, and the score's margin to it. Another outcome is on the other side of the threshold, another class,
-or outside the band of usual errors.
+"""Define which outcomes count as another outcome for a prediction, and how far its score is from them. Another outcome is on the other side
+of the threshold, another class, or outside the band of usual errors.
 """
 
 from typing import Any
@@ -22,14 +22,14 @@ differ.
 
 
 def decided_class(row: Row, scores: Floats | None = None) -> int:
-    """The class index of the decision by the model's scores (their first row), or without scores by the logged one; −1 if unknown."""
+    """Class index of the decision: from the first row of `scores` if given, else the logged decision; −1 if unknown."""
     if scores is not None and row.model.classes:
         return int(scores[0].argmax()) if scores.ndim == 2 else int(scores[0] >= row.threshold)
     return row.decision
 
 
 def median_error(rows: RealRows | None) -> float | None:
-    """Regression: median absolute error of labelled rows; half a standard deviation of the scores without labels."""
+    """For a regression: the median absolute error of the labelled rows. If no row has a label: half a standard deviation of the scores."""
     if rows is None:
         return None
     errors = rows.absolute_error[np.isfinite(rows.absolute_error)]
@@ -53,9 +53,9 @@ def usual_error_words(rows: RealRows | None) -> str:
 def goal_of(row: Row, rows: RealRows | None, scores: Floats | None = None) -> Goal:
     """The definition of the outcomes that count as another outcome for this prediction.
 
-    scores: the model's score of the stored input, which is used instead of the logged score if given. For a regression, another outcome is
-    a score outside the band of the median error. If the label is known and lies outside the band, it is a score within the median error of
-    the label.
+    scores: the model's score of the stored input; if given, it replaces the logged score. For a regression, another outcome is a score
+    outside the band of the median error. If the label is known and lies outside the band, another outcome is a score within the median
+    error of the label.
     """
     if row.model.task == "multiclass":
         place = decided_class(row, scores)
@@ -93,7 +93,7 @@ def meets_goal(goal: Goal, scores: Floats) -> Bools:
 
 
 def goal_json(goal: Goal) -> dict[str, Any]:
-    """A goal in the form of the worker's job."""
+    """A goal in the form that the worker's job expects."""
     return {"kind": goal.kind, "low": goal.low, "high": goal.high, "place": goal.place}
 
 

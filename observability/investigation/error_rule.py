@@ -1,10 +1,11 @@
-"""The smallest rule of one to three conditions that covers the case and has more errors in the same direction than its scores explain.
+"""The smallest rule of one to three conditions that covers the case and whose rows have more errors in the same direction than their scores
+explain.
 
-The rule is searched on one half of the labelled rows; its figures come from the other half, so they are unbiased. The search is a beam
+The rule is searched on one half of the labelled rows. Its figures come from the other half, so they are unbiased. The search is a beam
 search over rules that cover the case. The quality of a rule is (error rate − expected rate − standard error) · n^POWER, as in subgroup
 discovery (n^a · (rate − overall): Klösgen 1996). A low power prefers few rows with many errors. The expected rate is the error rate of the
-other rows with the nearest scores, so that errors which uncertain scores predict make no rule. An additional condition must improve the
-quality.
+other rows with the nearest scores. Errors that uncertain scores already predict therefore make no rule. An additional condition must
+improve the quality.
 """
 
 from collections.abc import Collection
@@ -32,10 +33,10 @@ if TYPE_CHECKING:
 
 MAX_CONDITIONS, BEAM = 3, 12
 MIN_ROWS, MIN_LABELLED = 30, 200
-"""Minimum rows that a rule covers in the search half; minimum labelled rows in all."""
+"""Minimum number of rows that a rule covers in the search half; minimum number of labelled rows in both halves together."""
 POWER, MAX_SHARE = 0.25, 1 / 3
-"""Exponent of the size in the quality; largest share of rows that a rule may cover. The share does not limit conditions on FIELDS, such as
-one of two replicas.
+"""Exponent of the number of rows in the quality; largest share of rows that a rule may cover. Rules on FIELDS alone, such as one of two
+replicas, may cover more.
 """
 EARNED = 1.15
 """Factor by which an additional condition must improve the quality."""
@@ -43,7 +44,9 @@ MAX_GROUPS, MAX_WEEKS = 12, 26
 
 
 def error_rule_of_case(case: CaseInProgress) -> ErrorRule:
-    """The rule. Raises NotGivenError if the case is correct, too few rows are labelled, or no rule has a higher error rate."""
+    """The error rule of a case. Raises NotGivenError if the case is correct, too few rows are labelled, or no rule has a higher
+    error rate.
+    """
     row = case.row
     error = comparison_rows.error_definition(case)
     if error.of_row(row) is False:
@@ -71,7 +74,7 @@ def error_rule_of_case(case: CaseInProgress) -> ErrorRule:
 
 
 def excess_note(made: ErrorRule, frame: "DataFrame", inside: Bools, wrong: Bools) -> str:
-    """A sentence if the higher error rate is not a significant excess over other rows of the same scores (days are the unit), or covers too
+    """A sentence if the errors are no significant excess over other rows with the same scores (tested with days as the unit), or cover too
     few days; else empty.
     """
     found = excess_errors(frame.reset_index(drop=True), inside, wrong, "such errors") if made.weak else None
@@ -79,7 +82,7 @@ def excess_note(made: ErrorRule, frame: "DataFrame", inside: Bools, wrong: Bools
 
 
 def enough_labelled_rows(case: CaseInProgress, same: "DataFrame | None" = None) -> "DataFrame":
-    """The labelled rows around the case, or with the same decision. Raises NotGivenError if they are too few."""
+    """The labelled rows around the case, or `same`, the rows with the same decision. Raises NotGivenError if there are too few."""
     frame = comparison_rows.labelled_rows_about(case) if same is None else same
     if len(frame) < MIN_LABELLED:
         which = "predictions of this version" if same is None else f"{comparison_rows.decided_words(case)}predictions of this version"
@@ -88,12 +91,14 @@ def enough_labelled_rows(case: CaseInProgress, same: "DataFrame | None" = None) 
 
 
 def search_half(n: int) -> Bools:
-    """Mask of the half that is searched: every other row (rows are in the order of their hash)."""
+    """Mask of the half of the rows that is searched: every other row (rows are ordered by their hash)."""
     return np.arange(n) % 2 == 0
 
 
 def best_rule(options: list[Condition], frame: "DataFrame", wrong: Bools) -> tuple[Condition, ...]:
-    """The best rule of these conditions on these rows; empty if no rule has a higher error rate than other rows with the same scores."""
+    """The best rule that these conditions form on these rows; empty if no rule has a higher error rate than other rows with the same
+    scores.
+    """
     masks = [condition_mask(each, frame) for each in options]
     expected = expected_errors_by_score(frame, wrong)
 
@@ -131,7 +136,7 @@ def best_rule(options: list[Condition], frame: "DataFrame", wrong: Bools) -> tup
 
 
 def adds_information(options: list[Condition], chosen: tuple[int, ...], place: int) -> bool:
-    """Whether a condition adds information: another column, or the other bound of a number."""
+    """Whether a condition adds information: it is on another column, or is the other bound of a number."""
     new = options[place]
     same = [options[each] for each in chosen if options[each].reference == new.reference]
     if not same:
@@ -148,7 +153,7 @@ def rule_figures(
     error: comparison_rows.ErrorDefinition,
     decided: str = "",
 ) -> ErrorRule:
-    """Figures of a rule on rows that its search did not use."""
+    """Figures of a rule, measured on rows that the search did not use."""
     mask = np.logical_and.reduce([condition_mask(each, frame) for each in conditions])
     n, errors, all_errors = int(mask.sum()), int(wrong[mask].sum()), int(wrong.sum())
     rate, overall = rate_interval(errors, n), rate_interval(all_errors, len(frame))
@@ -188,12 +193,12 @@ def rule_figures(
 
 
 def trend_period(frame: "DataFrame") -> Literal["day", "week"]:
-    """The period of a trend: a week, or a day if all rows are within two weeks."""
+    """The period of a trend: a week, or a day if all rows are from at most two weeks."""
     return "week" if len(frame) and (frame["at"].max() - frame["at"].min()).days > 14 else "day"
 
 
 def error_trend(frame: "DataFrame", wrong: Bools) -> tuple[Rate, ...]:
-    """The error rate by week (Monday, UTC), for the newest MAX_WEEKS weeks; by day if all rows are within two weeks."""
+    """The error rate by week (Monday, UTC) in the newest MAX_WEEKS weeks, or by day if all rows are from at most two weeks."""
     if frame.empty:
         return ()
     day = frame["at"].dt.floor("D")
@@ -209,7 +214,7 @@ def error_trend(frame: "DataFrame", wrong: Bools) -> tuple[Rate, ...]:
 
 
 def rates_by_group(model: Model, frame: "DataFrame", wrong: Bools, fixed: Collection[str] = ()) -> tuple[Rate, ...]:
-    """Error rate by level of each categorical sensitive attribute outside the rule, most frequent levels first."""
+    """Error rate by level of each categorical sensitive attribute that the rule does not use, most frequent levels first."""
     found: list[Rate] = []
     for column in model.columns:
         if not column.sensitive or column.kind == "number" or column.reference in fixed:

@@ -1,8 +1,9 @@
-"""Decision tree of errors like the case's, over the labelled rows around it with its decision, with the case's path marked.
+"""Decision tree that predicts errors like that of the case, from the labelled rows around it with the same decision. The path of the case
+is marked.
 
-Rows and errors are defined as for the rule (error_rule.py). The tree is grown on one half of the rows; figures of nodes come from the
-other half. It is scikit-learn's DecisionTreeClassifier (CART, Gini, missing values go to the better side); each level of a category is a
-column.
+Rows and errors are defined as for the rule (error_rule.py). The tree is grown on one half of the rows; the figures of its nodes come from
+the other half. It is scikit-learn's DecisionTreeClassifier (CART, Gini; missing values go to the better side). Each level of a category is
+a column.
 """
 
 import math
@@ -29,19 +30,21 @@ if TYPE_CHECKING:
 
 DEPTH, LEAF_SHARE, MIN_IN_LEAF = 3, 0.02, 30
 MAX_LEVELS = 20
-"""Most frequent levels of a category that get a column; the rest is `another`."""
+"""Number of levels of a category, most frequent first, that get a column; the rest is `another`."""
 
 Steps = dict[tuple[int, bool], tuple[float, bool]]
-"""Conditions down to a node. For each column and side (below or not): the newest cut, and whether missing values are on that side."""
+"""The conditions on the way down to a node. For each column and side (below or not): the last cut, and whether missing values are on that
+side.
+"""
 
 
 @dataclass(frozen=True)
 class Node:
     """One node. parent: position of the parent, None for the root. text: its condition. n, errors, rate, low, high: figures of the rows
-    outside the growing half. coverage: share of all errors. on_path: whether the case is in the node. leaf: whether it has no children.
-    search: the conditions as a query for the page Cases; None for the root, and if a condition cannot be written (a number on a side that
-    includes missing values). where: all conditions down to the node, with only the narrowest bound per column and side; empty for the
-    root.
+    outside the half on which the tree was grown. coverage: share of all errors. on_path: whether the case is in the node. leaf: whether it
+    has no children. search: the conditions as a query for the page Cases; None for the root, and if a condition cannot be written (a number
+    on a side that includes missing values). where: all conditions down to the node, with only the narrowest bound per column and side;
+    empty for the root.
     """
 
     place: int
@@ -62,13 +65,13 @@ class Node:
 
 @dataclass(frozen=True)
 class Encoded:
-    """A column of the tree: the model's column, and its level (None: the number itself; "": missing)."""
+    """A column of the tree: the model's column, and which level it marks (None: the number itself; "": missing)."""
 
     column: Column
     level: str | None = None
 
     def values(self, frame: "DataFrame") -> Floats:
-        """The values in a frame; numbers keep NaN."""
+        """The values of this column in a frame; missing numbers stay NaN."""
         held = frame[self.column.reference]
         if self.level is None:
             return held.to_numpy(np.float64)
@@ -76,7 +79,7 @@ class Encoded:
         return held.map(meets).to_numpy(np.float64)
 
     def text(self, cut: float, left: bool, with_missing: bool) -> str:
-        """The condition of one side of a split."""
+        """The condition, in words, for one side of a split."""
         if self.level is None:
             side = f"{self.column.name} is {'below' if left else 'at or above'} {format_figure(cut, 9)}"
             return f"{side} or missing" if with_missing else side
@@ -97,7 +100,7 @@ class Encoded:
 
 
 def error_tree_nodes(case: CaseInProgress) -> tuple[Node, ...]:
-    """The nodes, parents first. Raises NotGivenError if too few rows are labelled, or none or all are errors."""
+    """The nodes, parents before children. Raises NotGivenError if too few rows are labelled, or if none or all of them are errors."""
     frame = enough_labelled_rows(case, comparison_rows.same_decision_rows(case))
     error = comparison_rows.similar_error(case)
     wrong = error.of(frame)
@@ -114,7 +117,7 @@ def error_tree_nodes(case: CaseInProgress) -> tuple[Node, ...]:
 
 
 def encoded_columns(case: CaseInProgress, frame: "DataFrame") -> list[Encoded]:
-    """Columns of the tree: numbers unchanged, one column per level, and one for missing categories."""
+    """Columns of the tree: numbers unchanged; for a category, one column per level and one for missing values."""
     found: list[Encoded] = []
     for column in comparison_rows.compared_columns(case.row):
         held = frame[column.reference]
@@ -127,7 +130,7 @@ def encoded_columns(case: CaseInProgress, frame: "DataFrame") -> list[Encoded]:
 
 
 def fitted_tree(matrix: Floats, wrong: Bools) -> Any:
-    """A decision tree fitted to tell wrong rows from right ones."""
+    """A decision tree fitted to separate wrong rows from right ones."""
     from sklearn.tree import DecisionTreeClassifier
 
     least = max(MIN_IN_LEAF, int(LEAF_SHARE * len(matrix)))
@@ -136,7 +139,7 @@ def fitted_tree(matrix: Floats, wrong: Bools) -> Any:
 
 
 def tree_nodes(grown: Any, columns: list[Encoded], matrix: Floats, inside: Bools, wrong: Bools, path: Bools) -> list[Node]:
-    """The nodes of a tree, parents first."""
+    """The nodes of a fitted tree, parents before children."""
     above: dict[int, tuple[int, str, int, str | None, Steps]] = {}
     found = []
     for place in range(grown.node_count):

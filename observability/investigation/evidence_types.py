@@ -1,6 +1,6 @@
 """Types of the parts of a case.
 
-A part that is not available raises NotGivenError. The case then has None for the part, and the sentence in `why`.
+A part that is not available raises NotGivenError. The case then has None for that part, and `why` holds the reason.
 """
 
 from collections.abc import Mapping
@@ -19,11 +19,11 @@ Source = Literal["input", "far_from_reference", "label", "weak_slice", "boundary
 
 
 COMMON_SHARE = 0.05
-"""A missing value is not flagged if at least this share of the reference lacks the value too."""
+"""A missing value is not flagged if it is missing in at least this share of the reference too."""
 
 
 class NotGivenError(ObservabilityError):
-    """Raised by a part of a case that is not available. Its text has the reason and the next step."""
+    """Raised by a part of a case that is not available. Its text states the reason and the next step."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,9 @@ class Mark:
 
 @dataclass(frozen=True)
 class Happened:
-    """Prediction and outcome. cost: the cost of this error, in `currency`; None if unknown or without an error (`cost_why`)."""
+    """The prediction and its outcome. cost: the cost of this error, in `currency`. It is None if it is unknown or there is no error;
+    `cost_why` then states the reason.
+    """
 
     sentence: str
     timeline: tuple[Mark, ...]
@@ -48,10 +50,10 @@ class Happened:
 
 @dataclass(frozen=True)
 class Input:
-    """One feature's value compared with the reference. percentile: for numbers, 0 to 100 from the stored histogram, with half of the equal
-    values (exact: the value is on an edge or in a bin of one value; else interpolated). below, equal: percent of the reference's numbers
-    below the value, and equal to it if known. share: share of reference rows with this level, or missing in the same way. read_at: when
-    the value was read; age: seconds from then to the prediction. because: one sentence.
+    """One feature's value compared with the reference. percentile: for numbers, 0 to 100 from the stored histogram, counting half of the
+    equal values (exact: the value is on an edge or in a bin of one value; else interpolated). below, equal: percent of the reference's
+    numbers that are below the value, and that equal it if known. share: share of reference rows with this level, or missing in the same
+    way. read_at: when the value was read; age: seconds from then to the prediction. because: one sentence.
     """
 
     feature: str
@@ -75,7 +77,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A nearest row. distance: Euclidean over standardised numbers and mismatches. label, prediction: canonical text."""
+    """One of the nearest rows. distance: Euclidean over standardised numbers and category mismatches. label, prediction: canonical text."""
 
     id: str
     distance: float
@@ -87,7 +89,7 @@ class Neighbour:
 
 
 UNLIKELY = 0.2
-"""Model probability below which a label is called unlikely; from it on it is less likely than another class."""
+"""Model probability below which a label is called `unlikely`. At or above it, the label is called `less likely` (than another class)."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ class LabelCheck:
 
     @property
     def standing(self) -> str:
-        """The state of a suspect label that was measured, in a word or two."""
+        """The state of a measured label that is suspect, in a word or two."""
         if self.doubt is not None:
             return "doubtful"
         return "unlikely" if self.self_confidence is None or self.self_confidence < UNLIKELY else "less likely"
@@ -124,7 +126,7 @@ class LabelCheck:
 
 @dataclass(frozen=True)
 class Condition:
-    """One condition of a rule: column reference, text, and its test (levels, or low ≤ x < high; null: value is missing)."""
+    """One condition of a rule: column reference, text, and what it tests (levels, or low ≤ x < high; null: the value is missing)."""
 
     reference: str
     text: str
@@ -136,8 +138,8 @@ class Condition:
 
 @dataclass(frozen=True)
 class Rate:
-    """Error rate with Wilson's interval. name: a day, the Monday of a week, or a group such as `sex=F`. days: for a week or day, the days
-    of its rows in words.
+    """Error rate with Wilson's interval. name: a day, the Monday of a week, or a group such as `sex=F`. days: for a week or day, in words,
+    the days that its rows are from.
     """
 
     name: str
@@ -151,14 +153,14 @@ class Rate:
 
 @dataclass(frozen=True)
 class ErrorRule:
-    """The smallest rule that covers the case and similar errors. Figures are of rows that the search did not use.
+    """The smallest rule that covers the case and similar errors. Its figures are measured on rows that the search did not use.
 
-    n, errors: number of rows covered by the rule, and of errors among them; rate = errors / n with low, high; coverage: share of all
+    n, errors: number of rows that the rule covers, and of errors among them; rate = errors / n with low, high; coverage: share of all
     errors. overall: error rate of all rows of the half. weak: whether the rate is significantly higher than the rate of the other rows.
     slice: as in a link, None if it cannot be expressed. counted: number of rows of the half. rows: the rows of both halves, in words.
     all_errors: number of errors covered in both halves, without the case; None if the rows were sampled. search: query for the page Cases.
-    error: definition of an error. confirmed: False if the errors are known to be no significant excess over rows of the same scores.
-    trend: by week or day, as `by` says.
+    error: definition of an error. confirmed: False if the errors are known to be no significant excess over rows with the same scores.
+    trend: error rates by week or day (`by`).
     """
 
     text: str
@@ -185,7 +187,7 @@ class ErrorRule:
 
     @property
     def clear(self) -> bool:
-        """Whether such rows have more errors than the other rows, and than their scores explain."""
+        """Whether rows that meet the rule have more errors than the other rows, and more than their scores explain."""
         return self.weak and self.confirmed
 
 
@@ -200,10 +202,10 @@ class Triage:
 
 @dataclass(frozen=True)
 class InputRepair:
-    """The answer with repaired inputs (input_repair.py), simulated. before: the model's answer to the stored input. middle, low, high:
-    median and central 80 % of the answers to `n` repaired inputs. right: repaired answers that are right; None if the label is unknown
-    or the answer was right. nearer: by how much the median is nearer to the truth, and part: which part of the error that is. key: the
-    column of the source.
+    """The model's simulated answer with repaired inputs (input_repair.py). before: its answer to the stored input. middle, low, high:
+    median and central 80 % of the answers to `n` repaired inputs. right: number of repaired answers that are right; None if the label is
+    unknown or the original answer was right. nearer: by how much the median is nearer to the truth; part: what share of the error that is.
+    key: the column of the source.
     """
 
     features: tuple[str, ...]
@@ -221,8 +223,8 @@ class InputRepair:
 
     @property
     def cause(self) -> float:
-        """By how much the repairs that make the answer right are in the majority: from 0 (at most half of the repairs) to 1 (all of them).
-        It is 0 if the median moves no nearer to the truth.
+        """How large the majority of repairs is that make the answer right: from 0 (at most half of the repairs) to 1 (all of them). It is 0
+        if the median moves no nearer to the truth.
         """
         return max(2 * self.right / self.n - 1, 0.0) if self.right and self.nearer > 0 else 0.0
 
@@ -232,7 +234,7 @@ class Explained:
     """Attributions (score_explanation.py): base_value + Σ attributions + residual is the model's output in the link space.
 
     attributions: by feature; for a multiclass model, those of the decided class. method: the worker's method, or "logged". mismatch: a
-    sentence that the model file gives other scores than the logged ones; empty if it gives the same.
+    sentence if the model file gives other scores than the logged ones; else empty.
     """
 
     attributions: Mapping[str, float]
@@ -246,8 +248,8 @@ class Explained:
 
 @dataclass(frozen=True)
 class Counterfactual:
-    """A change that gives another outcome (counterfactuals.py). changes: feature: (from, to). score: the score of the changed row.
-    reached: whether the outcome changes.
+    """A change of the input that leads to another outcome (counterfactuals.py). changes: feature: (from, to). score: the score of the
+    changed row. reached: whether the outcome changes.
     """
 
     changes: Mapping[str, tuple[Any, Any]]
@@ -257,8 +259,8 @@ class Counterfactual:
 
 @dataclass(frozen=True)
 class Replayed:
-    """Another version's score of the stored input (version_replay.py). prediction: its decision as text. since: the time of its first
-    answer, if that is after the request, so that it may have learned from the outcome.
+    """The score that another version gives to the stored input (version_replay.py). prediction: its decision as text. since: the time of
+    that version's first answer, if it is after the request; the version may then have learned from the outcome.
     """
 
     version: str
@@ -269,7 +271,7 @@ class Replayed:
 
 @dataclass(frozen=True)
 class Case:
-    """Evidence about one prediction. A part that is not available is None, with the reason in `why[part]`.
+    """Evidence about one prediction. A part that is not available is None; `why[part]` states the reason.
 
     also_in: other models with this prediction id. verdicts: records, newest first.
     """
@@ -319,7 +321,7 @@ class Case:
         return found
 
     def other_scores(self) -> dict[str, str]:
-        """A sentence for each part from a model file whose scores differ from the logged ones."""
+        """One sentence for each part that comes from a model file whose scores differ from the logged ones."""
         said = self.explanation.mismatch if self.explanation else ""
         return {"attributions": said} | ({} if self.counterfactuals is None else {"counterfactuals": said}) if said else {}
 
@@ -327,9 +329,9 @@ class Case:
 NAMES = {"explanation": "attributions"}
 """Parts with another name in the JSON."""
 OF_ATTRIBUTIONS = ("base_value", "attributions_link", "residual")
-"""Parts that belong to the attributions. They are null for the same reason as the attributions."""
+"""Parts that belong to the attributions. If the attributions are null, these are null too, for the same reason."""
 UNNAMED = ("happened", "label_check", "repair")
-"""Parts that are not in the JSON."""
+"""Parts that the JSON leaves out."""
 
 
 def fields_json(part: Any, *names: str) -> dict[str, Any]:
@@ -343,8 +345,8 @@ def parts_json(parts: tuple[Any, ...] | None, *names: str) -> list[Any] | None:
 
 
 def triage_json(found: Triage) -> dict[str, Any]:
-    """A possible source with one of the contract's names. A rare but expected error has no such source: its source is `unknown` and its
-    `detail` is `expected`. The `detail` of the others is None.
+    """A possible source, under one of the contract's names. The contract has no name for a rare but expected error: its `source` is
+    `unknown` and its `detail` is `expected`. For all others, `detail` is None.
     """
     expected = found.source == "expected"
     return {**fields_json(found, "source", "score", "because"), "detail": "expected" if expected else None} | (

@@ -1,5 +1,5 @@
-"""Compare the errors of a group of rows with those of other rows of the same score. Rows of one day are correlated, so days are the unit of
-the interval.
+"""Compare the errors of a group of rows with the errors of other rows with the same scores. Rows of one day are correlated, so days are the
+unit of the interval.
 """
 
 from dataclasses import dataclass
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MIN_ROWS_OF_SIDE, NEIGHBOURS, MIN_DAYS, ENOUGH_DAYS = 20, 200, 3, 6
-"""Minimum rows inside and outside; maximum rows outside that are compared with one inside; number of days from which days are the unit;
-number of days from which a non-significant excess counts as none. With fewer days, all days agree by chance in at least one of 2⁵ / 2 = 16
+"""Four numbers: minimum rows inside and outside; maximum rows outside that are compared with one row inside; number of days from which days
+are the unit; number of days below which an excess counts as none. With fewer days, all days agree by chance in at least one of 2⁵ / 2 = 16
 cases.
 """
 EVEN_DAYS = 4.0
-"""Minimum effective number of days, (Σ rows of a day)² / Σ (rows of a day)². Six days whose rows differ by a factor of up to four have
-more.
+"""Minimum effective number of days, (Σ rows of a day)² / Σ (rows of a day)². Six days have more than this if their numbers of rows differ
+by at most a factor of four.
 """
 
 
 @dataclass(frozen=True)
 class ExcessErrors:
-    """Errors of a group of rows. others: number of errors that rows outside the group with the same scores would have. low: lower end of
-    the 95 % interval of the excess, in errors. days, days_outside: days on which the group and the other rows have rows (0 if rows are
-    the unit). said: the word for the errors in a sentence, after `are`. even_days: effective number of the group's days; days of few rows
-    hardly count.
+    """Errors of a group of rows. others: number of errors expected from the rows outside the group with the same scores. low: lower end of
+    the 95 % interval of the excess, in errors. days, days_outside: number of days that the group's rows and the other rows are from (0 if
+    rows are the unit). said: the word for the errors in a sentence, after `are`. even_days: effective number of the group's days; days with
+    few rows hardly count.
     """
 
     n: int
@@ -43,15 +43,15 @@ class ExcessErrors:
 
     @property
     def part(self) -> float:
-        """The share of the errors that is in excess, estimated as the middle between the estimate and the lower end. It is 0 if the lower
-        end is not positive, or if one event can explain the excess: fewer than ENOUGH_DAYS days, or nearly all rows on few days.
+        """The share of the errors that is in excess: the middle between the estimate and the lower end of its interval. It is 0 if the
+        lower end is not positive, or if one event can explain the excess: fewer than ENOUGH_DAYS days, or nearly all rows on few days.
         """
         few = 0 < min(self.days, self.days_outside) < ENOUGH_DAYS or (self.days > 0 and self.even_days < EVEN_DAYS)
         return (self.errors - self.others + self.low) / 2 / self.errors if self.low > 0 and not few else 0.0
 
     @property
     def sentence(self) -> str:
-        """The comparison in words; if there is no excess, with the reason."""
+        """The comparison in words. If there is no excess, it includes the reason."""
         days = f" on {self.days} UTC day{'' if self.days == 1 else 's'}" if self.days else ""
         compared = f"{percent(self.others / self.n, 2)} of the other rows with the nearest scores on either side"
         end = "." if self.part > 0 else f": {self._why_none}."
@@ -73,7 +73,7 @@ class ExcessErrors:
 
 
 def excess_errors(frame: "DataFrame", inside: Bools, wrong: Bools, said: str = "errors") -> ExcessErrors | None:
-    """Errors inside a group beyond the number expected from the rows outside with the nearest scores. None if too few rows have a score.
+    """How many more errors a group has than the rows outside with the nearest scores lead to expect. None if too few rows have a score.
 
     Parameters
     ----------
@@ -84,10 +84,10 @@ def excess_errors(frame: "DataFrame", inside: Bools, wrong: Bools, said: str = "
     said : str
         What these errors are, in words.
 
-    Each row inside is compared with the rows outside that are next to it by score, equally many above and below. The interval is Student's
-    t over estimates that each leave out one day (the jackknife, valid even if one day has most of the rows). If the rows are of fewer than
-    MIN_DAYS days, rows are the unit. The interval counts the errors of the rows outside as well. Its degrees of freedom belong to the side
-    with rows on fewer days.
+    Each row inside is compared with the rows outside that are nearest by score, equally many above and below. The interval is Student's t
+    over estimates that each leave out one day (the jackknife, valid even if one day has most of the rows). If the rows are from fewer than
+    MIN_DAYS days, rows are the unit. The interval also allows for the random variation of the errors outside. Its degrees of freedom come
+    from the side whose rows are from fewer days.
     """
     known = np.asarray(frame["score"].notna(), bool)
     score = frame["score"].to_numpy(np.float64)
@@ -140,19 +140,19 @@ def expected_errors_by_score(frame: "DataFrame", wrong: Bools) -> Floats:
 
 
 def _windows(sorted_scores: Floats, scores: Floats, k: int) -> Array:
-    """The place of the first of the k rows around each score."""
+    """The index of the first of the k rows around each score."""
     middle = (np.searchsorted(sorted_scores, scores, "left") + np.searchsorted(sorted_scores, scores, "right")) // 2
     return np.clip(middle - k // 2, 0, sorted_scores.size - k)
 
 
 def _even_days(frame: "DataFrame", into: Array) -> float:
-    """The effective number of days of some rows."""
+    """The effective number of days that some rows are from."""
     rows = frame["at"].iloc[into].dt.floor("D").value_counts().to_numpy(np.float64)
     return float(rows.sum() ** 2 / (rows**2).sum()) if rows.size else 0.0
 
 
 def _lower_end(frame: "DataFrame", parts: Floats, into: Array, out: Array) -> tuple[float, int, int]:
-    """Lower end of the interval of the sum of parts inside, and the days inside and outside (0: rows are the unit)."""
+    """Lower end of the interval of the summed excess inside, and the number of days inside and outside (0: rows are the unit)."""
     from scipy.stats import t
 
     day = np.asarray(frame["at"].dt.floor("D").astype("int64"))

@@ -1,4 +1,4 @@
-"""Compare an error with the errors of stored rows of a similar score, and rank it among the errors of all rows."""
+"""Compare an error with the errors of stored rows with similar scores, and rank it among the errors of all rows."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -19,20 +19,21 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MIN_SURE, MAX_SURE, NEAREST = 25, 200, 100
-"""Rows that are at least as sure as the case are compared if there are MIN_SURE to MAX_SURE of them; else the NEAREST rows by score."""
+"""The rows with at least the case's probability are compared if there are MIN_SURE to MAX_SURE of them; else the NEAREST rows by score."""
 WIDE, WIDE_PART = 1_000, 0.25
-"""Scores are also checked on the WIDE nearest rows, at most this part of all rows, because few rows do not show a miscalibration."""
+"""Scores are also checked on the WIDE nearest rows (at most this part of all rows), because few rows cannot reveal a miscalibration."""
 RANKED = 100
 """Largest rank of an error that is stated."""
 
 
 @dataclass(frozen=True)
 class SimilarScores:
-    """Labelled rows of a similar score and the same decision, without the case. errors: number of them with an error in the direction of
-    the case's error; for a regression, only errors at least as large. stated: the error rate that their scores state; for a regression, the
-    rate of such errors in reference rows of similar values; None if unknown. low, high: interval of the error rate. text: which rows they
-    are. size: size of a regression's errors, in words. wider: the same figures for more rows, if their error rate is significantly above
-    the stated one. unseen: number of reference rows of similar values if a regression's error is larger than all of theirs, else 0.
+    """Labelled rows with a similar score and the same decision, without the case. errors: number of them with an error in the same
+    direction as the case; for a regression, only errors that are at least as large. stated: the error rate that their scores imply; for a
+    regression, the rate of such errors in reference rows with similar values; None if unknown. low, high: interval of the error rate. text:
+    which rows they are. size: size of a regression's errors, in words. wider: the same figures for more rows, if their error rate is
+    significantly above the stated one. unseen: number of reference rows with similar values, if a regression's error is larger than all of
+    theirs; else 0.
     """
 
     text: str
@@ -47,12 +48,14 @@ class SimilarScores:
 
     @property
     def rate(self) -> float:
-        """The share of wrong decisions among the rows."""
+        """The share of the rows whose decision is wrong."""
         return self.errors / self.n
 
     @property
     def stated_part(self) -> float:
-        """The share of the errors that the scores explain, 0 to 1; 1 if the error rate is not significantly higher than they state."""
+        """The share of the errors that the scores explain, 0 to 1. It is 1 if the error rate is not significantly higher than the scores
+        state.
+        """
         if self.unseen:
             return 0.0
         own = 1.0 if self.stated is None or self.low <= self.stated else self.stated * self.n / self.errors
@@ -61,7 +64,7 @@ class SimilarScores:
 
 @computed_once
 def similar_scores(case: CaseInProgress) -> SimilarScores | None:
-    """The rows of a similar score; None if the case is not an error, or too few rows are labelled."""
+    """The labelled rows with a similar score; None if the case is not an error, or too few rows are labelled."""
     row, frame = case.row, comparison_rows.labelled_rows_of(case)
     if row.score is None or not comparison_rows.error_definition(case).of_row(row):
         return None
@@ -87,7 +90,7 @@ def similar_scores(case: CaseInProgress) -> SimilarScores | None:
 
 
 def wider_scores(sure: Floats, own: float, wrong: Bools) -> SimilarScores | None:
-    """The rows of the WIDE nearest scores; None if they do not err significantly more often than their scores state."""
+    """The rows with the WIDE nearest scores; None if their error rate is not significantly higher than their scores state."""
     near = np.argsort(np.abs(sure - own), kind="stable")[: min(WIDE, int(WIDE_PART * sure.size))]
     if near.size < NEAREST:
         return None
@@ -101,7 +104,9 @@ def wider_scores(sure: Floats, own: float, wrong: Bools) -> SimilarScores | None
 
 
 def decided_probability(frame: "DataFrame", decision: int, task: str | None) -> Floats:
-    """Probability of the decided class of rows with one decision. For a multiclass model, the score of the decided class counts."""
+    """The probability of the decided class, for rows with the same decision. For a multiclass model, `score` is already the score of the
+    decided class.
+    """
     score = frame["score"].to_numpy(np.float64)
     return 1 - score if task == "binary" and decision == 0 else score
 
@@ -114,8 +119,8 @@ def own_probability(case: CaseInProgress) -> float:
 
 
 def rows_of_similar_score(sure: Floats, own: float) -> tuple[Bools, float, float | None]:
-    """The rows with at least this probability if they are neither few nor many, else the nearest ones; their least and largest probability
-    (None: no upper end).
+    """The rows with at least this probability if there are MIN_SURE to MAX_SURE of them, else the nearest rows; their smallest and largest
+    probability (None: no upper end).
     """
     above = sure >= own
     if MIN_SURE <= above.sum() <= MAX_SURE:
@@ -156,8 +161,8 @@ def value_range(case: CaseInProgress, values: Floats) -> str:
 
 
 def wider_values(case: CaseInProgress, values: Floats, large: Bools, past: Bools) -> SimilarScores | None:
-    """The rows of the WIDE nearest predicted values; None if such large errors are not significantly more frequent there than among
-    equally near reference rows. large: mask of the current rows with such an error; past: the result of reference_errors.
+    """The rows with the WIDE nearest predicted values; None if errors as large as the case's are not significantly more frequent there than
+    among equally near reference rows. large: mask of the current rows with such an error; past: the result of reference_errors.
     """
     assert case.row.score is not None
     near = np.argsort(np.abs(values - case.row.score), kind="stable")[: min(WIDE, int(WIDE_PART * values.size))]
@@ -173,8 +178,8 @@ def wider_values(case: CaseInProgress, values: Floats, large: Bools, past: Bools
 
 
 def reference_errors(case: CaseInProgress, value: float, error: float) -> Bools | None:
-    """For the reference rows with the nearest predicted values, nearest first, whether each has an error on the same side that is at least
-    as large. None if too few are labelled.
+    """One flag for each of the reference rows with the nearest predicted values, nearest first: whether its error is on the same side and
+    at least as large. None if too few are labelled.
     """
     frame = comparison_rows.rows_of_reference(case)
     frame = frame[frame["score"].notna() & frame["label_value"].notna()]
@@ -188,8 +193,8 @@ def reference_errors(case: CaseInProgress, value: float, error: float) -> Bools 
 
 
 def expected_sentence(case: CaseInProgress, found: SimilarScores) -> str:
-    """A sentence on how often rows of a similar score have such errors, on the rate that the scores state, and on the error's rank among
-    all.
+    """A sentence that states how often rows with a similar score have such errors, which rate their scores imply, and the error's rank
+    among all errors.
     """
     what = found.size or ("an error" if found.errors == 1 else "errors")
     because = f"{found.errors:,} of {found.n:,} other {found.text} were {what} ({percent(found.low)} to {percent(found.high)})"
@@ -205,7 +210,7 @@ def expected_sentence(case: CaseInProgress, found: SimilarScores) -> str:
 
 
 def unseen_sentence(case: CaseInProgress) -> str:
-    """The sentence that a regression error is larger than the errors of reference rows with similar values, with its rank; else empty."""
+    """A sentence if a regression's error is larger than the errors of all reference rows with similar values, with its rank; else empty."""
     found = similar_scores(case)
     if found is None or not found.unseen:
         return ""

@@ -11,7 +11,7 @@ from observability.investigation.model_answers import Bar
 
 NAMED = 3
 UNITS = {"logit": "log-odds", "log": "on the log scale", "raw": "raw class score", "identity": ""}
-"""Names of the link space."""
+"""The words for the unit in each link space."""
 METHODS = {
     "native pred_contrib": "exact TreeSHAP of the model's library",
     "shap tree": "TreeSHAP",
@@ -39,7 +39,7 @@ def explanation_sentences(
 
 
 def pushing_features_sentence(bars: Sequence[Bar], where: str, link: str, label_unit: str = "") -> str:
-    """The features that move the score in one direction: the largest by name, the rest as a sum."""
+    """A sentence on the features that move the score in one direction: the largest ones by name, the rest as a sum."""
     if not bars:
         return f"No feature {'raises' if where == 'up' else 'lowers'} the output."
     shown, others = named_and_other_bars(bars, NAMED)
@@ -52,7 +52,7 @@ def pushing_features_sentence(bars: Sequence[Bar], where: str, link: str, label_
 
 
 def _equals(bar: Bar) -> str:
-    """The value after the name of a bar; empty for a bar of several inputs."""
+    """The text after a bar's name that gives its value; empty for a bar that stands for several inputs."""
     return "" if bar.value is TOGETHER else f" = {input_words(bar.value)}"
 
 
@@ -63,7 +63,7 @@ def link_unit(link: str, label_unit: str = "") -> str:
 
 
 def scores_clause(base: float, output: float, link: str) -> str:
-    """Base value and output as scores: probabilities for log-odds, values for logarithms; else empty.
+    """Base value and output as scores: probabilities for a logit link, values for a log link; else empty.
 
     The probability of the mean log-odds is not the mean probability.
     """
@@ -77,7 +77,7 @@ def scores_clause(base: float, output: float, link: str) -> str:
 
 
 def probability_of_logit(output: float) -> str:
-    """The probability of log-odds, as text."""
+    """The probability that belongs to a value in log-odds, as text."""
     chance = 1 / (1 + math.exp(-output)) if output > -700 else 0.0
     return f"{100 * chance:.1f} %" if 0.001 <= chance <= 0.999 else format_figure(chance, 2)
 

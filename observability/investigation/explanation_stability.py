@@ -1,4 +1,4 @@
-"""Stability of an explanation over resamples of its background, as stars."""
+"""How stable an explanation is when its background rows are resampled, as a number of stars."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,15 +11,15 @@ from observability.stats.arrays import Bools, Floats
 DRAWS, TOP = 200, 3
 MIN_ROWS = 10
 STARS = ((0.95, 5), (0.85, 4), (0.7, 3), (0.5, 2))
-"""Minimum score of each number of stars; one star below. The scale is our own; there is no agreed one."""
+"""Minimum score for each number of stars; below all of them, one star. The scale is our own, because there is no agreed one."""
 
 
 def stability(shown: ArrayLike, by_row: ArrayLike, *, part: bool = False, seed: int = 0, draws: int = DRAWS) -> Stability | None:
-    """Similarity of the shown attributions (features,) to those of bootstrap resamples of the background, by_row (rows, features).
+    """How similar the shown attributions (features,) are to those of bootstrap resamples of the background, by_row (rows, features).
 
-    Two figures from 0 to 1: the rank correlation (Spearman, mid-ranks; negative counts as 0) of the absolute attributions, and the share
-    of the three largest that stay among the three largest. None if the background has fewer than 10 rows. The seed fixes the draw. part:
-    whether the model has more features than the shown ones.
+    The similarity combines two figures from 0 to 1: the rank correlation (Spearman, mid-ranks; negative counts as 0) of the absolute
+    attributions, and the share of the three largest that stay among the three largest. None if the background has fewer than 10 rows. The
+    seed determines the resamples. part: whether the model has more features than those shown.
     """
     values, rows = np.asarray(shown, np.float64), np.asarray(by_row, np.float64)
     n, features = rows.shape
@@ -41,7 +41,9 @@ def stability(shown: ArrayLike, by_row: ArrayLike, *, part: bool = False, seed: 
 
 
 def rank_correlations(one: Floats, many: Floats) -> Floats:
-    """Spearman's correlation of one list with each row of another, with mid-ranks for ties; 1 if both are constant, 0 if one of them is."""
+    """Spearman's correlation of a list with each row of a matrix, with mid-ranks for ties. It is 1 if both are constant, and 0 if only one
+    of them is.
+    """
     from scipy.stats import rankdata
 
     a, b = rankdata(one), rankdata(many, axis=1)
@@ -53,7 +55,9 @@ def rank_correlations(one: Floats, many: Floats) -> Floats:
 
 
 def shared_leaders(one: Floats, many: Floats) -> Floats:
-    """Share of the largest entries of one list that are among the largest of each row of another. Features without effect never count."""
+    """For each row of `many`, the share of the largest entries of `one` that are also among its largest. Features without effect never
+    count.
+    """
     own = largest_mask(one[None, :])[0]
     if not own.any():
         return np.asarray(~largest_mask(many).any(axis=1), np.float64)

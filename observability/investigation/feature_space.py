@@ -1,4 +1,5 @@
-"""Rows of a model as numbers in which distance means other inputs: ranks of numbers, one column for each level of a category.
+"""The rows of a model as numeric vectors whose distance measures how different the inputs are: ranks for numbers, one column for each level
+of a category.
 
 Each feature has the same total variance, so that none dominates because of its unit or its number of levels. A feature that hardly varies
 keeps its small variance. Latent features (`latent_inputs.py`) may be taken alone, because they are an embedding.
@@ -18,17 +19,17 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MAX_LEVELS = 20
-"""Most frequent levels of a category that get a column; the others share one."""
+"""Number of levels of a category, most frequent first, that get a column; all others share one column."""
 RANK_VARIANCE = 1 / 12
-"""Variance of evenly distributed ranks. A feature with at least this variance is scaled to a variance of 1."""
+"""Variance of evenly distributed ranks. A feature that varies at least this much is scaled to a variance of 1."""
 MISSING = ""
-"""Name of the column of missing values; the last column stands for the levels without a column of their own."""
+"""Name of the column for missing values. The last column is shared by the levels without a column of their own."""
 
 
 @dataclass(frozen=True)
 class FeatureBlock:
-    """The columns of one feature. known: sorted values that rank numbers; levels: levels with their own column; raw: numbers stay as they
-    are. scale: factor of the columns.
+    """The columns of one feature. known: sorted values in which numbers are ranked; levels: levels with their own column; raw: numbers are
+    not ranked. scale: factor by which the columns are multiplied.
     """
 
     column: Column
@@ -39,11 +40,13 @@ class FeatureBlock:
 
     @property
     def width(self) -> int:
-        """The number of its columns."""
+        """The number of columns of this feature."""
         return (1 if self.raw else 2) if self.column.kind == "number" else len(self.levels) + 2
 
     def columns_of(self, frame: "DataFrame") -> Floats:
-        """(n, width): for a number, its rank from 0 to 1 (0.5 if it is missing) and whether it is missing; for a category, its level."""
+        """(n, width): for a number, its rank from 0 to 1 (0.5 if it is missing) and whether it is missing; for a category, one column per
+        level.
+        """
         values = frame[self.column.reference]
         if self.column.kind == "number":
             numbers = values.to_numpy(np.float64)
@@ -59,9 +62,9 @@ class FeatureBlock:
 
 
 def feature_blocks(columns: Sequence[Column], rows: "DataFrame", known: "DataFrame", *, embedding: bool = False) -> list[FeatureBlock]:
-    """The blocks of some features, scaled by the variance of `rows`. known: the rows in which numbers are ranked and levels counted.
+    """The blocks of some features, scaled by their variance in `rows`. known: the rows in which numbers are ranked and levels are counted.
 
-    embedding: whether numbers keep their values and variances, as the components of one vector.
+    embedding: whether numbers keep their values and variances because they are the components of one vector.
     """
     found = []
     for column in columns:

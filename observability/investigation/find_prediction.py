@@ -17,17 +17,18 @@ def prediction_row(
     environment: str | None = None,
     as_of: datetime | None = None,
 ) -> Row:
-    """The prediction with an id, of one model or of any model. If several models have the id, it is the newest prediction (`also_in` has
-    the other models). If several predictions of the chosen version and environment have the id, it is the one in production, else the
-    newest (`other_answers` has the others).
+    """The prediction with an id, in one model or in any model. If several models have the id, the newest prediction is returned (`also_in`
+    names the other models). If several predictions of the chosen version and environment have the id, the one in production is returned,
+    else the newest (`other_answers` has the others).
 
-    as_of: later labels are left out. Raises NotFoundError if no model has it, or it had not arrived by `as_of`.
+    as_of: labels that arrived later are left out. Raises NotFoundError if no model has the id, or if the prediction had not arrived by
+    `as_of`.
     """
     catalog = store.catalog()
     models = [catalog.model(model)] if model else list(catalog.models)
     with store.snapshot():
         found: list[Row] = []
-        for removed in (False, True):  # the store first; an id that it lacks is searched in the lake of each model
+        for removed in (False, True):  # search the store first; an id that is not there is searched in the lake of each model
             for candidate in [] if found else models:
                 row = of_model(store, candidate, prediction_id, as_of, version, environment, removed=removed)
                 if row is not None:
@@ -55,7 +56,9 @@ def of_model(
     *,
     removed: bool = True,
 ) -> Row | None:
-    """The prediction in one model; None if it does not exist (yet). removed: whether days that retention removed are searched too."""
+    """The prediction in one model; None if it does not exist (yet). removed: whether days whose records the retention removed are searched
+    too.
+    """
     try:
         stored = store.row(model.name, prediction_id, version, environment, removed=removed)
     except NotFoundError:

@@ -1,4 +1,4 @@
-"""Checks of the inputs: percentile in the reference, and whether a value is unseen, missing, out of range or stale."""
+"""Checks of a case's inputs: the percentile in the reference, and whether a value is unseen, missing, out of range or stale."""
 
 import math
 from dataclasses import dataclass, replace
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 FENCE = 3.0
-"""A number is out of range if it is outside the reference's range (without isolated outliers), or more than this many interval widths
-outside the central 99 % interval. An impossible value in the reference therefore does not widen the range.
+"""A number is out of range in two cases: it is outside the reference's range (without isolated outliers), or more than this many interval
+widths outside the central 99 % interval. An impossible value in the reference therefore does not widen the range.
 """
 STALE_SHARE, STALE_TIMES, MIN_LAGS = 0.99, 2.0, 50
-"""A value is stale if it is older than the share STALE_SHARE of earlier values and older than STALE_TIMES their median age. At least
-MIN_LAGS earlier values are needed.
+"""A value is stale if it is older than the share STALE_SHARE of earlier values, and older than STALE_TIMES their median age. The check
+needs at least MIN_LAGS earlier values.
 """
 
 
 @dataclass(frozen=True)
 class ReferencePosition:
-    """Position of a number in percent of the reference's numbers. percentile: percent of smaller numbers plus half of the equal ones.
-    exact: whether it was counted and not interpolated in a bin. below, equal: percent of smaller numbers, and of equal ones if known.
+    """Position of a number among the reference's numbers, in percent. percentile: percent of smaller numbers plus half of the equal ones.
+    exact: whether it was counted, not interpolated within a bin. below, equal: percent of smaller numbers, and of equal ones if known.
     """
 
     percentile: float | None
@@ -45,7 +45,7 @@ class ReferencePosition:
 
 
 def checked_inputs(case: CaseInProgress) -> tuple[Input, ...]:
-    """All features of the case's version, in the model's order."""
+    """The checked values of all features of the case's version, in the model's order."""
     row = case.row
     wanted = set(row.version.features) or set(row.features)
     columns = [column for column in row.model.features() if column.name in wanted or row.features.get(column.name) is not None]
@@ -55,7 +55,7 @@ def checked_inputs(case: CaseInProgress) -> tuple[Input, ...]:
 
 
 def reference_histograms(case: CaseInProgress, columns: list[Column]) -> dict[str, dict[int, int]]:
-    """Counts of the reference by column and bin; empty without a reference."""
+    """Number of reference rows by column and bin; empty without a reference."""
     known = tuple(each.reference for each in columns if each.reference in case.row.version.edges)
     if not known or not case.row.version.reference_rows:
         return {}
@@ -65,7 +65,7 @@ def reference_histograms(case: CaseInProgress, columns: list[Column]) -> dict[st
 
 
 def checked_input(case: CaseInProgress, column: Column, counts: dict[int, int], usual: "NDArray[np.float64] | None") -> Input:
-    """The checked value of one feature: compared with the reference, and its age with earlier ages."""
+    """The checked value of one feature: its value is compared with the reference, and its age with earlier ages."""
     row = case.row
     value = row.features.get(column.name)
     edges = row.version.edges.get(column.reference, Edges())
@@ -84,7 +84,7 @@ def checked_input(case: CaseInProgress, column: Column, counts: dict[int, int], 
 
 
 def missing_input(case: CaseInProgress, column: Column, counts: dict[int, int]) -> Input:
-    """A value that is null, absent or of another type."""
+    """The check of a value that is null, absent or of another type."""
     row, total = case.row, sum(counts.values())
     flag: Flag = "null"
     place, text, value = NULL, "The value is null", None
@@ -112,7 +112,7 @@ def number_input(column: Column, value: float, edges: Edges, counts: dict[int, i
 
 
 def place_text(place: ReferencePosition) -> str:
-    """A sentence on the place of a number in the reference."""
+    """A sentence that states the position of a number in the reference."""
     if place.below is None:
         return "There is no reference."
     equal = f", {percent(place.equal / 100)} equal to it" if place.equal else ""
@@ -131,26 +131,28 @@ def category_input(column: Column, value: Any, edges: Edges, counts: dict[int, i
 
 
 def wrong_value(stored: Any, name: str) -> Any:
-    """The value of another type, as it arrived."""
+    """The original value, if it arrived with another type than the feature has."""
     extra = stored.get("extra") or {}
     kept = extra.get("features")
     return kept.get(name) if isinstance(kept, dict) else None
 
 
 def bin_share(counts: dict[int, int], place: int, total: int) -> float | None:
-    """A bin's share of the reference; None without one."""
+    """The share of the reference that is in a bin; None without a reference."""
     return counts.get(place, 0) / total if total else None
 
 
 def reference_frequency_text(counts: dict[int, int], place: int, total: int) -> str:
-    """Frequency of this kind of missing value in the reference."""
+    """How often the reference has this kind of missing value, in words."""
     if not total:
         return "there is no reference for comparison"
     return f"reference: {percent(counts.get(place, 0) / total)} ({counts.get(place, 0):,} of {total:,})"
 
 
 def reference_percentile(value: float, edges: Edges, counts: dict[int, int]) -> ReferencePosition:
-    """The position of a number in the reference. It is counted if the number's bin has one value or none, else interpolated in the bin."""
+    """The position of a number in the reference. It is counted if the number's bin holds at most one distinct value, else interpolated
+    within the bin.
+    """
     limits = np.asarray(edges.edges, np.float64)
     if not limits.size or math.isnan(value):
         return ReferencePosition(None, True)
@@ -191,7 +193,7 @@ def out_of_range(value: float, edges: Edges, counts: dict[int, int]) -> str:
 
 
 def usual_lags(case: CaseInProgress) -> dict[str, "NDArray[np.float64]"]:
-    """Ages in seconds of earlier values by feature, if their reading times are logged."""
+    """By feature, the ages in seconds of earlier values; empty if the times when they were read are not logged."""
     if not case.row.stored.get("feature_at"):
         return {}
     window = comparison_rows.window_around(case)

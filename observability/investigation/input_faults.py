@@ -12,22 +12,22 @@ if TYPE_CHECKING:
 
 FLAG_WEIGHT = {"absent": 0.8, "wrong_type": 0.9, "stale": 0.75, "unseen": 0.55, "out_of_range": 0.7}
 TOGETHER = 0.85
-"""Weight as a fault of more values missing at once than in nearly all of the reference, as when a feed fails."""
+"""Weight of the fault that more values are missing at once than in nearly all reference rows, as when a feed fails."""
 RARE, UNCOMMON = 0.01, 0.05
-"""Shares of the reference below which a missing value is rare, or uncommon."""
+"""A missing value is rare, or uncommon, if it is missing in less than this share of the reference."""
 COMMON_NOW = 0.02
-"""Share of current rows from which an out-of-range value counts as a general shift, not as a fault of one input."""
+"""Share of current rows from which out-of-range values count as a general shift, not as a fault of one input."""
 
 
 @computed_once
 def odd_inputs(case: CaseInProgress) -> tuple[tuple[float, Input], ...]:
-    """The inputs with a weight as a fault, largest first."""
+    """The inputs whose weight as a fault is above 0, largest weight first."""
     given: tuple[Input, ...] = case.part("inputs") or ()
     return tuple(sorted(((weight, each) for each in given if (weight := fault_weight(case, each)) > 0), key=lambda part: -part[0]))
 
 
 def suspected_features(case: CaseInProgress) -> tuple[str, ...]:
-    """The features of suspected inputs: the odd inputs, and all missing ones if more are missing at once than usual."""
+    """The names of the suspected features: the odd inputs, and also all missing ones if more are missing at once than usual."""
     odd = [each.feature for _, each in odd_inputs(case)]
     missing = [each.feature for each in case.part("inputs") or () if {"null", "absent"} & set(each.flags)]
     return tuple(dict.fromkeys([*odd, *(missing if missing_together(case) else ())]))
@@ -42,9 +42,9 @@ def fault_weight(case: CaseInProgress, given: Input) -> float:
 
 
 def moved_with_others(case: CaseInProgress, given: Input, flag: str) -> bool:
-    """Whether a number is outside the reference, and many other current rows are outside on the same side. A number whose distance from
-    the reference is larger than the reference's range counts as odd even if it is frequent, because values that shift would also take the
-    values between. An unseen level counts as odd too, because the model cannot know it.
+    """Whether a number is outside the reference while many other current rows are outside on the same side. Two kinds of value count as odd
+    even if they are frequent. One is a number whose distance from the reference exceeds the reference's range, because a shift would also
+    produce the values between. The other is an unseen level, because the model cannot know it.
     """
     edges = case.row.version.edges.get(f"feature.{given.feature}")
     if flag != "out_of_range" or edges is None or edges.limits is None or not isinstance(given.value, int | float):
@@ -60,7 +60,7 @@ def moved_with_others(case: CaseInProgress, given: Input, flag: str) -> bool:
 
 
 def importance_weight(case: CaseInProgress, feature: str) -> float:
-    """Weight of a feature by its importance in the settings, 0.6 to 1; 0.9 without importances."""
+    """Weight of a feature by its importance in the settings, from 0.6 to 1; 0.9 if the settings have no importances."""
     importance = case.row.model.settings.importance
     if not importance:
         return 0.9
@@ -68,7 +68,7 @@ def importance_weight(case: CaseInProgress, feature: str) -> float:
 
 
 def missing_together(case: CaseInProgress) -> str | None:
-    """A sentence if more values are missing at once than in nearly all of the reference; else None."""
+    """A sentence if more values are missing at once than in nearly all reference rows; else None."""
     columns = comparison_rows.compared_features(case.row)
     own = comparison_rows.values_by_reference(case.row)
     mine = sum(own[each.reference] is None for each in columns)

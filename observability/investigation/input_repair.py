@@ -1,8 +1,8 @@
 """Test a suspected input: replace it by good values, run the model again, and compare the answer with the label.
 
-The good values come from rows near in time of the same source. The source is the level of the category (a station, an airport, a device)
-within which the values of consecutive rows differ least. Without such rows near in time, the values of similar rows are taken. Several
-repairs show the spread of the answer. Scores of repaired inputs are simulated.
+The good values come from rows of the same source that are near in time. The source is the level of a category (a station, an airport, a
+device). The category chosen is the one within whose levels consecutive rows differ least. Without such rows, the values of similar rows are
+used. Several repairs show the spread of the answer. Scores of repaired inputs are simulated.
 """
 
 from dataclasses import dataclass, replace
@@ -30,21 +30,21 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 NEAR, REPAIRS, MIN_REPAIRS = timedelta(hours=24), 10, 2
-"""Time before and after the case within which good values of its source are taken; number of repairs; minimum number of repairs for one
+"""How long before and after the case good values of its source are taken from; number of repairs; minimum number of repairs from one
 source.
 """
 STEADY = 0.5
-"""Largest mean difference of consecutive rows of a level, in standard deviations of all rows, at which the level counts as one source."""
+"""A level counts as one source if its consecutive rows differ by at most this on average, in standard deviations of all rows."""
 FEW_MISSING = 0.5
-"""A feature whose share of missing values is smaller must be present in a row that repairs it."""
+"""If a feature's share of missing values is below this, rows that repair it must have a value."""
 SECONDS = 30.0
 NAMED, SOME_PART = 3, 0.1
-"""Maximum number of features that a sentence names; share of an error from which it is stated."""
+"""Maximum number of features that a sentence names; smallest share of an error that is stated."""
 
 
 @dataclass(frozen=True)
 class Donors:
-    """The rows that repair a case, nearest first, and their origin in words."""
+    """The rows whose values repair a case, nearest first, and a description of where they come from."""
 
     frame: "DataFrame"
     text: str
@@ -52,7 +52,7 @@ class Donors:
 
 
 def answer_with_repaired_inputs(case: CaseInProgress) -> InputRepair | None:
-    """The answer with repaired inputs; None if no input is suspected. Raises NotGivenError if it cannot be tried."""
+    """The answer with repaired inputs; None if no input is suspected. Raises NotGivenError if the repair cannot be tried."""
     features = suspected_features(case)
     if not features:
         return None
@@ -68,7 +68,7 @@ def answer_with_repaired_inputs(case: CaseInProgress) -> InputRepair | None:
 
 
 def donor_rows(case: CaseInProgress, features: tuple[str, ...]) -> Donors:
-    """Rows with good values of the features. Raises NotGivenError if there are none."""
+    """Rows with good values of the features. Raises NotGivenError if there are no such rows."""
     columns = [each for each in version_features(case.row.model, case.row.version) if each.name in features]
     near = rows_near_in_time(case)
     near = near[good_rows(case, near, columns)]
@@ -90,7 +90,7 @@ def donor_rows(case: CaseInProgress, features: tuple[str, ...]) -> Donors:
 
 
 def rows_near_in_time(case: CaseInProgress) -> "DataFrame":
-    """Predictions of the version near in time, in order of time, without the case."""
+    """Predictions of the version that are near the case in time, in order of time, without the case."""
     row, model = case.row, case.row.model
     names = ("id", "at", "replica", "device", *(column.reference for column in model.columns))
     window = replace(comparison_rows.window_around(case), start=row.at - NEAR, end=min(row.at + NEAR, max(case.now, row.at)))
@@ -99,7 +99,9 @@ def rows_near_in_time(case: CaseInProgress) -> "DataFrame":
 
 
 def good_rows(case: CaseInProgress, frame: "DataFrame", columns: list[Column]) -> Bools:
-    """Rows whose values of the columns are present (where most are in the reference), in the reference's range, and of its levels."""
+    """Mask of rows with good values: present (if the feature is mostly present in the reference), within the reference's range, and one of
+    its levels.
+    """
     good = np.ones(len(frame), bool)
     missing = {each.feature: each.share for each in case.part("inputs") or () if set(each.flags) & {"null", "absent"}}
     for column in columns:
@@ -115,8 +117,8 @@ def good_rows(case: CaseInProgress, frame: "DataFrame", columns: list[Column]) -
 
 
 def source_key(case: CaseInProgress, frame: "DataFrame", columns: list[Column]) -> str | None:
-    """The category, replica or device that is the source: within its levels, consecutive rows differ least in these columns. None if no
-    category qualifies, or if the case's level is unknown.
+    """The category, replica or device that is the source: the one within whose levels consecutive rows differ least in these columns. None
+    if no category qualifies, or if the case's level is unknown.
     """
     own = [each.reference for each in columns]
     keys = [each.reference for each in case.row.model.columns if each.kind != "number" and each.reference not in own]
@@ -132,14 +134,14 @@ def source_key(case: CaseInProgress, frame: "DataFrame", columns: list[Column]) 
 
 
 def case_level(case: CaseInProgress, key: str) -> str | None:
-    """The case's level of a category, replica or device, as text."""
+    """The level of a category, replica or device that the case has, as text."""
     value = case.row.stored.get(key) if key in ("replica", "device") else comparison_rows.values_by_reference(case.row).get(key)
     return None if value is None else slice_level(value)
 
 
 def mean_step(frame: "DataFrame", key: str, columns: list[Column]) -> float:
-    """Mean difference of consecutive rows of one level. Numbers are in standard deviations; different categories count 1. Infinite without
-    such rows.
+    """Mean difference between consecutive rows of one level. Numbers are measured in standard deviations; different categories count 1.
+    Infinite if there are no consecutive rows of one level.
     """
     ordered = frame[frame[key].notna()]
     parts: list[float] = []
@@ -196,7 +198,7 @@ def judged_repair(case: CaseInProgress, features: tuple[str, ...], rows: Donors,
 
 
 def repair_sentence(case: CaseInProgress, found: InputRepair) -> str:
-    """A sentence that estimates the answer without the fault, with its spread, and says whether the fault explains the error."""
+    """A sentence that estimates the answer without the fault, gives its spread, and says whether the fault explains the error."""
     row = case.row
     names = join_words([*found.features[:NAMED], *([plural(len(found.features) - NAMED, "other")] if len(found.features) > NAMED else [])])
     name = "the score" if row.model.task != "multiclass" else "the probability of the label" if row.label_code >= 0 else "the probability"
@@ -218,8 +220,8 @@ def repair_sentence(case: CaseInProgress, found: InputRepair) -> str:
 
 
 def fault_words(case: CaseInProgress, features: tuple[str, ...]) -> str:
-    """The beginning of a sentence: that inputs are odd or missing. A missing value is not called a failed feed, because it may be usual,
-    like a missing wind direction when the wind is light.
+    """The beginning of a sentence that says that inputs are odd or missing. It does not say that a feed failed, because a missing value may
+    be usual, like a missing wind direction when the wind is light.
     """
     missing = {each.feature for each in case.part("inputs") or () if {"null", "absent"} & set(each.flags)} & set(features)
     if not missing:
@@ -230,8 +232,8 @@ def fault_words(case: CaseInProgress, features: tuple[str, ...]) -> str:
 
 
 def answer_scale(case: CaseInProgress, given: Floats) -> tuple[Floats, float | None]:
-    """Scores on one scale with the true value: the probability of the positive class (binary) or of the label (multiclass; of the decided
-    class without one), or the value of a regression; None if the truth is unknown.
+    """The scores on one scale, and the true value on it (None if unknown). The scale is the probability of the positive class (binary), the
+    probability of the label (multiclass; of the decided class without a label), or the value of a regression.
     """
     row = case.row
     if given.ndim == 2:

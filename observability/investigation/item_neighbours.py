@@ -1,4 +1,4 @@
-"""The nearest items of a labelling project by their own content: texts, numbers and levels of items that no model answered."""
+"""Find the nearest items of a labelling project by their content alone (texts, numbers and levels), for items that no model answered."""
 
 import math
 import re
@@ -24,7 +24,7 @@ class ItemNeighbour:
 
 
 def nearest_items(contents: Mapping[str, Mapping[str, Any]], item: str, most: int = 5) -> list[ItemNeighbour]:
-    """The items of a project that are most like one of them, the nearest first; none without content in common.
+    """The items of a project that are most similar to one item, nearest first; empty if no item has content in common with it.
 
     Similarity is Gower's: the mean over the fields of the item, without images. Texts are compared by the cosine of their words, weighted
     by tf-idf; numbers by their difference as a share of the range of all items; other values by equality. A field that the other item
@@ -65,7 +65,7 @@ def nearest_items(contents: Mapping[str, Mapping[str, Any]], item: str, most: in
 
 
 def _text_similarity(text: str, others: list[Any]) -> Floats:
-    """The cosine of a text with each of other values. A word has more weight if fewer of all texts contain it."""
+    """The cosine of a text with each of the other values. The fewer texts contain a word, the more weight it has."""
     counted = [Counter(WORD.findall(str(each).casefold())) if each is not None else Counter[str]() for each in (text, *others)]
     held = Counter(word for each in counted for word in each)
     weights = {word: 1 + math.log((1 + len(counted)) / (1 + n)) for word, n in held.items()}

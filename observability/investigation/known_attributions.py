@@ -1,4 +1,6 @@
-"""Known attributions of a prediction: logged with it, or computed ahead. This module computes none itself and needs no model."""
+"""Attributions of a prediction that are already known: logged with it, or computed in advance. This module computes none itself and needs
+no model.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,12 +33,12 @@ def base_words(against: Against, rows: int | None) -> str:
 
 
 def logged_or_stored_contrast(store: Store, row: Row) -> AttributionContrast | None:
-    """The logged attributions, else the stored ones; None without either."""
+    """The logged attributions, else those stored in advance; None if there are neither."""
     return logged_attributions(row) or precomputed_attributions(store, row)
 
 
 def logged_attributions(row: Row) -> AttributionContrast | None:
-    """The attributions logged with the prediction, checked against its score in their own space."""
+    """The attributions logged with the prediction. The check that they add up to its score is made in their own link space."""
     body, base = row.stored.get("attributions"), row.stored.get("base_value")
     body, base = (stored_json(each) if isinstance(each, str) else each for each in (body, base))
     if not isinstance(body, dict) or not body:
@@ -77,7 +79,7 @@ def is_number(value: Any) -> bool:
 
 
 def explained_score(row: Row) -> tuple[float | None, str | None]:
-    """The explained score; for a multiclass model, that of the decided class, with its name."""
+    """The explained score. For a multiclass model: the score of the decided class, and the name of that class."""
     place = class_of(row)
     if place < 0:
         return row.score, None
@@ -96,7 +98,7 @@ def class_of(row: Row) -> int:
 
 
 def precomputed_attributions(store: Store, row: Row) -> AttributionContrast | None:
-    """The attributions that were computed ahead in the background (enrichment); None if there are none."""
+    """The attributions that were computed in advance in the background (enrichment); None if there are none."""
     held = store.attributions_of_prediction(row.model, row.version, row.id, row.environment)
     if held is None or held["base"] is None or held["output"] is None:
         return None
@@ -139,7 +141,7 @@ def contrast_from_numbers(
     note: str = "",
     mismatch: str = "",
 ) -> AttributionContrast:
-    """A contrast from plain numbers, with bars sorted by size, the check of additivity, and sentences. With many inputs, only the largest
+    """A contrast made from plain numbers: bars sorted by size, the check of additivity, and sentences. With many inputs, only the largest
     have their own bars.
     """
     values, errors = largest_and_others(values, errors)
@@ -197,12 +199,12 @@ def largest_and_others(
 
 
 def input_value(row: Row, name: str) -> Any:
-    """The value of an input of a prediction; TOGETHER for the sum of the inputs that are not named."""
+    """The value of an input of a prediction; TOGETHER for the bar that sums the inputs without a bar of their own."""
     return TOGETHER if is_other_inputs(name, row.features) and name not in row.version.features else row.features.get(name)
 
 
 def adds_up(row: Row, values: Floats, base: float, output: float, residual: float, link: str, method: str) -> bool:
-    """Whether the attributions add up: the residual is small, or the implied score is the logged score, which is rounded."""
+    """Whether the attributions add up: the residual is small, or the score that they imply equals the logged score, which is rounded."""
     if not np.isfinite([base, output, residual]).all():
         return False
     if bool(additive_rows(values, np.array([base]), np.array([residual]))[0]):

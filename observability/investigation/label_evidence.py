@@ -1,11 +1,11 @@
 """Evidence on whether a label is wrong, from the model, the neighbours and the annotators.
 
-Classes: confident learning (Northcutt, Jiang and Chuang 2021; cleanlab's `filter_by="confident_learning"`). The threshold t_c of a class
-is the mean probability of c over rows labelled c. A label is suspect if the most probable of the classes that reach their threshold is
-another class, the label is not the most probable class, and few neighbours have it. It is also suspect if a large majority of neighbours
-disagrees and the model's probability is below the class's threshold. For measured outcomes the evidence only says that the label is
-unlikely (`measured`). A label of unknown origin is suspect only if it is wrong with a probability above EVEN (label_noise.py). Regression:
-the label is far outside the spread of its neighbours' labels, while the score is not.
+Classes: confident learning (Northcutt, Jiang and Chuang 2021; cleanlab's `filter_by="confident_learning"`). The threshold t_c of a class is
+the mean probability of c over rows labelled c. A label is suspect if three conditions hold: the most probable of the classes that reach
+their threshold is another class, the label is not the most probable class, and few neighbours have it. It is also suspect if a large
+majority of neighbours disagrees and the model's probability is below the class's threshold. For measured outcomes the evidence only shows
+that the label is unlikely (`measured`). A label of unknown origin is suspect only if it is wrong with a probability above EVEN
+(label_noise.py). Regression: the label is far outside the spread of its neighbours' labels, while the score is not.
 """
 
 from collections import Counter
@@ -30,21 +30,23 @@ if TYPE_CHECKING:
 
 MIN_LABELLED = 30
 TOLERANCE = 1e-6
-"""Probabilities within this distance are equal, as in cleanlab."""
+"""Probabilities that differ by at most this much count as equal, as in cleanlab."""
 MEASURED = ("outcome", "correction")
 """Sources of labels that were measured or already corrected: a hard case is more likely than a wrong label."""
 FEW_AGREE = 0.2
-"""A large majority of neighbours disagrees if at most this share has the label, and the share is smaller than among all rows."""
+"""A large majority of neighbours disagrees if at most this share of them has the label, and the label is rarer among them than among all
+rows.
+"""
 HARDLY = 0.02
-"""Minimum probability that a label is wrong for it to be evidence against the label."""
+"""The probability that a label is wrong counts as evidence against the label from this value on."""
 MIN_VOTES, MAJORITY = 3, 0.75
-"""Minimum number of annotators, and the share of them that supports a label."""
+"""Minimum number of annotators, and minimum share of them that must agree with a label to support it."""
 FAR_OUT = 4.0
-"""Robust standard deviations from which a number is far outside its neighbours' labels."""
+"""A number is far outside its neighbours' labels from this many robust standard deviations on."""
 
 
 def label_check(case: CaseInProgress) -> LabelCheck:
-    """Whether the label is suspect, with the evidence. Raises NotGivenError without a label."""
+    """Whether the label is suspect, with the evidence. Raises NotGivenError if there is no label."""
     row = case.row
     if row.label is None or row.label_code < 0:
         raise NotGivenError("there is no label" if row.label is None else f"the label {row.label.value!r} is not a class of the model")
@@ -53,7 +55,7 @@ def label_check(case: CaseInProgress) -> LabelCheck:
 
 
 def own_probabilities(row: Row) -> Floats | None:
-    """(classes,) of the case; None if unknown."""
+    """The model's probabilities of the case, (classes,); None if unknown."""
     if row.model.task == "multiclass":
         held = row.probabilities or {}
         return np.array([float(held.get(name, np.nan)) for name in row.model.classes]) if held else None
@@ -61,14 +63,14 @@ def own_probabilities(row: Row) -> Floats | None:
 
 
 def confidence_thresholds(chances: Floats, labels: Integers) -> Floats:
-    """t_c of each class: mean probability of c over rows labelled c; NaN without such rows."""
+    """t_c of each class: the mean probability of c over rows labelled c; NaN if no row is labelled c."""
     return np.array(
         [chances[labels == each, each].mean() if (labels == each).any() else np.nan for each in range(chances.shape[1])], np.float64
     )
 
 
 def confident_class(chances: Floats, limits: Floats) -> Integers:
-    """For each row of (n, classes), the class that reaches its threshold; of several, the most probable one. −1 if none does."""
+    """For each row of (n, classes), the class that reaches its threshold; if several do, the most probable class. −1 if none does."""
     reached = chances >= limits - TOLERANCE
     several = np.where(reached.sum(axis=1) > 1, chances.argmax(axis=1), reached.argmax(axis=1))
     return np.where(reached.any(axis=1), several, -1)
@@ -83,7 +85,7 @@ def suspected_classes(chances: Floats, labels: Integers, limits: Floats) -> Inte
 
 
 def class_check(case: CaseInProgress, cast: "Counter[str]") -> LabelCheck:
-    """The check of a class."""
+    """The check of a label that is a class."""
     row, names = case.row, case.row.model.classes
     assert row.label is not None
     own = own_probabilities(row)
@@ -168,12 +170,12 @@ def label_conclusion(check: LabelCheck, rival: str = "", wrong: float | None = N
 
 
 def chance_text(share: float) -> str:
-    """A probability as text, `5 %`; two digits, three from 99.5 %."""
+    """A probability as text, such as `5 %`, with two digits, or three from 99.5 % on."""
     return percent(share, 2 if share < 0.995 else 3)
 
 
 def number_check(case: CaseInProgress, cast: "Counter[str]") -> LabelCheck:
-    """The check of a number."""
+    """The check of a label that is a number."""
     row = case.row
     value = row.label_number
     around = nearest_labelled(case).frame["label_value"].dropna().to_numpy(np.float64)

@@ -1,7 +1,7 @@
 """Probability that a label is wrong rather than an ordinary error of the model.
 
-True labels contradict a calibrated model as often as it states: of ten labels with probability 10 %, one is right. Therefore an unlikely
-label is evidence of a wrong label only if wrong labels are more frequent than correct labels of that probability.
+If a model is calibrated, correct labels contradict it as often as it states: of ten labels with probability 10 %, one is right. Therefore
+an unlikely label is evidence of a wrong label only if wrong labels are more frequent than correct labels of that probability.
 """
 
 from dataclasses import dataclass
@@ -25,9 +25,9 @@ NEAR_ROWS, MIN_SURE, SURE = 400, 40, 0.8
 confident.
 """
 BEYOND = 3.0
-"""Number of standard errors by which contradictions must exceed those at other times before a higher share of wrong labels is assumed."""
+"""A higher share of wrong labels is assumed only if contradictions exceed those at other times by this many standard errors."""
 JUDGED = ("human", "outcome", "correction")
-"""Label sources of known origin. For other sources, the odds of wrong against unlikely labels decide how suspect a label is
+"""Label sources of known origin. A label from another source is judged by the odds that it is wrong and not just unlikely
 (`wrong_label_odds`).
 """
 EVEN = 0.2
@@ -38,14 +38,14 @@ ordinary error.
 
 @dataclass(frozen=True)
 class WrongLabelOdds:
-    """Probability that a label is wrong, and the estimate that gives it, as part of a sentence."""
+    """Probability that a label is wrong, and the estimate that it follows from, as part of a sentence."""
 
     probability: float
     text: str
 
 
 def wrong_label_odds(case: CaseInProgress, confidence: float) -> WrongLabelOdds | None:
-    """`wrong_label_probability` in words; None if it is unknown."""
+    """The result of `wrong_label_probability`, with words; None if it is unknown."""
     rate, wrong = wrong_label_rate(case), wrong_label_probability(case, confidence)
     if rate is None or wrong is None:
         return None
@@ -59,9 +59,9 @@ def wrong_label_odds(case: CaseInProgress, confidence: float) -> WrongLabelOdds 
 
 
 def wrong_label_probability(case: CaseInProgress, confidence: float) -> float | None:
-    """Probability that a label is wrong rather than correct and unlikely, 0 to 1; None if the rate of wrong labels is unknown.
-    confidence: the model's probability of the label, raised to the observed contradiction rate of the rows that the model is at least as
-    sure of.
+    """Probability that a label is wrong rather than correct and unlikely, 0 to 1; None if the rate of wrong labels is unknown. confidence:
+    the model's probability of the label. It is raised to the observed contradiction rate of the rows on which the model is at least as
+    sure.
     """
     known = wrong_label_rate(case)
     if known is None:
@@ -73,8 +73,9 @@ def wrong_label_probability(case: CaseInProgress, confidence: float) -> float | 
 
 @dataclass(frozen=True)
 class WrongLabelRate:
-    """Estimated rate of wrong labels: how much more often labels contradict n sure scores than these state. value: the middle of low and
-    high. It is not low, because contradictions show no excess both if labels are right and if the model learned the wrong labels.
+    """Estimated rate of wrong labels: how much more often labels contradict n sure scores than the scores state. value: the middle between
+    low and high. The value is not low itself: contradictions show no excess if labels are right, but also if the model learned the wrong
+    labels.
     """
 
     value: float
@@ -85,7 +86,7 @@ class WrongLabelRate:
 
 @computed_once
 def wrong_label_rate(case: CaseInProgress) -> WrongLabelRate | None:
-    """The rate of wrong labels in the period, from the store; None with too few confidently scored rows."""
+    """The rate of wrong labels in the period, from the store; None if too few rows are scored confidently."""
     known, chances, other = contradicted_rows(case)
     sure = known & (chances >= SURE)
     n = int(sure.sum())
@@ -98,14 +99,18 @@ def wrong_label_rate(case: CaseInProgress) -> WrongLabelRate | None:
 
 
 def contradicted_at(case: CaseInProgress, sure: float) -> float:
-    """Share of labels that contradict the model among rows in which its probability is at least `sure`; 0 with too few such rows."""
+    """Share of labels that contradict the model, among rows whose largest probability is at least `sure`; 0 if there are too few
+    such rows.
+    """
     known, chances, other = contradicted_rows(case)
     rows_ = known & (chances >= sure)
     return float(other[rows_].mean()) if rows_.sum() >= MIN_SURE else 0.0
 
 
 def contradicted_rows(case: CaseInProgress) -> tuple[Bools, Floats, Bools]:
-    """Per labelled row of the period: whether probabilities are known, the largest of them, and whether its class is not the label."""
+    """For each labelled row of the period: whether its probabilities are known, the largest of them, and whether the label is another class
+    than the most probable one.
+    """
     frame: DataFrame = comparison_rows.labelled_rows_of(case)
     chances = class_probabilities(frame, case.row.model)
     known = np.isfinite(chances).all(axis=1)
@@ -114,8 +119,8 @@ def contradicted_rows(case: CaseInProgress) -> tuple[Bools, Floats, Bools]:
 
 
 def noise_now(case: CaseInProgress) -> float:
-    """Share of wrong labels in the rows nearest in time, from the excess of contradictions over other times; 0 if not significant. Half of
-    the excess is used, because a worse model is contradicted more often too.
+    """Share of wrong labels among the rows nearest in time, from the excess of contradictions over other times; 0 if not significant. Only
+    half of the excess counts, because a model that became worse is contradicted more often too.
     """
     frame: DataFrame = comparison_rows.labelled_rows_of(case)
     known, chances, other = contradicted_rows(case)
@@ -130,7 +135,7 @@ def noise_now(case: CaseInProgress) -> float:
 
 
 def flipped_share_beyond_chance(contradicted: Bools, usual: float) -> float:
-    """Share of flipped labels that explains the contradictions, given the usual share; 0 if not significant."""
+    """Share of flipped labels that would explain the contradictions beyond their usual share; 0 if the excess is not significant."""
     n, share = contradicted.size, float(contradicted.mean())
     if share - usual <= BEYOND * np.sqrt(max(usual, 1 / n) * (1 - usual) / n) or usual >= 0.5:
         return 0.0

@@ -1,8 +1,8 @@
 """A random sample of a window's predictions to label, as a worksheet.
 
-The sample consists of the smallest hashes of ids, so it is the same for everybody, and a larger sample contains a smaller one. Predictions
-that are labelled already are left out. The worksheet is the worksheet of the relabel queue: it shows inputs without label and score. After
-it is filled in, `load --kind label` accepts it.
+The sample consists of the ids with the smallest hashes, so it is the same for everybody, and a larger sample contains a smaller one.
+Predictions that have a label are left out. The worksheet has the format of the relabel queue: it shows the inputs, but neither label nor
+score. After it is filled in, `load --kind label` accepts it.
 """
 
 from datetime import datetime
@@ -22,9 +22,9 @@ NOTE = "random sample of the window"
 
 
 def label_sample_worksheet(engine: "Engine", window: Window, rows: int, now: datetime) -> pd.DataFrame:
-    """A worksheet of the unlabelled predictions among a random sample of a window.
+    """A worksheet with those predictions in a random sample of a window that have no label.
 
-    window: a window of one model. rows: size of the sample, labelled predictions included. now: time of the labels.
+    window: a window of one model. rows: size of the sample, including labelled predictions. now: time that the new labels get.
     """
     features = engine.catalog().model(window.model).features()
     sample = engine.ask(Sample("outcomes", ("id", "label_value", "label", *(each.reference for each in features)), rows), window)

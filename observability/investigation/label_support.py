@@ -1,8 +1,8 @@
-"""The support of people for a label: raters, whose mean and spread are logged with it, or several annotators.
+"""How well people support a label: by the mean and spread of its raters, which are logged with it, or by several annotators.
 
-The class of a mean rating is decided by borders that are estimated from stored labels: labels of neighbouring classes have means on either
-side of a border. The doubt is the probability that the same number of new raters would give another class. Their mean is taken as normal
-around the known mean, and both means have the standard error spread / √raters.
+The class of a mean rating is decided by borders, which are estimated from stored labels: the means of neighbouring classes lie on either
+side of a border. The doubt is the probability that the same number of new raters would give another class. The mean of new raters is taken
+as normal around the known mean; both means have the standard error spread / √raters.
 """
 
 import re
@@ -22,17 +22,19 @@ from observability.investigation.verdicts import votes_of_item, window_until_now
 from observability.stats.arrays import Floats
 
 SAMPLE, MIN_OF_CLASS, MAX_OVERLAP = 4000, 10, 0.02
-"""Newest labels that show the borders of classes; minimum of each class; share of labels that may lie on the wrong side of a border."""
+"""Number of newest labels from which the borders of classes are estimated; minimum number for each class; share of labels that may lie on
+the wrong side of a border.
+"""
 NAMES = {"raters": r"raters|annotators", "mean": r"mean|average", "spread": r"spread|std|deviation"}
-"""Patterns of the fields' names."""
+"""Regular expressions that recognise the fields by their names."""
 SUPPORTED, DOUBTED = 0.1, 0.2
-"""Doubt up to which raters support a label, and from which it is suspect."""
+"""Raters support a label up to the first value of the doubt; from the second value on, the label is suspect."""
 
 
 @dataclass(frozen=True)
 class RaterSupport:
-    """The support of raters for a label. doubt: probability that the same number of new raters would give another class. decided:
-    probability that they would give the class that the wrong prediction decided. text: as the start of a sentence.
+    """How well raters support a label. doubt: probability that the same number of new raters would give another class. decided: probability
+    that they would give the class that the wrong prediction decided. text: the start of a sentence.
     """
 
     raters: float
@@ -56,7 +58,7 @@ def rating_fields(extra: Mapping[str, Any]) -> dict[str, float]:
 
 @computed_once
 def rater_support(case: CaseInProgress) -> RaterSupport | None:
-    """The support of the current label by its raters; None if they were not logged, or the borders of the classes are unknown."""
+    """How well raters support the current label; None if raters were not logged, or the borders of the classes are unknown."""
     revision, classes = case.row.current_revision, case.row.model.classes
     if revision is None or not classes:
         return None
@@ -80,7 +82,7 @@ def rater_support(case: CaseInProgress) -> RaterSupport | None:
 
 
 def small_chance(share: float) -> str:
-    """A probability in words with two digits. Below 0.1 % the words only say that it is small."""
+    """A probability in words, with two digits. Below 0.1 %, the words only state that bound."""
     return "under 0.1 %" if share < 0.001 else percent(share, 2)
 
 
@@ -112,7 +114,7 @@ def rating_borders(case: CaseInProgress) -> dict[str, tuple[float, float]]:
 
 
 def border_between(low: Floats, high: Floats) -> float | None:
-    """The middle between two classes' means; None if more than MAX_OVERLAP of them lie on the other side."""
+    """The border between the mean ratings of two classes; None if more than MAX_OVERLAP of a class lies on the wrong side."""
     border = (np.quantile(low, 1 - MAX_OVERLAP / 2) + np.quantile(high, MAX_OVERLAP / 2)) / 2
     if low.max() <= high.min():
         border = (low.max() + high.min()) / 2

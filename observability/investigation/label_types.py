@@ -11,12 +11,14 @@ from observability.core.formatting import DASH, format_number
 from observability.core.numerals import format_figure, measured_value_text, score_beside_threshold
 
 PLURAL = re.compile(r"[a-z]*[aeiou][a-z]*(?<![sui])s")
-"""Units that lose their last letter after 1: `minutes`; not `ms`, `kbps` or `celsius`."""
+"""Plural units that lose their last letter after 1, such as `minutes`, but not `ms`, `kbps` or `celsius`."""
 
 
 @dataclass(frozen=True)
 class Revision:
-    """One label as it arrived: event time and arrival (UTC), canonical text, number if it is one. current: it is the valid one."""
+    """One label as it arrived: event time and arrival (UTC), canonical text, and the number if the label is one. current: whether this
+    revision is the valid label.
+    """
 
     value: str
     at: datetime
@@ -46,12 +48,12 @@ def outcome_text(classes: Sequence[str], code: int, number: float) -> str | None
 
 
 def class_words(model: Model, name: str) -> str:
-    """A class in the words of the model's settings; its name without them."""
+    """A class as the model's settings name it; its own name if they do not."""
     return model.settings.class_names.get(name, name)
 
 
 def outcome_words(model: Model, text: str) -> str:
-    """A label or decision for people: the class in the words of the settings, or a number of at most six digits with its unit."""
+    """A label or decision for people: the class as the settings name it, or a number of at most six digits with its unit."""
     if model.classes:
         return class_words(model, text)
     return with_unit(model, measured_value_text(text))
@@ -66,15 +68,15 @@ def with_unit(model: Model, figure: str) -> str:
 
 
 def score_name(model: Model, place: int = -1) -> str:
-    """The name of a score: of the second class of a binary model; for several classes the probability of the class at `place`."""
+    """The name of a score. Binary model: the score of its second class. Several classes: the probability of the class at `place`."""
     if model.task == "binary":
         return f"score of {class_words(model, model.classes[1])}"
     return f"probability of {class_words(model, model.classes[place])}" if model.classes and place >= 0 else "score"
 
 
 def prediction_with_score(model: Model, prediction: str | None, score: float | None) -> str:
-    """A decision with its score; if the score belongs to another class, that class is named too: `late (0.553)`, `on time (late 0.238)`.
-    A regression: the value with its unit.
+    """A decision with its score. If the score belongs to another class, that class is named too: `late (0.553)`, `on time (late 0.238)`.
+    For a regression, the value with its unit.
     """
     if model.task == "regression":
         return DASH if score is None or score != score else with_unit(model, format_number(score))
@@ -93,7 +95,7 @@ def version_answer_text(model: Model, prediction: str | None, score: Any) -> str
 
 
 def answer_score_text(model: Model, score: Any) -> str:
-    """A score with its class, or with its unit; for several classes the largest score."""
+    """A score with its class, or with its unit for a regression; for several classes, the largest score."""
     if isinstance(score, Mapping):
         name = max(score, key=lambda label: score[label])
         return f"{class_words(model, name)} {format_figure(score[name])}"

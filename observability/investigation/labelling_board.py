@@ -1,7 +1,7 @@
-"""The work of one labelling project: its queue, the person who is to label an item, and the records of a person's answer.
+"""The work in one labelling project: its queue, the next item for a person, and the records that a person's answer makes.
 
-Items are predictions of the project's model, and whatever was annotated or assigned before. Items that cases ask to relabel come first,
-and only labels given after the request count for them. Nobody sees the labels of others.
+Items are predictions of the project's model, and all items that were annotated or assigned before. Items that cases ask to relabel come
+first; for them, only labels given after the request count. Nobody sees the labels of others.
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 BLIND_EVERY = 5
-"""If suggestions are shown, every nth item shows none, so that anchoring can be measured."""
+"""If suggestions are shown, about one in this many items shows none, so that anchoring can be measured."""
 SKIP_REASONS = (
     "No class fits",
     "Several classes fit",
@@ -39,12 +39,12 @@ ANNOTATION_FIELDS = ("item", "annotator", "at", "label", "gold", "suggestion", "
 
 
 MAX_FRESH = 2_000
-"""Maximum number of landed items without a label in the queue; the others follow as these are labelled."""
+"""Maximum number of landed items without a label in the queue. The rest enter as these are labelled."""
 
 
 @dataclass(frozen=True)
 class LandedItems:
-    """Items of a project that were landed without a prediction. classes, guideline: as the newest item states."""
+    """Items of a project that were landed without a prediction. classes, guideline: those of the newest item."""
 
     items: Sequence[str] = ()
     classes: tuple[str, ...] = ()
@@ -66,11 +66,12 @@ class LabellingTask:
 
 @dataclass(frozen=True)
 class LabellingBoard:
-    """The state of a project. answers: newest label of each annotator and item. counted: the answers that count for settling an item.
+    """The state of a project. answers: the newest label of each annotator for each item. counted: the answers that count for settling an
+    item.
 
     probabilities: the model's probabilities of items. requests: open requests by item. gold: known answers by item. guideline: the newest
-    in use. given: open assignments (annotator, item, reason, score, policy), oldest first. taken: pairs that were labelled or skipped.
-    further: landed items without a label that are not in the queue yet.
+    guideline in use. given: open assignments (annotator, item, reason, score, policy), oldest first. taken: pairs that were labelled or
+    skipped. further: number of landed items without a label that are not in the queue yet.
     """
 
     project: str
@@ -178,7 +179,7 @@ def labelling_board(
 
 
 def _fresh_items(items: Iterable[str], seen: Collection[str]) -> tuple[list[str], int]:
-    """Landed items that nobody has labelled, at most MAX_FRESH of them chosen by a hash of their names, and the number of the others."""
+    """Landed items that nobody has labelled (at most MAX_FRESH, chosen by a hash of their names), and how many were left out."""
     fresh = [item for item in dict.fromkeys(items) if item not in seen]
     if len(fresh) <= MAX_FRESH:
         return fresh, 0
@@ -193,7 +194,7 @@ def _pairs(frame: "DataFrame") -> Iterable[tuple[str, str]]:
 def _open_assignments(
     assigned: "DataFrame", done: Collection[tuple[str, str]]
 ) -> tuple[tuple[str, str, str | None, float | None, str | None], ...]:
-    """The newest assignment of each pair that was neither labelled nor skipped, oldest first."""
+    """The newest assignment of each (item, annotator) pair that was neither labelled nor skipped, oldest first."""
     found = {}
     for row in assigned.sort_values("at", kind="stable").to_dict("records"):
         pair = (str(row["item"]), str(row["annotator"]))
@@ -205,7 +206,7 @@ def _open_assignments(
 
 
 def next_task(board: LabellingBoard, who: str) -> LabellingTask | None:
-    """The item that a person should label now: an open assignment that is not settled, else the most urgent item of the queue.
+    """The item that a person should label now: an open assignment whose item is not settled, else the most urgent item of the queue.
 
     None if nothing is left for this person.
     """
@@ -223,14 +224,14 @@ def next_task(board: LabellingBoard, who: str) -> LabellingTask | None:
 
 
 def shows_suggestion(item: str, asked: bool) -> bool:
-    """Whether an item shows its suggestion, if suggestions are on. Items that a case asks to relabel never show it, nor does about a fifth
+    """Whether an item shows its suggestion if suggestions are on. Items that a case asks to relabel never show it; neither do about a fifth
     of the other items.
     """
     return not asked and crc32(item.encode()) % BLIND_EVERY != 0
 
 
 def suggestion_of(board: LabellingBoard, item: str) -> tuple[str, float] | None:
-    """The model's class of an item and its probability; None if unknown."""
+    """The class that the model suggests for an item, and its probability; None if unknown."""
     chances = board.probabilities.get(item, ())
     if not chances and board.crowd is not None and board.crowd.probabilities is not None and item in board.crowd.place:
         chances = tuple(board.crowd.probabilities[board.crowd.place[item]].tolist())
@@ -283,7 +284,7 @@ def answer_records(
 def skip_records(
     board: LabellingBoard, task: LabellingTask, who: str, reason: str, *, began: datetime, at: datetime
 ) -> list[dict[str, Any]]:
-    """The records of an item that a person passes over: a `skip`, and its `assignment` if there was none."""
+    """The records for an item that a person skips: a `skip`, and its `assignment` if there was none."""
     skip = {"kind": "skip", "project": board.project, "item": task.item, "annotator": who, "at": at, "reason": reason}
     return [*assignment_record(board, task, who, began), skip]
 
@@ -298,8 +299,8 @@ def assignment_record(board: LabellingBoard, task: LabellingTask, who: str, at: 
 
 
 def settled_label(board: LabellingBoard, item: str, who: str, label: str) -> tuple[str, tuple[str, ...]] | None:
-    """The label that an answer settles and who gave it; None if the answer does not settle the item, or the item was settled with the same
-    label before.
+    """The label that an answer settles, and the annotators who gave it. None if the answer does not settle the item, or if the item was
+    already settled with the same label.
 
     If a case asks to relabel the item, only labels given after the request count.
     """

@@ -1,4 +1,4 @@
-"""Find the features that are components of a representation, such as an SVD of words, and that have no meaning one by one."""
+"""Find the features that are components of a representation, such as an SVD of words. A single one of them has no meaning."""
 
 import re
 from collections import Counter
@@ -14,7 +14,7 @@ NUMBERED = re.compile(
 )
 """A name that consists of a word for a dimension and its number."""
 MIN_COMPONENTS = 3
-"""Minimum number of features with the same word that count as the components of one representation."""
+"""Features whose names share a word count as components of one representation if there are at least this many."""
 
 
 class SeveralInputs(StrEnum):
@@ -34,7 +34,7 @@ def latent_features(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def latent_bars_together(bars: Sequence[Bar]) -> tuple[Bar, ...]:
-    """The attributions, largest first. The attributions of latent features are one bar, whose value is TOGETHER."""
+    """The attributions, largest first. Those of latent features are summed in one bar, whose value is TOGETHER."""
     hidden = set(latent_features(bar.feature for bar in bars))
     if not hidden:
         return tuple(bars)
@@ -44,8 +44,8 @@ def latent_bars_together(bars: Sequence[Bar]) -> tuple[Bar, ...]:
 
 
 def latent_bars_by_side(bars: Sequence[Bar]) -> tuple[tuple[Bar, ...], tuple[Bar, ...]]:
-    """The attributions above and below 0, largest first. The latent features of each side are one bar, so that they do not cancel each
-    other.
+    """The attributions above 0 and those below 0, each largest first. On each side, latent features form one bar, so that they do not
+    cancel each other.
     """
     hidden = set(latent_features(bar.feature for bar in bars))
     sides = []
@@ -60,8 +60,8 @@ def latent_bars_by_side(bars: Sequence[Bar]) -> tuple[tuple[Bar, ...], tuple[Bar
 
 
 def named_and_other_bars(bars: Sequence[Bar], most: int) -> tuple[list[Bar], list[Bar]]:
-    """The bars that are shown with their names, up to a limit, and all other bars; both largest first. The bar of latent features is
-    always named, because it stands for more than one input.
+    """The bars that are shown by name, up to a limit, and all other bars; both largest first. The bar of latent features is always named,
+    because it stands for more than one input.
     """
     together = [bar for bar in bars[most:] if bar.value is TOGETHER]
     named = [*bars[: most - len(together)], *together]

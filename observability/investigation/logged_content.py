@@ -1,4 +1,4 @@
-"""Texts and images that were logged with a prediction, in a feature or in a field of its own."""
+"""Texts and images that were logged with a prediction, as a feature or as an additional field."""
 
 import base64
 import binascii
@@ -29,8 +29,8 @@ TEXT_NAMES = (
     "input",
 )
 MIN_WORDS, MIN_FEATURE_WORDS = 3, 6
-"""Minimum number of words from which a field of another name counts as a text; minimum number for a feature value that is not a level of
-the reference.
+"""A field whose name is not in TEXT_NAMES counts as a text from this many words on; a feature value that is not a level of the reference,
+from the second number on.
 """
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp")
 SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM")
@@ -61,7 +61,7 @@ class LoggedImage:
 
 
 def logged_texts(row: Row) -> tuple[LoggedText, ...]:
-    """The texts of a prediction: text fields first, then features whose value is not a level of the reference."""
+    """The texts of a prediction: first those of text fields, then those of features whose value is not a level of the reference."""
     own = texts_of_fields(dict(_own_fields(row)))
     features = [
         LoggedText(name, value, True)
@@ -78,7 +78,7 @@ def logged_images(row: Row) -> tuple[LoggedImage, ...]:
 
 
 def texts_of_fields(fields: Mapping[str, Any]) -> tuple[LoggedText, ...]:
-    """The texts among fields that belong to no model, for example the fields of an item to be labelled."""
+    """The texts among fields without a model, for example the fields of an item to be labelled."""
     texts = [(name, value) for name, value in fields.items() if isinstance(value, str) and value.strip() and not image_kind(value)]
     return tuple(LoggedText(name, value, False) for name, value in texts if name.lower() in TEXT_NAMES or len(value.split()) >= MIN_WORDS)
 
@@ -90,7 +90,7 @@ def images_of_fields(fields: Mapping[str, Any]) -> tuple[LoggedImage, ...]:
 
 
 def _own_fields(row: Row) -> Iterator[tuple[str, str]]:
-    """The texts in further fields, which records do not define."""
+    """The text fields of a prediction that the contract for records does not define."""
     extra = row.stored.get("extra")
     for name, value in extra.items() if isinstance(extra, Mapping) else ():
         if isinstance(value, str):
@@ -104,7 +104,7 @@ def _is_level(row: Row, name: str, value: str) -> bool:
 
 
 def image_kind(value: str) -> Literal["data", "file", "web"] | None:
-    """The reference to an image in a text; None if it has none."""
+    """The kind of image that a text refers to; None if it refers to none."""
     if value.startswith("data:image/"):
         return "data"
     if len(value) > 2000 or "\n" in value:
@@ -120,8 +120,8 @@ def image_folders(home: Path, environment: Mapping[str, Any] = os.environ) -> tu
 
 
 def image_bytes(image: LoggedImage, folders: Sequence[Path]) -> tuple[bytes | None, str]:
-    """The image, and an empty text or the sentence why the image is not shown. Nothing is fetched; a file is read only inside of
-    `folders`.
+    """The bytes of the image and an empty text, or None and a sentence why the image is not shown. Nothing is fetched; a file is read only
+    if it is inside `folders`.
     """
     if image.kind == "web":
         return None, "An address on the web; it is never fetched."
@@ -156,7 +156,7 @@ def image_bytes(image: LoggedImage, folders: Sequence[Path]) -> tuple[bytes | No
 
 
 def _image_problem(content: bytes) -> str:
-    """A sentence on why an image cannot be drawn; empty if it can. Of an animation, only the first picture is read."""
+    """A sentence that says why an image cannot be drawn; empty if it can. Only the first frame of an animation is read."""
     from PIL import Image
 
     try:
@@ -166,7 +166,7 @@ def _image_problem(content: bytes) -> str:
             image.load()
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         return TOO_MANY_PIXELS
-    except Exception:  # the decoders raise errors of many kinds for damaged files
+    except Exception:  # the decoders raise many kinds of errors for damaged files
         return "The image is damaged and cannot be drawn."
     return ""
 
@@ -177,10 +177,10 @@ def is_shown_file(image: LoggedImage, folders: Sequence[Path]) -> bool:
 
 
 def _inside(name: str, folders: Sequence[Path]) -> Path | None:
-    """The file of a path, absolute or relative to a folder, with links resolved; None if it is in none of the folders."""
+    """The file at a path (absolute, or relative to a folder) with links resolved; None if it is in none of the folders."""
     for folder in folders:
         root = folder.resolve()
-        with suppress(OSError, ValueError, RuntimeError):  # a name that no file can have, or links in a circle
+        with suppress(OSError, ValueError, RuntimeError):  # ignore a name that no file can have, and links in a circle
             path = (root / name.removeprefix("file://")).resolve()
             if path.is_relative_to(root) and path.is_file():
                 return path

@@ -26,12 +26,12 @@ OPTIONAL: tuple[str, ...] = (
     "weight",
 )
 OPTIONAL += ("feature_at", "acted_at", "attributions", "base_value", "attributions_link")
-"""Fields that the record of a prediction has only if they are known."""
+"""Fields that are in the record of a prediction only if they are known."""
 
 
 @dataclass(frozen=True)
 class OtherAnswer:
-    """The answer of another version, or of the same version in another environment, under the same id. Times are UTC."""
+    """The answer of another version under the same id, or of the same version in another environment. Times are UTC."""
 
     version: str
     environment: str
@@ -48,7 +48,7 @@ class OtherAnswer:
 
     @property
     def selector(self) -> str:
-        """Environment and version, as `shadow/2`, which select this prediction among several with the id."""
+        """Environment and version, as `shadow/2`. They select this prediction among several with the same id."""
         return f"{self.environment}/{self.version}"
 
 
@@ -57,9 +57,9 @@ class Row:
     """One stored prediction. Times are UTC.
 
     stored: all fields as the store returns them (times naive UTC). features, groups: by name, as stored (None: null, absent or of another
-    type; `absent` and `wrong_type` distinguish these). decision: class index, −1 if unknown or for a regression. revisions: labels in
-    order of arrival. other_answers: the other predictions with the same id, those in production first. as_of: records that arrived later
-    are ignored.
+    type; `absent` and `wrong_type` distinguish these). decision: class index, −1 if unknown or for a regression. revisions: labels in order
+    of arrival. other_answers: the other predictions with the same id, those in production first. as_of: records that arrived after this
+    time are ignored.
     """
 
     model: Model
@@ -91,12 +91,14 @@ class Row:
 
     @property
     def answer(self) -> str | None:
-        """The decision as text: class, or score of a regression; None without one."""
+        """The decision as text: a class, or the score of a regression; None if there is no decision."""
         return answer_text(self.model, self.decision, self.prediction, self.score)
 
     @property
     def selector(self) -> str | None:
-        """Environment and version, as `shadow/2`, which select this prediction among several with the id; None if it is the only one."""
+        """Environment and version, as `shadow/2`. They select this prediction among several with the same id. None if it is the
+        only one.
+        """
         return f"{self.environment}/{self.version.name}" if self.other_answers else None
 
     @cached_property
@@ -106,7 +108,7 @@ class Row:
 
     @cached_property
     def label(self) -> Label | None:
-        """The current label; None without one."""
+        """The current label; None if there is none."""
         current = self.current_revision
         return Label(current.value, current.at, self.revisions) if current else None
 
@@ -117,7 +119,7 @@ class Row:
 
     @property
     def label_code(self) -> int:
-        """Class index of the label (for a regression, 0 for a number); −1 if unknown or not a class."""
+        """Class index of the label; −1 if unknown or not a class. For a regression: 0 if the label is a number."""
         if self.label is None:
             return -1
         if self.model.task == "regression":
@@ -141,7 +143,7 @@ class Row:
 
     @property
     def lake_note(self) -> str:
-        """A sentence on the origin of the row; empty if the store still holds the row."""
+        """A sentence if the row comes from the lake; empty if the store still holds it."""
         day, since = self.stored.get("from_lake"), self.model.rows_from
         return (
             "" if day is None or since is None else f"From the lake, day {format_day(day)}; the store keeps rows since {format_day(since)}."
@@ -149,7 +151,7 @@ class Row:
 
     @property
     def wrong(self) -> bool | None:
-        """Classification: whether the decision is not the label; None if unknown, and for a regression."""
+        """Classification: whether the decision differs from the label; None if unknown, and for a regression."""
         return None if self.model.task == "regression" or self.decision < 0 or self.label_code < 0 else self.decision != self.label_code
 
     def record(self) -> dict[str, Any]:
@@ -178,14 +180,14 @@ class Row:
 
 
 def answer_text(model: Model, decision: int | None, prediction: str | None, score: float | None) -> str | None:
-    """The decision as text: class, or score of a regression; None without one."""
+    """The decision as text: a class, or the score of a regression; None if there is no decision."""
     if decision is not None and 0 <= decision < len(model.classes):
         return model.classes[decision]
     return prediction if score is None or model.classes else f"{score:.12g}"
 
 
 def other_answer(model: Model, stored: Mapping[str, Any]) -> OtherAnswer:
-    """Another prediction of the same id from the store's fields."""
+    """Another prediction with the same id, made from the store's fields."""
     return OtherAnswer(
         stored["version"],
         stored["environment"],
@@ -198,7 +200,7 @@ def other_answer(model: Model, stored: Mapping[str, Any]) -> OtherAnswer:
 
 
 def row_from(stored: Mapping[str, Any], model: Model, as_of: datetime | None, also_in: tuple[str, ...] = ()) -> Row:
-    """The row from the store's fields; labels that had not arrived by `as_of` are left out."""
+    """The row, made from the store's fields. Labels that had not arrived by `as_of` are left out."""
     limit = None if as_of is None else naive_utc(as_of)
     known = [label for label in stored["labels"] if limit is None or label["arrived"] <= limit]
     current = max(known, key=lambda label: (label["at"], label["arrived"], label["value"]), default=None)

@@ -1,7 +1,7 @@
 """Types of a model's answers about one prediction: attributions, distance to another decision, other versions.
 
-Each part can be missing. A part that needs the artifact raises NotGivenError with the next step. `basis`: measured (logged, or the model's
-score of the stored input), estimated (sampled, with an error) or simulated (an input that never occurred).
+Each part can be missing. A part that needs the model file raises NotGivenError, which states the next step. `basis`: measured (logged, or
+the model's score of the stored input), estimated (sampled, with an error) or simulated (an input that never occurred).
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from observability.core.finding import Basis
 
 Against = Literal["average", "similar", "twins"]
 AGAINST: dict[Against, str] = {"average": "the average", "similar": "similar cases", "twins": "correct twins"}
-"""Backgrounds of attributions, in reading order."""
+"""Backgrounds of attributions, in the order in which they are shown."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Bar:
 @dataclass(frozen=True)
 class Stability:
     """Stability of attributions over `draws` resamples of the background. stars: 1 to 5. correlation: mean rank correlation (Spearman) of
-    absolute attributions. overlap: mean share of the three largest that stay. score: mean of both, 0 to 1, which gives the stars.
-    because: one sentence.
+    absolute attributions. overlap: mean share of the three largest that stay among the three largest. score: mean of correlation and
+    overlap, 0 to 1, from which the stars follow. because: one sentence.
     """
 
     stars: int
@@ -47,9 +47,9 @@ class AttributionContrast:
     """Attributions of one prediction against one background: base_value + Σ bars + residual == output, in the space of `link`.
 
     against: average, similar or twins. background: description; background_rows: None if the trees' own counts are used. outcomes:
-    decisions in the background, {class: rows}. bars: largest first. adds_up: the residual is small enough to show the bars. source:
-    stored, logged or computed. class_name: multiclass, the explained class. words: sentences. mismatch: by how much the model file gives
-    other scores than the logged ones, here and at its registration; empty if it does not. unit: the unit of a regression's values.
+    decisions in the background, {class: rows}. bars: largest first. adds_up: the residual is small enough to show the bars. source: stored,
+    logged or computed. class_name: for a multiclass model, the explained class. words: sentences. mismatch: by how much the scores of the
+    model file differ from the logged ones, here and at its registration; empty if they do not. unit: the unit of a regression's values.
     """
 
     against: Against
@@ -75,7 +75,7 @@ class AttributionContrast:
 
 @dataclass(frozen=True)
 class Contrasts:
-    """Attributions against each background. why: reasons for missing ones, by name. seconds: worker time."""
+    """Attributions against each background. why: for each missing one, the reason, by name. seconds: worker time."""
 
     average: AttributionContrast | None = None
     similar: AttributionContrast | None = None
@@ -86,9 +86,9 @@ class Contrasts:
 
 @dataclass(frozen=True)
 class Margin:
-    """Distance of the score from another decision. margin: for a binary model, score − threshold; for a multiclass model, largest
-    probability minus the second (`runner_up`); for a regression, half width of the band (`low`, `high`) of the median error. share_nearer:
-    share of reference rows at least as near; None without a reference. because: one sentence.
+    """Distance of the score from another decision. margin: for a binary model, score − threshold; for a multiclass model, the largest
+    probability minus the second (`runner_up`); for a regression, the half width of the band (`low`, `high`) of the median error.
+    share_nearer: share of reference rows whose margin is at most as large; None without a reference. because: one sentence.
     """
 
     margin: float
@@ -103,9 +103,9 @@ class Margin:
 
 @dataclass(frozen=True)
 class Curve:
-    """The score as a function of one feature, all else equal (ICE). values: numbers in order, or levels; scores: one each. at: the row's
-    value, and score the model's score of it. flips: values that reach the goal. goal: the goal in words. locked: whether the feature is
-    immutable.
+    """The score as a function of one feature, all else equal (ICE). values: numbers in order, or levels; scores: one for each value. at:
+    the row's own value; score: the model's score of the row. flips: values that reach the goal. goal: the goal in words. locked: whether
+    the feature is immutable.
     """
 
     feature: str
@@ -122,9 +122,9 @@ class Curve:
 
 @dataclass(frozen=True)
 class Opposite:
-    """The nearest real row with another decision. distance: computed as in neighbours.py. changes: feature: (this row's value, its value),
-    largest difference first. searched: number of sampled rows. others: number of them with the other outcome. goal: the other outcome in
-    words.
+    """The nearest real row with another decision. distance: computed as in neighbours.py. changes: feature: (value of this row, value of
+    the nearest row), largest difference first. searched: number of sampled rows. others: number of them with the other outcome. goal: the
+    other outcome in words.
     """
 
     id: str
@@ -142,9 +142,8 @@ class Opposite:
 
 @dataclass(frozen=True)
 class Goal:
-    """The definition of another outcome. kind: above (score ≥ low), below (score < high), other (another class than `place` is most
-    probable), outside or inside (of low to high, regression). text: in words; short: as the end of a sentence, without the words for
-    the rows.
+    """The definition of another outcome. kind: above (score ≥ low), below (score < high), other (the most probable class is not `place`),
+    outside or inside (of low to high, regression). text: in words; short: the end of a sentence, without the words for the rows.
     """
 
     kind: Literal["above", "below", "other", "outside", "inside"]
@@ -174,10 +173,10 @@ class WhatIf:
 @dataclass(frozen=True)
 class Answered:
     """One version's score of the stored input. role: this, previous, next, challenger (shadow) or baseline (most frequent class or mean
-    label of the reference). source: logged (this version), shadow (a prediction of the same request) or computed. right: whether it equals
-    the label, None if unknown. since: time of the version's first answer, if that is after the request, so that it may have learned from
-    the outcome. absolute_error: for a regression. missing: features that the version needs and the input lacks. why: reason without a
-    score.
+    label of the reference). source: logged (this version), shadow (a prediction of the same request) or computed. right: whether the
+    decision equals the label, None if unknown. since: time of the version's first answer, if it is after the request; the version may then
+    have learned from the outcome. absolute_error: for a regression. missing: features that the version needs and the input lacks. why: the
+    reason if there is no score.
     """
 
     version: str
@@ -195,7 +194,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class Share:
-    """A share of rows with Wilson's 95 % interval; None without rows."""
+    """A share of rows with Wilson's 95 % interval; None if there are no rows."""
 
     n: int
     of: int
@@ -206,7 +205,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Regressed:
-    """A row that one version had right and the other has wrong. score_a, score_b, label: as logged or computed."""
+    """A row on which one version was right and the other is wrong. score_a, score_b, label: as logged or computed."""
 
     id: str
     score_a: float
@@ -216,9 +215,9 @@ class Regressed:
 
 @dataclass(frozen=True)
 class Churn:
-    """Differences of two versions on the same rows. a: the version that served, b: the other. flips: other decisions (regression: scores
-    that differ by more than the median error); worse: rows that are right with a and wrong with b; better: the reverse; both among
-    labelled rows. regressed: the worst rows of `worse`. because: one sentence.
+    """Differences between two versions on the same rows. a: the version that served, b: the other. flips: number of rows with different
+    decisions (regression: scores that differ by more than the median error); worse: number of labelled rows that are right with a and wrong
+    with b; better: the reverse. regressed: the worst rows of `worse`. because: one sentence.
     """
 
     a: str

@@ -1,4 +1,4 @@
-"""Real rows nearest to a prediction, by the distance of neighbours.py."""
+"""The real rows that are nearest to a prediction, by the distance that neighbours.py defines."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def row_distances(row: "DataFrame", rows: "DataFrame", columns: Sequence[Column], scale: "DataFrame | None" = None) -> Floats:
-    """Distance of one row to each of `rows`, over `columns` (tables with features by name). scale: the rows that give mean and standard
-    deviation (default: `rows`).
+    """Distance of one row to each of `rows`, over `columns` (tables with features by name). scale: the rows from which mean and standard
+    deviation are computed (default: `rows`).
     """
     space = space_of(with_reference_names(rows if scale is None else scale, columns), columns)
     own = space.place(with_reference_names(row, columns))
@@ -23,14 +23,14 @@ def row_distances(row: "DataFrame", rows: "DataFrame", columns: Sequence[Column]
 
 
 def with_reference_names(frame: "DataFrame", columns: Sequence[Column]) -> "DataFrame":
-    """The table with columns named by their references."""
+    """The table, with its columns renamed to their references."""
     return frame[[column.name for column in columns]].set_axis([column.reference for column in columns], axis=1)
 
 
 def nearest_places(
     row: "DataFrame", rows: "DataFrame", k: int, columns: Sequence[Column], scale: "DataFrame | None" = None
 ) -> tuple[Integers, Floats]:
-    """Positions and distances of the k nearest of `rows`, nearest first; ties in their order."""
+    """Positions and distances of the k nearest of `rows`, nearest first; rows at equal distance keep their order."""
     found = row_distances(row, rows, columns, scale)
     order = np.argsort(found, kind="stable")[:k]
     return order, found[order]

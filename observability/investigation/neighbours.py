@@ -1,8 +1,8 @@
-"""Nearest rows of a case, and its distance from the reference.
+"""The rows that are nearest to a case, and the distance of the case from its reference.
 
-The distance is Euclidean over the features; if there are very many, over the most important ones (core/analyzer.py). Numbers are in
-standard deviations of the reference, clipped at CAP from its mean. Categories and booleans count 1 if they differ. A missing value against
-a present one counts 1, and a missing number is placed at the mean. Groups are not used.
+The distance is Euclidean over the features, or over the most important ones if there are very many (core/analyzer.py). Numbers are in
+standard deviations of the reference, clipped at CAP standard deviations from its mean. Categories and booleans count 1 if they differ. If
+only one of two values is missing, that counts 1; a missing number is placed at the mean. Groups are not used.
 """
 
 from collections.abc import Sequence
@@ -27,23 +27,23 @@ if TYPE_CHECKING:
 
 NEAREST = 10
 CAP = 6.0
-"""Standard deviations at which numbers are clipped, so that one extreme value does not dominate the distance."""
+"""Numbers are clipped at this many standard deviations, so that one extreme value does not dominate the distance."""
 FAR_RANK, CALIBRATED_ON = 5, 600
-"""Rank of the neighbour whose distance is compared, and number of reference rows that it is compared with."""
+"""Rank of the neighbour whose distance is compared; number of reference rows whose distances it is compared with."""
 MIN_REFERENCE = 100
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """Rows in the space of the distance. numbers: (n, a) standardised, with an indicator column per number for missing; codes: (n, b)
-    levels, −1 missing.
+    """Rows as vectors in which distances are computed. numbers: (n, a) standardised, with a column per number that marks missing values;
+    codes: (n, b) levels, −1 if missing.
     """
 
     numbers: NDArray[np.float32]
     codes: Integers
 
     def distances(self, one: "Matrix", place: int = 0) -> Floats:
-        """Distance of every row to row `place` of another matrix."""
+        """Distance of every row of this matrix to row `place` of another one."""
         squares = np.square(self.numbers - one.numbers[place], dtype=np.float32).sum(axis=1, dtype=np.float64)
         return np.asarray(np.sqrt(squares + (self.codes != one.codes[place]).sum(axis=1)), np.float64)
 
@@ -58,7 +58,7 @@ class Space:
     levels: dict[str, dict[str, int]]
 
     def place(self, frame: "DataFrame") -> Matrix:
-        """The rows of a frame in this space."""
+        """The rows of a frame as vectors of this space."""
         numbers: list[Floats] = []
         codes: list[Integers] = []
         for column in self.columns:
@@ -79,7 +79,7 @@ class Space:
 
 
 def space_of(frame: "DataFrame", columns: Sequence[Column]) -> Space:
-    """The space of a frame; a constant number is not scaled."""
+    """The space whose means and standard deviations come from a frame; a constant number is not scaled."""
     centre, scale = {}, {}
     for column in columns:
         if column.kind == "number":
@@ -118,7 +118,7 @@ def neighbours(case: CaseInProgress) -> tuple[Neighbour, ...]:
 
 @computed_once
 def nearest_labelled(case: CaseInProgress) -> Near:
-    """The nearest labelled rows, without the case itself; a row that is in the period and in the reference counts once. Raises
+    """The nearest labelled rows, without the case itself. A row that is both in the period and in the reference counts once. Raises
     NotGivenError if there are none.
     """
     import pandas as pd
@@ -141,8 +141,8 @@ def nearest_labelled(case: CaseInProgress) -> Near:
 
 
 def copied_rows(case: CaseInProgress, frame: "DataFrame", rows: "DataFrame") -> Bools:
-    """Mask of the rows of a reference that are also in another frame, with the same instant and the same inputs. Ids are not compared,
-    because a reference has its own.
+    """Mask of the reference rows that are also in another frame, with the same time and the same inputs. Ids are not compared, because rows
+    of a reference have ids of their own.
     """
     import pandas as pd
 
@@ -162,12 +162,12 @@ def with_labels(frame: "DataFrame", environment: str) -> "DataFrame":
 
 @computed_once
 def own_frame(case: CaseInProgress) -> "DataFrame":
-    """The case as a frame of one row with the columns by which rows are compared. It is made once."""
+    """The case as a frame of one row, with the columns by which rows are compared. It is computed once per case."""
     return case_frame(case.row, comparison_rows.compared_columns(case.row))
 
 
 def case_frame(row: Row, columns: Sequence[Column] | None = None) -> "DataFrame":
-    """The case as a frame of one row, with its instant. columns: those that it holds; by default all of the model."""
+    """The case as a frame of one row, with its time. columns: the columns to include; by default all columns of the model."""
     import pandas as pd
 
     given = comparison_rows.values_by_reference(row)
@@ -179,8 +179,9 @@ def case_frame(row: Row, columns: Sequence[Column] | None = None) -> "DataFrame"
 
 @dataclass(frozen=True)
 class Far:
-    """Distance of the case from its reference. share: share of the n sampled reference rows that are at least as far from the other rows.
-    now: share of a sample of now_rows labelled rows of the period that are at least as far from the reference (None without rows).
+    """How far the case is from its reference. share: share of the n sampled reference rows that are at least as far from the other
+    reference rows. now: share of a sample of now_rows labelled rows of the period that are at least as far from the reference (None without
+    rows).
     """
 
     distance: float
@@ -196,8 +197,8 @@ class Far:
 
 
 def reference_distance(case: CaseInProgress) -> Far:
-    """The distance of the case to the reference, compared with the distances of reference rows and of current rows. Raises NotGivenError
-    if the reference is too small.
+    """How far the case is from the reference, compared with how far reference rows and current rows are from it. Raises NotGivenError if
+    the reference is too small.
     """
     frame = comparison_rows.rows_of_reference(case)
     columns = comparison_rows.compared_features(case.row)
@@ -217,5 +218,5 @@ def reference_distance(case: CaseInProgress) -> Far:
 
 
 def neighbour_distance(matrix: Matrix, one: Matrix, place: int, rank: int) -> float:
-    """Distance of a row to its neighbour of a rank (from 0)."""
+    """Distance of a row to its neighbour with the given rank (counted from 0)."""
     return float(np.partition(matrix.distances(one, place), rank)[rank])

@@ -1,7 +1,7 @@
 """Training-serving skew: offline and online values of the same request.
 
-A batch that computes features offline logs them as predictions with the environment `validation`, their own ids, and the subject and
-event time of the request. Records of the same subject at the same instant should have equal values.
+A batch that computes features offline logs them as predictions with the environment `validation`, with ids of its own, and with the subject
+and event time of the request. Records of the same subject at the same time should have equal values.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Twin:
 
 
 def offline_record(store: Store, row: Row, columns: list[Column]) -> Twin | None:
-    """The nearest record of the same subject at the same instant on the other side; None without one."""
+    """The nearest record of the same subject at the same time on the other side (offline or online); None if there is none."""
     subject = row.stored.get("subject")
     if subject is None or row.environment == "reference":
         return None
@@ -51,5 +51,5 @@ def offline_record(store: Store, row: Row, columns: list[Column]) -> Twin | None
 
 
 def differing_features(row: Row, other: Twin) -> list[str]:
-    """Features with different values on both sides."""
+    """Features whose values differ between the two sides."""
     return [name for name, value in other.values.items() if not equal_values(row.features.get(name), value)]

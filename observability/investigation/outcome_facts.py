@@ -33,20 +33,20 @@ def answer_text(row: Row) -> str:
         return f"Predicted {outcome_words(row.model, row.answer or '')}."
     named = outcome_words(row.model, row.answer) if row.answer else "no class"
     if row.model.task == "binary":
-        of_class = "" if row.decision == 1 else f": {class_words(row.model, row.model.classes[1])}"  # the score belongs to the second class
+        of_class = "" if row.decision == 1 else f": {class_words(row.model, row.model.classes[1])}"  # the score is that of the second class
         score = "" if row.score is None else f"{of_class} at {binary_score_text(row)} (threshold {format_figure(row.threshold)})"
         return f"Predicted {named}{score}."
     return f"Predicted {named}{'' if row.score is None else f' at {row.score:.2f}'}."
 
 
 def binary_score_text(row: Row) -> str:
-    """The score of a binary model with two decimals, or with more if they are needed to show on which side of the threshold it is."""
+    """The score of a binary model with two decimals, or with more if they are needed to show which side of the threshold it is on."""
     assert row.score is not None
     return score_beside_threshold(row.score, row.threshold, f"{row.score:.2f}")
 
 
 def score_digits(row: Row) -> str:
-    """The score with four digits; for a binary model with enough digits to be on the correct side of the threshold."""
+    """The score with four digits. For a binary model, with more digits if they are needed to show which side of the threshold it is on."""
     text = format_number(row.score, 4)
     return score_beside_threshold(row.score, row.threshold, text) if row.score is not None and row.model.task == "binary" else text
 
@@ -80,7 +80,7 @@ def duration_text(span: timedelta) -> str:
 
 
 def timeline(case: CaseInProgress) -> Iterator[Mark]:
-    """Features read, scored, acted on, labels, complaints and nearest events, in order of time."""
+    """In order of time: when features were read, scoring, actions, labels, complaints and the nearest events."""
     yield from sorted([*prediction_event_marks(case.row), *event_marks(case)], key=lambda mark: mark.at)
 
 
@@ -108,7 +108,7 @@ def prediction_event_marks(row: Row) -> Iterator[Mark]:
 def event_marks(case: CaseInProgress) -> Iterator[Mark]:
     """Complaints and notes about this prediction at any time, and the nearest events of its model within a week."""
     row = case.row
-    # An event may name the prediction without its model, so the window is over all models.
+    # An event may name the prediction without naming its model, so the window covers all models.
     window = Window("", EPOCH, max(case.now, EPOCH) + timedelta(seconds=1), as_of=case.as_of)
     about = case.store.ask(Records("event", ever=True, rows=MAX_EVENTS, only=(("prediction", row.id),)), window)
     for each in about.to_dict("records"):
@@ -139,7 +139,7 @@ def error_cost_words(row: Row, known: Happened | None) -> str:
 
 
 def cost_of(row: Row) -> tuple[float | None, str | None, str | None]:
-    """Cost of this error by the model's settings, its currency, and a sentence if it is unknown."""
+    """Cost of this error by the model's settings, its currency, and a sentence with the reason if it is unknown or 0."""
     settings = row.model.settings
     if row.model.task != "binary":
         return None, None, UNPRICED_TASK

@@ -9,13 +9,13 @@ from observability.investigation.evidence_types import NotGivenError
 
 
 def resolved_function(place: str) -> Any:
-    """The function at `module:function`. It is imported on first use, so that an unused part costs no import."""
+    """The function at `module:function`. It is imported on first use, so a part that is not used costs no import."""
     module, _, function = place.partition(":")
     return getattr(import_module(module), function)
 
 
 def imported_part(place: str) -> CasePart:
-    """The part `function(case)` at `module:function`."""
+    """A part that calls `function(case)` from `module:function`."""
 
     def part(case: CaseInProgress) -> Any:
         return resolved_function(place)(case)
@@ -24,7 +24,7 @@ def imported_part(place: str) -> CasePart:
 
 
 def imported_with_worker(place: str) -> CasePart:
-    """The part `function(store, row, worker=, progress=)` at `module:function`."""
+    """A part that calls `function(store, row, worker=, progress=)` from `module:function`."""
 
     def part(case: CaseInProgress) -> Any:
         return resolved_function(place)(case.store, case.row, worker=case.worker, progress=case.progress)

@@ -1,5 +1,5 @@
-"""A map of a model's predictions by their inputs: a bounded sample of a window, drawn on the first two principal components of the
-features.
+"""A map of a model's predictions by their inputs: a sample of limited size from a window, drawn on the first two principal components of
+the features.
 """
 
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from observability.store.engine import Store
 
 MAX_POINTS, MAX_KNOWN, MAX_CELLS = 2_000, 4_000, 1_000_000
-"""Maximum numbers of drawn predictions, of rows of the reference in which numbers are ranked, and of feature values of each."""
+"""Maximum numbers: drawn predictions, reference rows in which numbers are ranked, and feature values of each of these two."""
 MIN_POINTS = 10
 NAMED_FEATURES = 2
 
@@ -32,9 +32,9 @@ NAMED_FEATURES = 2
 @dataclass(frozen=True, eq=False)
 class PredictionMap:
     """Predictions of a window on a plane. frame: the drawn rows (columns of comparison_rows.sample_columns, and `x`, `y`), in the order of
-    their hash. total: predictions of the window. axes: for each axis its share of the variance, and the features that make the axis with
-    their parts of it, largest first. known: number of rows of the reference in which numbers are ranked; 0 if the drawn rows are used.
-    embedding: whether the features are the components of a representation.
+    their hash. total: number of predictions in the window. axes: for each axis, its share of the variance and the features that contribute
+    most to it with their parts, largest first. known: number of rows of the reference in which numbers are ranked; 0 if the drawn rows are
+    used. embedding: whether the features are the components of a representation.
     """
 
     model: Model
@@ -47,11 +47,11 @@ class PredictionMap:
 
     @property
     def shown(self) -> float:
-        """Share of the variance that both axes show."""
+        """Share of the variance that the two axes show together."""
         return float(self.plane.shares.sum())
 
     def axis_features(self, axis: int) -> list[tuple[str, float]]:
-        """The features with the largest parts of an axis, at most NAMED_FEATURES, and their parts; the parts of all features sum to 1."""
+        """The features that contribute most to an axis, at most NAMED_FEATURES, and their parts; the parts of all features sum to 1."""
         ends = np.cumsum([block.width for block in self.blocks])[:-1]
         parts = [float(part.sum()) for part in np.split(self.plane.directions[axis] ** 2, ends)]
         named = sorted(zip((block.column.name for block in self.blocks), parts), key=lambda each: (-each[1], each[0]))

@@ -53,7 +53,7 @@ def project_model(store: "Store", project: str) -> Model | None:
 
 
 def stated_project(store: "Store", project: str) -> StoredItem:
-    """Classes and guideline of a project as its newest item with classes states them."""
+    """The classes and the guideline of a project, from its newest item that has classes."""
     question = Records("item", ("content", "classes", "guideline"), ever=True, rows=1, only=(("project", project),))
     rows = store.ask(question, ALWAYS).to_dict("records")
     found = rows[0] if rows else {}
@@ -62,13 +62,13 @@ def stated_project(store: "Store", project: str) -> StoredItem:
 
 
 def project_classes(store: "Store", project: str) -> tuple[str, ...]:
-    """The labels that items of a project may get, by its model or as its newest item states them."""
+    """The labels that items of a project may get: the classes of its model, else those of its newest item."""
     model = project_model(store, project)
     return model.classes if model is not None else tuple(stated_project(store, project).classes or ())
 
 
 def project_settled_labels(store: "Store", project: str) -> "DataFrame":
-    """The settled labels of a project with the content of their items, without items that a case asks to relabel.
+    """The settled labels of a project with the content of their items. Items that a case asks to relabel are left out.
 
     The columns are the same as in `settled_labels_table`.
     """

@@ -1,6 +1,6 @@
-"""Queues of predictions to investigate: five bounded lists, each ranked by one figure.
+"""Queues of predictions to investigate: five lists of limited length, each ranked by one figure.
 
-Each is an `Inbox`: a frame with one row per prediction, worst first (`id`, `model`, `version`, `at` (naive UTC), `score`, `decision`,
+Each queue is an `Inbox`: a frame with one row per prediction, worst first (`id`, `model`, `version`, `at` (naive UTC), `score`, `decision`,
 `label`, `rank`, `because`), and a sentence on the ranking and its scope. A queue that is not available raises NotGivenError with the
 reason.
 """
@@ -52,7 +52,9 @@ class Inbox:
 
 
 def largest_loss(store: "Store", window: Window, limit: int = MAX_QUEUE) -> Inbox:
-    """Predictions whose labels arrived in the window, whenever they were made, by log loss, or absolute error of a regression."""
+    """Predictions whose labels arrived in the window (whenever the predictions were made), ranked by log loss, or by absolute error for a
+    regression.
+    """
     model = model_with_labels(store, window)
     measure = "absolute_error" if model.task == "regression" else "log_loss"
     every = replace(window, start=EPOCH, end=max(window.end, EPOCH))
@@ -68,7 +70,9 @@ def largest_loss(store: "Store", window: Window, limit: int = MAX_QUEUE) -> Inbo
 
 
 def uncertain_predictions(store: "Store", window: Window, limit: int = MAX_QUEUE) -> Inbox:
-    """Unlabelled predictions by uncertainty, weighted by the cost of the possible error if the settings have costs."""
+    """Unlabelled predictions ranked by uncertainty. If the settings have costs, the uncertainty is weighted by the cost of the possible
+    error.
+    """
     import pandas as pd
 
     model = model_with_labels(store, window)
@@ -106,7 +110,7 @@ def uncertain_predictions(store: "Store", window: Window, limit: int = MAX_QUEUE
 
 
 def suspect_labels(store: "Store", window: Window, limit: int = MAX_QUEUE) -> Inbox:
-    """Labels that the model contradicts with confidence (label_evidence.py), in a bounded sample of labelled rows; for regressions,
+    """Labels that the model contradicts with confidence (label_evidence.py), in a sample of labelled rows of limited size; for regressions,
     outlying errors.
     """
     model = model_with_labels(store, window)
@@ -146,7 +150,7 @@ def suspect_labels(store: "Store", window: Window, limit: int = MAX_QUEUE) -> In
 
 
 def measured_labels(store: "Store", window: Window, model: Model, ids: list[str]) -> set[str]:
-    """The predictions whose current label was measured or corrected (its newest revision says so)."""
+    """Of the given ids, those whose current label was measured or corrected, according to the source of its newest revision."""
     if not ids:
         return set()
     question = Records("label", columns=("id", "source"), ever=True, only=(("id", tuple(ids)),))
@@ -156,7 +160,9 @@ def measured_labels(store: "Store", window: Window, model: Model, ids: list[str]
 
 
 def regressed_requests(store: "Store", window: Window, limit: int = MAX_QUEUE) -> Inbox:
-    """Requests that two versions scored, if the newer (or shadow) version is wrong and the older version right, by the additional loss."""
+    """Requests that two versions scored, where the newer (or shadow) version is wrong and the older one right, ranked by the additional
+    loss.
+    """
     model = model_with_labels(store, window)
     new, old = newest_two(store, model, window)
     chances = probability_columns(model)
@@ -216,7 +222,7 @@ INBOXES: Mapping[str, Callable[["Store", Window, int], Inbox]] = {
 
 
 def model_with_labels(store: "Store", window: Window) -> Model:
-    """The model of a window. Raises NotGivenError if it is not registered, since its labels are then not defined."""
+    """The model of a window. Raises NotGivenError if it is not registered, because its labels then have no definition."""
     model = store.catalog().model(window.model)
     if model.task is None:
         raise NotGivenError(
@@ -226,8 +232,8 @@ def model_with_labels(store: "Store", window: Window) -> Model:
 
 
 def newest_two(store: "Store", model: Model, window: Window) -> tuple[Window, Window]:
-    """The windows of the two newest versions among those active in the window, or of the version in shadow and of production. Raises
-    NotGivenError if only one is active.
+    """Two windows: for the two newest versions that are active in the window, or for the version in shadow and the one in production.
+    Raises NotGivenError if only one is active.
     """
     live = store.activity()
     live = live[(live["model"] == model.name) & live["environment"].isin(["production", "shadow"])]
@@ -266,12 +272,12 @@ def loss_of(frame: "DataFrame", label: Any, model: Model) -> Any:
 
 
 def queue_columns(frame: "DataFrame", model: Model, rank: Any, because: list[str]) -> "DataFrame":
-    """The columns of a queue."""
+    """The frame with the columns of a queue."""
     return frame.assign(model=model.name, rank=np.asarray(rank, np.float64), because=because)[list(COLUMNS)].reset_index(drop=True)
 
 
 def highest_ranked(frame: "DataFrame", limit: int) -> "DataFrame":
-    """At most `limit` rows by falling rank, ties by id."""
+    """At most `limit` rows, highest rank first, ties by id."""
     return frame.sort_values(["rank", "id"], ascending=[False, True]).head(limit).reset_index(drop=True)
 
 

@@ -1,7 +1,7 @@
 """Predictions to relabel, and the worksheet for annotators.
 
-A request is an action (`do: relabel`). It is done if a label has arrived since, or if its state says so. The worksheet is blind: it has
-the inputs, without label and score. Once filled in, `load --kind label` accepts it.
+A request is an action (`do: relabel`). It is done if a label has arrived since the request, or if the state of the action says so. The
+worksheet is blind: it shows the inputs, but neither label nor score. Once filled in, `load --kind label` accepts it.
 """
 
 from dataclasses import asdict, dataclass
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 State = Literal["open", "done", "cancelled"]
 PEOPLE = 2
-"""Number of annotators per prediction, each of whom labels without seeing the other's label."""
+"""Number of annotators per prediction. Each labels without seeing the labels of the others."""
 MAX_ROWS = 5000
-"""Maximum number of rows of a worksheet, oldest requests first."""
+"""Maximum number of rows of a worksheet; the oldest requests come first."""
 WORKSHEET_COLUMNS = ("id", "model", "at", "value", "annotator", "source", "note")
 """Columns of a worksheet before the inputs."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A request to relabel one prediction. since: time of the (newest) request; labels: number of labels that arrived since; newest: the
-    last arrival. state: open, done (a label arrived, or the action is done) or cancelled.
+    """A request to relabel one prediction. since: time of the (newest) request; labels: number of labels that arrived since then; newest:
+    when the last label arrived. state: open, done (a label arrived, or the action is done) or cancelled.
     """
 
     model: str
@@ -49,7 +49,7 @@ class Wanted:
 
 
 def relabel_queue(store: "Store", model: str | None = None, prediction: str | None = None) -> tuple[Wanted, ...]:
-    """All requests of one model or of all: open ones first, oldest first; then the others, newest first."""
+    """All requests of one model, or of all models: open requests first (oldest first), then the rest (newest first)."""
     items = [each for each in store.actions(model, prediction) if each.fields.get("do") == "relabel" and each.fields.get("prediction")]
     arrivals: dict[str, dict[str, list[datetime]]] = {}
     for name in {str(each.fields["model"]) for each in items if each.fields.get("model")}:
@@ -60,7 +60,7 @@ def relabel_queue(store: "Store", model: str | None = None, prediction: str | No
 
 
 def relabel_request(item: decision_items.DecisionItem, arrivals: dict[str, list[datetime]]) -> Wanted:
-    """One action as a request."""
+    """The request that an action makes."""
     fields, entry = item.fields, item.said("state")
     since = entry.at if entry is not None and item.state == "open" else item.first.at
     came = [each for each in arrivals.get(str(fields["prediction"]), []) if each > since]
@@ -81,7 +81,7 @@ def relabel_request(item: decision_items.DecisionItem, arrivals: dict[str, list[
 
 
 def requests_worksheet(store: "Store", waiting: "Sequence[Wanted]", now: datetime) -> "DataFrame":
-    """Open requests as a table to fill in, one row per prediction, without label and score.
+    """Open requests as a table to fill in: one row per prediction, without label and score.
 
     Columns: `id`, `model`, `at` (of the label: `now`), `value` and `annotator` (empty), `source`, `note`, and the inputs as `feature.NAME`.
     Predictions that no longer exist are left out.
@@ -101,6 +101,6 @@ def requests_worksheet(store: "Store", waiting: "Sequence[Wanted]", now: datetim
 
 
 def request_json(request: Wanted) -> dict[str, Any]:
-    """One request as the command gives it."""
+    """One request as JSON, in the form in which the command prints it."""
     names = {"author": "asked_by", "labels": "labels_since", "newest": "newest_label"}
     return {names.get(name, name): iso(value) if isinstance(value, datetime) else value for name, value in asdict(request).items()}

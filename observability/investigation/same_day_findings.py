@@ -13,7 +13,7 @@ MAX_SAME_DAY = 30
 
 
 def same_day_findings(case: CaseInProgress) -> tuple[Finding, ...]:
-    """Findings on data quality, drift and latency that need action, on the case's day, worst first."""
+    """Findings on data quality, drift and latency that need action, from the day of the case, worst first."""
     row = case.row
     if row.environment == "reference":
         raise NotGivenError("rows of a reference have no daily findings")

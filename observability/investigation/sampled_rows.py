@@ -1,4 +1,6 @@
-"""Bounded samples of real rows for a prediction (reference and earlier predictions of the version), and the prediction as a table."""
+"""Samples of limited size of real rows for a prediction (from the reference and from earlier predictions of the version), and the
+prediction as a table.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -25,9 +27,11 @@ if TYPE_CHECKING:
 
 REFERENCE_ROWS, PRODUCTION_ROWS = 2000, 2000
 SAMPLE_CELLS, LEAST_ROWS = 2_000_000, 200
-"""Largest number of feature values in a sample, and smallest limit on its rows. A model with thousands of features gets fewer rows."""
+"""Largest number of feature values in a sample, and the number of rows that a sample may always have. A model with thousands of features
+gets fewer rows.
+"""
 BEFORE = timedelta(days=90)
-"""Days before the case from which earlier predictions are sampled."""
+"""Earlier predictions are sampled from this long before the case."""
 FACTS = ("id", "score", "decision", "label", "label_value")
 
 
@@ -66,7 +70,7 @@ class RealRows:
 
     @property
     def scale(self) -> "DataFrame":
-        """The inputs that scale distances: the inputs of the reference if there is one, else all inputs."""
+        """The inputs whose spread scales distances: those of the reference if there is one, else all inputs."""
         return self.inputs[self.of_reference] if self.of_reference.any() else self.inputs
 
     @property
@@ -76,7 +80,7 @@ class RealRows:
 
 
 def version_features(model: Model, version: Version) -> tuple[Column, ...]:
-    """The features of a version: those with which it was registered, else all features of the model."""
+    """The features of a version: those it was registered with, else all features of the model."""
     known = {each.name: each for each in model.features()}
     return tuple(known[name] for name in version.features if name in known) or model.features()
 
@@ -93,7 +97,7 @@ def model_ready_values(columns: Sequence[Column], rows: Sequence[Mapping[str, An
 
 
 def task_and_classes(model: Model) -> dict[str, Any]:
-    """The model's task and classes as the worker's jobs take them."""
+    """The model's task and classes, in the form that the worker's jobs expect."""
     return {"task": model.task or "regression", "classes": model.classes}
 
 
@@ -103,7 +107,7 @@ def probability_columns(model: Model) -> tuple[str, ...]:
 
 
 def class_probabilities(frame: "DataFrame", model: Model) -> Floats:
-    """(n, classes) of a frame of outcomes."""
+    """The class probabilities, (n, classes), in a frame of outcomes."""
     if columns := probability_columns(model):
         return frame[list(columns)].to_numpy(np.float64)
     positive = frame["score"].to_numpy(np.float64)
@@ -111,13 +115,13 @@ def class_probabilities(frame: "DataFrame", model: Model) -> Floats:
 
 
 def stored_input(row: "Row", version: Version | None = None) -> "DataFrame":
-    """The stored input of a prediction as a table of one row, with the features of a version (default: its own)."""
+    """The stored input of a prediction as a table of one row, with the features of a version (default: the prediction's own version)."""
     return model_ready_values(version_features(row.model, version or row.version), [row.features])
 
 
 def real_rows(store: "Store", row: "Row", *, production: bool = True, features: Sequence[Column] | None = None) -> RealRows:
-    """A bounded sample of the reference and, with `production`, of the version's predictions in the 90 days before, without the row
-    itself.
+    """A sample of limited size from the reference and, if `production` is set, from the version's predictions in the 90 days before;
+    without the row itself.
 
     The sample has the rows with the smallest id hashes, so it is always the same. features: the features to read; by default all features
     of the version. Raises NotGivenError if there are no rows.
@@ -149,7 +153,7 @@ def real_rows(store: "Store", row: "Row", *, production: bool = True, features: 
 
 
 def as_environment(name: str) -> Literal["production", "shadow", "validation", "probe", "controller"]:
-    """The environment as a window takes it; `production` for a reference."""
+    """The name of an environment as a window expects it; `production` for a reference."""
     for known in ("shadow", "validation", "probe", "controller"):
         if name == known:
             return known
@@ -157,7 +161,7 @@ def as_environment(name: str) -> Literal["production", "shadow", "validation", "
 
 
 def sample_rows(columns: Sequence[Column], rows: int) -> int:
-    """The maximum number of rows of a sample with these columns, if `rows` are wanted."""
+    """The maximum number of rows in a sample that has these columns, if `rows` rows are wanted."""
     return max(LEAST_ROWS, min(rows, SAMPLE_CELLS // max(len(columns), 1)))
 
 
@@ -168,7 +172,7 @@ def stream_sample(store: "Store", window: Window, columns: Sequence[Column], row
 
 
 def artifact_of(store: "Store", version: Version) -> Path:
-    """The artifact of a version. Raises NotGivenError if it is missing, or is not what was registered."""
+    """The model file of a version. Raises NotGivenError if it is missing, or differs from the file that was registered."""
     attempt = "Register the version again with --artifact FILE"
     if version.artifact is None:
         problem = f"no model file is stored for version {version.name}, so nothing can be computed with it"
@@ -180,7 +184,7 @@ def artifact_of(store: "Store", version: Version) -> Path:
 
 
 def required_worker(worker: "Worker | None") -> "Worker":
-    """The worker. Raises NotGivenError without one."""
+    """The worker. Raises NotGivenError if there is none."""
     if worker is None:
         raise NotGivenError(
             "this was not computed yet", attempt="Compute it on the page of the case, or with `case ID` on the command line"

@@ -1,7 +1,7 @@
-"""Attributions of a prediction against the average, similar cases, and similar cases that the model got right.
+"""Attributions of a prediction against three backgrounds: the average, similar cases, and similar cases that the model got right.
 
-Logged attributions come first, then stored ones; otherwise the worker computes them from the version's artifact. Attributions against
-near rows are always computed, exactly for trees and linear models, else sampled with a standard error.
+Logged attributions are used if there are any, else stored ones; otherwise the worker computes them with the version's model file.
+Attributions against similar rows are always computed: exactly for trees and linear models, else by sampling, with a standard error.
 """
 
 from collections.abc import Callable, Mapping
@@ -64,8 +64,8 @@ def explain(store: "Store", row: "Row", *, worker: "Worker | None" = None, progr
 
 
 def attribution_contrasts(store: "Store", row: "Row", *, worker: "Worker | None" = None, progress: Progress | None = None) -> Contrasts:
-    """Attributions against the average, similar cases and correct twins, with their stability. Missing ones have a reason; no error is
-    raised.
+    """Attributions against the average, similar cases and correct twins, with their stability. For each missing one there is a reason; no
+    error is raised.
     """
     why: dict[str, str] = {}
     found: dict[Against, AttributionContrast] = {}
@@ -102,14 +102,14 @@ def attribution_contrasts(store: "Store", row: "Row", *, worker: "Worker | None"
 
 
 def part_progress(progress: Progress | None, low: float, high: float) -> Progress | None:
-    """Progress of one step within a range."""
+    """A callback that maps the progress of one step to the range from low to high of the whole."""
     return None if progress is None else lambda share, text: progress(low + (high - low) * min(max(share, 0.0), 1.0), text)
 
 
 def computed_attributions(store: "Store", row: "Row", worker: "Worker | None", progress: Progress | None) -> AttributionContrast:
-    """Attributions against the average, computed as in the enrichment."""
+    """Attributions against the average, computed as the background enrichment computes them."""
     place = class_of(row)
-    asked = None  # without a model file nothing is cached, so no key is made
+    asked = None  # without a model file nothing is cached, so no cache key is needed
     if row.version.artifact is not None:
         asked = [asked_of(stored_input(row)), place, row.version.registered_at, row.version.reference_rows]
     found = cached_answer(store, row, row.version, "average", asked, lambda: worker_attributions(store, row, worker, progress))
@@ -153,7 +153,7 @@ def worker_attributions(store: "Store", row: "Row", worker: "Worker | None", pro
 
 
 def reproduction_sentences(row: "Row", score: float) -> str:
-    """Sentences if the artifact gives another score than the logged (rounded) one, here or when it was registered."""
+    """Sentences if the model file gives another score than the logged (rounded) one, for this row or when it was registered; else empty."""
     logged_score, _ = explained_score(row)
     near = SCORE_TOLERANCE if row.model.classes else 0.01 * max(abs(score), 1e-9)
     earlier = row.version.artifact_difference or ""
@@ -177,7 +177,7 @@ class Background:
 
 
 def backgrounds_of(row: "Row", rows: RealRows) -> tuple[dict[Against, Background], dict[str, str]]:
-    """The background of each contrast, and reasons for missing ones."""
+    """The background of each contrast, and for each missing one the reason."""
     found: dict[Against, Background] = {}
     lacking: dict[str, str] = {}
     average = np.flatnonzero(rows.of_reference)[:AVERAGE_ROWS]
@@ -246,8 +246,8 @@ def contrast_of(row: "Row", against: Against, held: "Held", background: Backgrou
 
 
 def with_stability(average: AttributionContrast, held: "Held") -> AttributionContrast:
-    """The attributions with the stability measured for the same base value; if the base differs, the sentence names it. Unchanged if the
-    two use different link spaces.
+    """The attributions with their stability, which is measured with a base value of its own. If that base value differs, the sentence names
+    it. Unchanged if the two use different link spaces.
     """
     if average.link != held.link:
         return average

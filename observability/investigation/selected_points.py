@@ -1,7 +1,8 @@
-"""Describe the predictions that a person selected on a map: their errors compared with the others, and the rule that describes them.
+"""Describe the predictions that a person selected on a map: their errors compared with those of the other points, and a rule that describes
+the selection.
 
-The rule is one to three conditions on columns that a slice can hold, found by a beam search for the largest F1 of the selection. It
-describes the selected points; it does not say why they lie together.
+The rule has one to three conditions on columns that a slice can hold. A beam search finds the rule with the largest F1 for the selection.
+The rule describes the selected points; it does not say why they lie together.
 """
 
 from dataclasses import dataclass
@@ -21,18 +22,18 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 LOWS, HIGHS = (0.0, 0.05, 0.1, 0.25), (0.75, 0.9, 0.95, 1.0)
-"""Quantiles of the selected values at which a condition on a number may begin and end."""
+"""A condition on a number may begin and end at these quantiles of the selected values."""
 MAX_CONDITIONS, BEAM, MAX_CANDIDATES, MAX_LEVELS = 3, 8, 300, 12
 EARNED = 0.02
-"""The least F1 that an additional condition must add."""
+"""An additional condition must increase F1 by at least this much."""
 CLEAR = 0.7
-"""Minimum F1 of a rule that describes a selection."""
+"""Minimum F1 from which a rule counts as a description of the selection."""
 
 
 @dataclass(frozen=True)
 class SelectionErrors:
     """Errors of the selected points, errors of the other points, and the difference; for a regression, mean absolute errors. n, of_others:
-    the numbers of labelled rows.
+    number of labelled rows among the selected and among the other points.
     """
 
     selected: Interval
@@ -45,7 +46,7 @@ class SelectionErrors:
 @dataclass(frozen=True)
 class SelectionRule:
     """The rule that describes a selection best. n: number of points that meet the rule. both: number of those points that are selected.
-    chosen: number of selected points. slice, search: the rule as a slice of a link and as a query for the page Cases; None if it cannot be
+    chosen: number of selected points. slice, search: the rule as a slice for a link and as a query for the page Cases; None if it cannot be
     written so.
     """
 
@@ -166,7 +167,7 @@ def candidate_conditions(model: Model, frame: "DataFrame", chosen: Bools) -> lis
 
 
 def number_ranges(reference: str, name: str, values: Floats, chosen: Bools) -> list[Condition]:
-    """Ranges of a number between quantiles of the chosen values. An end is open if no value lies beyond it."""
+    """Ranges of a number between quantiles of the chosen values. A range has no bound on a side where no value lies beyond the quantile."""
     known = np.unique(values[np.isfinite(values)])
     own = values[chosen & np.isfinite(values)]
     if not own.size or known.size < 2:

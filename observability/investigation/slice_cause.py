@@ -1,8 +1,8 @@
-"""Find whether a slice was there before its errors, or whether its rows are a consequence of something else, such as a changed input.
+"""Find out whether a slice existed before its errors, or whether its rows were gathered there by something else, such as a changed input.
 
-A weak slice is a part of the population on which the model errs more. A fault of an input can also gather its rows in a slice: changed
-inputs move answers into another decision, and the slice with these answers then has more errors. Its rows are more frequent among the
-answers than they were in the reference. If instead the concept changed in a slice, its errors become more frequent, but its rows do not.
+A weak slice is a part of the population on which the model errs more. A fault of an input can also gather rows in a slice: changed inputs
+change decisions, and the slice of the changed decisions then has more errors. Rows of that slice are more frequent among the answers than
+they were in the reference. If instead the concept changed in a slice, its errors become more frequent, but its rows do not.
 """
 
 from dataclasses import dataclass
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SliceHistory:
-    """How much of a slice the reference has. part: the factor for the weight of the slice, from 0 to 1. sentence: the reason for the
-    factor; empty if the slice is unchanged.
+    """How frequent a slice already was in the reference. part: the factor for the weight of the slice, from 0 to 1. sentence: the reason
+    for the factor; empty if the slice is unchanged.
     """
 
     part: float = 1.0
@@ -37,7 +37,8 @@ class SliceHistory:
 
 
 def slice_history(case: CaseInProgress, conditions: "tuple[Condition, ...]", frame: "DataFrame", inside: Bools) -> SliceHistory:
-    """Compare the frequency of a slice among rows with the decision of the case with its frequency among reference rows with this decision.
+    """Compare how frequent a slice is among rows with the same decision as the case with how frequent it is among reference rows with that
+    decision.
 
     Parameters
     ----------
@@ -84,8 +85,8 @@ def slice_history(case: CaseInProgress, conditions: "tuple[Condition, ...]", fra
 
 
 def share_odd_input(case: CaseInProgress, frame: "DataFrame") -> Bools:
-    """Mask of the rows that share an odd input with the case: in both rows it is missing, or outside the range on the same side, or has
-    the same level.
+    """Mask of the rows that share an odd input with the case: the value is missing in both, or outside the range on the same side, or the
+    same level.
     """
     found = np.zeros(len(frame), bool)
     for _, given in odd_inputs(case):

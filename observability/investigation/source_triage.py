@@ -1,7 +1,7 @@
-"""Possible sources of an error, ranked by weight of evidence, with a sentence each.
+"""Possible sources of an error, ranked by the weight of their evidence, with a sentence for each.
 
-A score is a weight of evidence between 0 and 1, not a probability: 0.9 if hardly any other source remains, 0.3 (`unknown`) for an ordinary
-error of an imperfect model. Sentences state what was measured, not causes.
+A score is a weight of evidence between 0 and 1, not a probability. It is 0.9 if hardly any other source remains, and 0.3 (`unknown`) for an
+ordinary error of an imperfect model. Sentences state what was measured, not causes.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -36,34 +36,36 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 UNKNOWN, EXPECTED, CLOSE = 0.3, 0.4, 0.1
-"""Least weight of a source that is named; weight of a rare error that calibrated scores predict; sources whose weights differ by less than
-CLOSE are both possible: the answer is "cannot tell".
+"""Three weights: the minimum for a source to be named; the weight of a rare error that calibrated scores predict; and the difference below
+which two sources are both possible, so that the answer is "cannot tell".
 """
 UNTESTED: tuple[Source, ...] = ("weak_slice", "far_from_reference", "boundary", "expected")
 """Sources whose evidence is the score or similar rows, not an experiment on the case itself."""
 UNTRIED = 0.85
-"""Factor for suspected inputs whose repair could not be tried."""
+"""Factor for the weight of suspected inputs if their repair could not be tried."""
 NOT_RARE = 0.15
-"""Weight of a distance that one to five in a hundred rows reach. It is half the weight of an ordinary error, unless such rows err more."""
+"""Weight of a distance that one to five in a hundred rows reach. It is half the weight of an ordinary error. It becomes larger only if rows
+that are outside the reference in the same features err more.
+"""
 ODD = 0.4
-"""Weight from which odd inputs alone can make a row far from its reference."""
+"""If an odd input has at least this weight, it alone can explain that a row is far from its reference."""
 AT_EDGE, NEAR_EDGE, SMALL = 0.6, 0.15, 0.12
 """AT_EDGE: weight of a score at the boundary. NEAR_EDGE: the part of the range from boundary to certainty within which the weight falls to
 0. SMALL: the part below which a margin is small.
 """
 OUTCOME_DISCOUNT = {"outcome": 0.3, "correction": 0.3}
-"""Factor for labels that were measured or corrected: at most the weight of an ordinary error."""
+"""Factor for labels that were measured or corrected; their weight is then at most that of an ordinary error."""
 DOUBT = 0.9
-"""Weight of a label if the same number of new raters would give the decided class instead with even odds."""
+"""Weight of a label if the same number of new raters would give the decided class instead, with a probability of one half."""
 NO_BETTER = 0.25
-"""Weight of the version as source if another version is right here, but not significantly more often, or both scored too few requests. It
-is below the weight of an ordinary error: one request says nothing about a version.
+"""Weight of the version as a source if another version is right here, but is not significantly more often right in general, or both scored
+too few requests. It is below the weight of an ordinary error, because one request is no evidence about a version.
 """
 
 
 def rank_sources(case: CaseInProgress) -> tuple[Triage, ...]:
-    """The sources with evidence, and `unknown`, best first; ties are in the order of SOURCES. `unknown` is first if the weight of the best
-    source is below UNKNOWN, or if the next source is less than CLOSE below the best.
+    """The sources with evidence, and `unknown`, best first; sources of equal weight are in the order of SOURCES. `unknown` is first if the
+    weight of the best source is below UNKNOWN, or if the next source is less than CLOSE below the best.
     """
     found = [less_by_repair(case, source) for read in SOURCES for source in read(case)]
     found = [source for source in found if source.score > 0 or source.source == "input"]
@@ -75,7 +77,7 @@ def rank_sources(case: CaseInProgress) -> tuple[Triage, ...]:
 
 
 def less_by_repair(case: CaseInProgress, source: Triage) -> Triage:
-    """A source that no experiment tests, with less weight if a repaired input makes the answer right."""
+    """A source whose evidence does not include an experiment, with less weight if a repaired input makes the answer right."""
     tried: InputRepair | None = case.part("repair")
     if tried is None or source.source not in UNTESTED:
         return source
@@ -83,7 +85,9 @@ def less_by_repair(case: CaseInProgress, source: Triage) -> Triage:
 
 
 def input_sources(case: CaseInProgress) -> Iterator[Triage]:
-    """Suspected inputs, weighted by the share of repairs that make the answer right; less if no repair could be tried."""
+    """Suspected inputs as a source. The weight grows with the share of repairs that make the answer right; it is lower if no repair could
+    be tried.
+    """
     odd = odd_inputs(case)
     sentences = [f"{each.feature} ({', '.join(each.flags)}): {each.because}" for _, each in odd[:3]]
     weights = [weight for weight, _ in odd]
@@ -104,7 +108,7 @@ def input_sources(case: CaseInProgress) -> Iterator[Triage]:
 
 
 def far_from_reference(case: CaseInProgress) -> Iterator[Triage]:
-    """The distance of the row from the reference as a source, with out-of-range values that other rows share."""
+    """The distance of the row from the reference as a source. Out-of-range values that other rows share are included."""
     try:
         found = neighbours.reference_distance(case)
     except ObservabilityError:
@@ -112,7 +116,7 @@ def far_from_reference(case: CaseInProgress) -> Iterator[Triage]:
     share = max(rate_interval(round(part * n), n).high or 1.0 for part, n in found.shares)
     score = 0.0 if share > UNCOMMON else NOT_RARE if share > RARE else 0.7
     if any(weight >= ODD for weight, _ in odd_inputs(case)):
-        score *= 0.7  # odd inputs alone make a row far
+        score *= 0.7  # odd inputs alone can put a row far from the reference
     because = f"{percent(found.share)} of {comparison_rows.reference_sample(case.row, found.n)} are as far from the reference"
     because += f", and {percent(found.now)} of a sample of {found.now_rows:,} current rows" if found.now is not None else ""
     shared = [each.feature for each in case.part("inputs") or () if any(moved_with_others(case, each, flag) for flag in each.flags)]
@@ -125,8 +129,8 @@ def far_from_reference(case: CaseInProgress) -> Iterator[Triage]:
 
 
 def excess_error_outside(case: CaseInProgress, features: list[str]) -> ExcessErrors | None:
-    """Errors of rows whose value of one of the features is outside the reference, in excess of the errors of other rows with the same
-    decision and scores.
+    """Errors of the rows whose value of one of the features is outside the reference, in excess of the errors of other rows with the same
+    decision and the same scores.
     """
     try:
         frame = comparison_rows.same_decision_rows(case)
@@ -174,10 +178,10 @@ def label_sources(case: CaseInProgress) -> Iterator[Triage]:
 
 
 def weak_slice(case: CaseInProgress) -> Iterator[Triage]:
-    """A weak slice as a source. Its weight is the part of the errors in the rule's held-out rows that other rows with the same scores do
-    not have. The larger the slice, the smaller the weight. A slice of unsure scores has many errors that the scores state, and one of few
-    days may be a bad day. Rows that share an odd input of the case do not count, and a slice that became more frequent counts less
-    (slice_cause.py).
+    """A weak slice as a source. Its weight is the share of the errors, in the rows held out from the rule's search, that other rows with
+    the same scores do not have. The larger the slice, the smaller the weight. A slice of uncertain scores has many errors because its
+    scores state them, and a slice of few days may be one bad day. Rows that share an odd input with the case do not count. A slice that
+    became more frequent counts less (slice_cause.py).
     """
     found = slice_errors(case)
     if found is None:
@@ -192,9 +196,9 @@ def weak_slice(case: CaseInProgress) -> Iterator[Triage]:
 
 
 class SliceErrors(NamedTuple):
-    """The errors of the rule's held-out rows. excess: errors beyond the number expected from other rows with the same scores. frame: rows
-    with the decision of the case; inside: which of them are in the slice; odd: number of rows left out because they share an odd input of
-    the case.
+    """The errors in the rows held out from the rule's search. excess: errors beyond the number expected from other rows with the same
+    scores. frame: rows with the same decision as the case; inside: which of them are in the slice; odd: number of rows left out because
+    they share an odd input with the case.
     """
 
     rule: ErrorRule
@@ -206,7 +210,7 @@ class SliceErrors(NamedTuple):
 
 @computed_once
 def slice_errors(case: CaseInProgress) -> SliceErrors | None:
-    """The errors in the case's slice; None if no rule has more errors, or too few rows are left."""
+    """The errors in the case's slice; None if no rule has a significantly higher error rate, or if too few rows are left."""
     rule: ErrorRule | None = case.part("rule")
     if rule is None or not rule.weak or not rule.conditions:
         return None
@@ -222,8 +226,8 @@ def slice_errors(case: CaseInProgress) -> SliceErrors | None:
 
 
 def expected_error_source(case: CaseInProgress) -> Iterator[Triage]:
-    """The error as a rare error that the scores of similar rows predict. Its weight falls with the frequency of such errors. If rows like
-    the case err more than other rows of the same scores, that part of the errors is not counted as predicted.
+    """The source `expected`: a rare error that the scores of similar rows predict. Its weight falls as such errors become more frequent. If
+    rows like the case err more than other rows with the same scores, that part of the errors does not count as predicted.
     """
     found, among = similar_scores(case), slice_errors(case)
     if found is not None:
@@ -235,8 +239,8 @@ def expected_error_source(case: CaseInProgress) -> Iterator[Triage]:
 
 
 def by_path(case: CaseInProgress, rule: ErrorRule) -> bool:
-    """Whether the replica or device of the case has more errors, which means: among held-out rows that meet the rule's other conditions,
-    the rows of this replica or device are significantly more often wrong.
+    """Whether the replica or device of the case has more errors: among held-out rows that meet the rule's other conditions, its rows are
+    wrong significantly more often than the rest.
     """
     if not any(each.reference in FIELDS for each in rule.conditions):
         return False
@@ -254,7 +258,7 @@ def by_path(case: CaseInProgress, rule: ErrorRule) -> bool:
 
 
 def decision_boundary_source(case: CaseInProgress) -> Iterator[Triage]:
-    """A score close to another decision as a source."""
+    """A source: the score is close to another decision."""
     row = case.row
     if row.score is None or row.decision < 0 or not np.isfinite(row.score):
         return
@@ -273,7 +277,7 @@ def decision_boundary_source(case: CaseInProgress) -> Iterator[Triage]:
 
 
 def other_version_source(case: CaseInProgress) -> Iterator[Triage]:
-    """Another version with a better score for the same input as a source."""
+    """A source: another version gives a better score to the same input."""
     row = case.row
     if row.label is None:
         return
@@ -298,7 +302,7 @@ def other_version_source(case: CaseInProgress) -> Iterator[Triage]:
 
 
 def _may_have_learned(case: CaseInProgress, version: Version) -> str:
-    """A sentence if a version began to answer after the request, so that its training may have included it; else empty."""
+    """A sentence if a version first answered after the request, so that the request may have been in its training data; else empty."""
     known = case.store.activity(case.row.as_of, case.row.model.name)
     first = known.loc[(known["version"] == version.name) & (known["environment"] != "reference"), "first"].min()
     if first != first or aware_utc(first.to_pydatetime()) <= aware_utc(case.row.at):
@@ -307,13 +311,13 @@ def _may_have_learned(case: CaseInProgress, version: Version) -> str:
 
 
 def degraded_path(case: CaseInProgress) -> Iterator[Triage]:
-    """A request that did not end normally as a source."""
+    """A source: the request did not end normally."""
     if case.row.status != "ok":
         yield Triage("degraded_path", 0.95, f"The request ended with status {case.row.status}.")
 
 
 def ordinary_error_source(case: CaseInProgress, ranked: Sequence[Triage] = ()) -> Triage:
-    """The unknown source, with a sentence that says how frequent errors are. ranked: the sources with evidence."""
+    """The source `unknown`, with a sentence that says how frequent errors are. ranked: the sources with evidence."""
     frame = comparison_rows.labelled_rows_of(case)
     because = "Nothing measured distinguishes it from an ordinary error."
     try:
@@ -344,4 +348,4 @@ SOURCES: tuple[Callable[[CaseInProgress], Iterator[Triage]], ...] = (
     decision_boundary_source,
     expected_error_source,
 )
-"""Sources in the order that breaks ties."""
+"""All sources. Sources of equal weight are ranked in this order."""

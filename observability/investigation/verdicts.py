@@ -1,4 +1,4 @@
-"""Verdicts on a prediction, and annotators' labels of its item."""
+"""Verdicts on a prediction, and the labels that annotators gave to its item."""
 
 from collections import Counter
 from datetime import timedelta
@@ -15,7 +15,7 @@ MAX_VOTES = 1_000
 
 
 def verdicts_about(case: CaseInProgress) -> tuple[dict[str, Any], ...]:
-    """Verdicts on this prediction, newest first, each in its latest state. Withdrawn verdicts are left out."""
+    """Verdicts on this prediction, newest first; each verdict is in its latest state. Withdrawn verdicts are left out."""
     row = case.row
     question = Records("verdict", ever=True, rows=MAX_VERDICTS, only=(("prediction", row.id),))
     found: dict[str, dict[str, Any]] = {}
@@ -26,8 +26,8 @@ def verdicts_about(case: CaseInProgress) -> tuple[dict[str, Any], ...]:
 
 
 def votes_of_item(case: CaseInProgress) -> Counter[str]:
-    """How many annotators gave each label to the item with this id, by their newest labels, in the projects that the model's settings
-    name.
+    """How many annotators gave each label to the item with this id. Only each annotator's newest label counts, in the projects that the
+    model's settings name.
     """
     projects = set(case.row.model.settings.projects)
     if not projects:
@@ -43,5 +43,5 @@ def votes_of_item(case: CaseInProgress) -> Counter[str]:
 
 
 def window_until_now(case: CaseInProgress, model: str) -> Window:
-    """The window that ends at the instant of the request."""
+    """The window that ends at the time at which the case is requested."""
     return Window(model, EPOCH, max(case.now, EPOCH) + timedelta(seconds=1), as_of=case.as_of)

@@ -34,7 +34,7 @@ class SharedRequestTally:
 
     @property
     def really(self) -> bool:
-        """Whether the other version is significantly more often right (sign test by the interval of the share)."""
+        """Whether the other version is right significantly more often (sign test: the interval of its share is above one half)."""
         return self.known and (rate_interval(self.better, self.better + self.worse).low or 0.0) > 0.5
 
     @property
@@ -52,7 +52,7 @@ class SharedRequestTally:
 
 
 def shared_request_tally(case: CaseInProgress, version: Version) -> SharedRequestTally:
-    """The counts for another version, from its scores in the shadow."""
+    """The counts against another version, from the scores it gave in shadow."""
     row, window = case.row, comparison_rows.window_around(case)
     days = format_span(window.start, window.end)
     both = churn.shadow_rows(case.store, row, version, window)

@@ -1,4 +1,6 @@
-"""Scores of other versions for the stored input: taken from the log of the shadow, or else computed from their artifacts."""
+"""Scores that other versions give to the stored input: taken from their logged shadow predictions, or else computed with their
+model files.
+"""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -21,7 +23,7 @@ from observability.store.engine import Store
 from observability.worker.process import Progress, Worker
 
 MAX_VERSIONS, MAX_BESIDE = 8, 2000
-"""The most versions that are tried (those registered nearest in time first), and the most logged rows that are searched for the same
+"""Maximum number of versions that are tried (those registered nearest in time first), and of logged rows that are searched for the same
 request.
 """
 SAME, APART = timedelta(seconds=1), timedelta(hours=1)
@@ -29,7 +31,9 @@ SECONDS = 30.0
 
 
 def version_scores(store: Store, row: Row, *, worker: Worker | None = None, progress: Progress | None = None) -> tuple[Replayed, ...]:
-    """Scores of this and every other version that has one. Raises NotGivenError, with the reasons, if no other version has one."""
+    """Scores of this version and of every other version that has one. Raises NotGivenError, with the reasons, if no other version has a
+    score.
+    """
     found = replayed_answers(store, row, worker=worker, progress=progress)
     said = [each for each in found if each.role != "baseline" and each.source is not None]
     others = [each for each in found if each.role not in ("this", "baseline")]
@@ -44,7 +48,9 @@ def version_scores(store: Store, row: Row, *, worker: Worker | None = None, prog
 
 
 def replayed_answers(store: Store, row: Row, *, worker: Worker | None = None, progress: Progress | None = None) -> tuple[Answered, ...]:
-    """The logged answer, the answers of other versions (nearest in time first), and the simple baseline; a missing answer has a reason."""
+    """The logged answer, the answers of other versions (registered nearest in time first), and the simple baseline. For a missing answer,
+    the reason is given.
+    """
     own = answer_with_verdict(row, Answered(row.version.name, "this", row.probabilities or row.score, row.answer, "logged"))
     found = [own]
     others = sorted(
@@ -75,9 +81,9 @@ def role_of(row: Row, version: Version) -> Literal["previous", "next"]:
 
 
 def logged_beside(store: Store, row: Row) -> dict[str, Answered]:
-    """Other versions' scores of the same request in the shadow (for a shadow row: in production), by version: predictions of the same id;
-    else rows with equal features, and the same subject if both have one, at the same instant; else such rows less than an hour apart, the
-    nearest in time.
+    """Other versions' scores of the same request in the shadow (for a shadow row: in production), by version. These are predictions with
+    the same id; else rows at the same time with equal features, and the same subject if both have one; else the nearest of such rows less
+    than an hour apart.
     """
     if row.environment == "reference":
         return {}
@@ -90,7 +96,7 @@ def logged_beside(store: Store, row: Row) -> dict[str, Answered]:
 
 
 def answers_of_same_id(row: Row) -> dict[str, Answered]:
-    """Other versions' predictions under the id of this one in the shadow (for a shadow row: in production), by version."""
+    """Other versions' predictions in the shadow under the same id (for a shadow row: in production), by version."""
     found = {}
     for other in row.other_answers:
         version = row.model.version(other.version)
@@ -106,12 +112,12 @@ def answers_of_same_id(row: Row) -> dict[str, Answered]:
 
 
 def replay_environment(row: Row) -> Literal["production", "shadow"]:
-    """The environment in which other versions answer the requests of this one's."""
+    """The environment in which other versions answer the requests that this version answers."""
     return "production" if row.environment == "shadow" else "shadow"
 
 
 def logged_matches(store: Store, row: Row, span: timedelta) -> dict[str, Answered]:
-    """Other versions' scores as in `logged_beside`, searched among at most MAX_BESIDE rows within `span`."""
+    """Other versions' scores, found as in `logged_beside` among at most MAX_BESIDE rows within `span`."""
     environment = replay_environment(row)
     columns = row.model.features()
     extra = probability_columns(row.model)
@@ -136,7 +142,7 @@ def logged_matches(store: Store, row: Row, span: timedelta) -> dict[str, Answere
 
 
 def same_request(row: Row, version: Version, other: dict[Any, Any]) -> bool:
-    """Whether a row of another version has the same subject, if both have one, and equal values of all shared features."""
+    """Whether a row of another version is the same request: the same subject, if both have one, and equal values of all shared features."""
     subject = row.stored.get("subject")
     if subject is not None and other["subject"] is not None and other["subject"] != subject:
         return False
@@ -145,13 +151,13 @@ def same_request(row: Row, version: Version, other: dict[Any, Any]) -> bool:
 
 
 def equal_values(one: Any, other: Any) -> bool:
-    """Whether two values are equal; missing equals missing."""
+    """Whether two values are equal. Two missing values are equal."""
     missing = [value is None or value != value for value in (one, other)]
     return all(missing) or (not any(missing) and one == other)
 
 
 def replayed_answer(store: Store, row: Row, version: Version, worker: Worker | None) -> Answered:
-    """A version's computed score of the stored input, or the reason why there is none."""
+    """The score that a version computes for the stored input, or the reason why there is none."""
     nothing = Answered(version.name, role_of(row, version), None, None, None)
     logged = {column.name for column in version_features(row.model, row.version)}
     missing = tuple(
@@ -186,8 +192,8 @@ def answer_with_verdict(row: Row, answered: Answered) -> Answered:
 
 
 def simple_baseline(store: Store, row: Row) -> Answered | None:
-    """Baseline without inputs: the most frequent class of the reference's labels, scored by the share of the positive class (multiclass:
-    of that class); for a regression, the mean label. None without labels.
+    """Baseline without inputs. For classes: the most frequent class of the reference's labels, with the share of the positive class as
+    score (multiclass: of that class). For a regression: the mean label. None without labels.
     """
     if not row.version.reference_rows:
         return None

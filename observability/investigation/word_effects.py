@@ -1,4 +1,4 @@
-"""Measures by how much each word of a logged text moves the model's answer: the text is scored without it (occlusion)."""
+"""Measure how much each word of a logged text moves the model's answer: the text is scored without the word (occlusion)."""
 
 import re
 from collections.abc import Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Progress = Callable[[float, str], None]
 WORD = re.compile(r"\S+")
 MAX_WORDS = 200
-"""Maximum number of words of a text that are left out, from its beginning."""
+"""Maximum number of words, from the beginning of a text, that are left out one at a time."""
 SECONDS = 60.0
 
 
@@ -43,8 +43,8 @@ class WordEffects:
 def word_effects(
     store: "Store", row: Row, text: LoggedText, *, worker: "Worker | None" = None, progress: Progress | None = None
 ) -> WordEffects:
-    """The effects of a text's words. Raises NotGivenError without a model file or a worker, UsageError if the model file does not hold the
-    step that turns words into features, and the worker's errors.
+    """The effects of a text's words. Raises NotGivenError if there is no model file or no worker, UsageError if the model file does not
+    include the step that turns words into features, and the worker's errors.
     """
     artifact_of(store, row.version)
     spans = [found.span() for found in WORD.finditer(text.text)]

@@ -1,8 +1,8 @@
 """Check addresses of sources: which addresses are allowed, and which part of an address may be stored and shown.
 
-An administrator names the address, on the command line or in lake.toml. If lake.toml has `allow`, it must begin with one of its entries.
-Credentials come from the environment of the process that loads. An address that holds credentials is refused. The query of an https
-address, which may hold a signature, is used for the request and neither stored nor shown.
+An administrator sets the address, on the command line or in lake.toml. If lake.toml has `allow`, the address must begin with one of its
+entries. Credentials come from the environment of the process that loads; an address that contains credentials is refused. The query of an
+https address may contain a signature: it is used for the request, but neither stored nor shown.
 """
 
 import re
@@ -24,8 +24,8 @@ ALLOW_HTTP = "AWS_ALLOW_HTTP"
 
 @dataclass(frozen=True)
 class LakeAddress:
-    """An address that may be read. text: the address as it is stored and shown; request: the address with its query; path: path of a
-    local folder or file.
+    """An address that may be read. text: the address as it is stored and shown; request: the address with its query; path: the path, if it
+    is a local folder or file.
     """
 
     text: str
@@ -35,12 +35,14 @@ class LakeAddress:
 
 
 def is_lake_address(text: str) -> bool:
-    """Whether a text is an address with a scheme and no path."""
+    """Whether a text is an address with a scheme, not a path."""
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text) is not None
 
 
 def checked_address(text: str, allow: Sequence[str] | None = None) -> LakeAddress:
-    """An address that may be read. allow: the beginnings of addresses that are allowed, None for all. Raises UsageError."""
+    """The address, checked to be one that may be read. allow: the beginnings of addresses that are allowed, None for all. Raises
+    UsageError.
+    """
     if not is_lake_address(text):
         path = Path(text).expanduser().absolute()
         return LakeAddress(str(path), "", str(path), path)
@@ -66,7 +68,7 @@ def checked_address(text: str, allow: Sequence[str] | None = None) -> LakeAddres
 
 
 def _require_allowed(shown: str, allow: Sequence[str] | None) -> None:
-    """Raise UsageError unless an address is one of the allowed ones or below one."""
+    """Raise UsageError unless an address is one of the allowed addresses, or below one of them."""
     if allow is None or any(shown == (start := entry.rstrip("/")) or shown.startswith(f"{start}/") for entry in allow):
         return
     raise UsageError(
@@ -75,7 +77,7 @@ def _require_allowed(shown: str, allow: Sequence[str] | None) -> None:
 
 
 def plain_http_is_needed(environment: Mapping[str, str]) -> bool:
-    """Whether buckets are on a server of this machine without TLS. Raises UsageError for one on another machine."""
+    """Whether buckets are on a server without TLS, on this machine. Raises UsageError if such a server is on another machine."""
     if environment.get(ALLOW_HTTP, "").lower() == "true":
         return True
     needed = False

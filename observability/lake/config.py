@@ -1,4 +1,4 @@
-"""The sources of a home that are loaded on a schedule, and the addresses that may be read: `HOME/lake.toml`.
+"""`HOME/lake.toml`: the sources of a home that are loaded on a schedule, and the addresses that may be read.
 
 [lake]
 allow = ["s3://ml-logs"]            # addresses must begin with one of these; by default any address may be read
@@ -47,8 +47,8 @@ class ScheduledSource:
 
 @dataclass(frozen=True)
 class LakeConfig:
-    """allow: beginnings of addresses that may be read, None for any. sources: by name. place: the place of the collectors; None without
-    collectors.
+    """allow: beginnings of addresses that may be read, None for any. sources: by name. place: the shared folder or bucket of the
+    collectors; None without collectors.
     """
 
     allow: tuple[str, ...] | None = None
@@ -57,7 +57,7 @@ class LakeConfig:
 
 
 def read_lake_config(home: Path) -> LakeConfig:
-    """The sources of a home; none if there is no file. Raises UsageError for an invalid one."""
+    """The sources of a home; no sources if the file does not exist. Raises UsageError if the file is invalid."""
     try:
         body = tomllib.loads((home / FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -68,7 +68,7 @@ def read_lake_config(home: Path) -> LakeConfig:
 
 
 def checked_lake_config(body: Mapping[str, Any]) -> LakeConfig:
-    """A parsed file as sources, or UsageError."""
+    """The configuration in a parsed file. Raises UsageError if it is invalid."""
     _require_names(body, ("lake", "sources", "collectors"), "table", FILE)
     lake = _require_table(body.get("lake", {}), f"{FILE} [lake]")
     _require_names(lake, ("allow",), "key", f"{FILE} [lake]")

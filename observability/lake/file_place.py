@@ -1,7 +1,7 @@
-"""A folder or a bucket to which files are written by name. It is used for the lake beside the store and for segments of collectors
-(segment_place.py).
+"""A folder or a bucket to which files are written by name. It is used for the lake beside the store, and for segments (files of records) of
+collectors (segment_place.py).
 
-A file is there as a whole or not at all. A folder gets it by a rename after a sync, a bucket by one upload.
+A file is there completely or not at all: in a folder, it is synced and then renamed; in a bucket, it is one upload.
 """
 
 import os
@@ -46,20 +46,20 @@ class FilePlace(ABC):
 
     @abstractmethod
     def move(self, name: str, to: str) -> None:
-        """Give a file another name; nothing if there is no such file."""
+        """Give a file another name. Does nothing if there is no such file."""
 
     @abstractmethod
     def delete(self, name: str) -> None:
-        """Delete a file; nothing if there is no such file."""
+        """Delete a file. Does nothing if there is no such file."""
 
     @abstractmethod
     def remove_unfinished(self, folder: str, older_than: float = 0.0) -> None:
-        """Remove the unfinished files that killed writers left below a folder. older_than: seconds; longer than any present writer needs
-        for a file.
+        """Remove the unfinished files that writers left below a folder when they were killed. older_than: seconds; longer than any running
+        writer needs for a file.
         """
 
     def read(self, name: str) -> bytes:
-        """The content of a file that must be there; StoreBrokenError if it is not."""
+        """The content of a file that must exist. Raises StoreBrokenError if it does not."""
         content = self.get(name)
         if content is None:
             raise StoreBrokenError("a file is missing", where=f"{self.address}/{name}")
@@ -101,7 +101,7 @@ class FolderPlace(FilePlace):
         self._brought(name, lambda part: part.write_bytes(content))
 
     def publish(self, local: Path, name: str) -> None:
-        """Move the file, or copy it from another disk; sync, rename, sync."""
+        """Move the file, or copy it if it is on another disk; then sync, rename, sync the folder."""
 
         def bring(part: Path) -> None:
             if local.stat().st_dev == part.parent.stat().st_dev:
@@ -146,7 +146,7 @@ class FolderPlace(FilePlace):
             return sorted(str(path.relative_to(self.root)) for path in found)
 
     def remove_unfinished(self, folder: str, older_than: float = 0.0) -> None:
-        """Remove temporary files of at least `older_than` seconds, such as those of killed writers."""
+        """Remove temporary files that are at least `older_than` seconds old, such as those of killed writers."""
         with self._failures_named():
             for path in [*(self.root / folder).rglob(".*.part")]:
                 with suppress(FileNotFoundError):  # the writer renamed it meanwhile
@@ -154,7 +154,7 @@ class FolderPlace(FilePlace):
                         path.unlink()
 
     def move(self, name: str, to: str) -> None:
-        """Rename the file; without effect if it does not exist."""
+        """Rename the file. Does nothing if it does not exist."""
         with self._failures_named(), suppress(FileNotFoundError):
             make_private_folder((self.root / to).parent)
             os.rename(self.root / name, self.root / to)
@@ -181,11 +181,11 @@ class BucketPlace(FilePlace):
         self.folder = None
 
     def put(self, name: str, content: bytes) -> None:
-        """Upload a file, a large one in parts. It becomes visible when the upload is complete."""
+        """Upload a file; a large file in several parts. It becomes visible when the upload is complete."""
         self._uploaded(name, content)
 
     def publish(self, local: Path, name: str) -> None:
-        """Upload a file as `put` does."""
+        """Upload a file like `put`, then delete the local file."""
         self._uploaded(name, local)
         local.unlink()
 
@@ -215,10 +215,10 @@ class BucketPlace(FilePlace):
         return sorted(each["path"][len(self.root) :] for page in pages for each in page)
 
     def remove_unfinished(self, folder: str, older_than: float = 0.0) -> None:
-        """Do nothing, because a bucket shows no unfinished object."""
+        """Do nothing, because a bucket never shows unfinished objects."""
 
     def move(self, name: str, to: str) -> None:
-        """Copy the object, then delete the old one."""
+        """Copy the object to the new name, then delete the old one."""
         import obstore
         from obstore.exceptions import NotFoundError as MissingError
 
@@ -226,7 +226,7 @@ class BucketPlace(FilePlace):
             obstore.rename(self.bucket, f"{self.root}{name}", f"{self.root}{to}")
 
     def delete(self, name: str) -> None:
-        """Delete the object; without effect if it does not exist."""
+        """Delete the object. Does nothing if it does not exist."""
         import obstore
         from obstore.exceptions import NotFoundError as MissingError
 

@@ -1,8 +1,8 @@
-"""Read one file on a web server in ranges.
+"""Read one file on a web server by range requests.
 
-The name is resolved once, and the connection goes to that address. Addresses that only this machine or its network segment reaches
-(loopback, link-local: the place of cloud metadata) are refused, except for a host that is named as loopback. Redirects are followed over
-HTTPS only, with the same rule, at most three.
+The host name is resolved once, and the connection goes to that IP address. Addresses that only this machine or its network segment reaches
+are refused (loopback; link-local, where clouds serve metadata), except for a host that is itself named as loopback. At most three redirects
+are followed, over HTTPS only and under the same rule.
 """
 
 import http.client
@@ -27,7 +27,9 @@ MAX_REDIRECTS = 3
 
 
 def require_outside(host: str, port: int) -> str:
-    """The address of a host to connect to. Raises UsageError for one that is not to be reached, StoreBrokenError for an unknown name."""
+    """The IP address to which a host's connection is made. Raises UsageError if the address must not be reached, StoreBrokenError if the
+    name is unknown.
+    """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
@@ -42,7 +44,7 @@ def require_outside(host: str, port: int) -> str:
 
 
 class _PinnedConnection(http.client.HTTPSConnection):
-    """A connection to an address that was checked; the certificate is that of the host."""
+    """A connection to an IP address that was checked. The certificate must be the one of the host."""
 
     def __init__(self, host: str, port: int, number: str, context: ssl.SSLContext) -> None:
         super().__init__(host, port, timeout=SECONDS, context=context)
@@ -91,7 +93,7 @@ class HttpsRanges(RangedFile):
         self.url, self.mark = url, mark
 
     def range_of(self, start: int, length: int) -> bytes:
-        """The bytes from a place on. Raises StoreBrokenError if the server does not answer them."""
+        """The bytes from a position on. Raises StoreBrokenError if the server does not return exactly these bytes."""
         status, headers, body = https_answer(self.url, "GET", {"Range": f"bytes={start}-{start + length - 1}"})
         where = self.url.partition("?")[0]
         if status != 206 or len(body) != length:
@@ -108,7 +110,7 @@ def web_fingerprint(headers: dict[str, str], size: int) -> str:
 
 @dataclass(frozen=True)
 class HttpsFile:
-    """A file on a web server, whose path ends like a file that is loaded."""
+    """A file on a web server whose path ends like that of a file that can be loaded."""
 
     place: LakeAddress
     format: str = "files"
@@ -119,7 +121,7 @@ class HttpsFile:
         return self.place.text
 
     def list_files(self) -> tuple[list[SourceFile], int]:
-        """The one file. Raises UsageError if it cannot be read in ranges."""
+        """The one file of this source. Raises UsageError if it cannot be read in ranges."""
         name = unquote(urlsplit(self.address).path.rpartition("/")[2])
         if not name.lower().endswith(ENDINGS):
             raise UsageError("the address names no file to load", got=self.address, expected=f"a path that ends with {', '.join(ENDINGS)}")

@@ -1,6 +1,4 @@
-"""List the files below an address of a bucket, or in a folder: Parquet, CSV and JSON lines, with the columns in the names of their
-folders.
-"""
+"""List the files below an address of a bucket, or in a folder: Parquet, CSV and JSON lines. Names of their folders may hold columns."""
 
 import io
 import os
@@ -34,8 +32,8 @@ RETRIES: dict[str, Any] = {"max_retries": 4, "retry_timeout": timedelta(seconds=
 
 @contextmanager
 def told_failures(where: str) -> Iterator[None]:
-    """Raise NotFoundError, UsageError or StoreBrokenError in place of the errors of the bucket's library. Its texts may hold requests,
-    so only the first line is reported, without queries.
+    """Raise NotFoundError, UsageError or StoreBrokenError in place of the errors of the bucket's library. Texts of the library may contain
+    requests, so only the first line is reported, without queries.
     """
     import obstore.exceptions as failures
 
@@ -78,14 +76,14 @@ def bucket_store(address: LakeAddress) -> "tuple[ObjectStore, str]":
 
 
 class BucketFile(RangedFile):
-    """The content of an object as a file that can be read and searched; each request is bounded."""
+    """The content of an object as a file that can be read and searched; each request has a limited size."""
 
     def __init__(self, bucket: "ObjectStore", path: str, size: int, where: str) -> None:
         super().__init__(size)
         self.bucket, self.path, self.where = bucket, path, where
 
     def range_of(self, start: int, length: int) -> "Buffer":
-        """The bytes from a place on."""
+        """The bytes from a position on."""
         import obstore
 
         with told_failures(self.where):
@@ -142,7 +140,7 @@ class FolderFiles:
         return str(self.folder)
 
     def list_files(self) -> tuple[list[SourceFile], int]:
-        """The files, by name, and how many others have another ending. Links are not followed out of the folder."""
+        """The files, sorted by name, and how many files have another ending. Links that lead out of the folder are not followed."""
         if not self.folder.exists():
             raise NotFoundError("there is nothing at this address", got=self.address, attempt="Check the path")
         root = self.folder.resolve()
@@ -154,13 +152,13 @@ class FolderFiles:
 
 
 def object_fingerprint(about: Any) -> str:
-    """A value that changes with the content of an object: its entity tag, else its time and size."""
+    """A value that changes with the content of an object: its entity tag, else its time together with its size."""
     return str(about["e_tag"] or f"{about['last_modified'].isoformat()}-{about['size']}")
 
 
 def chosen_files(address: str, names: list[str], about: dict[str, tuple[int, str]], openers: Any) -> tuple[list[SourceFile], int]:
-    """The files that are read, by name, and how many have another ending. Left out are names that begin with _ or ., which are notes of the
-    writer, and empty files, which mark folders. Raises NotFoundError if nothing is left.
+    """The files that are read, sorted by name, and how many have another ending. Two kinds are left out: names that begin with _ or .,
+    which are notes of the writer, and empty files, which mark folders. Raises NotFoundError if nothing is left.
     """
     visible = sorted(name for name in names if not any(part.startswith(("_", ".")) for part in name.split("/")) and about[name][0])
     chosen = [name for name in visible if name.lower().endswith(ENDINGS)]

@@ -57,7 +57,7 @@ def _bucket_source(address: LakeAddress) -> DataSource:
 
 
 def newest_metadata(names: Sequence[str]) -> str | None:
-    """The name of the newest metadata file of an Iceberg table: the highest number; None without one."""
+    """The name of the newest metadata file of an Iceberg table, which is the one with the highest number; None if there is none."""
     numbered = []
     for name in names:
         with suppress(ValueError):

@@ -11,7 +11,7 @@ WHOLE_NUMBER = re.compile(r"-?(0|[1-9]\d{0,17})")
 
 
 def partition_texts(name: str) -> dict[str, str | None]:
-    """The columns in the folders of a path, with their texts; None for a missing value."""
+    """The columns that the folder names of a path hold, with their texts; None for a missing value."""
     found = {}
     for part in name.split("/")[:-1]:
         column, equal, text = part.partition("=")
@@ -22,8 +22,8 @@ def partition_texts(name: str) -> dict[str, str | None]:
 
 
 def partition_values(names: Sequence[str]) -> list[Mapping[str, PartitionValue]]:
-    """The columns in the folders of some paths. A column holds numbers if each of its values is a whole number without leading zeros,
-    otherwise texts.
+    """The columns that the folder names of some paths hold. A column holds numbers if each of its values is a whole number without leading
+    zeros, otherwise texts.
     """
     texts = [partition_texts(name) for name in names]
     columns: dict[str, bool] = {}

@@ -1,4 +1,4 @@
-"""A file elsewhere that can be read and searched. Each read is one bounded range of the file."""
+"""A remote file that can be read and searched. Each read is one range of limited size."""
 
 import io
 import os
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 
 
 class RangedFile(io.RawIOBase):
-    """The content of a file elsewhere, of a known size."""
+    """The content of a remote file whose size is known."""
 
     def __init__(self, size: int) -> None:
         self.size, self.place = size, 0
 
     @abstractmethod
     def range_of(self, start: int, length: int) -> "Buffer":
-        """The bytes of the file from a place on. Raises StoreBrokenError if they cannot be read."""
+        """The bytes of the file from a position on. Raises StoreBrokenError if they cannot be read."""
 
     def readable(self) -> bool:
         """Return True: the file can be read."""

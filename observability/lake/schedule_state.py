@@ -1,4 +1,4 @@
-"""Keep the results of the sources that are loaded on a schedule: `lake.json` in the home, written by the process that loads them."""
+"""`lake.json` in the home: the results of the sources that are loaded on a schedule, written by the process that loads them."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ STATE = "lake.json"
 
 
 def source_states(home: Path) -> dict[str, dict[str, Any]]:
-    """The last result of each source by name: address, ran, succeeded (the last times), failure, report. Empty if nothing is known."""
+    """The last result of each source, by name: address, ran and succeeded (the last times), failure, report. Empty if nothing is known."""
     return read_outcomes(home / STATE)
 
 
@@ -23,8 +23,8 @@ def note_source_state(home: Path, name: str, outcome: Mapping[str, Any]) -> None
 
 
 def source_rows(home: Path, taken: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """A row for each source: name and every_hours of a scheduled one, None for others; address, kind, model, version; ran, succeeded and
-    failure of the schedule; files, lines, stored, duplicates, rejected and last (when a row was taken) of all loads.
+    """A row for each source. name and every_hours: of a scheduled source, None for others; address, kind, model, version; ran, succeeded
+    and failure of the schedule; files, lines, stored, duplicates, rejected and last (when a row was taken) over all loads.
 
     taken: what loads read, by source, kind, model and version. If lake.toml is invalid, the schedule is left out.
     """

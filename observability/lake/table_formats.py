@@ -1,7 +1,8 @@
-"""Read Delta and Iceberg tables as sources: the data files of their newest snapshot, by the library of the format.
+"""Read Delta and Iceberg tables as sources: the data files of their newest snapshot, with the library of each format.
 
-Data files of both formats never change and their names are never used again, so a file that was loaded is not read again. Rows that a newer
-snapshot deleted stay in the store. Rows that were rewritten into a new file are read with it, and unchanged rows count as duplicates.
+Data files of both formats never change, and their names are never used again, so a file that was loaded is not read again. Rows that a
+newer snapshot deleted stay in the store. If rows are rewritten into a new file, that file is read, and its unchanged rows count as
+duplicates.
 """
 
 import os
@@ -23,7 +24,7 @@ ICEBERG_FROM_ENVIRONMENT = {
     "s3.endpoint": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
     "s3.region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
 }
-"""Settings of PyIceberg that the environment names in another way. Its credentials it finds there by itself."""
+"""Settings of PyIceberg whose environment variables have other names. PyIceberg finds its credentials in the environment by itself."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class IcebergSource:
         try:
             scan = table.scan()
             tasks, columns = list(scan.plan_files()), [field.name for field in scan.projection().fields]
-        except Exception as error:  # the library raises many kinds
+        except Exception as error:  # the library raises many kinds of errors
             raise StoreBrokenError("the source cannot be read", where=self.address, got=first_line(error), attempt=CHECK) from None
         root = table.location().rstrip("/") + "/"
         files = []
@@ -121,7 +122,7 @@ class IcebergSource:
             raise
         except (NoSuchTableError, NoSuchNamespaceError, FileNotFoundError):
             raise NotFoundError("there is no Iceberg table at this address", got=self.address) from None
-        except Exception as error:  # the library raises many kinds
+        except Exception as error:  # the library raises many kinds of errors
             attempt = "Set the catalog up for PyIceberg (docs/lake.md), and check the network and the credentials in the environment"
             raise StoreBrokenError(
                 "the Iceberg table cannot be opened", where=self.address, got=first_line(error), attempt=attempt
@@ -129,9 +130,9 @@ class IcebergSource:
 
 
 def _iceberg_batches(table: Any, projection: Any, task: Any) -> "Iterator[pa.RecordBatch]":
-    """The rows of a data file without deleted ones, with the present columns of the table.
+    """The rows of a data file without deleted rows, with the columns that the table has now.
 
-    `to_record_batches` of the library keeps a whole file in memory, so the generator under it is used (PyIceberg 0.12).
+    The library's `to_record_batches` keeps a whole file in memory, so the generator that it is built on is used directly (PyIceberg 0.12).
     """
     from pyiceberg.expressions import AlwaysTrue
     from pyiceberg.io import pyarrow as reading

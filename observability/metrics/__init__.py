@@ -1,3 +1,3 @@
-"""Measured quantities from counts and records: performance, energy, cost, prices, groups, histograms, traffic, estimates, training
+"""Quantities that are computed from counts and records: performance, energy, cost, prices, groups, histograms, traffic, estimates, training
 curves, annotations.
 """

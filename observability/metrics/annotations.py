@@ -1,7 +1,7 @@
-"""First answers of annotators, and comparisons of their shares (gold accuracy, accepted suggestions).
+"""First answers of annotators, and comparisons of shares that are computed from them (gold accuracy, accepted suggestions).
 
-Only the first answer of a person to an item counts, because a person who is corrected may change the answer later. Labels, gold labels and
-suggestions are compared as texts.
+Only the first answer of a person to an item counts, because a person who has been corrected may change the answer later. Labels, gold
+labels and suggestions are compared as texts.
 """
 
 from collections.abc import Sequence
@@ -27,18 +27,19 @@ FIELDS = ("project", "item", "annotator", "at", "label", "seconds", "gold", "sug
 TEXTS = ("label", "gold", "suggestion", "guideline")
 PAIR = ["project", "item", "annotator"]
 WATCH, ACT = 0.1, 0.2
-"""Points by which a share must be worse to be a warning, and to be critical."""
+"""A share that is worse by this many points gives a warning (first value, `watch`), or is critical (second value, `act`)."""
 MIN_ANNOTATION_ROWS = 20
 """Minimum number of rows on either side for a comparison."""
 MAX_ASKED_ROWS = 500
 """Upper bound of the number of further rows that a finding asks for."""
 POWER = 0.8
-"""Required power: a person is reported to be as good as the others only if somebody who is ACT below them would be detected with this
-probability."""
+"""Required power. A person is reported to be as good as the others only if somebody whose share is ACT lower would be detected with this
+probability.
+"""
 
 
 def first_answers(annotated: "DataFrame") -> "DataFrame":
-    """First answer of each person to each item, by project, item and person, with derived columns.
+    """First answer of each person to each item, sorted by project, item and person, with derived columns.
 
     known: whether there is a gold label. right: whether the label is the gold label. shown: whether a suggestion was shown; taken: whether
     the suggestion became the label; wrong: whether the suggestion differs from the gold label.
@@ -78,13 +79,13 @@ def texts_or_none(values: "Series[Any]") -> Array:
         Objects.
     """
     codes, known = values.factorize()
-    if all(type(each) is str for each in known):  # other equal values may differ as texts, as 1 and 1.0
+    if all(type(each) is str for each in known):  # values that are equal but not texts may differ as texts, such as 1 and 1.0
         return np.array([*known, None], object)[codes]
     return np.array([None if value is None or value != value else str(value) for value in values], object)
 
 
 def first_of_pairs(rows: "DataFrame", when: Array, others: Sequence[str]) -> "DataFrame":
-    """The first row of each person and item of a project, by project, item and person.
+    """The first row of each person for each item of a project, sorted by project, item and person.
 
     Parameters
     ----------
@@ -109,9 +110,9 @@ def first_of_pairs(rows: "DataFrame", when: Array, others: Sequence[str]) -> "Da
 
 
 def places_in_order(rows: "DataFrame", keys: Sequence[Array], others: Sequence[str]) -> Array:
-    """The places of rows, sorted by some arrays and then by columns.
+    """The positions that sort rows by some arrays and then by some columns.
 
-    Texts are only sorted in rows that are equal in all arrays.
+    Columns of text are sorted only among rows that are equal in all arrays.
 
     Parameters
     ----------
@@ -140,7 +141,7 @@ def places_in_order(rows: "DataFrame", keys: Sequence[Array], others: Sequence[s
 
 
 def item_clustered_rate(rows: "DataFrame", what: str) -> Interval:
-    """Share of rows with a property, with an interval that allows for several answers to one item.
+    """Share of rows with a property. Its interval allows for the correlation of several answers to one item.
 
     Parameters
     ----------
@@ -159,7 +160,7 @@ def item_clustered_rate(rows: "DataFrame", what: str) -> Interval:
 
 
 def effective_hits(rows: "DataFrame", what: str) -> tuple[float, float]:
-    """Hits and rows of an independent sample with the same information.
+    """Number of hits and of rows that an independent sample with the same information would have.
 
     Parameters
     ----------
@@ -205,7 +206,7 @@ def lower_share_p_value(hits: float, n: float, others: float, others_n: float) -
 
 
 def lower_share_p_values(hits: Array, n: Array, others: Array, others_n: Array) -> Array:
-    """`lower_share_p_value` of many pairs of shares.
+    """`lower_share_p_value` for many pairs of shares at once.
 
     Parameters
     ----------
@@ -232,8 +233,8 @@ def lower_share_p_values(hits: Array, n: Array, others: Array, others_n: Array) 
 class LabellingComparison:
     """One share compared with another.
 
-    here, there: the two shares, with n their rows. gap: how much worse the first share is. before: the gap in the four weeks before, None
-    if there are too few rows.
+    here, there: the two shares; n of each is its number of rows. gap: how much worse the first share is. before: the gap in the four weeks
+    before, None if there were too few rows.
     """
 
     metric: str
@@ -259,10 +260,10 @@ class LabellingComparison:
 
 @dataclass(frozen=True)
 class AnnotatorShare:
-    """One person and all others. hits, n: hits and rows of the person; rest, others: hits and rows of the others. here: share of the
-    person.
+    """One person compared with all others. hits, n: hits and rows of the person; rest, others: hits and rows of the others. here: the
+    person's share.
 
-    effective: share of the others, with n their effective number of rows.
+    effective: the share of the others; its n is their effective number of rows.
     """
 
     name: str
@@ -275,7 +276,7 @@ class AnnotatorShare:
 
     @property
     def there(self) -> Interval:
-        """Share of the others; n is their rows."""
+        """The share of the others; its n is their number of rows."""
         return replace(self.effective, n=float(self.others))
 
 
@@ -324,9 +325,10 @@ def annotator_shares(rows: "DataFrame", what: str) -> list[AnnotatorShare]:
 
 
 def _squares_without(who: Array, values: Array, item_hits: Array, item_rows: Array, hits: Array, counted: Array, people: int) -> Floats:
-    """For each person, `cluster_row_squares` of the rows of all others, clustered by item. The sums differ only on the person's own items.
+    """For each person, `cluster_row_squares` of all rows of the others, clustered by item. Leaving a person out changes the sums only on
+    the person's own items.
 
-    item_hits, item_rows: hits and rows of the item of each row. hits, counted: hits and rows of each item.
+    item_hits, item_rows: for each row, hits and rows of its item. hits, counted: hits and rows of each item.
     """
     rest, rest_rows = item_hits - values, item_rows - 1
 
@@ -348,7 +350,7 @@ def _squares_without(who: Array, values: Array, item_hits: Array, item_rows: Arr
 def compare_with_others(
     rows: "DataFrame", past: "DataFrame", what: str, *, worse: int, metric: str, subject: str
 ) -> list[LabellingComparison]:
-    """Share of each person compared with all others together, if both have enough rows.
+    """The share of each person compared with that of all others together, for each person for whom both have enough rows.
 
     Parameters
     ----------
@@ -404,9 +406,9 @@ def share_difference(here: Interval, there: Interval) -> float:
 
 
 def answers_needed(rate: float, others: int, people: int, budget: float) -> int:
-    """Rows until a person who is ACT below a rate is detected with probability POWER, at most MAX_ASKED_ROWS.
+    """Number of rows from which a person whose share is ACT below a rate would be detected with probability POWER; at most MAX_ASKED_ROWS.
 
-    The power is computed from the binomial distribution of the person's hits, each number of hits tested as in `compare_with_others`.
+    The power is computed from the binomial distribution of the person's hits. Each number of hits is tested as in `compare_with_others`.
 
     Parameters
     ----------
@@ -436,7 +438,7 @@ def _needed(rate: float, others: int, people: int, budget: float) -> int:
 
 
 def _report_probability(n: int, rate: float, others: int, share: float) -> float:
-    """Probability that a person with n rows who is ACT below a rate of the others is detected at a p-value of `share`."""
+    """Probability of detecting, at a p-value of `share`, a person with n rows whose rate is ACT below that of the others."""
     from scipy.stats import binom, hypergeom
 
     p0 = min(max(rate, 1.5 * ACT), 1.0)

@@ -1,9 +1,9 @@
 """Agreement of each annotator with the others.
 
-Each label of an annotator is compared with the consensus of the other annotators on the same item, if they have one. The share of
-agreement is compared with the agreement of the others among themselves, where on each item one of them is compared with the rest. The test
-is Fisher's exact test, which is conservative here, because both sides have the same items. With two annotators the deviating one cannot be
-identified.
+Each label of an annotator is compared with the consensus of the other annotators on the same item, if they have one. The resulting share of
+agreement is compared with the agreement of the others among themselves: on each item, one of them is compared with the rest. The test is
+Fisher's exact test, which is conservative here, because both sides have the same items. With only two annotators, it is impossible to tell
+which of them deviates.
 """
 
 from dataclasses import dataclass, replace
@@ -19,18 +19,18 @@ from observability.stats.interval import rate_interval
 
 METRIC = "annotator_agreement"
 WATCH, ACT = 0.1, 0.2
-"""Distance below the others, in points, that is a warning, and that is critical."""
+"""An annotator whose agreement is this much below that of the others, in points, gives a warning (`watch`), or is critical (`act`)."""
 MIN_ITEMS = 30
 MAX_ANNOTATORS = 50
-"""Maximum number of annotators who are compared; those with most labels are taken."""
+"""Maximum number of annotators who are compared. Those with the most labels are chosen."""
 
 
 @dataclass(frozen=True)
 class AgreementComparison:
     """One annotator over the last days.
 
-    agrees, n: labels that agree with the others' consensus, and compared labels; peers_agree, peers: these two numbers for the other
-    annotators among themselves. before: the distance below the others in the past; None with too few items.
+    agrees, n: number of labels that agree with the others' consensus, and of compared labels; peers_agree, peers: the same two numbers for
+    the other annotators among themselves. before: distance below the others in the past; None if there were too few items.
     """
 
     annotator: str
@@ -49,9 +49,9 @@ class AgreementComparison:
 
 
 def _consensus_agreement(counts: Array, label: Array) -> tuple[Array, Array]:
-    """For each row: whether the others of its item have a consensus, and whether the row agrees with it.
+    """For each row: whether the other labels of its item have a consensus, and whether the row agrees with it.
 
-    counts: for each row, the counted labels of its item by level, its own included. label: label of each row.
+    counts: for each row, how often each level was given to its item, including the row's own label. label: the label of each row.
     """
     others, places = counts.copy(), np.arange(len(counts))
     others[places, label] -= 1
@@ -63,7 +63,7 @@ def _consensus_agreement(counts: Array, label: Array) -> tuple[Array, Array]:
 def _peer_agreement(counts: Array, labels: ProjectLabels, rows: Array) -> tuple[Array, Array]:
     """For each item of some rows: whether one of its rows can be compared with its other rows, and whether it agrees with them.
 
-    rows: places, ascending. counts: for each row, the labels of its item among these rows, by level.
+    rows: positions, ascending. counts: for each row, how often each level was given to its item among these rows.
     """
     several = counts.sum(axis=1) > 1
     rows, counts = rows[several], counts[several]
@@ -75,7 +75,7 @@ def _peer_agreement(counts: Array, labels: ProjectLabels, rows: Array) -> tuple[
 
 @dataclass(frozen=True)
 class _DatedLabels:
-    """The labels of the items of some days: counts of items by levels, and the agreement of peers by item if nobody is left out."""
+    """The labels of items from some days: the counts of each level by item, and the agreement of peers by item if nobody is left out."""
 
     labels: ProjectLabels
     inside: Array
@@ -151,7 +151,8 @@ def agreement_comparisons(labels: ProjectLabels, days: float) -> list[AgreementC
 def annotator_findings(
     blank: Finding, labels: ProjectLabels, seen: list[AgreementComparison], adjusted: list[float], act: float, context: Context
 ) -> list[Finding]:
-    """A finding for each annotator who is significantly below the others, else one about all of them.
+    """A finding for each annotator whose agreement is significantly below that of the others; if there is none, one finding about all
+    annotators.
 
     Parameters
     ----------
@@ -184,7 +185,7 @@ def annotator_findings(
 
 
 def annotator_agreement_rows(seen: list[AgreementComparison], days: float) -> list[list[Any]]:
-    """Table of the whole window, the lowest against the others first.
+    """Table of annotators over the whole window. Those furthest below the others come first.
 
     Parameters
     ----------
@@ -236,7 +237,7 @@ def _low_agreement_finding(blank: Finding, each: AgreementComparison, p: float, 
 
 
 def _no_outlier_finding(blank: Finding, labels: ProjectLabels, seen: list[AgreementComparison], context: Context) -> Finding:
-    """The finding that nobody deviates, or that this is unknown."""
+    """The finding that no annotator deviates, or that this is unknown."""
     whole = [each for each in seen if each.days == context.window.days]
     inside = labels.dated[labels.item] < context.window.days
     people = len(np.unique(labels.annotator[inside]))

@@ -29,7 +29,7 @@ def newest_assignments(assigned: "DataFrame") -> "DataFrame":
 
 
 def workload(assigned: "DataFrame", answers: "DataFrame") -> "DataFrame":
-    """A row per person with assignments: annotator, given, share, labelled (number of the given items that the person labelled).
+    """A row for each person with assignments: annotator, given, share, labelled (number of the given items that the person has labelled).
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def workload(assigned: "DataFrame", answers: "DataFrame") -> "DataFrame":
 
 
 def workload_gini(work: "DataFrame") -> float:
-    """Gini coefficient of the assignments per person; NaN without two people.
+    """Gini coefficient of the number of assignments per person; NaN with fewer than two people.
 
     Parameters
     ----------
@@ -67,8 +67,8 @@ def workload_gini(work: "DataFrame") -> float:
 
 
 def _assigned_answers(assigned: "DataFrame", answers: "DataFrame") -> "DataFrame":
-    """Each newest assignment with the answer that it led to: done, label, gold, suggestion, and the consensus of the item's other
-    people.
+    """The newest assignments, each with the answer that it led to: done, label, gold, suggestion, and the consensus of the other people on
+    its item.
     """
     import pandas as pd
 
@@ -83,7 +83,7 @@ def _assigned_answers(assigned: "DataFrame", answers: "DataFrame") -> "DataFrame
 
 
 def _consensus_of_others(rows: "DataFrame", answers: "DataFrame") -> list[str | None]:
-    """Most frequent label of the other people on each row's item; None without another label, or in a tie."""
+    """For each row, the most frequent label that other people gave to its item; None if there is no other label, or a tie."""
     counts: dict[tuple[str, str], dict[str, int]] = {}
     for project, item, label in zip(answers["project"], answers["item"], answers["label"], strict=True):
         times = counts.setdefault((project, item), {})
@@ -100,8 +100,8 @@ def _consensus_of_others(rows: "DataFrame", answers: "DataFrame") -> list[str | 
 
 
 def policy_outcomes(assigned: "DataFrame", answers: "DataFrame") -> "DataFrame":
-    """A row per policy and baseline of its answers (gold, suggestion, others): policy, given, labelled, against, n, differs, value,
-    low, high, score (the mean that the policy gave).
+    """A row for each policy and each baseline that its answers are compared with (gold, suggestion, others): policy, given, labelled,
+    against, n, differs, value, low, high, score (the mean that the policy gave).
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def policy_outcomes(assigned: "DataFrame", answers: "DataFrame") -> "DataFrame":
 
 
 def assignment_reasons(assigned: "DataFrame") -> "DataFrame":
-    """Frequency of each reason, the most frequent first: reason, policy, n, share.
+    """How often each reason occurs, most frequent first: reason, policy, n, share.
 
     Parameters
     ----------

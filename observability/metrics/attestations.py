@@ -1,7 +1,8 @@
-"""Verify offline the signatures over the documents by which enclaves attest what they run, with the key that the owner registered.
+"""Verify signatures offline, with the key that the owner registered. They are signatures over the documents in which enclaves attest what
+they run.
 
-The document is the exact text that was signed. It contains the hash that the enclave attested. A detached signature is Ed25519, or ECDSA
-on P-256 with SHA-256. Certificate chains of the makers of processors are not followed: only the key that the owner registered is trusted.
+The document is the exact text that was signed, and contains the hash that the enclave attested. A detached signature is Ed25519, or ECDSA
+on P-256 with SHA-256. Certificate chains of processor makers are not followed: only the key that the owner registered is trusted.
 """
 
 import base64
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 SignatureState = Literal["verified", "does not match", "not signed", "no key known", "not checked"]
 RAW_P256 = 64
-"""Number of bytes of an ECDSA signature on P-256 as two numbers; a signature of another length is DER."""
+"""Number of bytes of an ECDSA signature on P-256 that is stored as two raw numbers; a signature of another length is in DER format."""
 EXTRA = "Install observability-dashboard[attestation]"
 FORMS = "an Ed25519 or P-256 public key in PEM (BEGIN PUBLIC KEY)"
 
@@ -43,7 +44,7 @@ def public_key(pem: str) -> "Ed25519PublicKey | EllipticCurvePublicKey":
 
 @lru_cache(maxsize=512)
 def is_signed(document: str, signature: str, pem: str) -> bool:
-    """Whether a base64 signature over the UTF-8 bytes of a document was made with the private key of a public key.
+    """Whether a signature (base64) over the UTF-8 bytes of a document was made with the private key that belongs to a public key.
 
     Raises as `public_key` does.
     """
@@ -100,7 +101,7 @@ def signature_state(attestation: str | None, document: str | None, signature: st
 
 
 def weakest_signature(states: Sequence[SignatureState | None]) -> SignatureState | None:
-    """The worst of several states: does not match, not signed, no key known, not checked, verified, from the worst on.
+    """The worst of several states. From worst to best: does not match, not signed, no key known, not checked, verified.
 
     Parameters
     ----------

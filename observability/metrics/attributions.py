@@ -1,4 +1,6 @@
-"""Explained predictions that may be compared, the number of predictions that each of them represents, and the shares of the features."""
+"""Explained predictions that can be compared with each other, the number of predictions that each of them represents, and the shares of the
+features.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -18,12 +20,13 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ExplainedSample:
-    """Explained predictions of one window: values (rows, features) with the number of predictions that each row represents.
+    """Explained predictions of one window: their attributions (`values`: rows, features), and the number of predictions that each row
+    represents (`weights`).
 
-    days: days with explained predictions; served_days, served: days with answered predictions, and their number. left_out: number of rows
-    that are not additive. other_link: number of rows in another space, which cannot be mixed with these. of_day: the day of each row since
-    1970 (empty for a reference). classes: the class for which each row is explained (-1 if there is one score). mismatched, matched:
-    number of rows for which the artifact gives another, or the same, score.
+    days: number of days with explained predictions; served_days, served: number of days with answered predictions, and of these
+    predictions. left_out: number of rows that are not additive. other_link: number of rows in another link space, which cannot be mixed
+    with these. of_day: the day of each row since 1970 (empty for a reference). classes: the class for which each row is explained (-1 if
+    there is one score). mismatched, matched: number of rows for which the model file gives another score than the logged one, or the same.
     """
 
     names: tuple[str, ...]
@@ -41,7 +44,7 @@ class ExplainedSample:
     classes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def along(self, direction: Floats, kept: NDArray[np.bool_] | None = None) -> tuple[float, float]:
-        """The features' shares along a direction (their weighted sum), of some rows, and its linearised standard error."""
+        """The weighted sum of the features' shares, with `direction` as weights, over some rows, and its linearised standard error."""
         chosen = np.ones(self.n, bool) if kept is None else kept
         sizes, w = np.abs(self.values[chosen]), self.weights[chosen]
         total, along = sizes.sum(axis=1), sizes @ direction
@@ -71,7 +74,7 @@ class ExplainedSample:
 
 
 def attributed_features(*frames: "DataFrame") -> tuple[str, ...]:
-    """Every feature that any of the frames has attributions of, in order of appearance."""
+    """Every feature for which any of the frames has attributions, in order of appearance."""
     return tuple(dict.fromkeys(name.removeprefix(PREFIX) for frame in frames for name in frame.columns if name.startswith(PREFIX)))
 
 
@@ -93,7 +96,7 @@ def usual_link(frame: "DataFrame") -> str | None:
 
 
 def explained_sample(frame: "DataFrame", served: "DataFrame | None", names: tuple[str, ...], link: str | None = None) -> ExplainedSample:
-    """The sampled rows of a frame of attributions that are additive and in one space.
+    """The sampled rows of a frame of attributions, as far as they are additive and in one link space.
 
     Parameters
     ----------

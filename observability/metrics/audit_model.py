@@ -1,8 +1,8 @@
-"""A model of the audited data, which shows suspect labels, features that reveal the label, and the effect of a cleaning rule on its
-metric.
+"""A model fitted to the audited data. It reveals suspect labels, features that give the label away, and the effect of a cleaning rule on
+the model's metric.
 
-It is gradient boosting on at most MAX_ROWS rows. Rows with equal features are always in the same fold, so that of two duplicates never
-only one is held out. With and without a rule, the model is fitted with the same seeds and judged on the same held-out rows.
+It is gradient boosting on at most MAX_ROWS rows. Rows with equal features are always in the same fold, so duplicates are never split
+between training and held-out rows. With and without a rule, the model is fitted with the same seeds and judged on the same held-out rows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,14 +25,14 @@ MAX_ROWS = 20_000
 FOLDS, REPEATS = 5, 2
 TREES = 60
 FEW_TREES = 15
-"""Number of trees of a model of one column."""
+"""Number of trees in a model that has only one column."""
 MIN_ROWS = 200
 """Minimum number of rows for a model."""
 MAX_CLASSES = 50
 MAX_LEVELS = 200
-"""Levels of a category that the model keeps separate; rarer levels count as one level."""
+"""Maximum number of levels of a category that the model keeps separate; rarer levels count as one level."""
 KNOWS = 0.98
-"""Label predictability from which a feature alone reveals the label: 0 is chance, 1 is perfect."""
+"""Label predictability from which a single feature counts as revealing the label: 0 is chance, 1 is perfect."""
 MAX_ALONE = 40
 """Maximum number of columns whose label predictability a record keeps."""
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -40,10 +40,10 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True)
 class RuleEffect:
-    """The metric of a model fitted with all rows and without those that a rule drops, on the same held-out rows.
+    """The metric of a model fitted with all rows, and of one fitted without the rows that a rule drops, on the same held-out rows.
 
-    low, high: 95 % interval of the difference, by the corrected resampled t test (Nadeau and Bengio 2003); None if a rule drops nothing or
-    leaves nothing to fit on (then after is NaN).
+    low, high: 95 % interval of the difference, by the corrected resampled t test (Nadeau and Bengio 2003). None if a rule drops nothing, or
+    leaves nothing to fit on (`after` is then NaN).
     """
 
     metric: str
@@ -54,12 +54,12 @@ class RuleEffect:
 
     @property
     def difference(self) -> float:
-        """The value after minus the value before."""
+        """The metric without the dropped rows (`after`) minus the metric with all rows (`before`)."""
         return self.after - self.before
 
 
 class AuditModel:
-    """A model of a label from features. task: "binary", "multiclass" or "regression", from the label."""
+    """A model that predicts a label from features. task: "binary", "multiclass" or "regression", as the label requires."""
 
     def __init__(self, features: "DataFrame", label: "Series[Any]", seed: int = 0) -> None:
         import pandas as pd
@@ -78,7 +78,7 @@ class AuditModel:
 
     @property
     def metric(self) -> str:
-        """The metric that is compared."""
+        """The metric that is compared before and after a rule."""
         return {"binary": "roc_auc", "multiclass": "accuracy", "regression": "mae"}[self.task]
 
     @property
@@ -93,14 +93,14 @@ class AuditModel:
         return None
 
     def folds(self, seed: int) -> Iterator[tuple[Array, Array]]:
-        """Yield rows to fit on and rows to hold out. Rows with equal features are together."""
+        """Yield rows to fit on and rows to hold out. Rows with equal features are always in the same fold."""
         keys, fold_of = np.unique(self.groups, return_inverse=True)
         fold = np.random.default_rng([self.seed, seed]).integers(0, FOLDS, keys.size)[fold_of]
         for place in range(FOLDS):
             yield np.flatnonzero(fold != place), np.flatnonzero(fold == place)
 
     def fitted_answers(self, fit: Array, held: Array, columns: Array | None = None, seed: int = 0, trees: int = TREES) -> Array:
-        """Return the answers for held-out rows of a model that was fitted on other rows: probabilities of classes, or values."""
+        """Fit a model on some rows and return its answers for held-out rows: probabilities of classes, or values."""
         from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
         use = np.arange(self.x.shape[1]) if columns is None else columns
@@ -114,7 +114,7 @@ class AuditModel:
         return found
 
     def out_of_fold(self, columns: Array | None = None) -> Array:
-        """Return the answer for every row of a model that was not fitted on it."""
+        """Return an answer for every row, each from a model that was not fitted on that row."""
         shape = (len(self.y),) if self.task == "regression" else (len(self.y), len(self.classes))
         found = np.zeros(shape)
         for fit, held in self.folds(0):
@@ -133,14 +133,14 @@ class AuditModel:
         return float(metrics.roc_auc_score(y, answers[:, 1])) if 0 < y.mean() < 1 else float("nan")
 
     def suspects(self, answers: Array) -> Array:
-        """Return a mask of the model's rows whose label is suspect, from out-of-fold answers; none for a regression."""
+        """Return a mask of the model's rows whose label is suspect according to out-of-fold answers; all False for a regression."""
         return np.zeros(len(self.y), bool) if self.task == "regression" else suspect_labels(self.y, answers)
 
     def known_share(self, answers: Array) -> Interval:
-        """Return the label predictability of answers for all rows, from 0 (chance) to 1 (perfect), with a 95 % interval.
+        """Return how well answers for all rows predict the label, from 0 (chance) to 1 (perfect), with a 95 % interval.
 
-        It is measured by the AUC for two classes, by accuracy for more, and by the mean absolute error for regression. Chance is an AUC of
-        0.5, the most frequent class, or the median of the labels; its own error is neglected.
+        The measure is the AUC for two classes, the accuracy for more classes, and the mean absolute error for a regression. Chance is an
+        AUC of 0.5, the most frequent class, or the median of the labels. The sampling error of chance itself is neglected.
         """
         n, chance = len(self.y), self._chance()
         if self.task == "regression":
@@ -156,7 +156,7 @@ class AuditModel:
         return ordered_interval(ends[0], min(ends[1:]), max(ends[1:]), n)
 
     def known_alone(self, columns: Sequence[str] | None = None) -> dict[str, Interval]:
-        """Return the label predictability (`known_share`) of each of some columns alone (None: all columns), out of fold,
+        """Return how well each of some columns alone (None: all columns) predicts the label (`known_share`), out of fold,
         the best first.
         """
         places = [self.columns.index(name) for name in (self.columns if columns is None else columns)]
@@ -172,7 +172,7 @@ class AuditModel:
 
     @cached_property
     def _scores_with_all_rows(self) -> list[float]:
-        """The metric of each fold of each repeat with all rows."""
+        """The metric for each fold of each repeat, with all rows in the training part."""
         pairs = ((repeat, fit, held) for repeat in range(REPEATS) for fit, held in self.folds(repeat))
         return [self.score(held, self.fitted_answers(fit, held, seed=repeat)) for repeat, fit, held in pairs]
 

@@ -1,6 +1,4 @@
-"""The audits of data that `audit-data` stores in dataset records: the rows that each check found, and the effect on a model of dropping
-them.
-"""
+"""The audits of data that `audit-data` stores in dataset records: the rows that each check found, and how dropping them affects a model."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,12 +21,12 @@ PROPOSED = "audit: "
 
 @dataclass(frozen=True)
 class AuditedRule:
-    """The rows that a check found or a person's own rule drops, and the metric of a model fitted on all rows (before) and without them
-    (after).
+    """The rows that a check found or that a person's own rule drops, and the metric of a model fitted on all rows (before) and without
+    these rows (after).
 
-    share: the share of all rows (for suspect labels: of the rows of the model), with its 95 % interval. low, high: 95 % interval of the
-    difference. kept: the metric of the model fitted on all rows, measured on the rows that the check leaves. metric: None if no model was
-    fitted; then the numbers are None too.
+    share: the share of all rows (for suspect labels: of the model's rows), with its 95 % interval. low, high: 95 % interval of the
+    difference. kept: the metric of the model fitted on all rows, measured only on rows that the check did not find. metric: None if no
+    model was fitted; then the numbers are None too.
     """
 
     name: str
@@ -43,18 +41,18 @@ class AuditedRule:
 
     @property
     def own(self) -> bool:
-        """Whether the rule is a person's own rule, as `audit-data --rule` names it, and not a check."""
+        """Whether this is a person's own rule (`audit-data --rule`), not a check."""
         return self.name not in CHECKS
 
     @property
     def title(self) -> str:
-        """The name as pages show it: a check with a capital letter, an own rule as it was named."""
+        """The name as pages show it: a check begins with a capital letter, an own rule keeps its name."""
         return self.name if self.own else self.name.capitalize()
 
 
 @dataclass(frozen=True)
 class AuditedData:
-    """An audit of a version of a dataset, as stored in a record. model: name and version of the model that is trained on it."""
+    """An audit of one version of a dataset, as stored in a record. model: name and version of the model that is trained on the data."""
 
     dataset: str
     version: str
@@ -87,13 +85,13 @@ class AuditedData:
 
     @property
     def held_out(self) -> Mapping[str, Any] | None:
-        """rows, in_training, same_label, low, high, chance of the held-out rows; None without their counts."""
+        """The values rows, in_training, same_label, low, high, chance for the held-out rows; None if they were not counted."""
         held = _mapping(self.content.get("held_out"))
         return held if {"rows", "in_training"} <= _counts(held).keys() else None
 
     @property
     def columns_alone(self) -> dict[str, Interval]:
-        """The label predictability of each column alone, from 0 (chance) to 1 (perfect), the best first."""
+        """How well each column alone predicts the label, from 0 (chance) to 1 (perfect), the best first."""
         n = int(stored_number(self.content.get("model_rows")) or 0)
         told = _mapping(self.content.get("columns_alone")).items()
         found = (
@@ -105,14 +103,14 @@ class AuditedData:
 
     @property
     def leakage_of(self) -> tuple[str, str] | None:
-        """The model version whose audit of leakage judges how well each column alone predicts the label. It is None if this audit judges
-        that, because the data have no model or one that is not registered.
+        """The model version whose leakage audit judges how well each column alone predicts the label. None if this audit judges it, because
+        the data have no model or their model is not registered.
         """
         return self.model if self.content.get("leakage_audit", True) else None
 
     @property
     def outliers_by_column(self) -> dict[str, int]:
-        """Outliers of each column with any, most first."""
+        """The number of outliers of each column that has any, most outliers first."""
         counts = _counts(self.content.get("outliers_by_column"))
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
@@ -139,7 +137,7 @@ def data_audits(frame: "DataFrame") -> Iterator[tuple[AuditedData, AuditedData |
 
 
 def stored_number(value: Any) -> float | None:
-    """A finite number of a record; None for anything else."""
+    """A finite number from a record; None for any other value."""
     known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     return float(value) if known else None
 
@@ -151,5 +149,5 @@ def _counts(value: Any) -> dict[str, int]:
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
-    """An object of a record; empty for anything else."""
+    """An object from a record; empty if the value is no object."""
     return value if isinstance(value, Mapping) else {}

@@ -1,7 +1,7 @@
-"""Augmentations of training data: their effect on accuracy or error, overall and by class and group, and their affinity and diversity.
+"""Augmentations of training data: their effect on accuracy or error (overall, by class and by group), their affinity and their diversity.
 
-An audit of kind `augmentation` holds, for several seeds, counts on the same validation rows for a training with the augmentation and one
-without. For a regression it holds sums of errors instead of counts (docs/augmentation.md).
+An audit of kind `augmentation` compares trainings with and without the augmentation, for several seeds: it holds counts on the same
+validation rows. For a regression it holds sums of errors instead of counts (docs/augmentation.md).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ MIN_ROWS = 30
 """Minimum number of validation rows of a class or group for a comparison."""
 MAX_LEVELS = 30
 ERROR = "mae"
-"""The measure of a regression's results, in place of accuracy."""
+"""The measure that replaces accuracy in the results of a regression."""
 CLASS = "class"
 """Name of the column for slices that are classes of the label."""
 CORE_COLUMNS = ("row", "seed", "label", "without", "with")
@@ -37,8 +37,8 @@ CORE_COLUMNS = ("row", "seed", "label", "without", "with")
 
 @dataclass(frozen=True)
 class AugmentationSlice:
-    """Validation rows of a class or group: the number of rows that became right with the augmentation, and of rows that became wrong, for
-    each seed.
+    """Validation rows of a class or group. For each seed: the number of rows that became right with the augmentation, and of rows that
+    became wrong.
 
     For a regression: the sums of the decreases and of the increases of absolute errors, divided by the slice's mean absolute error without
     augmentation.
@@ -53,7 +53,7 @@ class AugmentationSlice:
 
     @property
     def change(self) -> RepeatedDifference | None:
-        """The accuracy gained with the augmentation, or the share by which the error fell; None with too few seeds."""
+        """The accuracy gained with the augmentation, or the share by which the error fell; None if there are too few seeds."""
         return repeated_difference(self.gained, self.lost, self.n, self.row_variance)
 
 
@@ -72,13 +72,13 @@ class CheckedCopies:
 
 @dataclass(frozen=True)
 class AugmentationAudit:
-    """One audit of kind `augmentation`. The counts and losses have one number for each seed.
+    """One audit of kind `augmentation`. Its counts and losses hold one number per seed.
 
-    in_use: whether the version was trained with it. whole: the counts over all validation rows. right, copies_right: validation rows, and
-    augmented copies, that the training without augmentation decides correctly. loss, loss_with: final training losses without and with it.
-    consensus: copies of rows that every seed decides correctly; a copy counts as changed if all seeds give it the same other class.
-    checked: copies that people checked. of: the measure, "accuracy" or ERROR. error, copies_error: mean absolute errors on validation rows
-    and on their copies, trained without augmentation.
+    in_use: whether the version was trained with it. whole: the counts over all validation rows. right, copies_right: number of validation
+    rows, and of augmented copies, that the training without augmentation decides correctly. loss, loss_with: final training losses without
+    and with it. consensus: copies of rows that every seed decides correctly; a copy counts as changed if all seeds give it the same other
+    class. checked: copies that people checked. of: the measure, "accuracy" or ERROR. error, copies_error: mean absolute errors on
+    validation rows and on their copies, trained without augmentation.
     """
 
     model: str
@@ -106,8 +106,8 @@ class AugmentationAudit:
 
     @property
     def affinity(self) -> Interval | None:
-        """Accuracy on augmented copies divided by accuracy on the rows themselves, trained without augmentation. For a regression: the
-        error on the rows divided by the error on the copies.
+        """Accuracy on augmented copies divided by accuracy on the original rows, for the model trained without augmentation. For a
+        regression: the error on the rows divided by the error on the copies.
         """
         if self.of == ERROR:
             return seed_ratio(self.error, self.copies_error) if self.copies_error else None
@@ -219,13 +219,15 @@ def _error_results(numbers: Mapping[str, Any], columns: Mapping[str, Any]) -> di
 
 
 def _row_variance(change: Any) -> float:
-    """The variance of the rows' mean change over seeds."""
+    """The variance over rows of their mean change (the mean is over seeds)."""
     mean = change.mean(axis=0)
     return float(mean.var(ddof=1)) if mean.size > 1 else 0.0
 
 
 def _counts(change: Any) -> dict[str, Any]:
-    """Gained and lost rows of each seed, and the variance of the rows' mean change. change: (seeds, rows), 1, 0 or -1."""
+    """For each seed, the number of gained and of lost rows; and the variance over rows of their mean change. change: (seeds, rows), 1, 0 or
+    -1.
+    """
     gained, lost = ((sign * change > 0).sum(axis=1).tolist() for sign in (1, -1))
     return {"gained": gained, "lost": lost, "row_variance": _row_variance(change)}
 
@@ -237,7 +239,7 @@ def _slice_counts(change: Any, columns: Mapping[str, Any]) -> Iterator[dict[str,
 
 
 def _slice_rows(columns: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    """The rows of each level of each column with MIN_ROWS rows; columns with more than MAX_LEVELS levels are left out."""
+    """The rows of each level that has at least MIN_ROWS rows; columns with more than MAX_LEVELS levels are left out."""
     for column, texts in columns.items():
         levels = np.unique(texts)
         for level in levels if levels.size <= MAX_LEVELS else ():

@@ -1,6 +1,6 @@
-"""Calibration slope of a regression, and mean truth by deciles of the prediction.
+"""Calibration slope of a regression, and the mean truth in each decile of the prediction.
 
-The store keeps no joint counts of prediction and truth, so this uses a bounded sample of rows, whose size the finding states.
+The store keeps no joint counts of prediction and truth, so a sample of limited size is used; the finding states its size.
 """
 
 from dataclasses import replace
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 WATCH, ACT = 0.15, 0.3
-"""Smallest increase of the slope's distance from 1 that is `watch`, and that is `act`."""
+"""If the slope's distance from 1 grows by at least the first value, that is `watch`; by at least the second value, `act`."""
 MINIMUM_ROWS = 200
 ACT_SHARE = 0.2
 DECILES = 10
@@ -37,7 +37,9 @@ def _slope_line(rows: "DataFrame") -> CalibrationLine | None:
 
 
 def _decile_rows(rows: "DataFrame") -> list[list[float]]:
-    """[mean prediction, mean truth, low, high, n] of ten groups of equal size in order of the prediction; 95 % intervals of the mean."""
+    """[mean prediction, mean truth, low, high, n] for ten groups of equal size, in order of the prediction; low and high are the 95 %
+    interval of the mean truth.
+    """
     order = rows["score"].to_numpy(np.float64).argsort(kind="stable")
     found = []
     for part in np.array_split(order, DECILES):

@@ -1,4 +1,4 @@
-"""Compute what a challenger would save: the losses of two versions on the rows that both answered."""
+"""Compute what a challenger would save: the losses of the challenger and of the champion on the rows that both answered."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class ChallengerGain:
     """Share of the champion's loss that a challenger avoids on the same labelled rows; negative if it increases the loss.
 
-    p_value: two-sided p-value of no difference.
+    p_value: two-sided p-value of the hypothesis that there is no difference.
     """
 
     version: str
@@ -33,7 +33,7 @@ class ChallengerPairs:
     """Labelled answers of a challenger (a) and of the champion (b) to the same requests, row by row. Both frames have the features that
     the champion logged.
 
-    label: class index, for regression the number.
+    label: the class index; for a regression, the number.
     """
 
     version: str
@@ -43,7 +43,8 @@ class ChallengerPairs:
 
 
 def row_losses(model: Model, rows: "DataFrame") -> Floats:
-    """Loss of each row: the owner's cost of its error, 1 for an error without costs, or the absolute error of a regression.
+    """Loss of each row: the cost that the owner set for its error, 1 for an error if no costs are set, or the absolute error of a
+    regression.
 
     Parameters
     ----------
@@ -85,7 +86,7 @@ def loss_name(model: Model) -> str:
 
 
 def challenger_pairs(model: Model, champion: "DataFrame", others: "DataFrame", serving: str) -> list[ChallengerPairs]:
-    """The requests that both the serving version and a version in shadow answered, for each version in shadow.
+    """For each version in shadow, the requests that both it and the serving version answered.
 
     Parameters
     ----------
@@ -117,7 +118,7 @@ def challenger_pairs(model: Model, champion: "DataFrame", others: "DataFrame", s
 
 
 def challenger_gains(model: Model, champion: "DataFrame", others: "DataFrame", serving: str) -> list[ChallengerGain]:
-    """The gain of each version that answered the same requests.
+    """The gain of each version that answered the same requests as the champion.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The effect of a cleaning rule on a model, as the run of the rule states it in its further field `effect`."""
+"""The effect of a cleaning rule on a model, as the record of the rule's run states it in its additional field `effect`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from observability.metrics.audited_data import stored_number
 
 @dataclass(frozen=True)
 class CleaningEffect:
-    """The change of a metric by a rule. metric: None if it is not named. low, high: interval of the change, None if none is stated.
+    """How much a rule changes a metric. metric: None if it is not named. low, high: interval of the change, None if no interval is stated.
 
     before, after: the metric without and with the rule, None if only the change is stated.
     """
@@ -23,7 +23,7 @@ class CleaningEffect:
 
 
 def stated_effect(further: Any) -> CleaningEffect | None:
-    """Return the effect that the further fields of a `cleaning` record state; None without one.
+    """Return the effect that the additional fields of a `cleaning` record state; None if they state none.
 
     Parameters
     ----------

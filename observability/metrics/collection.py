@@ -1,4 +1,4 @@
-"""Quantities of the collection of data: completeness and delay by device, and how bad rows are spread over devices."""
+"""Figures about the collection of data: completeness and delay by device, and whether bad rows come from few devices."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 MIN_BATCHES = 3
 """Minimum number of batches of a device for its completeness to be known."""
 CONCENTRATED_SHARE = 0.8
-"""Share of all bad rows for which the smallest number of devices is determined."""
+"""The smallest number of devices is determined that together have this share of all bad rows."""
 MIN_BAD = 20
 """Minimum number of bad rows for a statement about the devices behind them."""
 CONCENTRATED = 2.0
-"""Devices are named if their share of the bad rows is at least this multiple of their share of all rows."""
+"""These devices are named only if their share of the bad rows is at least this many times their share of all rows."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class DeviceDelivery:
 
 @dataclass(frozen=True)
 class Concentration:
-    """The smallest number of devices that hold most of the bad rows. share: their share of the bad rows; of_rows: their share of all rows;
-    devices: number of all devices.
+    """The smallest number of devices that together have most of the bad rows. share: their share of the bad rows; of_rows: their share of
+    all rows; devices: total number of devices.
     """
 
     names: tuple[str, ...]
@@ -63,7 +63,7 @@ def device_deliveries(batches: "DataFrame") -> list[DeviceDelivery]:
     found = []
     named = batches.assign(whose=batches["device"].where(batches["device"].notna(), "")).sort_values("at", ignore_index=True)
     at = named["at"].astype("datetime64[us]").to_numpy()
-    newest = dict(zip(named["source"].tolist(), at, strict=True))  # in order of time, so that the last entry is kept
+    newest = dict(zip(named["source"].tolist(), at, strict=True))  # rows are in order of time, so the newest entry is kept
     every, rejected = named["rows"].to_numpy(float), named["rejected_rows"].astype("float64").fillna(0).to_numpy(float)
     lags = ((named["at"] - named["captured_to"]).dt.total_seconds() / 3600).to_numpy(float)
     places_of = named.groupby(["source", "whose"]).indices.items()
@@ -87,8 +87,8 @@ def device_deliveries(batches: "DataFrame") -> list[DeviceDelivery]:
 
 
 def _expected_rows(at: Any, rows: "np.ndarray[tuple[int], np.dtype[np.float64]]", last: Any) -> float | None:
-    """The expected number of rows: the number of batches that were due from the first one to `last`, at the usual time between batches,
-    times the median number of rows of a batch. None with too few batches.
+    """The expected number of rows: the median number of rows per batch times the number of batches that were due from the first batch to
+    `last`, at the usual time between batches. None if there are too few batches.
     """
     if len(rows) < MIN_BATCHES:
         return None
@@ -100,10 +100,10 @@ def _expected_rows(at: Any, rows: "np.ndarray[tuple[int], np.dtype[np.float64]]"
 
 
 def bad_values_by_device(batches: "DataFrame", names: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """Return for each device the number of bad values and of all values, over the columns whose `stats` hold a share with one of these
-    names.
+    """Return for each device the number of bad values and of all values. The columns that count are those whose `stats` hold a share with
+    one of these names.
 
-    The bad values are rows times the share, over columns and batches. stats: `NamedNumbers`.
+    The number of bad values is rows times share, summed over columns and batches. stats: `NamedNumbers`.
     """
     found: dict[str, tuple[float, float]] = {}
     for device, rows, stats in zip(batches["device"], batches["rows"], batches["stats"], strict=True):
@@ -117,15 +117,15 @@ def bad_values_by_device(batches: "DataFrame", names: Sequence[str]) -> dict[str
 
 
 def rejected_rows_by_device(batches: "DataFrame") -> dict[str, tuple[float, float]]:
-    """Return for each device its rejected rows and all rows, over batches that state how many were rejected."""
+    """Return for each device its rejected rows and all its rows, over the batches that state how many rows were rejected."""
     known = batches[batches["rejected_rows"].notna() & batches["device"].notna()]
     sums = known.groupby("device")[["rejected_rows", "rows"]].sum()
     return {str(device): (float(bad), float(rows)) for device, bad, rows in sums.itertuples()}
 
 
 def devices_behind(counts: Mapping[str, tuple[float, float]]) -> Concentration | None:
-    """Return the smallest number of devices that hold CONCENTRATED_SHARE of the bad rows; None if the bad rows are few, or distributed
-    over devices like all rows.
+    """Return the smallest number of devices that together have CONCENTRATED_SHARE of the bad rows. None if there are few bad rows, or if
+    they are distributed over devices like all rows.
 
     counts: bad rows and all rows of each device.
     """

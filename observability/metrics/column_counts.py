@@ -1,4 +1,4 @@
-"""Counts of one column by bin and day, and the shares of data-quality checks."""
+"""Counts of one column by bin and day, and the shares that data-quality checks compute from them."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -25,18 +25,18 @@ CHECKS = {
     "unseen_rate": UNSEEN,
     "out_of_range_rate": None,
 }
-"""Rates that are checked, with the special bin of each. Out-of-range values are in the bins of a number beyond the range of
-its reference.
+"""Rates that are checked, each with its special bin. Out-of-range values have none: they are in the ordinary bins beyond the range of the
+reference.
 """
 BLOCK = 256
-"""Maximum number of columns that are counted together, which bounds the memory."""
+"""Maximum number of columns that are counted together. It limits the memory."""
 FIRST_BIN = min(NULL, NAN, ABSENT, WRONG_TYPE, UNSEEN)
 OF_NUMBERS, OF_CATEGORIES = ("null_rate", "nan_rate", "absent_rate", "wrong_type_rate"), ("null_rate", "absent_rate", "wrong_type_rate")
 
 
 @dataclass(frozen=True)
 class ColumnShare:
-    """A share of some rows: Σw of the hits, Σw and Σw² of all rows, and the number of all rows."""
+    """A share of some rows. Its figures are Σw of the hits, Σw and Σw² of all rows, and the number of all rows."""
 
     hits: float
     total: float
@@ -75,11 +75,11 @@ class DailyShares:
         return np.divide(self.total**2, self.squares, out=np.zeros(self.days.size), where=self.total > 0)
 
     def at(self, kept: NDArray[np.bool_]) -> "DailyShares":
-        """The same series restricted to the days of a mask."""
+        """The same series, only for the days of a mask."""
         return DailyShares(self.days[kept], self.hits[kept], self.total[kept], self.squares[kept], self.rows[kept])
 
     def then(self, later: "DailyShares") -> "DailyShares":
-        """Two series as one. On a day that both have, the later series counts."""
+        """Joins two series. On a day that both have, the later series counts."""
         apart = not self.days.size or not later.days.size or self.days[-1] < later.days[0]
         first = self if apart else self.at(~np.isin(self.days, later.days))
         parts = ((getattr(first, name), getattr(later, name)) for name in ("days", "hits", "total", "squares", "rows"))
@@ -93,8 +93,8 @@ NO_DAYS = DailyShares(np.empty(0, "datetime64[D]"), *(np.zeros(0) for _ in range
 class ColumnCounts:
     """Counts of one column by day and bin.
 
-    days: days with rows, in order (a single NaT if the answer is not by day); bins: consecutive numbers of the bins, from FIRST_BIN on;
-    table: (Σw, Σw², rows) × days × bins.
+    days: days with rows, in order (a single NaT if the query result is not by day); bins: consecutive numbers of the bins, from FIRST_BIN
+    on; table: (Σw, Σw², rows) × days × bins.
     """
 
     days: NDArray[np.datetime64]
@@ -143,11 +143,11 @@ class ColumnCounts:
         return float(self.by_bin[0, place]) if 0 <= place < self.bins.size else 0.0
 
     def on(self, place: int) -> "ColumnCounts":
-        """The counts of one day, by its place."""
+        """The counts of one day, given by its position."""
         return ColumnCounts(self.days[place : place + 1], self.bins, self.table[:, place : place + 1])
 
     def share(self, metric: str, edges: Edges) -> ColumnShare:
-        """The share of rows that a check counts. Special bins are a share of all rows, out-of-range values a share of the
+        """The share of rows that a check counts. For a special bin it is a share of all rows, for out-of-range values a share of the
         ordinary values.
         """
         counted, special = self.counted(metric), CHECKS[metric]
@@ -161,11 +161,11 @@ class ColumnCounts:
         return counted.of_days(_check_bins(metric, counted.bins, edges))
 
     def counted(self, metric: str) -> "ColumnCounts":
-        """The counts of the rows that a check is about."""
+        """The counts of the rows of which a check computes a share."""
         return self.values if CHECKS[metric] is None else self
 
     def of_days(self, kept: NDArray[np.bool_]) -> DailyShares:
-        """The share of some bins on each day. kept: mask of the bins."""
+        """The share of the rows in some bins, on each day. kept: mask of the bins."""
         return DailyShares(self.days, self.table[0, :, kept].sum(axis=0), *self.by_day)
 
 
@@ -197,12 +197,12 @@ class DailySums:
 
     @property
     def largest(self) -> float:
-        """The largest value without its sign; NaN without values."""
+        """The largest absolute value; NaN without values."""
         known = np.abs(np.concatenate([self.low, self.high]))
         return float(np.nanmax(known)) if np.isfinite(known).any() else float("nan")
 
     def at(self, kept: NDArray[np.bool_]) -> "DailySums":
-        """The same sums restricted to the days of a mask."""
+        """The same sums, only for the days of a mask."""
         return DailySums(*(getattr(self, field.name)[kept] for field in fields(DailySums)))
 
     def single_value(self, day: np.datetime64) -> float | None:
@@ -214,7 +214,7 @@ class DailySums:
 
 
 def sums_by_column(frame: "DataFrame") -> dict[str, DailySums]:
-    """Sums of each column of an answer with sums by day.
+    """The sums of each column, from a query result with sums by day.
 
     Parameters
     ----------
@@ -237,7 +237,7 @@ def sums_by_column(frame: "DataFrame") -> dict[str, DailySums]:
 
 
 def counts_by_column(frame: "DataFrame") -> dict[str, ColumnCounts]:
-    """Counts of each column of a histogram answer.
+    """The counts of each column, from the result of a histogram query.
 
     Parameters
     ----------
@@ -269,7 +269,7 @@ def counts_by_column(frame: "DataFrame") -> dict[str, ColumnCounts]:
 def count_tables(
     dates: NDArray[np.datetime64], column: NDArray[np.int64], day: NDArray[np.int64], bins: NDArray[np.int64], figures: Sequence[Floats]
 ) -> list[ColumnCounts]:
-    """Rows of some columns as tables by day and bin, counted together.
+    """The rows of some columns as tables by day and bin; the columns are counted together.
 
     Parameters
     ----------
@@ -318,7 +318,7 @@ def _check_bins(metric: str, bins: NDArray[np.int64], edges: Edges) -> NDArray[n
 
 
 def _out_of_range_bins(bins: NDArray[np.int64], edges: Edges) -> NDArray[np.bool_]:
-    """Mask of the ordinary bins of a number outside the reference's range."""
+    """Mask of those ordinary bins of a number that lie outside the reference's range."""
     if edges.limits is None:
         return np.zeros(bins.size, bool)
     low, high = edges.limits
@@ -327,7 +327,7 @@ def _out_of_range_bins(bins: NDArray[np.int64], edges: Edges) -> NDArray[np.bool
 
 
 def interior_bins(bins: NDArray[np.int64], edges: Edges) -> NDArray[np.bool_]:
-    """Mask of the bins with bounded values: a level, or a number inside the reference's range.
+    """Mask of the bins for a level, or for a number inside the reference's range.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The statistics of the columns of a batch that the record `batch` holds as `stats`."""
+"""Compute the statistics of a batch's columns that the record `batch` holds as `stats`."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 STUCK_RUN = 5
-"""Number of equal values in a row from which they count as stuck."""
+"""Equal values in a row count as stuck from this number on."""
 DIGITS = 6
 """Significant digits of a statistic."""
 Range = tuple[float | None, float | None]
@@ -18,7 +18,7 @@ Range = tuple[float | None, float | None]
 def table_statistics(table: "DataFrame", ranges: Mapping[str, Range] | None = None) -> dict[str, dict[str, float | int]]:
     """Return the statistics of each column of a table, in the order of its rows.
 
-    ranges: the lowest and highest possible value of a column, None if it has no such end.
+    ranges: the lowest and highest possible value of a column; an end is None if there is no limit.
     """
     return {str(name): column_statistics(table[name], (ranges or {}).get(str(name))) for name in table.columns}
 
@@ -27,9 +27,9 @@ def column_statistics(values: "Series[Any]", limits: Range | None = None) -> dic
     """Return the statistics of one column.
 
     For every column: `null_share` (null and NaN) and `distinct`. For numbers also: `mean`, `std` (sample standard deviation), `min`, `max`;
-    `stuck_share`: values in runs of STUCK_RUN or more equal ones; `saturated_share`: values at an end of the range or, without a range, at
-    the lowest or highest value if that value repeats; `out_of_range_share`, only with a range. Shares of values are relative to the values
-    that are not null.
+    `stuck_share`: values in runs of at least STUCK_RUN equal values; `saturated_share`: values at an end of the range or, without a range,
+    at the lowest or highest value if that value repeats; `out_of_range_share`, only with a range. All shares except `null_share` are
+    relative to the values that are not null.
     """
     import pandas as pd
 

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
 GROUPS = 10
 MIN_GROUP = 20
-"""Minimum number of decisions in a tenth of the predicted outcomes; with fewer, the number of groups is smaller."""
+"""Minimum number of decisions in each tenth of the predicted outcomes. If a tenth would have fewer, there are fewer groups."""
 SAME = 1e-9
-"""Relative difference below which two outcomes are the same."""
+"""Two outcomes count as the same if their relative difference is below this."""
 
 
 def regret_by_day(found: ControllerDecisions) -> "DataFrame":
-    """Return the regret of each day with its 95 % interval, as the finding about all days computes it.
+    """Return the regret on each day with its 95 % interval, computed like that of the finding about all days.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def regret_by_day(found: ControllerDecisions) -> "DataFrame":
 
 
 def outcome_quantiles(found: ControllerDecisions) -> "DataFrame":
-    """Return quantiles of the outcome under the model and under the heuristic with their intervals.
+    """Return quantiles of the outcome under the model and under the heuristic, each with its interval.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def outcome_quantiles(found: ControllerDecisions) -> "DataFrame":
 
 
 def predicted_against_actual(found: ControllerDecisions) -> "DataFrame":
-    """Return the mean actual outcome by groups of equal size of the predicted one, with its interval over blocks of time.
+    """Return the mean actual outcome in groups of equal size by predicted outcome, with its interval over blocks of time.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def predicted_against_actual(found: ControllerDecisions) -> "DataFrame":
 
 
 def steering_by_day(found: ControllerDecisions) -> "DataFrame":
-    """Return the decisions of each day by what steered.
+    """Return the decisions of each day, by what steered (model, heuristic, guardrail or kill switch).
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def steering_by_day(found: ControllerDecisions) -> "DataFrame":
 
 
 def decisions_against_rule(found: ControllerDecisions) -> "DataFrame":
-    """Return how often the model's decision was better or worse than the old rule's, by both decisions.
+    """Return how often the model's decision was better or worse than the old rule's, for each pair of their decisions.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
-"""Decisions of models that steer a system: their outcomes, the outcomes of the old rule, and what steered.
+"""Decisions of models that steer a system: their outcomes, the outcomes of the old rule, and what steered at the time.
 
-A decision is a prediction of environment `controller`. Its score is the predicted outcome, its label the actual one: a cost, so lower is
-better. Further fields: `baseline` (what the old rule would have decided), `baseline_outcome` (the outcome of the old rule, real or
-hypothetical; logged with the label or with the decision), `steered_by` (model, heuristic), `kill_switch`, `score_low` and `score_high`,
-`interval_level`, `unit`, `system`.
+A decision is a prediction of environment `controller`. Its score is the predicted outcome and its label the actual one; an outcome is a
+cost, so lower is better. Additional fields: `baseline` (what the old rule would have decided), `baseline_outcome` (the outcome of the old
+rule, real or hypothetical; logged with the label or with the decision), `steered_by` (model, heuristic), `kill_switch`, `score_low` and
+`score_high`, `interval_level`, `unit`, `system`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,12 +29,12 @@ MODEL, HEURISTIC, GUARDRAIL, OFF = "model", "heuristic", "guardrail", "off"
 """What steered: the model; the heuristic in its share of the time; a guardrail that stopped the model; the kill switch."""
 STEERERS = {MODEL: "model", HEURISTIC: "heuristic's share", GUARDRAIL: "guardrail", OFF: "kill switch"}
 BLOCKS = (timedelta(hours=6), timedelta(hours=1), timedelta(minutes=10), timedelta(minutes=1))
-"""Lengths of a block. The longest length that gives ENOUGH_BLOCKS is used."""
+"""Possible lengths of a block. The longest one that gives ENOUGH_BLOCKS blocks is used."""
 ENOUGH_BLOCKS = 20
 TAILS = (0.999, 0.99, 0.95)
 PAST_DAYS, LIVE_DAYS = 28, 30
 DEFAULT_LEVEL = 0.9
-"""Coverage that is assumed for predicted intervals that state none."""
+"""Coverage that is assumed for predicted intervals if they state none."""
 MAX_LEVELS = 20
 
 
@@ -42,7 +42,7 @@ MAX_LEVELS = 20
 class ControllerDecisions:
     """The decisions of one controller: in the evaluated days, and in the four weeks before them.
 
-    rows, past: rows of `decision_rows`. start, end: the evaluated days. unit: unit of the outcome. system: the steered thing, such as
+    rows, past: results of `decision_rows`. start, end: the evaluated days. unit: unit of the outcome. system: what is steered, such as
     `cache`.
     """
 
@@ -55,25 +55,25 @@ class ControllerDecisions:
     system: str
 
     def steered(self, *by: str) -> "DataFrame":
-        """The evaluated decisions that were made by some of STEERERS."""
+        """The evaluated decisions that certain STEERERS made."""
         return self.rows[self.rows["by"].isin(by)]
 
     def outcomes(self, by: str) -> "DataFrame":
-        """The evaluated decisions of one of STEERERS whose outcome is known."""
+        """The evaluated decisions that one of STEERERS made and whose outcome is known."""
         rows = self.steered(by)
         return rows[rows["outcome"].notna()]
 
     @property
     def pairs(self) -> "DataFrame":
-        """The decisions of the model with the outcomes of both the model and the old rule."""
+        """The decisions of the model for which the outcomes of both the model and the old rule are known."""
         rows = self.outcomes(MODEL)
         return rows[rows["baseline_outcome"].notna()]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The model against the heuristic: the relative difference of mean outcomes. paired: whether both are compared on the same decisions,
-    else on the shares of the time in which each steered.
+    """The model compared with the heuristic: the relative difference of mean outcomes. paired: whether both are compared on the same
+    decisions; otherwise, each is measured in the part of the time in which it steered.
 
     model_mean, heuristic_mean: mean outcomes. n: decisions of the model; heuristic_n: decisions of the heuristic.
     """
@@ -97,8 +97,8 @@ class TailComparison:
 
     @property
     def ratio(self) -> Interval:
-        """The model's quantile divided by the heuristic's quantile. Its interval is formed from the ends of both intervals, so it is wider
-        than a 95 % interval.
+        """The model's quantile divided by the heuristic's quantile. The ends of its interval combine the ends of both intervals, so it is
+        wider than a 95 % interval.
         """
         value, base = self.model.value or 0.0, self.heuristic.value or 0.0
         if base <= 0:
@@ -197,7 +197,7 @@ def _steerer(status: object, extra: Mapping[str, Any]) -> str:
 
 
 def _finite(value: object) -> float:
-    """A number, or a text of one, that is finite; else NaN."""
+    """A number, or a text that states one, if it is finite; else NaN."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return float("nan")
     try:
@@ -213,7 +213,7 @@ def _word(value: object) -> str | None:
 
 
 def block_codes(at: "Series[Any]", by: Iterable[str]) -> NDArray[np.int64]:
-    """Return for each decision the number of its block. A block is a period of fixed length in which one of STEERERS steered.
+    """Return for each decision the number of its block. A block is a period of fixed length during which the same one of STEERERS steered.
 
     Parameters
     ----------
@@ -240,7 +240,7 @@ def block_codes(at: "Series[Any]", by: Iterable[str]) -> NDArray[np.int64]:
 
 
 def compared_outcomes(found: ControllerDecisions) -> Comparison | None:
-    """Return how much more the model costs than the heuristic, relative to the heuristic.
+    """Return how much more the model costs than the heuristic, as a share of the heuristic's cost.
 
     Parameters
     ----------
@@ -290,7 +290,7 @@ def compared_tails(found: ControllerDecisions, confidence: float = 0.95) -> list
 
 
 def steered_share(rows: "DataFrame", by: str, among: Sequence[str] = tuple(STEERERS)) -> BlockEstimate | None:
-    """Return the share of the decisions of some steerers that one of them made.
+    """Return the share of one steerer in the decisions that several steerers made.
 
     Parameters
     ----------
@@ -311,12 +311,12 @@ def steered_share(rows: "DataFrame", by: str, among: Sequence[str] = tuple(STEER
 
 
 def _time_blocks(rows: "DataFrame") -> NDArray[np.int64]:
-    """The blocks of time alone, regardless of what steered."""
+    """The blocks by time alone, whatever steered."""
     return block_codes(rows["at"], [""] * len(rows))
 
 
 def relative_bias(found: ControllerDecisions) -> BlockEstimate | None:
-    """Return (actual - predicted) / actual of the model's decisions; None below MIN_BLOCKS blocks.
+    """Return (actual - predicted) / actual for the model's decisions; None with fewer than MIN_BLOCKS blocks.
 
     Parameters
     ----------
@@ -354,7 +354,7 @@ def interval_coverage(found: ControllerDecisions) -> tuple[BlockEstimate, float]
 
 
 def feedback_by_feature(found: ControllerDecisions) -> list[tuple[str, BlockEstimate]]:
-    """Return how far each input differs between the periods of the model and those of the heuristic.
+    """Return how much each input differs between the periods in which the model steered and those of the heuristic.
 
     Parameters
     ----------
@@ -383,7 +383,7 @@ def feedback_by_feature(found: ControllerDecisions) -> list[tuple[str, BlockEsti
 
 
 def feature_numbers(values: "Series[Any]") -> NDArray[np.float64]:
-    """Return a feature as numbers: numbers unchanged; for categories, whether the value is the most frequent level.
+    """Return a feature as numbers. Numbers stay unchanged; a category becomes 1 where the value is the most frequent level, else 0.
 
     Parameters
     ----------

@@ -1,13 +1,13 @@
 """Cost of a model: training, labelling, serving and storage, and the cost of its errors.
 
-This is the only computation of money. The analyzer, the page, the tables and the sentences all use it.
+Money is computed only here. The analyzer, the page, the tables and the sentences all use this module.
 
 **One price per part.** Each part is priced by the first of the following that is known. Serving: the predictions' own `cost`, and for
-predictions without it their tokens, if the owner states token prices; else a price per request; else a price for hours of accelerators (by
-readings) and of busy cores (by latency); else its energy at a price per kWh. Training: accelerator hours, else core hours, else energy.
-Labelling: the annotations of the model's projects, else labels that people gave, at a price per label. Storage: the bytes that `dataset`
-records give for the datasets of the model's runs, at a price per gigabyte and month. A price of hours is taken to include the electricity.
-Currencies are never converted.
+predictions without a cost their tokens, if the owner sets token prices; else a price per request; else a price for hours of accelerators
+(from readings) and of busy cores (from latency); else its energy at a price per kWh. Training: accelerator hours, else core hours, else
+energy. Labelling: the annotations of the model's projects, else labels that people gave, at a price per label. Storage: the bytes that
+`dataset` records state for the datasets of the model's runs, at a price per gigabyte and month. A price per hour is taken to include the
+electricity. Currencies are never converted.
 """
 
 from dataclasses import dataclass, replace
@@ -43,7 +43,7 @@ ANNOTATIONS = Records("annotation", ("project", "item", "annotator", "at"))
 HUMAN_LABELS = Records("label", ("at", "source"), only=(("source", "human"),))
 DATASETS = Records("dataset", ("dataset", "version", "at", "bytes"), ever=True)
 GIGABYTE, DAYS_A_MONTH = 1e9, 365.25 / 12
-"""A decimal gigabyte, as sold by storage providers, and the days of the month of `gb_month`."""
+"""A decimal gigabyte, as storage providers sell it, and the number of days in the month of `gb_month`."""
 WORDS = {
     "cost": "logged cost",
     "tokens": "stated token prices",
@@ -56,11 +56,12 @@ WORDS = {
     "gb_month": "price per gigabyte-month",
     "currencies": "logged cost in several currencies, which are not added",
 }
-"""Words for the way in which a part is priced."""
+"""Words that say how a part is priced."""
 
 
 def price_note(part: "CostPart", prices: "DataFrame", place: PriceScope, end: datetime) -> str:
-    """A suffix that names the date of a recorded price, because a price record states what was entered, not what was paid.
+    """A suffix that gives the date of a recorded price. A reader needs it, because a price record states what was entered, not what was
+    paid.
 
     Parameters
     ----------
@@ -87,7 +88,7 @@ class CostPart:
     """Cost of one of PARTS.
 
     rows: at (naive UTC), amount, currency, units (predictions, runs, labels or gigabyte-months); priced rows only. method: how the rows
-    were priced, None without a price. source: source of the quantities behind it. unpriced: units without a price.
+    were priced, None without a price. source: source of the quantities that were priced. unpriced: number of units without a price.
     """
 
     name: str
@@ -98,7 +99,7 @@ class CostPart:
 
 
 def _spending_rows(at: Any, amount: Any, currency: Any, units: Any) -> "DataFrame":
-    """Rows of a part, without those that have no price."""
+    """The rows of a part. Rows without a price are left out."""
     import pandas as pd
 
     amounts = np.asarray(amount, float)
@@ -111,12 +112,14 @@ def _spending_rows(at: Any, amount: Any, currency: Any, units: Any) -> "DataFram
 
 @cache
 def _no_spending() -> "DataFrame":
-    """Rows of a part without cost; read-only."""
+    """The empty rows of a part without cost; read-only."""
     return _spending_rows([], [], [], [])
 
 
 SEVERAL: Final = "currencies"
-"""The method of serving if calls state costs in several currencies. Their counts are not kept by currency, so this part has no rows."""
+"""The method of serving if calls state their costs in several currencies. The amounts are not kept by currency, so the part then has no
+rows.
+"""
 
 
 def serving_cost(
@@ -127,7 +130,7 @@ def serving_cost(
     place: PriceScope,
     calls: CallFrames | None = None,
 ) -> CostPart:
-    """Cost of serving by hour, over every version.
+    """Cost of serving by hour, summed over all versions.
 
     Parameters
     ----------
@@ -174,7 +177,8 @@ def call_spending(
     *,
     added: bool = False,
 ) -> CostPart:
-    """Cost of serving by hour by what each call costs: the first steps of `serving_cost`, without hours of machines and energy.
+    """Cost of serving by hour from what each call costs. These are the first steps of `serving_cost`; hours of machines and energy are not
+    used.
 
     Parameters
     ----------
@@ -227,7 +231,7 @@ def call_spending(
 
 
 def _call_part(use: "DataFrame", prices: "DataFrame", place: PriceScope, calls: "DataFrame | None") -> CostPart | None:
-    """The cost of serving by logged costs, plus the tokens of calls without one at the prices that the owner states; None if no tokens are
+    """The cost of serving from logged costs. For calls without a cost, their tokens are added at the owner's prices. None if no tokens are
     priced.
     """
     if not states_token_prices(place.settings):
@@ -255,7 +259,7 @@ def _call_part(use: "DataFrame", prices: "DataFrame", place: PriceScope, calls: 
 
 
 def _accelerator_cost(resources: "DataFrame", prices: "DataFrame", place: PriceScope) -> CostPart | None:
-    """The cost of serving by logged accelerator hours; None without them, or without a price."""
+    """The cost of serving from logged accelerator hours; None if there are no such hours, or no price."""
     if resources.empty:
         return None
     readings = reading_energy(resources)
@@ -270,7 +274,7 @@ def _accelerator_cost(resources: "DataFrame", prices: "DataFrame", place: PriceS
 
 
 def _core_cost(use: "DataFrame", prices: "DataFrame", place: PriceScope) -> CostPart | None:
-    """The cost of serving by busy core hours, from latency; None without them, or without a price."""
+    """The cost of serving from busy core hours, computed from latency; None if there are no such hours, or no price."""
     busy = logged_by_hour(use, "latency_ms", None)
     amount, currency = prices_at(prices, "amount", busy["period"], place, resource="cpu_hour")
     if np.isnan(amount).all():
@@ -291,7 +295,7 @@ def _joined_part(name: str, rows: "list[DataFrame]", method: str, source: Source
 def training_cost_between(
     runs: "DataFrame", readings: "DataFrame", prices: "DataFrame", place: PriceScope, start: datetime | None, end: datetime | None
 ) -> CostPart:
-    """Cost of the runs that ended in a half-open span.
+    """Cost of the runs that ended in a time span whose end is excluded.
 
     Parameters
     ----------
@@ -320,7 +324,7 @@ def training_cost_between(
 
 
 def training_cost(runs: "DataFrame", prices: "DataFrame", place: PriceScope) -> "tuple[CostPart, DataFrame]":
-    """The cost of runs, each on the day on which it ended, and the cost of each run.
+    """The cost of runs, each dated to the day on which it ended, and the cost of each run.
 
     Parameters
     ----------
@@ -360,7 +364,7 @@ def training_cost(runs: "DataFrame", prices: "DataFrame", place: PriceScope) -> 
 
 
 def labelling_cost(annotations: "DataFrame", labels: "DataFrame | None", prices: "DataFrame", place: PriceScope) -> CostPart:
-    """Cost of human labels.
+    """Cost of labels given by people.
 
     Parameters
     ----------
@@ -389,7 +393,8 @@ def labelling_cost(annotations: "DataFrame", labels: "DataFrame | None", prices:
 
 
 def dataset_spellings(dataset: str, version: str) -> tuple[str, ...]:
-    """Names by which a training run may refer to a version of a dataset: alone, or with the version after a space, `@` or `:`.
+    """Names by which a training run may refer to a version of a dataset: the dataset alone, or followed by a space, `@` or `:` and the
+    version.
 
     Parameters
     ----------
@@ -410,7 +415,7 @@ def storage_cost(
 ) -> CostPart:
     """Cost of storing the data of the model's runs, by day.
 
-    A version is taken to be stored from its `at` on, because nothing states when it is deleted; therefore the quantity is estimated. It
+    A version counts as stored from its `at` on, because no record states when it is deleted; the quantity is therefore an estimate. It
     belongs to the model if one of the model's runs names the dataset (`dataset_spellings`).
 
     Parameters

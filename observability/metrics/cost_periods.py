@@ -35,7 +35,7 @@ def spent_currencies(parts: "list[CostPart]", settings: ModelSettings) -> list[s
 
 
 def cost_rows_within(part: CostPart, start: datetime, end: datetime) -> "DataFrame":
-    """Rows of a part in a half-open span.
+    """Rows of a part in a time span whose end is excluded.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def cost_rows_within(part: CostPart, start: datetime, end: datetime) -> "DataFra
 
 
 def cost_total(part: CostPart, currency: str, start: datetime, end: datetime) -> float:
-    """Cost of a part in a currency and a half-open span.
+    """Cost of a part in one currency, in a time span whose end is excluded.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def daily_cost(parts: "list[CostPart]", currency: str, start: datetime, end: dat
 
 
 def month_bounds(end: datetime) -> tuple[datetime, datetime, datetime]:
-    """Bounds of the month of the last instant before `end`.
+    """Bounds of the month that contains the last moment before `end`.
 
     Parameters
     ----------

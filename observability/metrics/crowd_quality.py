@@ -1,7 +1,7 @@
-"""Quality of annotators and of their consensus in one labelling project, with or without the probabilities of a model.
+"""How good the annotators of one labelling project and their consensus are, with or without the probabilities of a model.
 
-Without probabilities, annotators are judged by Dawid and Skene's model alone. If suggestions with a confidence were logged, they are used
-as the probabilities of a model, and CROWDLAB is computed as well. The newest label of each annotator for an item counts.
+Without probabilities, annotators are judged by Dawid and Skene's model alone. If suggestions with a confidence were logged, they serve as
+the probabilities of a model, and CROWDLAB is computed as well. Only the newest label of each annotator for an item counts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,11 +34,11 @@ SETTLED_BY = 2
 """Number of annotators who have to agree before a label is settled."""
 SETTLING_RULE = "settled when two annotators give the same label and no other label has as many"
 SMOOTHING = 1.0
-"""Number of pseudo-labels by which an annotator with few labels is shrunk towards the average annotator."""
+"""Number of pseudo-labels that pull an annotator with few labels towards the average annotator."""
 MIN_SHARED = 10
-"""Minimum number of items that a pair of annotators shares for its kappa to be shown."""
+"""The kappa of a pair of annotators is shown if they have at least this number of items in common."""
 MIN_SUSPECT = 2
-"""Minimum number of labels of an item for its label to be suspect."""
+"""An item must have at least this number of labels for its label to be called suspect."""
 SUSPECT_BELOW = 0.5
 MAX_PAIRS = 2_000
 """Maximum number of pairs of annotators whose kappas are computed."""
@@ -46,10 +46,11 @@ MAX_PAIRS = 2_000
 
 @dataclass(frozen=True)
 class Crowd:
-    """Labels of a project with their models. items, people, classes: names, in the order of their numbers in `votes`.
+    """The labels of a project, with the annotator models fitted to them (Dawid and Skene, CROWDLAB). items, people, classes: names, in the
+    order of their numbers in `votes`.
 
-    probabilities: items × classes of a model, None if no item has any. fitted: Dawid and Skene's model. ranked: CROWDLAB, None without
-    probabilities or without an item of two labels.
+    probabilities: a model's probabilities, items × classes, None if no item has any. fitted: Dawid and Skene's model. ranked: CROWDLAB;
+    None if there are no probabilities, or if no item has two labels.
     """
 
     votes: Votes
@@ -67,7 +68,7 @@ class Crowd:
 
     @property
     def posterior(self) -> Floats:
-        """Items × classes: the probability of each true class, by CROWDLAB if it was computed, else by Dawid and Skene."""
+        """Items × classes: the probability that each class is the true one, by CROWDLAB if it was computed, else by Dawid and Skene."""
         return self.fitted.posterior if self.ranked is None else self.ranked.posterior
 
     @property
@@ -85,14 +86,14 @@ def settled_items(counts: Floats) -> Bools:
 
 
 def newest_answers(annotated: "DataFrame") -> "DataFrame":
-    """The newest label of each annotator for each item of one project, label as text; in order of time."""
+    """The newest label of each annotator for each item of one project, in order of time; labels are texts."""
     rows = annotated.assign(label=[*map(str, annotated["label"].tolist())])
     rows = rows.iloc[places_in_order(rows, (rows["at"].to_numpy(),), ("item", "annotator", "label"))]
     return rows.drop_duplicates(["item", "annotator"], keep="last").reset_index(drop=True)
 
 
 def crowd_of(answers: "DataFrame", classes: Sequence[str] = (), probabilities: Mapping[str, Sequence[float]] | None = None) -> Crowd | None:
-    """The labels of a project with their models; None without labels of two classes.
+    """The labels of a project, with the annotator models fitted to them; None unless there are labels of at least two classes.
 
     Parameters
     ----------
@@ -124,7 +125,7 @@ def crowd_of(answers: "DataFrame", classes: Sequence[str] = (), probabilities: M
 
 
 def _known_probabilities(items: tuple[str, ...], votes: Votes, known: Mapping[str, Sequence[float]], given: int) -> Floats | None:
-    """Items × classes; items without probabilities get the frequencies of the labels. None if no item has any."""
+    """Items × classes. Items without probabilities get the overall frequencies of the labels. None if no item has probabilities."""
     usual = (np.bincount(votes.label, minlength=votes.classes) + 1) / (len(votes.label) + votes.classes)
     rows = np.tile(usual, (votes.items, 1))
     stated = [(place, own) for place, name in enumerate(items) if (own := known.get(name)) is not None and len(own) == given]
@@ -137,7 +138,8 @@ def _known_probabilities(items: tuple[str, ...], votes: Votes, known: Mapping[st
 
 
 def suggested_probabilities(answers: "DataFrame", classes: Sequence[str]) -> dict[str, list[float]]:
-    """By item, probabilities of the classes from the item's suggestion and its confidence; the rest is shared equally.
+    """By item, probabilities of the classes: the suggested class gets the confidence of the suggestion; all other classes share the rest
+    equally.
 
     A suggestion that is not one of the classes, or has no confidence, is left out.
     """
@@ -154,8 +156,9 @@ def suggested_probabilities(answers: "DataFrame", classes: Sequence[str]) -> dic
 
 @dataclass(frozen=True)
 class Agreement:
-    """Agreement of a project. alpha: Krippendorff's. fleiss: Fleiss' kappa of the items with the most frequent number of labels, whose
-    numbers are fleiss_items and fleiss_labels. cohen: mean Cohen's kappa of the pairs with enough common items; pairs: their number.
+    """Agreement of the annotators in a project. alpha: Krippendorff's alpha. fleiss: Fleiss' kappa of the items that have the most frequent
+    number of labels; fleiss_labels is that number, fleiss_items the number of such items. cohen: mean Cohen's kappa of the pairs with
+    enough common items; pairs: number of such pairs.
     """
 
     alpha: Interval
@@ -201,9 +204,10 @@ def pair_kappas(crowd: Crowd) -> list[tuple[str, str, float, int]]:
 
 
 def agreement_over(answers: "DataFrame", key: str) -> "DataFrame":
-    """Krippendorff's alpha by "week" (from Monday) or by "guideline", in order: key, value, low, high, n (items of two labels or more).
+    """Krippendorff's alpha by "week" (from Monday) or by "guideline", in order: key, value, low, high, n (number of items with two or more
+    labels).
 
-    Weeks or guidelines without such an item, or whose labels are all equal, are left out.
+    Weeks or guidelines are left out if they have no such item, or if all their labels are equal.
     """
     import pandas as pd
 
@@ -217,8 +221,8 @@ def agreement_over(answers: "DataFrame", key: str) -> "DataFrame":
 
 
 def class_agreement(crowd: Crowd) -> "DataFrame":
-    """A row for each class: class, share (of the other labels of an item with this label, the mean share that is the same), n (labels of
-    the class).
+    """A row for each class: class, share (for an item with a label of this class, the mean share of its other labels that agree), n (number
+    of labels of the class).
     """
     import pandas as pd
 
@@ -232,9 +236,9 @@ def class_agreement(crowd: Crowd) -> "DataFrame":
 
 def annotator_quality(crowd: Crowd) -> "DataFrame":
     """A row for each annotator: annotator, labels, accuracy (Dawid and Skene), accuracy_low, accuracy_high, crowdlab (quality), rank,
-    rank_low, rank_high. Ranks are by CROWDLAB, without a model by accuracy.
+    rank_low, rank_high. Ranks are by CROWDLAB, or by accuracy if there are no probabilities of a model.
 
-    Unknown values are NaN. The rank interval of CROWDLAB is a bootstrap over items; the scale of its quality is biased.
+    Unknown values are NaN. The rank interval of CROWDLAB comes from a bootstrap over items. The scale of CROWDLAB's quality is biased.
     """
     import pandas as pd
 
@@ -257,9 +261,9 @@ def annotator_quality(crowd: Crowd) -> "DataFrame":
 
 
 def annotator_confusion(crowd: Crowd, who: str | None = None) -> "DataFrame":
-    """Confusion of one annotator or of all: true, label, n (expected items), share (of that true class).
+    """Confusion matrix of one annotator or of all: true, label, n (expected number of items), share (among items of that true class).
 
-    The true class is the posterior of Dawid and Skene's model, so n is a sum of probabilities.
+    The true class is known only as the posterior of Dawid and Skene's model, so n is a sum of probabilities.
     """
     import pandas as pd
 
@@ -273,9 +277,11 @@ def annotator_confusion(crowd: Crowd, who: str | None = None) -> "DataFrame":
 
 
 def consensus_labels(crowd: Crowd) -> "DataFrame":
-    """A row for each item: item, labels, agree (of them with the consensus), consensus, quality (probability that it is right), settled.
+    """A row for each item: item, labels (their number), agree (number of labels equal to the consensus), consensus, quality (probability
+    that the consensus is right), settled.
 
-    The consensus of a settled item is the label that settled it; for another item, it is the class with the largest posterior probability.
+    The consensus of a settled item is the label that settled it. For any other item, it is the class with the largest posterior
+    probability.
     """
     import pandas as pd
 
@@ -295,8 +301,8 @@ def consensus_labels(crowd: Crowd) -> "DataFrame":
 
 
 def suspect_labels(crowd: Crowd, current: Mapping[str, str]) -> "DataFrame":
-    """Items whose current label is unlikely given the annotators' labels, most unlikely first: item, label, likely, quality (of the current
-    label), likely_quality, labels.
+    """Items whose current label is unlikely given the annotators' labels, most unlikely first: item, label, likely (the likely class),
+    quality (of the current label), likely_quality, labels.
 
     Parameters
     ----------
@@ -331,10 +337,11 @@ def suspect_labels(crowd: Crowd, current: Mapping[str, str]) -> "DataFrame":
 
 @dataclass(frozen=True)
 class LabellingCost:
-    """The cost of labels. price: mean price of a label; labels: number of labels; corrected: number of settled items whose first label was
-    another one.
+    """The cost of labels. price: mean price of a label; labels: number of labels; corrected: number of settled items whose first label
+    differed from the settled one.
 
-    settled, items: number of settled items and of all items. wrong_first: share of settled items whose first label was another one.
+    settled, items: number of settled items, and of all items. wrong_first: share of settled items whose first label differed from the
+    settled one.
     """
 
     price: float
@@ -353,12 +360,14 @@ class LabellingCost:
 
     @property
     def per_settled(self) -> float | None:
-        """Cost of all labels for each settled item; None without one."""
+        """Cost of all labels, divided by the number of settled items; None if no item is settled."""
         return self.total / self.settled if self.settled else None
 
     @property
     def per_corrected(self) -> float | None:
-        """Cost of the second and later labels of settled items for each first label that they corrected; None without one."""
+        """Total cost of all labels after the first (settled items only), divided by the number of first labels that were corrected; None if
+        none was.
+        """
         return self.price * self.extra / self.corrected if self.corrected else None
 
 

@@ -1,4 +1,4 @@
-"""Find the rows of a dataset that are duplicates, contradict each other, are outliers, or are already in the training data."""
+"""Find the rows of a dataset that are duplicates, contradict each other, are outliers, or are in the training data already."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,23 +19,23 @@ NEAR_DUPLICATES, OUTLIERS, HELD_OUT = "near-duplicates", "outliers", "held-out o
 CHECKS = (DUPLICATES, CONFLICTS, SUSPECTS, NEAR_DUPLICATES, OUTLIERS)
 """The checks that find rows to drop, in the order in which they are shown."""
 FAR_OUT = 3.0
-"""Number of interquartile ranges beyond the quartiles from which a number is an outlier (Tukey 1977)."""
+"""A number is an outlier if it is more than this many interquartile ranges outside the quartiles (Tukey 1977)."""
 MIN_VALUES = 20
-"""Minimum number of distinct values of a numeric column for the search of outliers."""
+"""Outliers are searched in a numeric column only if it has at least this many distinct values."""
 NEAR = 0.02
-"""Distance, as a share of the median distance to the nearest row, up to which two rows are near-duplicates."""
+"""Two rows are near-duplicates up to this distance. It is a share of the median distance of a row to its nearest row."""
 MAX_SPREADS = 10.0
-"""Number of interquartile ranges from the median beyond which numbers count as equally far."""
+"""Numbers more than this many interquartile ranges from the median count as equally far."""
 NEAR_TEXT = 0.05
-"""Share of a text's characters in which near-duplicates may differ, in one contiguous part."""
+"""Texts are near-duplicates if they differ in at most this share of their characters, in one contiguous part."""
 MIN_TEXT = 15
-"""Mean length of the values of a column, in characters, from which they are texts and not categories."""
+"""A column counts as texts, not categories, if its values have at least this many characters on average."""
 GROWTH = 1.06
-"""Texts are compared if they share a beginning or an end of one of some lengths. This is the ratio of consecutive lengths, which is more
-than 1 + NEAR_TEXT.
+"""Texts are compared if their beginnings or their ends of a certain length agree; several lengths are tried. This is the ratio of
+consecutive lengths, which is more than 1 + NEAR_TEXT.
 """
 NEIGHBOURS = 8
-"""Number of following texts, in sorted order, that each text is compared with."""
+"""Number of texts that follow in sorted order and that each text is compared with."""
 MAX_NEAR = 20_000
 """Maximum number of rows among which near-duplicates are searched, and of training rows whose near copies are searched."""
 MAX_SAMPLED = 2_000
@@ -44,12 +44,12 @@ MAX_SAMPLED = 2_000
 
 @dataclass(frozen=True)
 class HeldOutOverlap:
-    """Rows of the held-out data whose features are in the training data as well.
+    """Held-out rows whose features are also in the training data.
 
-    share: the share of the held-out rows, with its 95 % interval. same_label: number of these that have the label of an equal training
-    row. chance: share of the pairs of equal rows that is expected by chance. pairs: place of each such row, and of an equal row in the
-    training data. near: number of further held-out rows that nearly equal a training row. training: number of rows of the training data;
-    repeated: number of these that equal another one.
+    share: the share of the held-out rows, with its 95 % interval. same_label: how many of these have the label of an equal training row.
+    chance: share of the pairs of equal rows that is expected by chance. pairs: position of each such row, and of an equal row in the
+    training data. near: number of other held-out rows that nearly equal a training row. training: number of rows of the training data;
+    repeated: how many of these equal another one.
     """
 
     rows: int
@@ -63,7 +63,7 @@ class HeldOutOverlap:
 
     @property
     def record(self) -> dict[str, Any]:
-        """The overlap as records hold it."""
+        """The overlap in the form in which records store it."""
         found = {"rows": self.rows, "in_training": len(self.pairs), "same_label": self.same_label, "near": self.near}
         ends = {"low": self.share.low, "high": self.share.high, "chance": self.chance}
         return found | ends | {"training_rows": self.training, "training_repeated": self.repeated}
@@ -88,12 +88,12 @@ def row_keys(table: "DataFrame") -> "np.ndarray[Any, np.dtype[np.uint64]]":
 
 
 def chance_of_equal_rows(features: "DataFrame", others: "DataFrame | None" = None) -> float:
-    """Return the share of the pairs of equal rows that is expected by chance because columns have few values, from 0 to 1.
+    """Return the share of the pairs of equal rows that would be equal by chance, because columns have few values; from 0 to 1.
 
     others: rows that each row is paired with (the same columns); None pairs the rows of a table with each other. If some pairs of rows
-    agree by chance, other pairs agree in all columns except one. Let p be the share of all pairs that agree in that column. Then the
-    number of equal pairs is p / (1 - p) times the number of pairs that differ only in that column. Copies of rows cause no such pairs. The
-    largest of the estimates of the columns is taken.
+    agree by chance, other pairs agree in all columns except one. Let p be the share of all pairs that agree in that column. Then the number
+    of equal pairs expected by chance is p / (1 - p) times the number of pairs that differ only in that column. Copies of rows cause no
+    pairs that differ in one column. Each column gives an estimate; the largest is used.
     """
     keys, more = column_keys(features), None if others is None else column_keys(others)
 
@@ -116,7 +116,7 @@ def chance_of_equal_rows(features: "DataFrame", others: "DataFrame | None" = Non
 
 
 def _equal_pairs(keys: Any, others: Any = None) -> float:
-    """Return the number of pairs of rows with equal keys: pairs within a table, or with one row from each of two tables."""
+    """Return the number of pairs of rows with equal keys, either within one table, or with one row from each of two tables."""
     values, counts = np.unique(keys, return_counts=True)
     if others is None:
         return float((counts * (counts - 1.0) / 2).sum())
@@ -142,7 +142,7 @@ def conflicting_rows(features: "DataFrame", label: "Series[Any]") -> "np.ndarray
 
 
 def label_texts(label: "Series[Any]") -> "Series[Any]":
-    """Return the labels as texts with a new index; equal if they mean the same (`1`, `1.0`), None if missing."""
+    """Return the labels as texts, with a new index. Labels that mean the same become equal (`1`, `1.0`); missing labels become None."""
     import pandas as pd
 
     def text(value: Any) -> str | None:
@@ -154,7 +154,9 @@ def label_texts(label: "Series[Any]") -> "Series[Any]":
 
 
 def comparable_rows(table: "DataFrame", like: "DataFrame") -> "DataFrame":
-    """Return the columns of `like` from another table. They are numbers if they are numbers in `like`, else texts if their type differs."""
+    """Return the columns of `like` from another table. Columns that are numbers in `like` are converted to numbers; other columns are
+    converted to texts if their type differs.
+    """
     import pandas as pd
 
     found = {}
@@ -168,14 +170,14 @@ def comparable_rows(table: "DataFrame", like: "DataFrame") -> "DataFrame":
 
 
 def near_duplicate_of(features: "DataFrame") -> "np.ndarray[Any, np.dtype[np.int64]]":
-    """Return for each row an earlier row that it nearly equals without being equal, -1 if there is none.
+    """Return for each row the position of an earlier row that it nearly equals without being equal; -1 if there is none.
 
-    Only the first MAX_NEAR rows are searched, exact duplicates left out; the others have -1.
+    Only the first MAX_NEAR rows are searched, without exact duplicates; all other rows get -1.
 
-    Rows are near by numbers if all other columns and the missing values are equal, and if the distance of the numbers is at most NEAR
-    times the median distance of a row (of MAX_SAMPLED) to its nearest row. Numbers are measured in interquartile ranges from their median.
-    Rows are near by a text if all other columns are equal, and if the texts, apart from case and blanks, differ in one contiguous part of
-    at most NEAR_TEXT of their characters, or in one character.
+    There are two ways to be near. By numbers: all other columns and the missing values are equal, and the distance of the numbers is at
+    most NEAR times the median distance of a row (of MAX_SAMPLED) to its nearest row. Numbers are measured in interquartile ranges from
+    their median. By a text: all other columns are equal, and the texts, apart from case and blanks, differ in one contiguous part of at
+    most NEAR_TEXT of their characters, or in one character.
     """
     first = np.flatnonzero(~exact_duplicates(features))[:MAX_NEAR]
     found, part = np.full(len(features), -1), features.iloc[first]
@@ -188,8 +190,8 @@ def near_duplicate_of(features: "DataFrame") -> "np.ndarray[Any, np.dtype[np.int
 def near_copies(features: "DataFrame", held: "DataFrame") -> "np.ndarray[Any, np.dtype[np.bool_]]":
     """Return a mask of the held-out rows that nearly equal a row of the training data without being equal to one.
 
-    Near is defined as in `near_duplicate_of`, by the distances among the training rows. At most MAX_NEAR different training rows are
-    compared, chosen by their hash.
+    Near is defined as in `near_duplicate_of`; the scale is given by the distances among the training rows. At most MAX_NEAR different
+    training rows are compared, chosen by their hash.
     """
     import pandas as pd
 
@@ -213,10 +215,11 @@ def measured_columns(features: "DataFrame") -> list[Any]:
 
 
 def _near_by_numbers(table: "DataFrame", training: int | None = None) -> Iterator[tuple[int, int]]:
-    """Yield the places of pairs of rows whose numbers are near and whose other columns are equal, the earlier row first.
+    """Yield pairs of rows whose numbers are near and whose other columns are equal. A pair holds the positions of the rows, the earlier row
+    first.
 
-    training: number of training rows at the beginning of the table. They scale the numbers, and each pair has one of them and one other
-    row. None: all rows are paired with each other.
+    training: number of training rows at the beginning of the table. They set the scale of the numbers, and each pair has one training row
+    and one other row. None: all rows are paired with each other.
     """
     import pandas as pd
     from scipy.spatial import KDTree
@@ -243,10 +246,11 @@ def _near_by_numbers(table: "DataFrame", training: int | None = None) -> Iterato
 
 
 def _near_by_texts(part: "DataFrame", training: int | None = None) -> Iterator[tuple[int, int]]:
-    """Yield the places of pairs of rows that differ in only one text, and there in one short part, the earlier row first.
+    """Yield pairs of rows that differ in only one text, and there in one short part. A pair holds the positions of the rows, the earlier
+    row first.
 
-    Two such texts share nearly half of their length at the beginning or at the end. Therefore only rows with such a common part are
-    compared, each with its NEIGHBOURS in the order of the text. training: as in `_near_by_numbers`.
+    Two such texts share nearly half of their length, at the beginning or at the end. Therefore rows are compared only if they share such a
+    part, each with its NEIGHBOURS in the order of the text. training: as in `_near_by_numbers`.
     """
     for name in part:
         if not _holds_texts(part[name]):
@@ -269,7 +273,7 @@ def _near_by_texts(part: "DataFrame", training: int | None = None) -> Iterator[t
 
 
 def _holds_texts(column: "Series[Any]") -> bool:
-    """Whether a column holds texts, most of which are different."""
+    """Whether a column holds texts, at least half of which are distinct."""
     import pandas as pd
 
     if pd.api.types.is_numeric_dtype(column.dtype):
@@ -278,8 +282,8 @@ def _holds_texts(column: "Series[Any]") -> bool:
 
 
 def _differ_in_one_stretch(one: str, other: str) -> bool:
-    """Whether two texts are equal except for one contiguous part, which has at most NEAR_TEXT of the characters of the longer text, or one
-    character.
+    """Whether two texts are equal except for one contiguous part. The part may have at most NEAR_TEXT of the characters of the longer text,
+    or one character.
     """
     longest, shortest = max(len(one), len(other)), min(len(one), len(other))
     same = _common_start(one, other)
@@ -288,12 +292,12 @@ def _differ_in_one_stretch(one: str, other: str) -> bool:
 
 
 def _common_start(one: str, other: str) -> int:
-    """The number of characters at the beginning that two texts share."""
+    """The number of equal characters at the beginning of two texts."""
     return next((place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def outlying_values(features: "DataFrame") -> dict[str, "np.ndarray[Any, np.dtype[np.bool_]]"]:
-    """Return, for each column with outliers, a mask of the rows whose number is more than FAR_OUT interquartile ranges beyond its
+    """Return, for each column with outliers, a mask of the rows whose number is more than FAR_OUT interquartile ranges outside the
     quartiles.
     """
     import pandas as pd
@@ -313,7 +317,7 @@ def outlying_values(features: "DataFrame") -> dict[str, "np.ndarray[Any, np.dtyp
 
 
 def held_out_overlap(features: "DataFrame", label: "Series[Any]", held_features: "DataFrame", held_label: "Series[Any]") -> HeldOutOverlap:
-    """Return the overlap of the held-out data with the training data: held-out rows whose features are in the training data."""
+    """Return the overlap between held-out and training data: the held-out rows whose features are also in the training data."""
     import pandas as pd
 
     known: dict[int, dict[str | None, int]] = {}
@@ -334,10 +338,11 @@ def held_out_overlap(features: "DataFrame", label: "Series[Any]", held_features:
 def accuracy_without_suspects(
     model: str, version: str, decision: "Series[Any]", label: "Series[Any]", suspect: "np.ndarray[Any, np.dtype[np.bool_]]"
 ) -> dict[str, Any] | None:
-    """Return the accuracy of a served version with and without the rows whose label is suspect, as a record holds it, with 95 % intervals.
+    """Return the accuracy of a served version on all rows and on the rows without suspect labels, with 95 % intervals, in the form of a
+    record.
 
-    decision, label: names of classes, None if unknown. Another model contradicts a suspect label, so the accuracy without suspect labels
-    is the largest that correct labels can show. None if no decision is known, or if every label is suspect.
+    decision, label: names of classes, None if unknown. A label is suspect because another model contradicts it, so the accuracy without
+    suspect labels is an upper limit of the accuracy on correct labels. None if no decision is known, or if every label is suspect.
     """
     known = decision.notna().to_numpy(bool)
     right, suspect = (decision == label).to_numpy(bool)[known], suspect[known]
@@ -358,7 +363,7 @@ def suspect_accuracy_words(found: Mapping[str, Any]) -> str:
 
 
 def group_counts(table: "DataFrame", dropped: "np.ndarray[Any, np.dtype[np.bool_]]", groups: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    """Return the numbers of all rows and of dropped rows for each level of some columns, in the form of the record `cleaning`."""
+    """Return the number of all rows and of dropped rows, for each level of some columns, in the form that a `cleaning` record has."""
     import pandas as pd
 
     found: dict[str, Mapping[str, Any]] = {}

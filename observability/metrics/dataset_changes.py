@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RowChanges:
-    """Numbers of rows. columns: for each column that both versions hold, in how many of the changed rows its value differs; columns with 0
-    are left out.
+    """Numbers of rows. columns: for each column that both versions have, the number of changed rows in which its value differs; columns
+    with 0 are left out.
     """
 
     added: int

@@ -1,7 +1,7 @@
-"""Answers of devices and of the server to the same requests: predictions under one id, one with a `device` and one without.
+"""Compare the answers of devices and of the server to the same requests: predictions with the same id, one with a `device` and one without.
 
-The server's answer is the answer in production. Without one, it is the answer of the version in shadow, if only one version answered in
-shadow. If several did, the server's version is unknown.
+The server's answer is the answer in production. If there is none, it is the answer of the version in shadow, provided that only one version
+answered in shadow. Otherwise the server's version is unknown.
 """
 
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 TOLERANCE = 0.1
-"""Number of standard deviations of the server's answers within which the answers of a regression agree."""
+"""Answers of a regression agree if they differ by at most this many standard deviations of the server's answers."""
 
 
 @dataclass(frozen=True)
 class DisagreementShare:
     """Share of a version's compared answers that differ from the server's.
 
-    value: the share with an interval that is widened by the variation between devices. days: for each day, the number of differing answers
-    and of answers.
+    value: the share; its interval is widened by the variation between devices. days: for each day, the number of differing answers and of
+    all compared answers.
     """
 
     version: str
@@ -88,7 +88,7 @@ def disagreement_by_version(pairs: "DataFrame") -> list[DisagreementShare]:
 
 
 def counted_disagreement(reports: "DataFrame") -> list[DisagreementShare]:
-    """Return the share of differing answers of each version, as counted by the devices themselves.
+    """Return the share of differing answers of each version, from the counts that the devices themselves report.
 
     Parameters
     ----------
@@ -111,8 +111,8 @@ def counted_disagreement(reports: "DataFrame") -> list[DisagreementShare]:
 
 
 def clustered_rate(hits: Floats, n: Floats) -> Interval:
-    """Return a share of clustered rows. Its interval uses an effective number of rows, reduced by the variation between clusters beyond
-    chance.
+    """Return a share of rows that are clustered. Its interval uses an effective number of rows, which is reduced by the variation between
+    clusters beyond chance.
 
     Parameters
     ----------

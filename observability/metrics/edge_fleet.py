@@ -1,6 +1,6 @@
-"""Devices that serve a model: the activity of each in a span of days, from its reports.
+"""Devices that serve a model: what each of them did in a span of days, from its reports.
 
-A device counts once in a span, regardless of how often it reported, because its reports are not independent.
+A device counts once in a span, however often it reported, because its reports are not independent.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,17 +21,17 @@ REPORT_COLUMNS = (
 )  # fmt: skip
 REPORTS = Records("device_report", REPORT_COLUMNS)
 VERSIONS_EVER = Records("device_report", ("model", "version", "at"), ever=True, rows=1_000_000)
-"""The query for the times at which versions were reported, also before the window."""
+"""The query for when each version was reported, including times before the window."""
 LATE_HOURS = 24.0
-"""Hours from an answer to its arrival beyond which a device counts as late."""
+"""A device counts as late if more than this many hours pass between an answer and its arrival."""
 DISAGREES = 0.02
-"""Share of compared answers that differ from the server's answers from which a device counts as differing."""
+"""A device counts as differing if more than this share of its compared answers differs from the server's answers."""
 MIN_COMPARED = 50
-"""Minimum number of compared answers of a device in a span for a judgement of its agreement."""
+"""The agreement of a device in a span is judged only if it compared at least this many answers."""
 MAX_TIMES = 1000
-"""The search for the number of devices that a decision needs ends at this multiple of the present number."""
+"""The number of devices needed for a decision is searched up to this multiple of the present number."""
 GROUPS = {"version": "version", "firmware": "firmware", "device_class": "class", "ring": "ring"}
-"""Columns by which devices are compared, and their words."""
+"""Columns by which devices are compared, and the words for them."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ MEASURES = (
 
 
 def report_lag_hours(reports: "DataFrame") -> Any:
-    """Return the hours from the oldest answer of each report to its arrival.
+    """Return for each report the hours from its oldest answer to its arrival.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def device_spans(reports: "DataFrame") -> "DataFrame":
 
 
 def known_flag(holds: Any, value: Any) -> Any:
-    """Return 1 or 0 for a condition on known values, NaN for unknown values.
+    """Return a condition as 1 or 0 where the value is known, and as NaN where it is unknown.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def first_seen(parts: "Iterable[DataFrame]") -> dict[str, Any]:
 
 
 def arrival_by_age(reports: "DataFrame", hours: tuple[float, ...] = (1, 6, 24, 72, 168)) -> dict[float, float]:
-    """Return the share of answers that had arrived a given number of hours after the oldest answer of their report.
+    """Return, for some numbers of hours, the share of answers that had arrived this long after the oldest answer of their report.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def arrival_by_age(reports: "DataFrame", hours: tuple[float, ...] = (1, 6, 24, 7
 
 
 def restated_days(reports: "DataFrame") -> "DataFrame":
-    """Return the days whose figures were changed by reports that arrived more than LATE_HOURS after the end of the day.
+    """Return the days whose figures changed because reports arrived more than LATE_HOURS after the end of the day.
 
     Parameters
     ----------
@@ -215,7 +215,7 @@ def ring_order(name: str) -> tuple[int, str]:
 
 
 def level_counts(spans: "DataFrame", measure: DeviceMeasure, column: str) -> Mapping[str, tuple[int, int]]:
-    """Return for each level of a column the number of devices with a property and of devices for which it is known.
+    """Return for each level of a column the number of devices that have a property, and the number for which it is known.
 
     Parameters
     ----------

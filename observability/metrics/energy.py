@@ -1,14 +1,15 @@
-"""Energy and emissions of serving, from records and sums, and the queries for energy.
+"""Energy and emissions of serving, computed from records and sums; and the queries for them.
 
-With energy_readings.py and run_energy.py, this is the only computation of energy. The analyzer, the page, the tables and the sentences all
-use it.
+Energy is computed only here, in energy_readings.py and in run_energy.py. The analyzer, the page, the tables and the sentences all use these
+modules.
 
-**No energy is counted twice.** A record of a run is training, any other record of the model is serving. If serving devices have records,
-these give the energy. The energy that predictions carry (`energy_j`) is then a part of it, and the rest is the idle share. Without such
-records, the energy of serving is the mean `energy_j` of the predictions that carry it, else their latency times an assumed power.
+**No energy is counted twice.** A record that names a run counts as training, any other record of the model as serving. If serving devices
+have records, these give the energy. The energy that predictions state (`energy_j`) is then a part of it, and the rest is the idle share.
+Without such records, the energy of serving is the mean `energy_j` of the predictions that state it, else their latency times an assumed
+power.
 
-The energy is the energy at the device times the power usage effectiveness (PUE) of the building. Emissions (gCO₂e) are the energy times
-the carbon intensity of the hour.
+Energy here is the energy used by the device times the power usage effectiveness (PUE) of the building. Emissions (gCO₂e) are this energy
+times the carbon intensity of the hour.
 """
 
 from collections.abc import Mapping
@@ -41,7 +42,7 @@ def served_question() -> Aggregate:
 
 
 def consumption_question(*more: str) -> Aggregate:
-    """The query for sums of the predictions' own energy and latency, by hour and version. more: further sums."""
+    """The query for sums of the energy and latency that predictions state, by hour and version. more: further sums."""
     return Aggregate("predictions", keys=(Bucket("hour"), By("version")), sums=("energy_j", "latency_ms", *more))
 
 
@@ -49,10 +50,10 @@ def consumption_question(*more: str) -> Aggregate:
 class ServingEnergy:
     """Energy of serving.
 
-    method: "resources", "predictions", "latency" or None without data. source: source of the energy. hours: one value per hour of period
-    (naive UTC), served (Σ weight that the energy belongs to), wh (with PUE), grams, embodied grams, and the PUE. rows: number of stored
-    predictions behind it. served: Σ weight of all predictions. covered: the share of them that the energy belongs to. idle_share: None if
-    unknown. assumed_pue, assumed_carbon: whether wh or grams depend on a fallback.
+    method: "resources", "predictions", "latency" or None without data. source: source of the energy. hours: one value per hour for period
+    (naive UTC), served (Σ weight of the predictions that the energy belongs to), wh (with PUE), grams, embodied grams, and the PUE. rows:
+    number of stored predictions that the figures are based on. served: Σ weight of all predictions. covered: the share of them that the
+    energy belongs to. idle_share: None if unknown. assumed_pue, assumed_carbon: whether wh or grams depend on a fallback.
     """
 
     method: str | None
@@ -67,7 +68,7 @@ class ServingEnergy:
 
     @property
     def wh(self) -> float:
-        """Wh of all served predictions. Predictions without a measurement are assumed to consume the same."""
+        """Wh of all served predictions. Predictions without a measurement are assumed to consume the same as the others."""
         return float(self.hours["wh"].sum()) / self.covered if self.covered > 0 else 0.0
 
     @property
@@ -77,7 +78,7 @@ class ServingEnergy:
 
     @property
     def carbon_source(self) -> Source:
-        """Source of the grams: assumed if they use a fallback."""
+        """Source of the grams. It is `assumed` if they depend on a fallback."""
         return "assumed" if self.assumed_carbon or self.assumed_pue else self.source
 
     @property
@@ -86,7 +87,7 @@ class ServingEnergy:
         return {**self.hours, "emitted": self.hours["grams"] + self.hours["embodied"]}
 
     def parts(self, *columns: str) -> "DataFrame":
-        """Sums by day, or by hour if there are fewer than three days. The interval of a ratio is computed from these parts."""
+        """Sums by day, or by hour if there are fewer than three days. These parts are what the interval of a ratio is computed from."""
         import pandas as pd
 
         hours = self.by_hour
@@ -110,7 +111,7 @@ def serving_energy(
 ) -> ServingEnergy:
     """Energy of serving in a window, by the best method that the records allow.
 
-    Readings that name no version are divided between the versions by the predictions of each in that hour.
+    Readings that name no version are divided between the versions in proportion to the predictions of each in that hour.
 
     Parameters
     ----------
@@ -158,7 +159,7 @@ def _served_by_hour(served: "DataFrame", version: str | None) -> Columns:
 
 
 def logged_by_hour(use: "DataFrame", measure: str, version: str | None) -> Columns:
-    """Sums of a measure that predictions carry, by hour.
+    """Sums by hour of a measure that predictions state themselves.
 
     Parameters
     ----------
@@ -204,7 +205,7 @@ def sums_by_period(periods: ArrayLike, figures: Mapping[str, ArrayLike], kept: N
 
 
 def _device_energy_by_hour(readings: "DataFrame", shares: Columns, version: str | None) -> Columns | None:
-    """One value for each hour with readings of the service's devices: period, served, joules, n; None without readings."""
+    """One value for each hour with readings of the service's devices, for: period, served, joules, n. None without readings."""
     import pandas as pd
 
     own = readings[readings["run"] == ""]
@@ -235,8 +236,8 @@ def _with_factors(
     place: PriceScope,
     version: str | None,
 ) -> ServingEnergy:
-    """The energy of serving from joules by hour: with PUE, carbon and embodied carbon, the covered share of predictions, and the idle
-    share. hours: in order.
+    """The energy of serving, made from joules by hour. It adds PUE, carbon and embodied carbon, the covered share of predictions, and the
+    idle share. hours: in order.
     """
     of = energy_factors(prices, hours["period"], place)
     wh = hours["joules"] / JOULES_A_WH * of.pue
@@ -262,7 +263,7 @@ def _with_factors(
 
 
 def _embodied_grams(hours: Columns, wh: Any, use: "DataFrame", prices: "DataFrame", place: PriceScope, version: str | None) -> Any:
-    """Embodied grams of each hour: `embodied_g` of the price records, per request, kWh, and hour of a busy core."""
+    """Embodied grams of each hour: `embodied_g` of the price records, given per request, per kWh, and per hour of a busy core."""
     import pandas as pd
 
     if not prices["embodied_g"].notna().any():

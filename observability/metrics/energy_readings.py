@@ -1,6 +1,6 @@
-"""Energy of the readings of devices, and the source of a number.
+"""Energy computed from the readings of devices, and the source of a number (measured, estimated or assumed).
 
-Overlapping readings of one device of one host are counted once.
+If readings of one device on one host overlap, the overlap is counted once.
 
 **The source of a number** is measured, estimated or assumed; a sum has the source of its worst part.
 """
@@ -19,8 +19,9 @@ SOURCES: tuple[Source, ...] = ("measured", "estimated", "assumed")
 JOULES_A_WH = 3600.0
 GAP = 3.0
 LONGEST_GAP_S = 900.0
-"""Readings of watts without a duration are joined if their distance is at most GAP times the usual distance of the series, and at most
-LONGEST_GAP_S seconds."""
+"""Readings of watts without a duration are integrated over the time between them, if that time is at most GAP times the usual distance in
+the series, and at most LONGEST_GAP_S seconds.
+"""
 RESOURCE_COLUMNS = ("at", "device", "watts", "utilisation", "run", "version", "host", "energy_j", "seconds", "source")
 PLACES_IN_A_RUN = ("phase", "step")
 GPU_NAMES = ("gpu", "cuda", "nvidia", "rocm", "tpu", "mps")
@@ -42,7 +43,7 @@ def is_accelerator(device: object) -> bool:
 
 
 def is_processor(device: object) -> bool:
-    """Whether a device is a processor or the memory beside it, by the names that `PowerMeter` gives.
+    """Whether a device is a processor or its memory, according to the names that `PowerMeter` uses.
 
     Parameters
     ----------
@@ -57,7 +58,7 @@ def is_processor(device: object) -> bool:
 
 
 def worst_source(sources: Sequence[Any]) -> Source:
-    """The worst of some sources. A source that is not stated counts as measured, because the number was logged.
+    """The worst of some sources. A source that is not stated counts as measured, because a number without a source was logged.
 
     Parameters
     ----------
@@ -75,8 +76,8 @@ def worst_source(sources: Sequence[Any]) -> Source:
 def reading_energy(resources: "DataFrame") -> "DataFrame":
     """Energy of each reading.
 
-    The energy is `energy_j` if it is given, else watts × `seconds`; else watts between two readings of the same device are integrated by
-    the trapezoid rule, without bridging gaps. If readings of one device (of one host, else of one run) overlap, the part that is already
+    The energy is `energy_j` if it is given, else watts × `seconds`; else watts are integrated between two readings of the same device by
+    the trapezoid rule, without bridging gaps. If readings of one device (on one host, else in one run) overlap, the part that is already
     covered is left out. Readings without watts and energy are left out.
 
     Parameters
@@ -114,7 +115,7 @@ def reading_energy(resources: "DataFrame") -> "DataFrame":
 
 
 def energy_by_phase(resources: "DataFrame") -> "DataFrame":
-    """Energy of the readings of one run in each phase, most energy first.
+    """Energy in each phase of one run, from its readings; phases with most energy first.
 
     Parameters
     ----------
@@ -141,7 +142,7 @@ def energy_by_phase(resources: "DataFrame") -> "DataFrame":
 
 
 def _integrated_watts(frame: "DataFrame") -> "tuple[Series[Any], Series[Any]]":
-    """Seconds and joules of each reading. The readings are in order of place, device and time; joules are NaN if unknown."""
+    """Seconds and joules of each reading. The readings must be in order of place, device and time; joules are NaN if unknown."""
     joules = frame["energy_j"].where(frame["energy_j"].notna(), frame["watts"] * frame["seconds"])
     bare = frame[frame["energy_j"].isna() & frame["seconds"].isna() & frame["watts"].notna()]
     if bare.empty:

@@ -1,4 +1,4 @@
-"""Compute the cost of a model's errors, from the prices that its owner gave them."""
+"""Compute the cost of a model's errors, from the costs that its owner set."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,9 +22,9 @@ UNPRICED_TASK = "Cost of errors unknown: settings state it for false positives a
 class ErrorCost:
     """Value of decisions.
 
-    n: labelled decisions (Σ weight). accuracy and avoided (share of errors avoided relative to always deciding for the majority) with
-    intervals. majority: the most frequent class. lost: cost per labelled decision, None without costs of errors; lost_by_constant: cost
-    per labelled decision for the best constant decision; constant: that decision.
+    n: labelled decisions (Σ weight). accuracy, and avoided (share of errors avoided, relative to always deciding for the majority), both
+    with intervals. majority: the most frequent class. lost: cost per labelled decision, None if errors have no costs; lost_by_constant:
+    cost per labelled decision of the best constant decision; constant: that decision.
     """
 
     n: float
@@ -71,7 +71,7 @@ def error_cost(model: Model, counts: "DataFrame") -> ErrorCost | None:
 
 
 def decision_loss(model: Model, matrix: Any, squares: float) -> tuple[Interval | None, float | None, int | None]:
-    """Money lost per labelled decision with its interval, loss of the best constant decision, and its class.
+    """Money lost per labelled decision with its interval, the loss of the best constant decision, and the class of that decision.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""Error of performance estimates on days whose labels arrived.
+"""How far performance estimates were off, on days whose labels have arrived since.
 
 On the days of the window with mature labels, the estimate for the labelled rows is compared with the metric of the same rows. If there are
-few such days, days of the month before are added. Rows within a day are correlated, so the interval of the error includes the variation
+few such days, days of the month before are added. Rows of the same day are correlated, so the interval of the error includes the variation
 between days.
 """
 
@@ -29,18 +29,22 @@ if TYPE_CHECKING:
 
 MATURE = 0.8
 CHECK_DAYS = 14
-"""All days of the window with mature labels are compared; if there are fewer than this number, this many of the newest days."""
+"""All days of the window with mature labels are compared. If they are fewer than this number, earlier days are added until there are as
+many.
+"""
 CHECK_LABELS = 1000
-"""Minimum number of labels. If CHECK_DAYS days hold fewer, earlier days are added."""
+"""Minimum number of labels. If CHECK_DAYS days have fewer labels, earlier days are added."""
 MINIMUM_LABELS = 100
 MIN_DAYS = 4
 
 
 @dataclass(frozen=True)
 class EstimateCheck:
-    """One metric on days with mature labels: estimated and measured on the same rows, and the error of the estimate with its interval.
+    """One metric on days with mature labels: the estimate and the measurement on the same rows, and the error of the estimate with its
+    interval.
 
-    allowed: the smallest error that counts, in the metric's unit. days, first, last: number of days, first and last day; n: labelled rows.
+    allowed: the smallest error that matters, in the metric's unit. days, first, last: number of days, first and last day; n: number of
+    labelled rows.
     """
 
     metric: str
@@ -66,7 +70,8 @@ class EstimateCheck:
 
 
 def _mature_days(counts: Columns, start: datetime) -> list[int]:
-    """Days since `start` with mature labels. Earlier days are added until there are CHECK_DAYS days and CHECK_LABELS labels; oldest first.
+    """The days from `start` on that have mature labels, oldest first. Earlier days are added until there are CHECK_DAYS days and
+    CHECK_LABELS labels.
 
     counts: by day and label. Days are numbers since 1970.
     """
@@ -86,7 +91,7 @@ def _mature_days(counts: Columns, start: datetime) -> list[int]:
 
 
 def _past_and_window(frames: Mapping[str, "DataFrame"], name: str) -> "DataFrame":
-    """Rows of a frame of the month before and of the window."""
+    """The rows of a frame for the month before the window and for the window."""
     import pandas as pd
 
     parts = [frames[key] for key in (f"past_{name}", f"current_{name}") if key in frames and len(frames[key])]
@@ -94,7 +99,7 @@ def _past_and_window(frames: Mapping[str, "DataFrame"], name: str) -> "DataFrame
 
 
 def check_classifier_estimates(known: ScoreCalibration, frames: Mapping[str, "DataFrame"], start: datetime) -> dict[str, EstimateCheck]:
-    """The check of every metric that could be both estimated and measured.
+    """The check of each metric that is both estimated and measured.
 
     Parameters
     ----------
@@ -131,7 +136,7 @@ def check_classifier_estimates(known: ScoreCalibration, frames: Mapping[str, "Da
 
 
 def _binary_daily_errors(known: ScoreCalibration, counts: Columns) -> "DailyErrors":
-    """For a binary model, (error, labelled rows) of each day by metric. Estimate and measurement come from the same score bins.
+    """For a binary model, by metric: (error, labelled rows) of each day. Estimate and measurement come from the same score bins.
 
     counts: counts of labelled rows, by day.
     """
@@ -187,7 +192,7 @@ def check_regression_estimates(model: Model, frames: Mapping[str, "DataFrame"], 
 def _checks(
     model: Model, figures: dict[str, MetricEstimate], measured: dict[str, Interval], each: "DailyErrors", days: Sequence[int], n: int
 ) -> dict[str, EstimateCheck]:
-    """The checks of the metrics that are known on both sides."""
+    """The checks of the metrics that are known both as estimate and as measurement."""
     found = {}
     first, last = day_date(days[0]), day_date(days[-1])
     for metric, figure in figures.items():
@@ -202,14 +207,14 @@ def _checks(
 
 
 def _allowed_error(model: Model, metric: str, around: float) -> float:
-    """Smallest error of an estimate that counts: the warning limit of serving/performance, in the metric's unit."""
+    """Smallest error of an estimate that matters: the warning limit of serving/performance, in the metric's unit."""
     kind, watch, _ = LIMITS[metric]
     own = model.settings.limits.get(f"serving/estimated_performance/{metric}", watch)
     return min(watch, own) * (abs(around) if kind == "relative" else 1.0)
 
 
 def _daily_errors(days: Sequence[tuple[dict[str, MetricEstimate], dict[str, Interval]]]) -> "DailyErrors":
-    """(error, labelled rows) of each day on which a metric is known on both sides, by metric."""
+    """By metric, (error, labelled rows) of each day on which both the estimate and the measurement are known."""
     found: DailyErrors = {}
     for figures, measured in days:
         for metric, guess in figures.items():
@@ -223,7 +228,9 @@ DailyErrors = dict[str, list[tuple[float, float]]]
 
 
 def _widened_by_days(error: Interval, days: Sequence[tuple[float, float]]) -> Interval:
-    """Interval of an error, at least as wide as the errors of days differ (Liang and Zeger 1986, days as clusters)."""
+    """Interval of an error, made at least as wide as the variation of the error between days implies (Liang and Zeger 1986, days as
+    clusters).
+    """
     from scipy.special import stdtrit
 
     if error.value is None or error.low is None or error.high is None or len(days) < MIN_DAYS:

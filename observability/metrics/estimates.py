@@ -1,9 +1,9 @@
-"""Expected performance without labels, assuming that scores have the same meaning as in the reference.
+"""Performance that is expected without labels, assuming that scores mean the same as in the reference.
 
-Binary (CBPE): scores are calibrated on the reference, and labels are expected with these probabilities. Multiclass: the probability that
-the decided class is right, by confidence, and the probability of each class by its own score. Regression (DLE): stored estimates of the
-errors of a sample (store/query/estimates.py). Each estimate has the interval within which labels would show the value, and the part of
-this interval that is due to the size of the reference.
+Binary (CBPE): scores are calibrated on the reference, and labels are expected with the calibrated probabilities. Multiclass: the
+probability that the decided class is right, from the confidence, and the probability of each class, from its own score. Regression (DLE):
+stored estimates of the errors in a sample (store/query/estimates.py). Each estimate has the interval in which the value measured from
+labels would lie, and the part of this interval that is due to the size of the reference.
 """
 
 from collections.abc import Iterator
@@ -35,8 +35,8 @@ UNBOUNDED = ("log_loss", "mae", "rmse")
 
 @dataclass(frozen=True)
 class MetricEstimate:
-    """An estimated metric: the interval of the value that labels would show, and the interval from calibration alone (None if it is not
-    known separately).
+    """An estimated metric: the interval in which the value measured from labels would lie, and the interval from calibration alone (None if
+    it is not known separately).
     """
 
     interval: Interval
@@ -117,7 +117,7 @@ def _class_calibrator(classes: "DataFrame", k: int) -> Calibrator | None:
 
 
 def estimate_metrics(known: ScoreCalibration, counts: "DataFrame | Columns", classes: "DataFrame | None" = None) -> MetricEstimates:
-    """Every metric that can be estimated for the rows behind some counts, labelled or not.
+    """Every metric that can be estimated for the rows (labelled or not) that some counts summarise.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def estimate_metrics(known: ScoreCalibration, counts: "DataFrame | Columns", cla
 
 
 def columns_with_score(counts: "DataFrame | Columns", *others: str) -> Columns:
-    """The columns of rows with a decision and a score: decision, score bin, weights, and some other columns."""
+    """The counts restricted to rows with a decision and a score: decision, score bin, weights, and some other columns."""
     columns = {name: np.asarray(counts[name]) for name in ("decision", "score_bin", "w", "w2", *others)}
     return part_of(columns, (columns["decision"] >= 0) & (columns["score_bin"] >= 0))
 
@@ -161,11 +161,11 @@ def _metric_estimate(name: str, each: EstimatedMetric) -> MetricEstimate:
 
 
 LABEL_POWER = 0.9
-"""Power: the probability with which the computed number of labels shows a fall of the given size."""
+"""Power: the probability with which the computed number of labels reveals a fall of the given size."""
 
 
 def labels_to_settle(metric: str, now: MetricEstimate, baseline: float | None, fall: float) -> int | None:
-    """Labels that are needed to show a fall of a metric: two-sided test at 5 % against a known baseline, with power LABEL_POWER.
+    """Number of labels needed to show a fall of a metric: two-sided test at 5 % against a known baseline, with power LABEL_POWER.
 
     Parameters
     ----------
@@ -195,7 +195,7 @@ def labels_to_settle(metric: str, now: MetricEstimate, baseline: float | None, f
 
 
 def _row_variance(now: MetricEstimate) -> float:
-    """Variance of a metric for one row, from the interval without the part due to the calibration; NaN if unknown."""
+    """Variance of a metric for one row, from the part of the interval that is not due to the calibration; NaN if unknown."""
     whole, calibration = _half_width(now.interval), _half_width(now.calibration) if now.calibration else 0.0
     variance = (whole**2 - calibration**2) / 1.96**2 * now.interval.n
     return variance if variance > 0 else float("nan")
@@ -261,7 +261,7 @@ def _class_estimates(known: ScoreCalibration, classes: "DataFrame", right: Float
 def estimate_regression(
     rows: "DataFrame", spread: dict[str, float], served: float, *, labelled: bool = False
 ) -> tuple[MetricEstimates, dict[str, Interval]]:
-    """Estimated MAE and RMSE of sampled rows, and the measured ones of the labelled rows among them.
+    """Estimated MAE and RMSE of sampled rows, and the measured values for those of them that have labels.
 
     Parameters
     ----------
@@ -307,8 +307,8 @@ def _error_interval(name: str, mean: float, error: float, n: float) -> Interval:
 
 
 def error_variances(reference: "DataFrame") -> dict[str, float]:
-    """For each measure, the variance of single errors around their estimates in the reference. It shows how the labels of a window
-    scatter.
+    """For each measure, the variance of single errors around their estimates in the reference. It tells how much the labels of a window
+    will scatter.
 
     Parameters
     ----------
@@ -330,7 +330,7 @@ def error_variances(reference: "DataFrame") -> dict[str, float]:
 
 
 def _estimate_moments(rows: "DataFrame", column: str) -> Moments:
-    """Sums of one column of the answer."""
+    """Sums of one column of the query result."""
     return Moments(float(rows["w"].sum()), float(rows[column].sum()), float(rows[f"{column}_squares"].sum()), float(rows["w2"].sum()))
 
 
@@ -365,9 +365,9 @@ def estimates_by_day(
 
 @dataclass(frozen=True)
 class EstimatedDay:
-    """Estimated and measured metrics of a day, rows served and labelled.
+    """Estimated and measured metrics of a day, and the numbers of rows served and labelled.
 
-    same_rows: the metrics measured on the estimated rows, if these are a sample.
+    same_rows: the metrics measured on exactly the estimated rows, if these are a sample.
     """
 
     estimated: MetricEstimates

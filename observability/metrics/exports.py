@@ -1,8 +1,8 @@
-"""Exported data: export events, what their recipients may get, the privacy loss of releases with noise, and checklists for training on
-machines of others.
+"""Exports of data: export events, what their recipients may get, the privacy loss of releases with noise, and checklists for training on
+other parties' machines.
 
-An export is an event whose field `what` is `export`. A privacy budget belongs to a recipient and a dataset, because losses add up over
-releases of the same records to the same reader.
+An export is an event whose field `what` is `export`. A privacy budget belongs to a pair of recipient and dataset, because losses add up if
+the same reader gets several releases of the same records.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 NOT_NAMED = "not named"
-"""The recipient of an export that names none."""
+"""Stands for the recipient if an export names none."""
 EXPORT_COLUMNS = (
     "at", "text", "model", "version", "run", "recipient", "dataset", "columns", "rows", "transform", "legal_basis", "k", "epsilon", "delta",
     "mechanism", "attestation", "canaries", "checklist", "extra",
@@ -33,7 +33,7 @@ EXPORT_COLUMNS = (
 EXPORTS = Records("event", EXPORT_COLUMNS, ever=True, only=(("what", "export"),))
 LEVELS = Records("decision", ("decision", "at", "state", "extra"), ever=True)
 DELTA = 1e-5
-"""δ of a budget that states none."""
+"""The δ of a budget that does not state one."""
 CHECKLIST = {
     "contract": "a contract on processing is signed",
     "region": "the machines stand in an agreed region",
@@ -45,8 +45,8 @@ CHECKLIST = {
     "budget": "the privacy budget covers it",
     "deletion": "the copy is deleted at the end",
 }
-"""The requirements on training on a third party's machines, in words. Four items follow from the export itself, unless the export states
-them.
+"""The requirements for training on a third party's machines, in words. If the export does not state them, four of them are derived from the
+export itself.
 """
 UNTRANSFORMED = ("", "none", "null")
 
@@ -55,7 +55,7 @@ UNTRANSFORMED = ("", "none", "null")
 class ExportEvent:
     """A logged export. place: its number in the frame, in the order of time; at: aware UTC. None and empty: not logged.
 
-    tags: the tags by column. treated: columns with a transform of their own. own: whether the product made the file itself.
+    tags: the tag of each column. treated: columns with a transform of their own. own: whether this product wrote the file itself.
     """
 
     place: int
@@ -84,7 +84,7 @@ class ExportEvent:
 
     @property
     def pair(self) -> tuple[str, str]:
-        """The recipient and the dataset, to which a budget belongs."""
+        """The recipient and the dataset, which together have a budget."""
         return self.recipient, self.dataset
 
     @property
@@ -104,14 +104,14 @@ class ExportEvent:
 
     @property
     def is_private(self) -> bool:
-        """Whether a privacy loss was logged, or the values from which it can be computed."""
+        """Whether the export states a privacy loss, or the values from which the loss can be computed."""
         return self.epsilon is not None or release_rdp(self) is not None
 
 
 @dataclass(frozen=True)
 class RecipientLevel:
-    """What the owner allows a recipient for one dataset or for all. None: not stated. attestation: the hash that its enclave should
-    attest; attestation_key: the public key that should have signed it, as PEM. checklist: the items that training must satisfy.
+    """What the owner allows a recipient, for one dataset or for all. None: not stated. attestation: the hash that the recipient's enclave
+    should attest; attestation_key: the public key of the expected signer, as PEM. checklist: the items that training must satisfy.
     """
 
     epsilon: float | None = None
@@ -124,8 +124,8 @@ class RecipientLevel:
 
 @dataclass(frozen=True)
 class PrivacyLoss:
-    """The privacy loss of exports to one recipient. unknown: number of exports without a logged loss; basic: number of exports with only ε
-    known.
+    """The privacy loss of exports to one recipient. unknown: number of exports without a logged loss; basic: number of exports of which
+    only ε is known.
     """
 
     epsilon: float
@@ -154,7 +154,7 @@ def export_events(frame: "DataFrame", models: Mapping[str, Model] | None = None)
 
 
 def _export_event(place: int, row: Mapping[Any, Any], models: Mapping[str, Model]) -> ExportEvent:
-    """One export. A field of another form than documented counts as not logged."""
+    """One export. A field whose form differs from the documented one counts as not logged."""
     stated = row["columns"] if isinstance(row["columns"], Mapping) else {}
     parts = {str(name): part if isinstance(part, Mapping) else {} for name, part in stated.items()}
     known = models.get(str(row["model"]))
@@ -192,19 +192,19 @@ def _export_event(place: int, row: Mapping[Any, Any], models: Mapping[str, Model
 
 
 def _text_of(extra: Mapping[Any, Any], name: str) -> str | None:
-    """A further field that is a text, else None."""
+    """An additional field, if it is a text; else None."""
     value = extra.get(name)
     return value if isinstance(value, str) and value else None
 
 
 def _finite(value: Any) -> float | None:
-    """A finite number, else None."""
+    """The value as a number, if it is a finite number; else None."""
     known = isinstance(value, int | float | np.number) and not isinstance(value, bool) and bool(np.isfinite(value))
     return float(value) if known else None
 
 
 def _whole(value: Any) -> int | None:
-    """A whole number, else None."""
+    """The value as a whole number; None if it is not a finite number."""
     number = None if value is None or value != value else _finite(float(value))
     return None if number is None else int(number)
 
@@ -249,8 +249,8 @@ def recipient_levels(decisions: "DataFrame") -> dict[tuple[str, str], RecipientL
 def level_of_pair(
     levels: Mapping[tuple[str, str], RecipientLevel], pair: tuple[str, str], model: Model | None, limit: str
 ) -> RecipientLevel:
-    """What a recipient may get of a dataset. It is the level for this recipient and dataset, else the level for the recipient, else the
-    model's own limit of k.
+    """What a recipient may get of a dataset: the level for this recipient and dataset, else the level for the recipient, else the model's
+    own limit of k.
 
     Parameters
     ----------
@@ -316,8 +316,8 @@ def _step_rdp(noise: float, rate: float) -> Floats:
 def privacy_loss(events: Iterable[ExportEvent], delta: float) -> PrivacyLoss:
     """The ε, at a given δ, of several exports of one dataset to one recipient.
 
-    Exports with a logged mechanism are added up as Rényi losses. Exports with only ε known are added by basic composition, and their δ is
-    subtracted from the total δ. An export that states a larger ε than its mechanism gives counts by its statement.
+    Exports with a logged mechanism are added as Rényi losses. Exports of which only ε is known are added by basic composition, and their δ
+    is subtracted from the total δ. If an export states a larger ε than its mechanism gives, the stated ε counts.
 
     Parameters
     ----------
@@ -346,7 +346,7 @@ def privacy_loss(events: Iterable[ExportEvent], delta: float) -> PrivacyLoss:
 
 
 def understated_epsilon(event: ExportEvent) -> float | None:
-    """The ε of an export's mechanism, if the export states a smaller one; else None.
+    """The ε that an export's mechanism gives, if the export states a smaller one; else None.
 
     Parameters
     ----------
@@ -365,7 +365,7 @@ def understated_epsilon(event: ExportEvent) -> float | None:
 
 
 def checklist_states(event: ExportEvent, level: RecipientLevel, within_budget: bool | None) -> dict[str, bool | None]:
-    """Whether training on machines of others satisfies each item of its checklist; None if this is not logged.
+    """For each item of the checklist, whether training on other parties' machines satisfies it; None if this is not logged.
 
     Parameters
     ----------
@@ -416,8 +416,8 @@ def export_signature(event: ExportEvent, level: RecipientLevel) -> SignatureStat
 
 
 def _attested(event: ExportEvent, level: RecipientLevel) -> bool | None:
-    """Whether the enclave attested the expected hash by a verified signature; None if no hash is stated, or if nobody verified the
-    signature.
+    """Whether the enclave attested the expected hash with a verified signature; None if no hash is expected, or if no signature could be
+    checked.
     """
     if level.attestation is None:
         return None
@@ -453,7 +453,9 @@ def not_logged(event: ExportEvent) -> list[str]:
 
 @dataclass(frozen=True)
 class ExportLedger:
-    """All exports up to an instant, with the levels that owners allow. events: oldest first, without exports by the product itself."""
+    """All exports up to a point in time, with the levels that owners allow. events: oldest first, without the exports that this product
+    made itself.
+    """
 
     events: Sequence[ExportEvent]
     levels: Mapping[tuple[str, str], RecipientLevel]
@@ -472,7 +474,7 @@ class ExportLedger:
         return dict(sorted(found.items()))
 
     def loss(self, pair: tuple[str, str], until: ExportEvent | None = None) -> PrivacyLoss:
-        """The privacy loss of a recipient and dataset. until: the last export that counts; None: all exports count."""
+        """The privacy loss of a recipient and dataset. until: the last export that counts; None counts all exports."""
         own = [each for each in self.by_pair().get(pair, []) if until is None or each.place <= until.place]
         level = self.level(own[-1]) if own else RecipientLevel()
         stated = max((each.delta or 0.0 for each in own), default=0.0)

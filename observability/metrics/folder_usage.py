@@ -16,9 +16,9 @@ DAY = 86_400.0
 
 @dataclass(frozen=True)
 class FolderUsage:
-    """The measured content of a folder. room: bytes of its files plus the free bytes of its file system. oldest: the earliest change of a
-    file, in seconds since 1970, None without a file. duplicates: None if contents were not compared. unread: number of files and folders
-    that could not be read.
+    """The measured content of a folder. room: bytes of its files plus the free bytes of its file system. oldest: the earliest time at which
+    a file was changed, in seconds since 1970; None if there are no files. duplicates: None if contents were not compared. unread: number of
+    files and folders that could not be read.
     """
 
     files: int
@@ -32,7 +32,7 @@ class FolderUsage:
 
 
 def folder_usage(folder: Path, now: float, *, contents: bool = True) -> FolderUsage:
-    """Measure a folder with all folders in it. Links are not followed, and a file with several names counts once.
+    """Measure a folder and all folders below it. Links are not followed, and a file with several names (hard links) counts once.
 
     Parameters
     ----------
@@ -81,8 +81,8 @@ def folder_usage(folder: Path, now: float, *, contents: bool = True) -> FolderUs
 
 
 def _equal_bytes(sizes: dict[int, list[str]]) -> tuple[int, int]:
-    """Bytes of files whose content equals that of another file, without the first file of each content; and the number of files that could
-    not be read.
+    """Bytes of files whose content equals that of another file; of each content, one file is not counted. Also the number of files that
+    could not be read.
     """
     found, lost = 0, 0
     for size, paths in sizes.items():

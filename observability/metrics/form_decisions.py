@@ -1,4 +1,4 @@
-"""Decisions on a form: the form of a model version that is served, and the form that a dataset is stored in."""
+"""Decisions on a form: the form in which a model version is served (its precision or runtime), or the form in which a dataset is stored."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ FORM_DECISIONS = Records("decision", ("decision", "at", "author", "statement", "
 
 @dataclass(frozen=True)
 class FormDecision:
-    """A standing decision on a form.
+    """A decision on a form that is still in force.
 
-    id: id of the decision. at: when it was made. dataset: the dataset that is to be stored in the form; None if the form is one of a model
-    version that is to be served.
+    id: id of the decision. at: when it was made. dataset: the dataset that is to be stored in the form; None if the decision is about the
+    form in which a model version is served.
     """
 
     id: str
@@ -37,7 +37,7 @@ class FormDecision:
 
 
 def form_decisions(decisions: "DataFrame") -> list[FormDecision]:
-    """Return the standing decisions that choose a form, oldest first.
+    """Return the decisions in force that choose a form, oldest first.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def form_decisions(decisions: "DataFrame") -> list[FormDecision]:
 
 
 def served_form_decisions(decisions: "DataFrame") -> dict[tuple[str, str], FormDecision]:
-    """Return the newest decision on the form of each model version that is served.
+    """Return, for each model version, the newest decision on the form in which it is served.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def served_form_decisions(decisions: "DataFrame") -> dict[tuple[str, str], FormD
 
 
 def stored_form_decisions(decisions: "DataFrame") -> dict[str, FormDecision]:
-    """Return the newest decision on the form that each dataset is stored in.
+    """Return, for each dataset, the newest decision on the form in which it is stored.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 METRIC = "gold_accuracy"
 MIN_OF_CLASS = 10
-"""Minimum number of a person's answers to gold items of a class for the accuracy in this class to be shown."""
+"""The accuracy of a person in a class is shown if the person answered at least this many gold items of the class."""
 
 
 def gold_accuracy_comparisons(now: "DataFrame", past: "DataFrame", subject: str) -> list[LabellingComparison]:
@@ -58,7 +58,7 @@ def _compare_with_past(gold: "DataFrame", before: "DataFrame", subject: str) -> 
 
 
 def _compare_guidelines(gold: "DataFrame", before: "DataFrame", subject: str) -> list[LabellingComparison]:
-    """Accuracy under the newest guideline of the window, compared with the previous guideline, if both lie within the data."""
+    """Accuracy under the newest guideline of the window, compared with that under the previous guideline, if the data contain both."""
     import pandas as pd
 
     both = pd.concat([before, gold], ignore_index=True)
@@ -76,8 +76,8 @@ def _compare_guidelines(gold: "DataFrame", before: "DataFrame", subject: str) ->
 
 
 def gold_accuracy_by_annotator(now: "DataFrame", budget: float) -> "DataFrame":
-    """A row per person: annotator, labels, n (answers to gold items), right, value, low, high, others, others_n, more (gold items until
-    the person can be compared, 0 if they can); value is NaN without a gold item.
+    """A row per person: annotator, labels, n (answers to gold items), right, value, low, high, others, others_n, more (number of gold items
+    until the person can be compared, 0 if this is possible now); value is NaN for a person without gold items.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Sensitive groups of a model and their metrics, from counts and sums.
 
-A group is a level of a sensitive attribute (`SEX=female`); for a number, a band (`AGEP=20 to below 35`); for several attributes, a
+A group is a level of a sensitive attribute (`SEX=female`). For a number it is a band (`AGEP=20 to below 35`), and for several attributes a
 combination of their levels. The rates equal fairlearn's `MetricFrame.by_group` on the same rows. The selection rate is computed over all
 decided rows, the other rates over labelled rows.
 """
@@ -27,16 +27,18 @@ Bools = NDArray[np.bool_]
 MINIMUM_OF_CLASS = 30
 """Minimum number of positives for a true positive rate, of negatives for a false positive rate, and of rows for any other rate."""
 MINIMUM_WIDTH = 0.1
-"""Largest half-width of a 95 % interval with which another rate is evaluated. For a mean it is relative to the mean of all rows."""
+"""A rate other than these two is evaluated if the half-width of its 95 % interval is at most this. For a mean, the half-width is relative
+to the mean of all rows.
+"""
 MAX_CLASSES = 20
-"""Maximum number of classes whose rates are measured; the first classes are taken."""
+"""Maximum number of classes whose rates are measured. Only the first classes are used."""
 MISSING = "null"
-"""Level of rows whose attribute is missing. It is shown, but never compared."""
+"""Level of the rows in which the attribute is missing. It is shown, but never compared."""
 
 
 @dataclass(frozen=True)
 class Attribute:
-    """A sensitive attribute by which rows can be grouped. levels: in their natural order; other levels follow."""
+    """A sensitive attribute by which rows can be grouped. levels: known levels in their natural order; any other levels come after them."""
 
     name: str
     reference: str
@@ -45,8 +47,8 @@ class Attribute:
 
 @dataclass(frozen=True)
 class GroupMetric:
-    """One metric of several groups, one per place. n: effective rows. successes: effective successes of a rate; variance: variance of one
-    row.
+    """One metric for several groups; each position of the arrays is one group. n: effective rows. successes: effective successes of a rate;
+    variance: variance of one row.
 
     value, low and high are NaN for a group without rows.
     """
@@ -60,12 +62,14 @@ class GroupMetric:
     successes: Floats | None = None
 
     def at(self, mask: NDArray[np.generic]) -> "GroupMetric":
-        """The metric of some of the groups, which a mask or places choose."""
+        """The metric for some of the groups, chosen by a mask or by positions."""
         picked = {name: getattr(self, name)[mask] for name in ("n", "value", "low", "high", "variance")}
         return replace(self, **picked, successes=None if self.successes is None else self.successes[mask])
 
     def spread(self, least: float = 0.0) -> GroupSpread:
-        """The largest difference between these groups. If a pair differs by `least`, the most significant pair is one that does."""
+        """The largest difference between these groups. If any pair differs by at least `least`, the most significant pair is chosen among
+        such pairs.
+        """
         if self.successes is not None:
             return group.rate_spread(self.successes, self.n, least=least)
         return group.mean_spread(self.value, np.sqrt(self.variance / self.n), self.n, least=least)
@@ -86,7 +90,7 @@ class GroupMetrics:
         return tuple(", ".join(level) for level in self.levels)
 
     def aligned(self, levels: Sequence[tuple[str, ...]]) -> "GroupMetrics":
-        """The metrics in the order of other levels; groups that are missing have no rows."""
+        """The same metrics, with the groups in the given order; a group that has no metrics here gets no rows."""
         take = _places_of(self.levels, levels)
 
         def padded(values: Floats, empty: float = np.nan) -> Floats:
@@ -105,8 +109,8 @@ class GroupMetrics:
 class GroupSums:
     """Sums of one metric, days × groups.
 
-    w, w2: Σw and Σw² of the rows that count; total: sum of their values (for a rate, Σw of its hits); squares: for a mean, the sum of
-    squares.
+    w, w2: Σw and Σw² of the rows that count; total: sum of their values (for a rate, Σw of the hits); squares: for a mean, the sum of
+    squared values.
     """
 
     w: Floats
@@ -115,13 +119,15 @@ class GroupSums:
     squares: Floats | None = None
 
     def each(self, of: Callable[[Floats], Floats]) -> "GroupSums":
-        """The sums after the same step is applied to each array."""
+        """The sums after the same function is applied to each array."""
         return GroupSums(of(self.w), of(self.w2), of(self.total), None if self.squares is None else of(self.squares))
 
 
 @dataclass(frozen=True)
 class GroupTotals:
-    """Sums of groups by day; one day where counts are not by day. days: numbers since 1970, increasing; rows, labelled: days × groups."""
+    """Sums of groups by day; a single day if the counts are not by day. days: numbers since 1970, increasing; rows, labelled: days ×
+    groups.
+    """
 
     levels: tuple[tuple[str, ...], ...]
     days: NDArray[np.int64]
@@ -135,12 +141,12 @@ class GroupTotals:
         return GroupMetrics(self.levels, self.rows.sum(axis=0), self.labelled.sum(axis=0), metrics)
 
     def on(self, kept: Bools | slice) -> "GroupTotals":
-        """The same sums restricted to some days."""
+        """The same sums, only for some days."""
         sums = {name: each.each(lambda values: values[kept]) for name, each in self.sums.items()}
         return GroupTotals(self.levels, self.days[kept], self.rows[kept], self.labelled[kept], sums)
 
     def aligned(self, levels: Sequence[tuple[str, ...]]) -> "GroupTotals":
-        """The totals in the order of other levels; groups that are missing have no rows."""
+        """The same totals, with the groups in the given order; a group that has no totals here gets no rows."""
         take = _places_of(self.levels, levels)
         rows, labelled = (np.pad(each, ((0, 0), (0, 1)))[:, take] for each in (self.rows, self.labelled))
         sums = {name: each.each(lambda values: np.pad(values, ((0, 0), (0, 1)))[:, take]) for name, each in self.sums.items()}
@@ -154,12 +160,12 @@ class GroupTotals:
         return np.where(held, of.total, np.nan) / np.where(held, of.w, 1.0), n
 
     def course(self, metric: str, place: int) -> GroupMetric:
-        """One metric of one group by day: each place is a day."""
+        """One metric of one group by day; each position of the arrays is one day."""
         return _metrics_of_sums({metric: self.sums[metric].each(lambda values: values[:, place])})[metric]
 
 
 def _places_of(levels: Sequence[tuple[str, ...]], wanted: Sequence[tuple[str, ...]]) -> NDArray[np.int64]:
-    """Places of levels among other levels; one after the last if a level is missing there."""
+    """Position of each wanted level among the given levels; the position after the last one if a level is missing."""
     places = {level: place for place, level in enumerate(levels)}
     return np.array([places.get(each, len(levels)) for each in wanted], np.int64)
 
@@ -277,7 +283,7 @@ Adder = Callable[[Floats, Bools], Floats]
 
 
 def _adder(cell: NDArray[np.int64], shape: tuple[int, int]) -> Adder:
-    """Function that sums the values of some rows by day and group. cell: cell of each row."""
+    """A function that sums the values of some rows by day and group. cell: for each row, the number of its cell."""
     return lambda values, kept: np.asarray(np.bincount(cell[kept], values[kept], shape[0] * shape[1]), np.float64).reshape(shape)
 
 
@@ -287,7 +293,7 @@ def class_rate_name(rate: str, name: str) -> str:
 
 
 def rate_name(metric: str) -> str:
-    """The rate of a metric, without the class."""
+    """The name of the rate that a metric measures, without the class."""
     return metric.partition(" of ")[0]
 
 
@@ -309,10 +315,10 @@ def attribute_levels(frame: "DataFrame", attribute: Attribute) -> list[str]:
 
 
 def _rate_sums(model: Model, frame: "DataFrame", add: Adder) -> dict[str, GroupSums]:
-    """Sums of rates by group.
+    """Sums by group, from which rates are computed.
 
-    For a binary model these are selection rate, TPR, FPR, precision and base rate; for several classes, the share of decisions and the
-    recall of each class; for both, the accuracy.
+    For a binary model: selection rate, TPR, FPR, precision and base rate. For several classes: the share of decisions for each class, and
+    its recall. For both: the accuracy.
     """
     decision, label = (frame[name].to_numpy(np.int64) if len(frame) else np.zeros(0, np.int64) for name in ("decision", "label"))
     decided, known = decision >= 0, label >= 0
@@ -367,8 +373,8 @@ def _mean_metric(name: str, sums: GroupSums, squares: Floats) -> GroupMetric:
 
 
 def groups_with_enough_rows(groups: GroupMetrics, metric: str) -> Bools:
-    """Mask of the groups with enough rows for a metric: 30 positives or negatives, for other metrics a narrow enough interval. Rows
-    without the attribute are never a group.
+    """Mask of the groups with enough rows for a metric: 30 positives or negatives, or for other metrics a narrow enough interval. Rows in
+    which the attribute is missing never count as a group.
 
     Parameters
     ----------
@@ -397,7 +403,7 @@ def groups_with_enough_rows(groups: GroupMetrics, metric: str) -> Bools:
 
 
 def group_rows_needed(groups: GroupMetrics, metric: str, place: int) -> int:
-    """About how many more rows (positives, negatives) a group needs to be compared; at least 1.
+    """About how many more rows (positives or negatives) a group needs before it can be compared; at least 1.
 
     Parameters
     ----------

@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 RARE_SHARE = 0.01
-"""Categories below this share of the reference are merged. Alone, each would add noise to the PSI."""
+"""Categories that are rarer than this share in the reference are merged. As single groups, they would add noise to the PSI."""
 GROUPS = 10
 BLOCK = 256
-"""Maximum number of columns that are counted together, which bounds the memory."""
+"""Maximum number of columns that are counted together. It limits the memory."""
 
 
 @dataclass(frozen=True)
 class ColumnAxis:
-    """Bins of one column: the number of ordinary bins, and the PSI group of each (the last two groups are unseen and missing).
+    """Bins of one column: the number of ordinary bins, and for each bin its PSI group (the last two groups are unseen and missing values).
 
-    edges and positions are empty for categories; scale is the reference's standard deviation, None if there is none. common: for
-    categories, the levels with a group of their own, in the order of the groups.
+    edges and positions are empty for categories; scale is the reference's standard deviation, None if it has none. common: for categories,
+    the levels that have a group of their own, in the order of the groups.
     """
 
     size: int
@@ -50,7 +50,9 @@ class ColumnAxis:
 
 @dataclass(frozen=True)
 class ColumnHistogram:
-    """Counts of one column: ordinary bins, then unseen, then missing (null, NaN, absent, wrong type). n is effective."""
+    """Counts of one column: ordinary bins, then unseen, then missing values (null, NaN, absent, wrong type). n is the effective number of
+    rows.
+    """
 
     counts: NDArray[np.float64]
     n: float
@@ -87,7 +89,7 @@ def column_axis(edges: Edges | None, reference: "DataFrame | Columns") -> Column
 
 
 def axis_size(edges: Edges | None) -> int | None:
-    """Number of ordinary bins of a column.
+    """Number of ordinary bins of a column; None if the column has no bins.
 
     Parameters
     ----------
@@ -105,7 +107,7 @@ def axis_size(edges: Edges | None) -> int | None:
 
 
 def axis_of_counts(edges: Edges | None, counts: NDArray[np.float64]) -> ColumnAxis:
-    """Bins of a column that has bins (`axis_size`).
+    """Bins of a column for which `axis_size` is not None.
 
     Parameters
     ----------
@@ -144,13 +146,13 @@ def axis_of_counts(edges: Edges | None, counts: NDArray[np.float64]) -> ColumnAx
 
 
 def _with_special_groups(group: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Groups of the ordinary bins, then one for unseen and one for missing."""
+    """The groups of the ordinary bins, followed by one group for unseen and one for missing values."""
     top = int(group.max()) if group.size else -1
     return np.concatenate([group, [top + 1, top + 2]]).astype(np.int64)
 
 
 def histogram_rows_by_column(frame: "DataFrame") -> tuple[NDArray[np.int64], dict[str, Columns]]:
-    """Days of a histogram answer, and its rows by column.
+    """The days of a histogram query result, and its rows by column.
 
     Parameters
     ----------
@@ -180,18 +182,18 @@ def histogram_rows_by_column(frame: "DataFrame") -> tuple[NDArray[np.int64], dic
 
 
 def _dense_counts(rows: "DataFrame | Columns", size: int) -> NDArray[np.float64]:
-    """Weighted counts of `size` ordinary bins, then unseen, then missing."""
+    """Weighted counts of `size` ordinary bins, then of unseen and of missing values."""
     places = _bin_places(np.asarray(rows["bin"], np.int64), size)
     return np.bincount(places, np.asarray(rows["w"], np.float64), size + 2).astype(np.float64)
 
 
 def _bin_places(bins: NDArray[np.int64], size: int | NDArray[np.int64]) -> NDArray[np.int64]:
-    """Place of each row of a histogram answer among `size` ordinary bins, unseen and missing."""
+    """For each row of a histogram query result, its position among `size` ordinary bins, unseen and missing."""
     return np.where(bins >= 0, np.minimum(bins, size - 1), np.where(bins == UNSEEN, size, size + 1))
 
 
 def column_histogram(rows: "DataFrame | Columns", size: int) -> ColumnHistogram:
-    """Histogram of a column from its rows of an answer.
+    """Histogram of a column, from its rows of a query result.
 
     Parameters
     ----------
@@ -234,8 +236,8 @@ def histograms_of_columns(rows: "Sequence[DataFrame | Columns]", sizes: Sequence
 def _column_blocks(
     rows: "Sequence[DataFrame | Columns]", sizes: Sequence[int], names: Sequence[str]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], list[NDArray[np.float64]]]]:
-    """Columns in blocks of at most BLOCK. Each block consists of the number of bins of each column, including unseen and missing; for each
-    row, the place of its column in the block; and the named fields of all rows.
+    """The columns in blocks of at most BLOCK columns. A block holds three things. First, for each column, its number of bins, including
+    unseen and missing. Second, for each row, the position of its column in the block. Third, the named fields of all rows.
     """
     for first in range(0, len(rows), BLOCK):
         some = rows[first : first + BLOCK]
@@ -246,8 +248,8 @@ def _column_blocks(
 
 @dataclass(frozen=True)
 class DailyHistogram:
-    """Counts of one column by day: numbers (days since 1970, increasing), days × bins as in `ColumnHistogram`, and Σw, Σw², rows of
-    each day.
+    """Counts of one column by day: the days (numbers since 1970, increasing), the counts (days × bins as in `ColumnHistogram`), and Σw, Σw²
+    and rows of each day.
     """
 
     numbers: NDArray[np.int64]
@@ -257,11 +259,11 @@ class DailyHistogram:
     rows: NDArray[np.int64]
 
     def at(self, kept: NDArray[np.bool_]) -> "DailyHistogram":
-        """The same histogram restricted to the days of a mask."""
+        """The same histogram, only for the days of a mask."""
         return DailyHistogram(self.numbers[kept], self.counts[kept], self.w[kept], self.w2[kept], self.rows[kept])
 
     def joined(self, later: "DailyHistogram") -> "DailyHistogram":
-        """Two series as one. On a day that both have, the values are added up."""
+        """Joins two series. On a day that both have, their values are added."""
         if self.numbers.size and later.numbers.size and self.numbers[-1] < later.numbers[0]:
             parts = ((getattr(self, name), getattr(later, name)) for name in ("numbers", "counts", "w", "w2", "rows"))
             return DailyHistogram(*map(np.concatenate, parts))
@@ -331,13 +333,15 @@ def daily_histograms(days: NDArray[np.int64], rows: Sequence[Columns], sizes: Se
 
 
 CALENDAR_SHARE, CALENDAR_ROWS, CALENDAR_DAYS = 0.95, 5, 7
-"""Limits for a column with one value per day: share of the day's rows that have the same value; share of the days for which that holds;
-fewest rows of such a day; and number of days from which the value must differ between days, because a value that stays the same is stuck.
+"""Limits from which a column counts as having one value per day: share of a day's rows with the same value; share of the days for which
+this holds; minimum number of rows on such a day; and number of days from which the value must differ between days, because a value that
+never changes is stuck.
 """
 
 
 def one_value_a_day(by_day: DailyHistogram, reference: ColumnHistogram) -> bool:
-    """Whether the rows of a day share one value of a column that has several values in the reference, such as a weekday or a holiday flag.
+    """Whether the rows of each day share one value, although the column has several values in the reference. Examples are a weekday or a
+    holiday flag.
 
     Parameters
     ----------
@@ -360,7 +364,7 @@ def one_value_a_day(by_day: DailyHistogram, reference: ColumnHistogram) -> bool:
 
 
 def tenths_of(axis: ColumnAxis, side: ColumnHistogram) -> NDArray[np.int64]:
-    """About ten groups of equal mass in a histogram other than the reference, as far as the stored bins allow. Unseen and missing are
+    """About ten groups of equal mass in a histogram (not that of the reference), as far as the stored bins permit. Unseen and missing are
     groups of their own.
 
     Parameters
@@ -378,7 +382,8 @@ def tenths_of(axis: ColumnAxis, side: ColumnHistogram) -> NDArray[np.int64]:
 
 
 def fine_groups(axis: ColumnAxis, reference: ColumnHistogram) -> NDArray[np.int64]:
-    """About 20 groups for the Jensen-Shannon distance. Single values with many rows, unseen and missing are groups of their own.
+    """About 20 groups for the Jensen-Shannon distance. A single value with many rows forms a group of its own; so do unseen and missing
+    values.
 
     Parameters
     ----------
@@ -430,7 +435,7 @@ def grouped_counts(side: ColumnHistogram, group: NDArray[np.int64]) -> NDArray[n
 
 
 def grouped_columns(sides: Sequence[ColumnHistogram], groups: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]:
-    """Counts of many columns with equally many groups, merged into their groups together.
+    """Counts of many columns, merged into their groups in one step. All columns must have the same number of groups.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""Label completeness of a window compared with the usual arrival of labels, and the expected date of completion.
+"""How complete the labels of a window are, compared with the usual arrival of labels, and when they are expected to be complete.
 
-The usual number of labels of a day at its present age is that of the same weekdays one, two and three weeks earlier at the same age. The
-usual delay of labels therefore does not count as missing labels.
+How many labels a day usually has at its present age is computed from the same weekdays one, two and three weeks earlier, at the same age.
+Labels that are only as late as usual therefore do not count as missing.
 """
 
 from collections.abc import Sequence
@@ -20,32 +20,32 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 BEFORE = (7, 14, 21)
-"""Days ago, whole weeks."""
+"""Earlier dates that are compared, in days before; whole weeks, so that the weekday is the same."""
 PAST_DAYS = 28
 DAY = timedelta(days=1)
 DUE = 0.5
-"""Share of a day's predictions that usually have a label by now, from which the day is informative about the arrival of labels."""
+"""A day tells something about the arrival of labels if at least this share of its predictions usually has a label by now."""
 STOPPED, STEADY = 0.5, 0.7
 """Labels have stopped if the newest due days have less than half of the usual labels, while each of the weeks before had at least 0.7 of
 them.
 """
 FEWER, FARTHER, SURE = 0.8, 0.9, 4.0
-"""Fewer labels arrive if the newest due days have less than 0.8 of the usual labels, by more than SURE standard errors of the rows, and
-less than 0.9 of the share of any such days of the past month.
+"""Fewer labels arrive if three conditions hold. The newest due days have less than 0.8 of the usual labels. The shortfall is more than SURE
+standard errors of the rows. Their share of the usual labels is less than 0.9 of the smallest share on such days in the past month.
 """
 NEWEST, MIN_EXPECTED_LABELS = 2, 50
-"""Number of newest days that are tested, and minimum number of labels expected of them."""
+"""Number of newest days that are tested, and minimum number of labels that must be expected for them."""
 COMPLETE = 0.95
 OLDEST, MONTH = 7, PAST_DAYS + 7
-"""Number of ages (in days) from which the final share of labels is computed, and the largest of them if labels arrive within days."""
+"""Number of ages (in days) from which the final share of labels is computed, and the largest of these ages if labels arrive within days."""
 
 
 @dataclass(frozen=True)
 class LabelCompletion:
     """Labels of the days of the window and of the month before it.
 
-    usual: share of a day's predictions that usually have a label, by the day's distance from the window's end (1 is the last day); lowest:
-    the lowest share of the weeks compared. rows: (day, served, labelled, expected by now), oldest first.
+    usual: share of a day's predictions that usually have a label, by how many days before the window's end the day is (1 is the last day);
+    lowest: the lowest share in the weeks that are compared. rows: (day, served, labelled, expected by now), oldest first.
     """
 
     usual: dict[int, float]
@@ -54,23 +54,22 @@ class LabelCompletion:
 
     @property
     def expected(self) -> float:
-        """Labels that would usually have arrived by now, for the days for which this is known."""
+        """Number of labels that would usually have arrived by now, summed over the days for which this is known."""
         return sum(row[3] for row in self.rows)
 
     def informative(self, end: datetime) -> list[tuple[datetime, float, float, float]]:
-        """The days whose labels should mostly be complete by now, oldest first."""
+        """The days for which most labels should have arrived by now, oldest first."""
         ages = [(row, days_before_end(row[0], end)) for row in self.rows]
         return [row for row, age in ages if self.steady(age) and self.usual[age] >= DUE and row[3] > 0]
 
     def due(self, end: datetime) -> list[tuple[datetime, float, float, float]]:
-        """The newest days whose labels should mostly be complete by now."""
+        """The newest days for which most labels should have arrived by now."""
         return self.informative(end)[-NEWEST:]
 
     def lowest_before(self, end: datetime, first: datetime) -> float | None:
-        """Smallest share of the usual labels in any equally long run of steady days before `first`, the first day of the present
-        shortfall.
+        """Smallest share of the usual labels in any run of NEWEST informative days before `first`, the first day of the present shortfall.
 
-        With fewer than a week of such days, it is the smallest share of a single day, as known weeks ago. None if neither is known.
+        With less than a week of such days, the smallest share of a single day, as it was known weeks ago. None if neither is known.
         """
         known = [row for row in self.informative(end) if row[0] < first]
         if len(known) >= PAST_DAYS // 4:
@@ -80,13 +79,13 @@ class LabelCompletion:
         return min((self.lowest[age] / self.usual[age] for age in ages), default=None) if len(self.rows) >= PAST_DAYS else None
 
     def steady(self, days: int) -> bool:
-        """Whether every earlier week had a similar share of labels for days of that age."""
+        """Whether in every earlier week, days of that age had a similar share of labels."""
         return days in self.usual and self.lowest[days] >= STEADY * self.usual[days]
 
     def final_ages(self) -> list[int]:
-        """The ages at which days have all labels that they will get. They are the seven largest ages up to MONTH, or
-        up to four times as long as labels take if that is longer. Older days are left out, because they may have had another share of
-        labels from the beginning.
+        """The ages at which days have all labels that they will ever get. They are the seven largest ages up to MONTH, or up to four times
+        as long as labels take if that is longer. Older days are left out, because their share of labels may have been different from the
+        beginning.
         """
         ages = sorted(self.usual)
         steady = (age for place, age in enumerate(ages) if self.usual[age] >= COMPLETE * self._median(ages[place : place + PAST_DAYS]))
@@ -102,18 +101,18 @@ class LabelCompletion:
         return float(np.median([self.usual[each] for each in ages])) if ages else 0.0
 
     def days_until_complete(self) -> int | None:
-        """Number of days after which a day usually has 95 % of its final labels; None without labels."""
+        """Number of days after which a day usually has 95 % of its final labels; None if there are no labels."""
         final = self.final_share
         return next((days for days in sorted(self.usual) if self.usual[days] >= COMPLETE * final), None) if final > 0 else None
 
     def complete(self, end: datetime) -> datetime | None:
-        """Instant at which the window's last day will usually have 95 % of its labels; None below four weeks of data."""
+        """The time at which the window's last day will usually have 95 % of its labels; None with less than four weeks of data."""
         first = self.days_until_complete() if len(self.usual) >= PAST_DAYS // 2 else None
         return None if first is None else end + (first - 1) * DAY
 
 
 def label_history_asks() -> dict[str, Ask]:
-    """The queries for labelled and served predictions by day, of the window and of the month before it, as they were known weeks ago.
+    """The queries for labelled and served predictions by day, for the window and the month before it, as these were known some weeks ago.
 
     Returns
     -------
@@ -128,7 +127,7 @@ def label_history_asks() -> dict[str, Ask]:
 
 
 def label_completion(frames: Frames, context: Context) -> LabelCompletion:
-    """Labels of the days of the window and the month before, and their usual number.
+    """The labels on the days of the window and of the month before, and how many there usually are.
 
     Parameters
     ----------
@@ -172,7 +171,7 @@ def _labels_by_day(frame: "DataFrame | None") -> dict[datetime, tuple[float, flo
 
 
 def days_before_end(day: datetime, end: datetime) -> int:
-    """Number of days before the end at which a day began, counted from 1.
+    """How many days before the end a day began, counted from 1.
 
     Parameters
     ----------
@@ -189,7 +188,7 @@ def days_before_end(day: datetime, end: datetime) -> int:
 
 
 def label_arrival_finding(base: Finding, of: LabelCompletion, context: Context) -> Finding:
-    """The finding about labels with their usual number: stopped, fewer, or the expected date of the rest.
+    """The finding about labels compared with their usual number: they have stopped, fewer arrive, or the rest is expected by a date.
 
     Parameters
     ----------
@@ -230,13 +229,13 @@ def label_arrival_finding(base: Finding, of: LabelCompletion, context: Context) 
 
 
 def _significantly_fewer(came: float, usual: float, due: list[tuple[datetime, float, float, float]]) -> bool:
-    """Whether there are fewer labels than sampling explains."""
+    """Whether labels are fewer than usual by more than sampling variation explains."""
     share = usual / sum(row[1] for row in due)
     return usual - came >= SURE * float(np.sqrt(max(usual * (1 - share), came * (1 - came / sum(row[1] for row in due)), 1.0)))
 
 
 def _shortfall_start(of: LabelCompletion, end: datetime, least: float = STOPPED) -> datetime:
-    """The first day since which every informative day has less than the share `least` of its usual labels."""
+    """The first day from which on every informative day has less than the share `least` of its usual labels."""
     first = of.due(end)[0][0]
     for day, _served, labelled, expected in reversed(of.informative(end)):
         if labelled >= least * expected:

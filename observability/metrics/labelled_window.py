@@ -1,4 +1,4 @@
-"""Labels of a window and of the four weeks before it, by project. They are read once for findings and for the page."""
+"""Labels of a window and of the four weeks before it, by project. They are read only once, for the findings and for the page."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 LABELLED = "labelled_window"
-"""The name in an analyzer's context of a function that returns a LabelledWindow, if labels are cached."""
+"""The name under which an analyzer's context holds a function that returns a LabelledWindow, if labels are cached."""
 
 
 @dataclass(frozen=True)
 class LabelledProject:
-    """All labels of one project, oldest first, of the window that begins at `start` and of the four weeks before it. Read-only."""
+    """All labels of one project, oldest first: those of the window that begins at `start`, and those of the four weeks before it.
+    Read-only.
+    """
 
     labels: "DataFrame"
     start: datetime
@@ -51,7 +53,7 @@ class LabelledWindow:
 
 
 def labelled_window(past: "DataFrame", now: "DataFrame", start: datetime) -> LabelledWindow:
-    """The labels of two frames of records of kind `annotation` by project.
+    """The labels in two frames of `annotation` records, by project.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Items to be labelled from the rows of a table, and the settled labels of a project as a table."""
+"""Make items to be labelled from the rows of a table, and a table from the settled labels of a project."""
 
 import hashlib
 import json
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from observability.metrics.crowd_quality import Crowd
 
 MAX_CHARACTERS = 500_000
-"""Characters of the content of one item, as JSON."""
+"""Maximum number of characters in the content of one item, as JSON."""
 MAX_NAME = 200
-"""Characters of the name of an item."""
+"""Maximum number of characters in the name of an item."""
 NAME_LENGTH = 16
-"""Characters of a name that is made of the content."""
+"""Number of characters in a name that is derived from the content."""
 NO_NAME, NO_CONTENT, CONFLICT, TOO_LARGE = "no_name", "no_content", "conflicting_item", "too_large"
 
 
 @dataclass(frozen=True)
 class RefusedItem:
-    """A row that is not an item. row: its number, from 1. reason: a code that all such rows share."""
+    """A row that is refused as an item. row: its number, from 1. reason: a code, the same for all rows refused for this reason."""
 
     row: int
     reason: str
@@ -90,13 +90,15 @@ def _refused(row: Mapping[str, Any], name: str | None, content: Mapping[str, Any
 
 
 def content_name(content: Mapping[str, Any]) -> str:
-    """A name for an item that is the same for the same content."""
+    """A name for an item, derived from its content: equal contents get the same name."""
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:NAME_LENGTH]
 
 
 def plain_value(value: Any) -> Any:
-    """A cell as a number, text, boolean or None. A whole float becomes an integer, a date an ISO 8601 text, a list or an object JSON."""
+    """A cell as a number, text, boolean or None. A float without a fraction becomes an integer, a date an ISO 8601 text, a list or an
+    object JSON.
+    """
     if isinstance(value, float):
         return None if not math.isfinite(value) else int(value) if value.is_integer() and abs(value) < 2**53 else value
     if value is None or isinstance(value, bool | int | str):

@@ -17,15 +17,15 @@ Array = np.ndarray[Any, np.dtype[Any]]
 NAME = "data/labels"
 PAST_DAYS = 28
 SHORT_LOOKS = (1, 3)
-"""Numbers of days, counted back from the window's end, that are tested besides the window."""
+"""Besides the window, its last days are tested; these are their numbers."""
 
 
 @dataclass(frozen=True)
 class ProjectLabels:
-    """Newest label of each annotator for each item, a row each, item by item.
+    """The newest label of each annotator for each item: one row for each, sorted by item.
 
     item, annotator, label: indices into the lists of names; age: days before the end. dated: for each item, the age of its newest label.
-    turn: for each item, a number derived from its name, by which one of its rows is chosen.
+    turn: for each item, a number derived from its name, which determines which of its rows is chosen.
     """
 
     item: Array
@@ -38,7 +38,7 @@ class ProjectLabels:
     turn: Array
 
     def counts(self, rows: Array) -> Array:
-        """Items by levels: how often each item got each label, over some rows (a mask)."""
+        """Items × levels: how often each item got each label, among the rows of a mask."""
         size = len(self.dated) * self.levels
         return (
             np.bincount(self.item[rows] * self.levels + self.label[rows], minlength=size)
@@ -48,7 +48,8 @@ class ProjectLabels:
 
 
 def labelling_limits(context: Context, metric: str, watch: float, act: float) -> tuple[float, float]:
-    """Warning and critical limits of a metric; the owner's limit replaces the critical limit, and the warning limit is never above it.
+    """Warning and critical limits of a metric. The owner's limit replaces the critical limit; the warning limit is never above the critical
+    one.
 
     Parameters
     ----------
@@ -88,7 +89,7 @@ def project_records(frame: "DataFrame", context: Context) -> "DataFrame":
 
 
 def recent_labels(annotated: "DataFrame", end: datetime, days: float) -> ProjectLabels:
-    """Labels of the last days before an instant.
+    """Labels of the last days before a point in time.
 
     Parameters
     ----------
@@ -120,7 +121,7 @@ def recent_labels(annotated: "DataFrame", end: datetime, days: float) -> Project
 
 
 def record_ages(frame: "DataFrame", end: datetime) -> Array:
-    """Days from each record to an instant.
+    """The age of each record in days, at a point in time.
 
     Parameters
     ----------
@@ -137,7 +138,7 @@ def record_ages(frame: "DataFrame", end: datetime) -> Array:
 
 
 def look_lengths(days: float) -> list[float]:
-    """Lengths in days that are tested: the window, and its last days.
+    """The numbers of days that are tested: the whole window, and its last days.
 
     Parameters
     ----------
@@ -152,7 +153,7 @@ def look_lengths(days: float) -> list[float]:
 
 
 def look_phrase(days: float, whole: float) -> str:
-    """Phrase for the last days of a window.
+    """A phrase for the last days of a window, such as `on the last day`.
 
     Parameters
     ----------

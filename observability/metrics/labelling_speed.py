@@ -1,7 +1,7 @@
-"""Time per label of each person, and the slope of accuracy within a session.
+"""How long each person takes per label, and how accuracy changes within a session.
 
-A session is a run of a person's labels with less than half an hour between them. The slope is estimated within sessions, so that people
-who work longer, on other days or at other hours are compared only with themselves.
+A session is a run of a person's labels with less than half an hour between them. The slope is estimated within sessions. Therefore people
+who work longer, or on other days or at other hours, are compared only with themselves.
 """
 
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ SECONDS, SLOPE = "label_seconds", "fatigue_slope"
 BREAK_MINUTES = 30
 MIN_SESSIONS = 30
 SLOPE_WATCH = 0.02
-"""Points of accuracy lost per hour of a session, from which there is a warning."""
+"""If accuracy falls by at least this many points per hour of a session, there is a warning."""
 MAX_HOURS = 8
 
 
 def labelling_speed_by_annotator(now: "DataFrame") -> "DataFrame":
-    """A row per person with timed labels: annotator, timed, median, p90 (s), an_hour (labels in an hour of that time), hours.
+    """A row per person with timed labels: annotator, timed, median, p90 (s), an_hour (labels per hour of timed work), hours.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ SESSION_COLUMNS = ["annotator", "item", "at", "known", "right"]
 
 
 def labelling_sessions(rows: "DataFrame") -> "DataFrame":
-    """Rows in the order of person and time, with the number of their session and the hours since its first label.
+    """Rows sorted by person and time, with the number of their session and the hours since the first label of the session.
 
     Parameters
     ----------
@@ -98,8 +98,8 @@ def labelling_sessions(rows: "DataFrame") -> "DataFrame":
 
 @dataclass(frozen=True)
 class Fatigue:
-    """Slope of accuracy on gold items by hours since the beginning of a session. slope: points per hour (n: number of gold answers).
-    sessions: number of informative sessions. p_value: one-sided p-value that accuracy falls.
+    """Slope of accuracy on gold items over the hours since the beginning of a session. slope: points per hour (n: number of gold answers).
+    sessions: number of informative sessions. p_value: one-sided p-value for a fall of accuracy.
     """
 
     slope: Interval
@@ -110,7 +110,7 @@ class Fatigue:
 def fatigue_slope(rows: "DataFrame") -> Fatigue | None:
     """The slope within sessions of at least two gold answers, by least squares on differences from the session's mean.
 
-    Its error comes from sums by session, on Student's t of the number of sessions minus one.
+    Its standard error comes from sums by session. The interval uses Student's t with the number of sessions minus one degrees of freedom.
 
     Parameters
     ----------

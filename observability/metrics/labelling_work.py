@@ -1,7 +1,8 @@
-"""Decide which item is labelled next and by whom, with the reasons; estimate the gain of a policy.
+"""Decide which item is labelled next and by whom, with the reasons, and estimate what a policy gains.
 
-The queue is ordered by ActiveLab's score or by the margin between the two likeliest classes. An item goes to the most accurate annotator
-for its likely class among those with the least open work. Policies are replayed on labels that were given, against random order.
+The queue is ordered by ActiveLab's score, or by the margin between the two most probable classes. Among the annotators with the least open
+work, an item goes to the one who is most accurate on its most probable class. Policies are replayed on labels that were given, and compared
+with random order.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -23,24 +24,24 @@ ACTIVELAB, MARGIN, RANDOM, COVERAGE = "ActiveLab", "margin", "random", "coverage
 POLICIES = (ACTIVELAB, MARGIN, RANDOM, COVERAGE)
 """The policies. COVERAGE takes items with the fewest labels first, drawn at random among equals."""
 CHANCE_WORDS = {RANDOM: "drawn at random", COVERAGE: "items with the fewest labels come first"}
-"""The reason that policies without probabilities give."""
+"""The reasons that policies give if they do not use probabilities."""
 LOAD_STEP = 5
-"""Open items by which one annotator may be ahead of the least loaded before the next item goes to somebody else."""
+"""How many more open items one annotator may have than the least loaded one, before the next item goes to somebody else."""
 MIN_KNOWN = 20
-"""Minimum number of an annotator's labels for their accuracy to be given as a reason."""
+"""An annotator's accuracy is given as a reason only if they gave at least this many labels."""
 NEXT = 100
 """Number of labels whose value is estimated."""
 MIN_REPLAYED = 50
-"""Minimum number of items with two labels or more for a replay of a policy."""
+"""A policy is replayed only if at least this many items have two or more labels."""
 REPLAYS = 200
 
 
 @dataclass(frozen=True)
 class QueueItem:
-    """An item that waits for a label. score: score by the policy, lower is more urgent. reason: why this item is asked. asked: whether a
-    case asks for it.
+    """An item that waits for a label. score: the policy's score, lower is more urgent. reason: why a label for this item is wanted. asked:
+    whether a case asks for it.
 
-    chances: probabilities of the classes, if known. labels: number of labels that count up to now.
+    chances: probabilities of the classes, if known. labels: number of labels so far that count.
     """
 
     item: str
@@ -58,8 +59,8 @@ def label_work_queue(
     asked: Mapping[str, str],
     policy: str = ACTIVELAB,
 ) -> list[QueueItem]:
-    """The items that wait for a label. Items that cases ask for come first, the others are ordered by the policy's score. Settled items
-    are left out.
+    """The items that wait for a label. Items that cases ask for come first; all others are ordered by the policy's score. Settled items are
+    left out.
 
     Parameters
     ----------
@@ -100,12 +101,12 @@ def label_work_queue(
 
 
 def _chances(given: Sequence[float], classes: int) -> Sequence[float]:
-    """The probabilities of the classes for one item; equal ones if they are unknown."""
+    """The probabilities of the classes for one item; the same for all classes if they are unknown."""
     return given if len(given) == classes else [1 / max(classes, 1)] * classes
 
 
 def _queue_scores(crowd: Crowd | None, chances: Floats, policy: str) -> tuple[Floats, Floats]:
-    """Scores of labelled and of unlabelled items: lower is more urgent."""
+    """Scores of labelled and of unlabelled items; a lower score is more urgent."""
     votes = crowd.votes if crowd else None
     if policy == RANDOM:
         rng = np.random.default_rng(0)
@@ -129,7 +130,7 @@ def _margins(chances: Floats) -> Floats:
 
 
 def _reason(chances: Array, labels: int, differ: bool, policy: str) -> str:
-    """Why an item waits. The reason names no class, because its reader may still be asked for a label that does not depend on others."""
+    """Why an item waits. The reason names no class, because its reader may be asked to label the item without knowing what others chose."""
     given = "No label yet" if not labels else "Labels differ" if differ else "1 label" if labels == 1 else f"{labels} equal labels"
     if policy in CHANCE_WORDS:
         return f"{given}; {CHANCE_WORDS[policy]}."
@@ -138,7 +139,7 @@ def _reason(chances: Array, labels: int, differ: bool, policy: str) -> str:
 
 @dataclass(frozen=True)
 class Appointment:
-    """An item given to an annotator. reason: why this person."""
+    """An item that is assigned to an annotator. reason: why to this person."""
 
     item: str
     annotator: str
@@ -149,10 +150,10 @@ class Appointment:
 def appoint_annotators(
     queue: Sequence[QueueItem], people: Sequence[str], crowd: Crowd | None, load: Mapping[str, int], taken: Collection[tuple[str, str]]
 ) -> list[Appointment]:
-    """Give each item to as many different people as are needed to settle its label.
+    """Assign each item to as many different people as its label needs to be settled.
 
-    An item goes to the person who is most often right on its likely class, among people who have not had it and have at most LOAD_STEP
-    more open items than the least loaded one. New annotators count as the average.
+    An item goes to the person who is most often right on its most probable class. Only people count who have not had the item and have at
+    most LOAD_STEP more open items than the least loaded person. New annotators count as average.
 
     Parameters
     ----------
@@ -196,7 +197,7 @@ def appoint_annotators(
 
 
 def annotator_skill(crowd: Crowd | None, who: str, chances: Sequence[float]) -> tuple[float, str]:
-    """The chance that an annotator is right on an item with these chances of the classes (Dawid and Skene), and the same in words."""
+    """The probability that an annotator is right on an item with these class probabilities (Dawid and Skene), and the same in words."""
     if crowd is None or who not in crowd.people:
         usual = float(crowd.fitted.accuracy.mean()) if crowd is not None else 0.0
         return usual, "New here, counted as the average"
@@ -211,8 +212,8 @@ def annotator_skill(crowd: Crowd | None, who: str, chances: Sequence[float]) -> 
 
 @dataclass(frozen=True)
 class NextLabels:
-    """The expected effect of the next labels. n: number of labels; scored, random: expected number of corrected consensus labels, in the
-    queue's order and in random order. wrong: expected number of wrong consensus labels now; items: number of items that count.
+    """The expected effect of the next labels. n: number of labels; scored, random: expected number of consensus labels that they correct,
+    in the queue's order and in random order. wrong: expected number of wrong consensus labels now; items: number of items that count.
     """
 
     n: int
@@ -223,10 +224,10 @@ class NextLabels:
 
 
 def next_labels_value(crowd: Crowd, n: int = NEXT) -> NextLabels:
-    """The expected number of consensus labels that the next `n` labels correct, with one label per item. It is estimated with the model of
-    the present labels.
+    """The expected number of consensus labels that the next `n` labels correct, with one label per item. It is estimated with the model
+    that is fitted to the present labels.
 
-    An item whose next label cannot change its consensus gains nothing.
+    If the next label of an item cannot change its consensus, the gain is 0.
     """
     usual = crowd.fitted.confusion.mean(axis=0)
     gains = np.sort(gain_of_another_label(crowd.fitted.posterior, usual))[::-1]
@@ -237,12 +238,12 @@ def next_labels_value(crowd: Crowd, n: int = NEXT) -> NextLabels:
 
 @dataclass(frozen=True)
 class PolicyReplay:
-    """Replay of second and third labels. curve: policy, share of the extra labels, errors (wrong labels left), low, high (of random
-    order).
+    """Replay of the second and later labels. curve: policy, share of the extra labels, errors (wrong labels that remain), low, high (of
+    random order).
 
-    items: number of replayed items; extra: number of labels beyond the first; wrong: number of first labels that the reference
-    contradicts; fixed: by policy, the number of labels corrected with half of the extra labels, minus the number made wrong. reference:
-    the source of the true labels.
+    items: number of replayed items; extra: number of labels beyond the first; wrong: number of first labels that the reference contradicts;
+    fixed: by policy, how many labels half of the extra labels correct, minus how many they make wrong. reference: the source of the true
+    labels.
     """
 
     curve: "DataFrame"
@@ -254,10 +255,10 @@ class PolicyReplay:
 
 
 def replay_policies(crowd: Crowd, answers: "DataFrame", truth: Mapping[str, str]) -> PolicyReplay | None:
-    """For each policy, how many wrong first labels are left after each share of the later labels; None with too few items.
+    """For each policy, how many wrong first labels remain after each share of the later labels; None if there are too few items.
 
-    Each item begins with its first label. A policy chooses the items that get their later labels; their label is then the majority, and a
-    tie keeps the first label. Random order is the mean of REPLAYS orders, with the range of 95 % of them.
+    Each item begins with its first label. A policy chooses which items get their later labels. The label of these items is then the
+    majority; a tie keeps the first label. Random order is the mean of REPLAYS orders, with the range that contains 95 % of them.
 
     Parameters
     ----------
@@ -349,7 +350,7 @@ def _margin_order(crowd: Crowd, first: "DataFrame") -> Integers | None:
 
 
 def _errors_left(wrong: int, change: Array, later: Array, order: Array, grid: Floats) -> Floats:
-    """Wrong labels left after each share of the extra labels, spent in an order of the items."""
+    """Number of wrong labels that remain after each share of the extra labels, if these are spent on the items in the given order."""
     spent = np.concatenate([[0], np.cumsum(later[order])]) / max(later.sum(), 1)
     left = wrong + np.concatenate([[0], np.cumsum(change[order])])
     return np.asarray(left[np.searchsorted(spent, grid + 1e-9, side="right") - 1], np.float64)
@@ -357,11 +358,11 @@ def _errors_left(wrong: int, change: Array, later: Array, order: Array, grid: Fl
 
 @dataclass(frozen=True)
 class SkillReplay:
-    """The accuracy of labels by the annotator who was chosen by skill, the accuracy of a random annotator's labels, and the difference, on
-    `n` later items.
+    """The accuracy of labels if the annotator is chosen by skill, the accuracy of a random annotator's labels, and the difference, on `n`
+    later items.
 
-    balanced: accuracy if the most skilled annotator among those whom LOAD_STEP allows is chosen. busiest: by policy ("skill", "balanced",
-    "random"), the number of items of the annotator who gets most of them.
+    balanced: accuracy if the most skilled annotator is chosen among those that LOAD_STEP permits. busiest: by policy ("skill", "balanced",
+    "random"), the number of items of the annotator who gets most items.
     """
 
     skilled: float
@@ -373,10 +374,10 @@ class SkillReplay:
 
 
 def replay_assignment(answers: "DataFrame", truth: Mapping[str, str], classes: Sequence[str], seed: int = 0) -> SkillReplay | None:
-    """The result of giving items to annotators by skill compared with at random; None with too few items.
+    """How giving items to annotators by skill compares with giving them at random; None if there are too few items.
 
-    Skill is estimated from the first half of the labels by time. For items of the second half with a known answer and at least two labels,
-    the label of the most skilled annotator who labelled the item is compared with the mean over all who labelled it.
+    Skill is estimated from the earlier half of the labels. It is tested on items of the later half that have a known answer and at least
+    two labels: the label of the most skilled of their annotators is compared with the mean over all their annotators.
     """
     rows = answers.sort_values("at", kind="stable").reset_index(drop=True)
     begins = rows.groupby("item")["at"].transform("min")
@@ -413,10 +414,10 @@ def replay_assignment(answers: "DataFrame", truth: Mapping[str, str], classes: S
 
 
 def _replay_load(later: "DataFrame", seed: int) -> tuple[float, dict[str, int]]:
-    """Accuracy of a choice by skill under the load rule, and number of items of the busiest annotator by policy. Each item goes to one of
-    the people who labelled it.
+    """Accuracy if annotators are chosen by skill under the load rule, and by policy the number of items of the busiest annotator. Each item
+    goes to one of the people who labelled it.
 
-    later: answers in order of time with `skill` and `right`. All work counts as open until the end, so the load rule has its largest
+    later: answers in order of time with `skill` and `right`. All work counts as open until the end, which gives the load rule its largest
     effect.
     """
     rng, right, items = np.random.default_rng(seed), 0, 0

@@ -1,7 +1,7 @@
-"""Days whose figures changed after they were shown, because devices that store and forward sent answers late.
+"""Days whose figures changed after they were shown, because devices store answers and send them late.
 
-A day counts as shown LATE_HOURS after its end. `synced_at` says when an answer was sent; the time of loading does not, since an import
-loads old answers at once.
+A day counts as shown LATE_HOURS after its end. `synced_at` says when an answer was sent. The time of loading does not say it, because an
+import loads old answers all at once.
 """
 
 import re
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 ANSWER_ROWS = 20_000
 ANSWERS_WITH_EXTRA = Sample("predictions", ("at", "extra"), ANSWER_ROWS)
 FIRST_ROWS = 1_000
-"""Number of answers that a page reads first. If none of them states when it was sent, the others are not read."""
+"""Number of answers that a page reads first. If none of them states when it was sent, the rest are not read."""
 MATTERS, MIN_ANSWERS = 0.05, 30
-"""Share of late answers of a day from which the day counts as changed, and minimum number of answers of such a day."""
+"""A day counts as changed if at least this share of its answers was late, and if it has at least this many answers."""
 WITH_OFFSET = re.compile(r"^\d{4}-\d\d-\d\d[Tt ].*([Zz]|[+-]\d\d:?\d\d)$")
 """A time with an offset, as a text."""
 
@@ -34,8 +34,8 @@ WITH_OFFSET = re.compile(r"^\d{4}-\d\d-\d\d[Tt ].*([Zz]|[+-]\d\d:?\d\d)$")
 class LateAnswers:
     """Answers of a window that state when they were sent, by day.
 
-    days: `day`, `answers`, and `late`, the number of these that came more than LATE_HOURS after the day's end. unsent: number of answers
-    that do not state when they were sent; these are not counted by day.
+    days: `day`, `answers`, and `late` (how many of these arrived more than LATE_HOURS after the day's end). unsent: number of answers that
+    do not state when they were sent; these are not counted by day.
     """
 
     days: "DataFrame"
@@ -43,12 +43,12 @@ class LateAnswers:
 
     @property
     def share(self) -> Interval:
-        """The share of late answers in the window, with its interval."""
+        """The share of the window's answers that were late, with its interval."""
         return rate_interval(float(self.days["late"].sum()), int(self.days["answers"].sum()))
 
     @property
     def changed(self) -> "DataFrame":
-        """The days with enough answers of which at least the share MATTERS came late, oldest first."""
+        """The days that have enough answers and of which at least the share MATTERS was late, oldest first."""
         days = self.days
         return days[(days["answers"] >= MIN_ANSWERS) & (days["late"] >= MATTERS * days["answers"])]
 

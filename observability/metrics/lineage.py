@@ -1,6 +1,7 @@
-"""The graph of origins and products of things: devices, batches, datasets, rules, projects, runs, versions, predictions.
+"""The graph that links things to their origins and products: devices, batches, datasets, rules, projects, runs, versions, predictions.
 
-All links are read from the names in records. Only one thing is inferred: the name of a dataset with a single version means that version.
+All links are read from names in records. Only one thing is inferred: if a dataset has a single version, the dataset's name alone means that
+version.
 """
 
 from collections import defaultdict
@@ -28,7 +29,7 @@ KINDS = {
     "predictions": ("predictions", "predictions"),
     "prediction": ("prediction", "predictions"),
 }
-"""Kinds of things, upstream ones first, in the singular and the plural."""
+"""Kinds of things, origins before products, in the singular and the plural."""
 PLACES = {kind: place for place, kind in enumerate(KINDS)}
 FIELDS = {
     "dataset": ("dataset", "version", "at", "rows", "parents", "extra"),
@@ -39,17 +40,18 @@ FIELDS = {
     "annotation": ("project", "annotator"),
     "step": ("run", "batch"),
 }
-"""Fields of the records that name the origins of a thing. Further fields (in `extra`) are read too: `sources`, `projects` and `run` of a
+"""Fields of the records that name the origins of a thing. Additional fields (in `extra`) are read too: `sources`, `projects` and `run` of a
 dataset, `inputs` of a run, `proposed` of a cleaning rule that removed nothing.
 """
 
 
 @dataclass(frozen=True, order=True)
 class Thing:
-    """One thing of the graph: its kind (see KINDS) and the names that distinguish it from others of its kind.
+    """One thing in the graph: its kind (see KINDS) and the names that distinguish it from other things of its kind.
 
-    annotator (project, name), project (name,), device (source, name), source (name,), batch (source, name), rule (dataset or "", name),
-    dataset (name, version or ""), run (name,), version (model, name), predictions (model, what all of them share), prediction (model, id).
+    The names of each kind: annotator (project, name), project (name,), device (source, name), source (name,), batch (source, name), rule
+    (dataset or "", name), dataset (name, version or ""), run (name,), version (model, name), predictions (model, what all of them share),
+    prediction (model, id).
     """
 
     kind: str
@@ -78,11 +80,11 @@ class Thing:
 
 
 LENGTHS = {"project": 1, "source": 1, "run": 1}
-"""Number of names of a thing by kind, for kinds with another number than two."""
+"""Number of names of a thing, by kind; kinds that are not listed have two."""
 
 
 def thing_from_address(text: str | None) -> Thing | None:
-    """Read a thing as `Thing.address` writes it.
+    """Read a thing from the text that `Thing.address` gives.
 
     Parameters
     ----------
@@ -101,7 +103,7 @@ def thing_from_address(text: str | None) -> Thing | None:
 
 @dataclass(frozen=True)
 class LineageLink:
-    """A link that says that `origin` went into `product`. relation: the verb of the sentence between the two, such as `trained`."""
+    """A link: `origin` went into `product`. relation: the verb between the two in a sentence, such as `trained`."""
 
     origin: Thing
     product: Thing
@@ -110,9 +112,9 @@ class LineageLink:
 
 @dataclass(frozen=True)
 class LineageStep:
-    """One thing in a drawn graph. distance: links from the centre, negative upstream. above: the thing that it is linked to, nearer to the
-    centre; None for the centre. hidden: 0, or how many further things of this kind are not drawn here (`thing` is then one of them).
-    origin: whether the thing went into `above`, and not the other way round.
+    """One thing in a drawn graph. distance: number of links from the centre, negative upstream. above: the thing that it is linked to,
+    nearer to the centre; None for the centre. hidden: how many more things of this kind are not drawn here (`thing` is then one of them),
+    else 0. origin: whether the thing went into `above`, not the reverse.
     """
 
     thing: Thing
@@ -125,10 +127,10 @@ class LineageStep:
 
 @dataclass(frozen=True)
 class LineageView:
-    """The part of the graph around one thing: upstream, the centre, downstream, each in the order of drawing, nearest first.
+    """The part of the graph around one thing: upstream, the centre, downstream. Each is in drawing order, nearest first.
 
-    Downstream also holds the other origins of a model version there; those steps have `origin`. others: links between drawn things that are
-    not part of the trees. beyond: things at the deepest level that have further links.
+    Downstream also holds the other origins of each model version there; `origin` is set in those steps. others: links between drawn things
+    that are not part of the trees. beyond: number of things at the deepest level that have further links.
     """
 
     centre: Thing
@@ -161,22 +163,22 @@ class Lineage:
 
     @cached_property
     def origins(self) -> dict[Thing, list[LineageLink]]:
-        """The links that lead to each thing, by that thing: they name its origins."""
+        """For each thing, the links that lead to it. They name its origins."""
         return _by(self.links, upstream=True)
 
     @cached_property
     def products(self) -> dict[Thing, list[LineageLink]]:
-        """The links that leave each thing, by that thing: they name its products."""
+        """For each thing, the links that leave it. They name its products."""
         return _by(self.links, upstream=False)
 
     @cached_property
     def things(self) -> frozenset[Thing]:
-        """Every thing that is linked or known."""
+        """Every thing that has a link or a fact."""
         return frozenset(self.facts) | frozenset(self.origins) | frozenset(self.products)
 
 
 def _by(links: Iterable[LineageLink], *, upstream: bool) -> dict[Thing, list[LineageLink]]:
-    """Links by one of their ends, in the order of kinds and names; batches newest first."""
+    """Links grouped by one of their ends, sorted by kind and name; batches newest first."""
     found: dict[Thing, list[LineageLink]] = defaultdict(list)
     for link in links:
         found[link.product if upstream else link.origin].append(link)
@@ -236,8 +238,8 @@ class _Datasets:
                 self.spelled[text] = Thing("dataset", (name, version))
 
     def named(self, text: str) -> Thing:
-        """The version of a dataset that a text names. The name of a dataset with a single version means that version. A text that names no
-        logged version is taken as it is.
+        """The version of a dataset that a text names. If a dataset has a single version, its name alone means that version. A text that
+        names no logged version is used as it is.
         """
         if text in self.spelled:
             return self.spelled[text]
@@ -248,30 +250,30 @@ class _Datasets:
 
 
 def _with_further(row: Mapping[Any, Any]) -> Mapping[Any, Any]:
-    """A record with its further fields besides its own fields. If a name occurs twice, the record's own field counts."""
+    """A record together with its additional fields. If a name occurs in both, the record's own field counts."""
     further = row.get("extra")
     return {**further, **row} if isinstance(further, dict) else row
 
 
 def _text(value: Any) -> str | None:
-    """A text of a record; None if it has none."""
+    """A value of a record as text; None if it is missing."""
     return None if value is None or value != value or value == "" else str(value)
 
 
 def _texts(value: Any) -> list[str]:
-    """A list of texts of a record; a single text becomes a list of one."""
+    """A value of a record as a list of texts; a single text becomes a list of one."""
     if isinstance(value, str):
         return [value] if value else []
     return [str(each) for each in value if each is not None and each != ""] if isinstance(value, list | tuple) else []
 
 
 def _count(value: Any) -> str:
-    """A count of a record with separators."""
+    """A count of a record as text, with thousands separators."""
     return f"{int(value):,}" if value is not None and value == value else "0"
 
 
 def _dataset_links(rows: Sequence[Mapping[Any, Any]], known: _Datasets, facts: dict[Thing, str]) -> Iterator[LineageLink]:
-    """Parents, sources, projects and the run of each version."""
+    """The parents, sources, projects and run of each version of a dataset."""
     for row in rows:
         made = Thing("dataset", (str(row["dataset"]), str(row["version"])))
         facts[made] = f"{_count(row['rows'])} rows"
@@ -303,7 +305,7 @@ def _run_links(rows: Sequence[Mapping[Any, Any]], known: _Datasets, facts: dict[
 
 
 def _cleaning_links(rows: Sequence[Mapping[Any, Any]], facts: dict[Thing, str]) -> Iterator[LineageLink]:
-    """Rules that made a version of a dataset. Rules that were only proposed removed nothing and are left out."""
+    """The rules that made a version of a dataset. Rules that were only proposed removed nothing, so they are left out."""
     for row in rows:
         dataset, version = _text(row.get("dataset")), _text(row.get("version"))
         if row.get("proposed") is True or dataset is None:
@@ -316,7 +318,7 @@ def _cleaning_links(rows: Sequence[Mapping[Any, Any]], facts: dict[Thing, str]) 
 
 
 def _batch_links(rows: Sequence[Mapping[Any, Any]], facts: dict[Thing, str]) -> Iterator[LineageLink]:
-    """The device, or without one the source, of each batch, and the source of each device."""
+    """For each batch, its device, or its source if it names no device; and for each device, its source."""
     for row in rows:
         source, device = str(row["source"]), _text(row.get("device"))
         batch = Thing("batch", (source, str(row["batch"])))
@@ -329,7 +331,7 @@ def _batch_links(rows: Sequence[Mapping[Any, Any]], facts: dict[Thing, str]) -> 
 
 
 def _event_links(rows: Sequence[Mapping[Any, Any]]) -> Iterator[LineageLink]:
-    """Runs whose model version an event deployed."""
+    """The runs whose model version was deployed according to an event."""
     for row in rows:
         model, version, run = (_text(row.get(name)) for name in ("model", "version", "run"))
         if row.get("what") == "deploy" and model and version and run:
@@ -339,7 +341,9 @@ def _event_links(rows: Sequence[Mapping[Any, Any]]) -> Iterator[LineageLink]:
 def _project_links(
     rows: Sequence[Mapping[Any, Any]], projects: Mapping[str, Sequence[str]], versions: Sequence[tuple[str, str]]
 ) -> Iterator[LineageLink]:
-    """Annotators of each project, and the versions for which it labels, by the settings, else by the model's name."""
+    """The annotators of each project, and the model versions for which it labels: those that the settings name, else those of the model
+    with the project's name.
+    """
     logged = dict.fromkeys((str(row["project"]), str(row["annotator"])) for row in rows)
     for project, annotator in logged:
         yield LineageLink(Thing("annotator", (project, annotator)), Thing("project", (project,)), "labels in")
@@ -350,7 +354,7 @@ def _project_links(
 
 
 def _step_links(rows: Sequence[Mapping[Any, Any]], batches: Sequence[Mapping[Any, Any]]) -> Iterator[LineageLink]:
-    """Batches that a step of a run read, if only one source has a batch of this name."""
+    """The batches that a step of a run read, provided that only one source has a batch of this name."""
     named: dict[str, set[str]] = defaultdict(set)
     for row in batches:
         named[str(row["batch"])].add(str(row["source"]))
@@ -360,7 +364,7 @@ def _step_links(rows: Sequence[Mapping[Any, Any]], batches: Sequence[Mapping[Any
 
 
 def with_predictions(lineage: Lineage, counts: Iterable[tuple[Thing, str, int, int]]) -> Lineage:
-    """Add the number of predictions that came from each batch, or that each version answered.
+    """Add how many predictions came from each batch, or were answered by each version.
 
     Parameters
     ----------
@@ -426,10 +430,10 @@ def with_prediction(
 def lineage_around(lineage: Lineage, centre: Thing, depth: int = 6, most: int = 6, in_all: int = 60) -> LineageView:
     """Return the origins of one thing and the things made from it.
 
-    Upstream, only origins of origins are followed, downstream only products of products, so that siblings of the centre are left out. A
-    model version has two kinds of origins: its training, and the labels by which it is judged. If a way downstream through one kind leads
-    to a version, the origins of the other kind are drawn below the version. A thing that is reached twice is drawn once, at its shortest
-    distance; its other links are in `others`.
+    Upstream, only origins of origins are followed; downstream, only products of products. Siblings of the centre are therefore left out. A
+    model version has two kinds of origins: its training, and the labels by which it is judged. If a path downstream reaches a version
+    through one kind, the origins of the other kind are drawn below the version. A thing that is reached twice is drawn once, at its
+    shortest distance; its other links are in `others`.
 
     Parameters
     ----------
@@ -460,8 +464,8 @@ def lineage_around(lineage: Lineage, centre: Thing, depth: int = 6, most: int = 
 
 
 def _tree(lineage: Lineage, centre: LineageStep, depth: int, most: tuple[int, int], seen: set[Thing]) -> tuple[list[LineageStep], int]:
-    """The steps in one direction (upstream if the centre is an `origin`) in the order of an indented list, and the number of things at the
-    deepest level with further links. most: maximum number of things of a kind beside one thing, and of all things.
+    """The steps in one direction (upstream if the centre is an `origin`), in the order of an indented list; and the number of things at the
+    deepest level that have further links. most: maximum number of things of one kind beside one thing, and of all things.
     """
     full = len(seen) + most[1]
     children: dict[Thing, list[LineageStep]] = {}
@@ -484,8 +488,8 @@ def _tree(lineage: Lineage, centre: LineageStep, depth: int, most: tuple[int, in
 
 
 def _following(lineage: Lineage, step: LineageStep) -> Iterator[tuple[Thing, str, bool]]:
-    """The next steps of a way through the lineage, as (thing, relation, whether it is an origin): from an origin to its origins, from a
-    product to its products, and from a version that is a product also to its origins of another kind than the origin that led to it.
+    """The next steps of a path, as (thing, relation, whether it is an origin). From an origin they lead to its origins, from a product to
+    its products. From a version that is a product they also lead to its origins, except those of the kind through which it was reached.
     """
     if not step.origin:
         yield from ((link.product, link.relation, False) for link in lineage.products.get(step.thing, ()))
@@ -495,8 +499,8 @@ def _following(lineage: Lineage, step: LineageStep) -> Iterator[tuple[Thing, str
 
 
 def _steps_beside(lineage: Lineage, above: LineageStep, distance: int, most: tuple[int, int], seen: set[Thing]) -> Iterator[LineageStep]:
-    """The next things from one step, then the number of further things. most: maximum number of things of each kind, and of all things in
-    the picture. A thing beyond it is counted only once.
+    """The next things from one step, followed by the number of things that are not drawn. most: maximum number of things of each kind, and
+    of all things in the picture. A thing beyond the maximum is counted only once.
     """
     by_kind: dict[str, dict[Thing, tuple[str, bool]]] = {}
     for thing, relation, origin in _following(lineage, above):

@@ -1,6 +1,6 @@
-"""Performance metrics by day, and over any days, from counts and sums by day of the window and of its past.
+"""Performance metrics by day and over any set of days, from daily counts and sums of the window and of its past.
 
-Labels come late, so a day counts as mature once it has at least the share MATURE of the usual labels.
+Labels come late, so a day counts as mature only once it has at least the share MATURE of its usual labels.
 """
 
 from collections.abc import Mapping
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MATURE = 0.8
-"""Share of the usual labels below which a loss may be an effect of labels that are still to come. Charts shade such days."""
+"""Below this share of the usual labels, a loss of performance may only be an effect of labels that have not arrived yet. Charts shade such
+days.
+"""
 WEEK = 7
 PAST_DAYS = 56
 BASELINE_DAYS = 28
-"""The own past is the four weeks before the measured days. The variation between days is estimated from all known days."""
+"""The model's own past is the four weeks before the measured days. The variation between days is estimated from all known days."""
 MIN_LABELS_A_DAY = 10
 Days = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -35,7 +37,7 @@ Metrics = dict[str, Interval]
 
 
 def row_error(each: Interval) -> float:
-    """Standard error from rows, computed from the width of a 95 % interval; NaN without an interval."""
+    """Standard error from the rows alone, computed from the width of a 95 % interval; NaN without an interval."""
     if each.low is None or each.high is None:
         return float("nan")
     return (each.high - each.low) / 2 / 1.96
@@ -47,7 +49,7 @@ def day_date(day: int | np.int64) -> date:
 
 
 class DailyMetrics:
-    """Counts and sums by day, of the past and of the window, and every metric over any of these days."""
+    """Daily counts and sums of the past and the window, and every metric over any set of these days."""
 
     def __init__(self, frames: Mapping[str, "DataFrame"], context: Context) -> None:
         import pandas as pd
@@ -72,7 +74,7 @@ class DailyMetrics:
 
     @cached_property
     def place(self) -> NDArray[np.int64]:
-        """For each row of the counts, the place of its day among these days."""
+        """For each row of the counts, the position of its day in `days`."""
         return np.searchsorted(self.days, self.of_counts)
 
     @cached_property
@@ -82,11 +84,11 @@ class DailyMetrics:
 
     @cached_property
     def labelled(self) -> NDArray[np.float64]:
-        """Labelled predictions of each day."""
+        """The number of labelled predictions of each day."""
         return self.totals(self.counts["label"] != UNKNOWN)
 
     def totals(self, kept: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Rows of each day among some rows of the answer."""
+        """The number of predictions of each day, among some rows of the query result."""
         return np.bincount(self.place[kept], self.counts["n"][kept], self.days.size)
 
     def measured(self, days: Days) -> Metrics:
@@ -99,23 +101,25 @@ class DailyMetrics:
 
     @property
     def window(self) -> Metrics:
-        """Every metric over the window to the minute, whose first and last day may be cut."""
+        """Every metric over the window exact to the minute; its first and last day may be incomplete."""
         return performance_metrics(self.model, *(answer_columns(self.now[name]) for name in ("counts", "sums")))
 
     @property
     def labelled_in_window(self) -> float:
-        """Labelled predictions of the window to the minute."""
+        """The number of labelled predictions in the window, exact to the minute."""
         return served_and_labelled(self.now["counts"])[1]
 
     def bin_errors(self, days: Days | None = None) -> dict[str, float]:
-        """The largest difference between metrics from score bins and the metrics of the rows, over some days or over the exact window."""
+        """The largest difference between metrics computed from score bins and metrics computed from the rows, over some days or over the
+        exact window.
+        """
         if self.model.task != "binary":
             return {}
         return ranking_errors(self.now["counts"] if days is None else kept_answer_rows(self.counts, np.isin(self.days, days)[self.place]))
 
     @property
     def weighted(self) -> bool:
-        """Whether predictions of the window have weights other than 1."""
+        """Whether any prediction of the window has a weight other than 1."""
         return bool((self.now["counts"]["w2"] != self.now["counts"]["n"]).any())
 
     def of_day(self, day: int) -> Metrics:
@@ -127,7 +131,7 @@ class DailyMetrics:
 
     @cached_property
     def rows(self) -> list[tuple[Columns, dict[int, NDArray[np.int64]]]]:
-        """Counts and sums, each with the indices of the rows of each day."""
+        """The counts and the sums; for each of the two, the indices of the rows of each day."""
         found: list[tuple[Columns, dict[int, NDArray[np.int64]]]] = []
         for columns, of in ((self.counts, self.of_counts), (self.sums, self.of_sums)):
             order = np.argsort(of, kind="stable")
@@ -136,9 +140,9 @@ class DailyMetrics:
         return found
 
     def series(self, metric: str) -> tuple[Days, Floats, Floats, Floats]:
-        """Four arrays over the days that have enough labels: day number, value of the metric, standard error, n.
+        """Four arrays over the days that have enough labels: number of the day, value of the metric, standard error, n.
 
-        The value is NaN if there is none. The standard error is from the rows alone.
+        The value is NaN if there is none. The standard error includes only the variation of rows.
         """
         if metric not in self.by_metric:
             self.by_metric[metric] = self.labelled_days, *self.measured_on(metric, self.labelled_days)
@@ -157,7 +161,9 @@ class DailyMetrics:
         return values, errors, np.array([one.n for one in each], np.float64)
 
     def day_variation(self, metric: str, before: int, *, weekly: bool) -> DayVariation | None:
-        """The variance that days add to a metric, from the four weeks before a day; None if fewer than seven days have enough labels."""
+        """The variance of a metric between days beyond that of the rows, from the four weeks before a day; None if fewer than seven days
+        have enough labels.
+        """
         asked = metric, before, weekly
         if asked not in self.varies:
             days = self.labelled_days[self.labelled_days < before][-BASELINE_DAYS:]
@@ -170,8 +176,8 @@ class DailyMetrics:
         return self.varies[asked]
 
     def consecutive_variation(self, metric: str, last: int) -> DayVariation | None:
-        """The variance that consecutive days add to a metric, from the five weeks up to `last`; None if fewer than seven days have
-        enough labels.
+        """The variance of a metric between consecutive days beyond that of the rows, from the five weeks up to `last`; None if fewer than
+        seven days have enough labels.
         """
         days = self.labelled_days[(self.labelled_days <= last) & (self.labelled_days > last - BASELINE_DAYS - WEEK)]
         values, errors, n = self.measured_on(metric, days)
@@ -183,8 +189,8 @@ class DailyMetrics:
 
     @cached_property
     def mature(self) -> Days:
-        """Days whose labels have mostly arrived: the labelled share is at least MATURE of the final share. The final share is estimated
-        from the best days of the past.
+        """The days whose labels have mostly arrived: their labelled share is at least MATURE of the final share, which is estimated from
+        the best days of the past.
         """
         with np.errstate(invalid="ignore"):
             share = self.labelled / self.served
@@ -193,7 +199,7 @@ class DailyMetrics:
         return self.days[share >= MATURE * np.quantile(share, 0.9)]
 
     def complete(self, days: Days) -> Days:
-        """The days, among some, that have labels for at least MATURE of their predictions."""
+        """Those of the given days that have labels for at least MATURE of their predictions."""
         known = np.isin(self.days, days) & (self.served > 0)
         return self.days[known][self.labelled[known] >= MATURE * self.served[known]]
 
@@ -207,10 +213,10 @@ class DailyMetrics:
 
 
 def kept_answer_rows(columns: Columns, kept: NDArray[Any]) -> Columns:
-    """Some rows of an answer."""
+    """Some rows of a query result."""
     return {name: values[kept] for name, values in columns.items()}
 
 
 def days_in(frame: "DataFrame | Columns") -> Days:
-    """The number of the day of each row of an answer."""
+    """The number of the day (since 1970) of each row of a query result."""
     return np.asarray(frame["period"], "datetime64[D]").astype(np.int64)

@@ -1,4 +1,4 @@
-"""Measure forms of stored pictures and sound: bytes by exact form, and the loss of each file in lossy forms, by group."""
+"""Measure forms of stored pictures and sound: the bytes of each exact form, and for lossy forms the loss of each file, by group."""
 
 import io
 import wave
@@ -26,9 +26,9 @@ PICTURES, SOUND = frozenset((".png", ".jpg", ".jpeg", ".webp")), frozenset((".wa
 MODES = frozenset(("L", "RGB"))
 """Modes of pictures that every lossy form holds: 8 bits, grey or three colours."""
 MAX_PIXELS, MAX_SAMPLES = 25_000_000, 30_000_000
-"""Pixels of a picture, and samples of a sound, above which it is left out."""
+"""A picture with more pixels, or a sound with more samples, is left out."""
 MIN_FILES = 10
-"""Minimum number of files of a group for a comparison."""
+"""A group is compared only if it has at least this many files."""
 PICTURE_CODECS: dict[str, dict[str, Any]] = {"PNG": {"format": "PNG"}, "WebP lossless": {"format": "WEBP", "lossless": True}}
 PICTURE_FORMS: dict[str, dict[str, Any]] = {
     "JPEG 95": {"format": "JPEG", "quality": 95},
@@ -51,11 +51,11 @@ class StoredFile:
 
 
 class UnreadableMediaError(Exception):
-    """Raised for a file that cannot be measured. Its text gives the reason, in words that follow a number of files."""
+    """Raised for a file that cannot be measured. Its text gives the reason, worded to follow `N files`."""
 
 
 def measured_picture(path: Path) -> StoredFile:
-    """Return the size of a picture under each form, and the loss by lossy forms.
+    """Return the size of a picture in each form, and the loss of each lossy form.
 
     Parameters
     ----------
@@ -79,9 +79,9 @@ def measured_picture(path: Path) -> StoredFile:
             exact = opened.copy()
     except UnreadableMediaError:
         raise
-    except Exception as error:  # decoders raise errors of many kinds for damaged files
+    except Exception as error:  # decoders raise many kinds of errors for damaged files
         raise UnreadableMediaError("damaged or of another format") from error
-    exact.info.clear()  # profiles and comments are no part of the picture
+    exact.info.clear()  # profiles and comments do not belong to the picture itself
     pixels = np.asarray(exact)
     sizes = {"none": pixels.nbytes, "as given": path.stat().st_size}
     sizes |= {name: len(_saved(exact, options)) for name, options in PICTURE_CODECS.items()}
@@ -105,7 +105,7 @@ def _saved(picture: "Image", options: Mapping[str, Any]) -> bytes:
 
 
 def measured_sound(path: Path) -> StoredFile:
-    """Return the size of a sound under each form, and the loss by lossy forms.
+    """Return the size of a sound in each form, and the loss of each lossy form.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def _eight_bits(samples: "Floats", _width: int) -> "tuple[bytes, Floats]":
 
 
 def _mu_law(samples: "Floats", _width: int) -> "tuple[bytes, Floats]":
-    """Samples at 256 steps that are finer near silence (mu-law)."""
+    """Samples quantised to 256 steps that are finer near silence (mu-law): the bytes, and the decoded samples."""
     pressed = np.sign(samples) * np.log1p(MU * np.abs(samples)) / np.log1p(MU)
     steps: Samples = np.round((pressed + 1) / 2 * 255).astype(np.uint8)
     read = steps / 255.0 * 2 - 1
@@ -167,7 +167,7 @@ def _mu_law(samples: "Floats", _width: int) -> "tuple[bytes, Floats]":
 
 
 def _half_rate(samples: "Floats", width: int) -> "tuple[bytes, Floats]":
-    """Every second sample after a filter, with the same number of bits."""
+    """Samples at half the rate, after a filter, with the same number of bits: the bytes, and the decoded samples."""
     from scipy.signal import resample_poly
 
     top = 2.0 ** (8 * width - 1)
@@ -184,7 +184,7 @@ SOUND_FORMS: "dict[str, Callable[[Floats, int], tuple[bytes, Floats]]]" = {
 
 
 def media_storage(files: Sequence[StoredFile], groups: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Return the content of an audit of pictures or sound: `codecs` with their bytes, and `forms` with bytes and `fidelity`.
+    """Return the content of an audit of pictures or sound: `codecs` with the bytes of each, and `forms` with bytes and `fidelity`.
 
     Parameters
     ----------
@@ -210,7 +210,7 @@ def media_storage(files: Sequence[StoredFile], groups: Mapping[str, Sequence[str
 
 
 def _parts(n: int, groups: Mapping[str, Sequence[str]]) -> "Iterator[tuple[str | None, str | None, Samples]]":
-    """Column, level and places of all files and of each level that is compared."""
+    """For all files, and for each level that is compared: column, level and positions of the files."""
     yield None, None, np.arange(n)
     for column, levels in groups.items():
         names, places = np.unique(np.asarray(levels, object).astype(str), return_inverse=True)

@@ -1,4 +1,4 @@
-"""The smallest change of each performance metric that matters, for watch and for act."""
+"""The smallest change of each performance metric that matters: one limit for the severity `watch`, one for `act`."""
 
 from typing import Literal
 
@@ -17,6 +17,6 @@ LIMITS: dict[str, tuple[str, float, float]] = {
     "rmse": ("relative", 0.15, 0.35),
     "bias": ("of mae", 0.25, 0.50),
 }
-"""The smallest fall that matters, for watch and for act: in points of the metric, or relative to the baseline. For a bias it is the growth
-of its size as a share of the baseline's mean absolute error. `limits` of the model's settings override the act limit.
+"""The smallest fall that matters, for `watch` and for `act`: in points of the metric, or relative to the baseline. For a bias, it is the
+growth of its absolute value, as a share of the baseline's mean absolute error. `limits` in the model's settings replace the `act` limit.
 """

@@ -18,10 +18,10 @@ HISTORY_DAYS = 63
 
 @dataclass(frozen=True)
 class MonthForecast:
-    """The month of the window's last day.
+    """The month that contains the last day of the window.
 
-    spent: amount on the whole days that have passed. value, low, high: forecast at the end of the month (None: unknown). rows: [day, cost
-    up to that day or its forecast, low, high] by day; low and high are None on past days. needed: number of days of history that a
+    spent: amount on the days that have passed completely. value, low, high: forecast for the end of the month (None: unknown). rows: [day,
+    cost up to that day or its forecast, low, high] by day; low and high are None on past days. needed: number of days of history that a
     forecast needs. end: start of the next month. by_part: `spent` by part.
     """
 
@@ -38,7 +38,7 @@ class MonthForecast:
 
 
 def forecast_month_cost(parts: list[CostPart], past: list[CostPart], currency: str, context: Context) -> MonthForecast:
-    """Cost of the month's whole days, and the forecast of the remaining days from at most HISTORY_DAYS whole days.
+    """Cost of the month's complete days, and the forecast for its remaining days, from a history of at most HISTORY_DAYS complete days.
 
     The history begins with the first day with spending. Days without spending count as 0.
 
@@ -79,7 +79,7 @@ def forecast_month_cost(parts: list[CostPart], past: list[CostPart], currency: s
 
 
 def month_cost_claim(found: MonthForecast, budget: float | None, currency: str, say: Say) -> tuple[Severity, str]:
-    """Severity compared with the budget (unknown without one), and the sentence.
+    """The severity compared with the budget (unknown if there is none), and the sentence.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A single prediction that makes up most of the error of a window."""
+"""Find a single prediction whose error makes up most of the error of a window."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 SHARE = 0.5
-"""Share of the sum of all errors above which the error of one prediction is reported, because it hides the others."""
+"""The error of one prediction is reported if it exceeds this share of the sum of all errors, because it then hides the other errors."""
 MINIMUM_LABELS = 100
 
 
 def largest_error_finding(name: str, context: Context, sums: "DataFrame") -> Finding | None:
     """The finding about the largest error of a regression, if it alone exceeds half of the sum of all errors.
 
-    One outlier concerns its row, not the model, and is never critical.
+    An outlier says something about its row, not about the model, so the finding is never critical.
 
     Parameters
     ----------

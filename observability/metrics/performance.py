@@ -1,8 +1,9 @@
 """Performance of a model from counts and sums.
 
-This is the only computation of performance. The analyzer, the charts, the tables and the sentences all use it. Metrics of counts equal
-scikit-learn's on the raw rows; ROC AUC and PR AUC come from score bins, where scores in one bin are ties. For scores that spread, ROC AUC
-is usually within 1e-3 of that of the raw scores, and PR AUC, on which ties weigh more, within 3e-3; `ranking_errors` bounds both.
+Performance is computed only here. The analyzer, the charts, the tables and the sentences all use this module. Metrics from counts equal
+scikit-learn's on the raw rows. ROC AUC and PR AUC come from score bins, so scores in the same bin count as ties. If scores are well spread,
+ROC AUC is usually within 1e-3 of the value from the raw scores, and PR AUC, on which ties have more effect, within 3e-3. `ranking_errors`
+gives bounds for both.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 Columns = Mapping[str, NDArray[Any]]
-"""Columns of an answer as arrays. If many parts of one answer are measured, they are much faster than frames."""
+"""The columns of a query result as arrays. They are much faster than frames if many parts of one result are measured."""
 REGRESSION_SUMS = ("error", "absolute_error", "squared_error", "label_value")
 CLASSIFIER_SUMS = ("log_loss", "brier")
 HEADLINE = {"binary": "accuracy", "multiclass": "accuracy", "regression": "mae"}
@@ -38,19 +39,19 @@ NONE = Interval(None, None, None, 0.0)
 
 
 def primary_metric(model: Model) -> str:
-    """The metric that decides whether a model performs: the owner's choice, else the headline of its task (accuracy, mae)."""
+    """The metric by which a model's performance is judged: the owner's choice, else the headline metric of its task (accuracy, mae)."""
     return model.settings.primary_metric or HEADLINE.get(model.task or "binary", "accuracy")
 
 
 def outcome_aggregates(model: Model, *keys: Bucket | By) -> dict[str, Aggregate]:
-    """The two queries whose answers `performance_metrics` reads: "counts" and "sums", also grouped by `keys`."""
+    """The two queries that `performance_metrics` needs: "counts" and "sums", optionally grouped by `keys` as well."""
     counts = (*keys, By("decision"), By("label"), *((By("score_bin"),) if model.task == "binary" else ()))
     sums = REGRESSION_SUMS if model.task == "regression" else CLASSIFIER_SUMS
     return {"counts": Aggregate("outcomes", keys=counts), "sums": Aggregate("outcomes", keys=keys, sums=sums)}
 
 
 def performance_metrics(model: Model, counts: "DataFrame | Columns", sums: "DataFrame | Columns") -> dict[str, Interval]:
-    """Every measured metric of a model's task with its interval, on labelled rows.
+    """Every measured metric for the model's task, with its interval, on labelled rows.
 
     Parameters
     ----------
@@ -76,7 +77,7 @@ def performance_metrics(model: Model, counts: "DataFrame | Columns", sums: "Data
 def performance_by_key(
     model: Model, counts: "DataFrame", sums: "DataFrame", key: str
 ) -> Iterator[tuple[Any, dict[str, Interval], float, float]]:
-    """Metrics for each value of one answer column, in order.
+    """The metrics for each value of one column of the query results, in order.
 
     Parameters
     ----------
@@ -101,7 +102,7 @@ def performance_by_key(
 
 
 def answer_columns(frame: "DataFrame") -> dict[str, NDArray[Any]]:
-    """Columns of an answer as arrays.
+    """The columns of a query result as arrays.
 
     Parameters
     ----------
@@ -116,7 +117,7 @@ def answer_columns(frame: "DataFrame") -> dict[str, NDArray[Any]]:
 
 
 def served_and_labelled(counts: "DataFrame | Columns") -> tuple[float, float]:
-    """Rows served and rows whose label is known.
+    """The number of rows served, and of rows whose label is known.
 
     Parameters
     ----------
@@ -153,7 +154,7 @@ def regression_metrics(sums: "DataFrame | Columns") -> dict[str, Interval]:
 
 
 def _classification_metrics(model: Model, counts: "DataFrame | Columns", sums: "DataFrame | Columns") -> dict[str, Interval]:
-    """Accuracy, precision, recall, F1, log loss and Brier score (macro averages over several classes). For a binary model also ROC AUC, PR
+    """Accuracy, precision, recall, F1, log loss and Brier score; for several classes, macro averages. For a binary model also ROC AUC, PR
     AUC and selection rate.
     """
     matrix = confusion_matrix(model, counts)
@@ -171,12 +172,12 @@ def _classification_metrics(model: Model, counts: "DataFrame | Columns", sums: "
 
 
 def _share_intervals(parts: Sequence[float], wholes: Sequence[float]) -> list[Interval]:
-    """Parts of wholes with the intervals of `rate_interval`, in one call."""
+    """Shares (each part divided by its whole) with the intervals of `rate_interval`, computed in one call."""
     return [ordered_interval(*each) for each in zip(*rate_intervals(parts, wholes), wholes, strict=True)]
 
 
 def class_performance(model: Model, counts: "DataFrame | Columns") -> dict[str, dict[str, Interval]]:
-    """Precision, recall and F1 of each class against all others, and its shares of labels and decisions.
+    """For each class: precision, recall and F1 against all other classes, its share of the labels and its share of the decisions.
 
     Parameters
     ----------
@@ -206,7 +207,7 @@ def class_performance(model: Model, counts: "DataFrame | Columns") -> dict[str, 
 
 
 def _effective_scale(matrix: NDArray[np.float64], counts: "DataFrame | Columns") -> float:
-    """Factor that scales a confusion matrix of weighted counts to effective rows."""
+    """Factor by which a confusion matrix of weighted counts is multiplied to give effective rows."""
     known = (np.asarray(counts["label"]) != UNKNOWN) & (np.asarray(counts["decision"]) != UNKNOWN)
     squares, whole = float(np.asarray(counts["w2"], np.float64)[known].sum()), float(matrix.sum())
     return effective_n(1.0, squares / whole**2) / whole if whole > 0 else 1.0
@@ -247,7 +248,7 @@ def _score_counts(counts: "DataFrame | Columns") -> dict[int, tuple[NDArray[np.f
 
 
 def _ranking_metrics(counts: "DataFrame | Columns") -> dict[str, Interval]:
-    """ROC AUC and PR AUC of a binary score, from its bins by label."""
+    """ROC AUC and PR AUC of a binary score, from its counts by bin and label."""
     of = _score_counts(counts)
     (negative, negative_squares), (positive, positive_squares) = of[0], of[1]
     if positive.sum() <= 0 or negative.sum() <= 0:
@@ -260,7 +261,7 @@ def _ranking_metrics(counts: "DataFrame | Columns") -> dict[str, Interval]:
 
 
 def ranking_errors(counts: "DataFrame | Columns") -> dict[str, float]:
-    """The largest possible differences of ROC AUC and PR AUC between computation from bins and from the scores themselves.
+    """By how much ROC AUC and PR AUC can differ at most, between computation from bins and from the scores themselves.
 
     Parameters
     ----------
@@ -277,7 +278,7 @@ def ranking_errors(counts: "DataFrame | Columns") -> dict[str, float]:
 
 
 def _macro_averages(matrix: NDArray[np.float64]) -> dict[str, Interval]:
-    """Macro precision, recall and F1 with intervals; an undefined figure of a class counts as 0, as in scikit-learn."""
+    """Macro precision, recall and F1 with intervals. If a figure of a class is undefined, it counts as 0, as in scikit-learn."""
     parts = [confusion.binary_cells(each) for each in confusion.one_vs_rest(matrix)]
     zero = Interval(0.0, 0.0, 0.0, 0.0)
     of: dict[str, list[Interval]] = {"precision": [], "recall": [], "f1": []}
@@ -289,7 +290,7 @@ def _macro_averages(matrix: NDArray[np.float64]) -> dict[str, Interval]:
 
 
 def _measure_moments(sums: "DataFrame | Columns", name: str) -> Moments:
-    """The weighted sums of one measure over all rows of an answer."""
+    """The weighted sums of one measure over all rows of a query result."""
     own = np.asarray(sums["measure"], object) == name
     w, total, squares, w2 = (float(np.asarray(sums[part], np.float64)[own].sum()) for part in ("w", "total", "squares", "w2"))
     return Moments(w, total, squares, w2)

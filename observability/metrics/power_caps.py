@@ -1,4 +1,4 @@
-"""Sweeps of a power cap: runs of one study that differ in the cap alone, and the cap that saves most energy for little more time."""
+"""Sweeps of a power cap: runs of one study that differ only in the cap. The knee is the cap that saves most energy for little more time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 CAP_NAMES = ("power_cap_w", "power_limit_w", "power_limit")
-"""Parameters of a run that state its power cap in watts."""
+"""Names of the run parameters that may state its power cap in watts."""
 MIN_CAPS, MIN_REPEATS = 3, 3
-"""Minimum number of caps of a sweep, and minimum number of runs at each cap for a difference with an interval."""
+"""Minimum number of caps in a sweep; minimum number of runs at each cap for a difference to have an interval."""
 SLOWER = 0.05
-"""Largest additional time of a run, as a share, at the knee."""
+"""The knee may lengthen a run by at most this share."""
 
 
 @dataclass(frozen=True)
 class PowerCap:
-    """Runs at one cap. wh, seconds: their means. saved, slower: the shares of energy saved and of time added compared with the highest
-    cap.
+    """The runs at one cap. wh, seconds: their means. saved, slower: the share of energy saved and the share of time added, compared with
+    the highest cap.
     """
 
     watts: float
@@ -38,8 +38,8 @@ class PowerCap:
 
 @dataclass(frozen=True)
 class CapSweep:
-    """A sweep. caps: the highest first. source: source of the energy. ended: end of the last run. used: cap of the newest run after the
-    sweep, else None.
+    """A sweep. caps: highest cap first. source: source of the energy. ended: end of the last run. used: cap of the newest run after the
+    sweep, None if there is none.
     """
 
     study: str
@@ -50,7 +50,7 @@ class CapSweep:
 
     @property
     def knee(self) -> PowerCap | None:
-        """The cap that saves most energy among the caps that are at most SLOWER slower than the highest cap; None if no such cap saves
+        """The cap that saves most energy, among those that take at most SLOWER more time than the highest cap; None if no such cap saves
         energy.
         """
         fit = [cap for cap in self.caps[1:] if (cap.slower.value or 0.0) <= SLOWER and (cap.saved.value or 0.0) > 0]
@@ -58,12 +58,12 @@ class CapSweep:
 
     @property
     def enough(self) -> bool:
-        """Whether each cap has the repeats that an interval needs."""
+        """Whether each cap has as many runs as an interval needs."""
         return all(cap.runs >= MIN_REPEATS for cap in self.caps)
 
 
 def stated_cap(params: Any) -> float | None:
-    """Return the power cap that parameters of a run state, in watts; None without one."""
+    """Return the power cap in watts that the parameters of a run state; None if they state none."""
     for name in CAP_NAMES if isinstance(params, Mapping) else ():
         value = params.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < np.inf:
@@ -104,7 +104,7 @@ def power_cap_sweeps(runs: "DataFrame", energy: "DataFrame", settings: Mapping[s
 
 
 def _compared_caps(rows: "DataFrame") -> tuple[PowerCap, ...]:
-    """The caps of a sweep, each compared with the highest."""
+    """The caps of a sweep, each compared with the highest cap."""
     groups = [(float(str(cap)), own) for cap, own in rows.groupby("cap", sort=True)][::-1]
     first, confidence = groups[0][1], 1 - 0.05 / (len(groups) - 1)
     found = []
@@ -127,7 +127,9 @@ def _compared_caps(rows: "DataFrame") -> tuple[PowerCap, ...]:
 
 
 def log_ratio(ours: NDArray[np.float64], theirs: NDArray[np.float64], confidence: float) -> Interval:
-    """Return the ratio of two geometric means with Welch's interval on logarithms; without ends below MIN_REPEATS on a side."""
+    """Return the ratio of two geometric means, with Welch's interval on the logarithms. There is no interval if a side has fewer than
+    MIN_REPEATS values.
+    """
     a, b = np.log(ours), np.log(theirs)
     value = float(np.exp(a.mean() - b.mean()))
     if min(a.size, b.size) < MIN_REPEATS:

@@ -1,7 +1,7 @@
-"""Price list at an instant: unit prices, carbon intensity and power usage effectiveness.
+"""Look up prices at a point in time: unit prices, carbon intensity and power usage effectiveness.
 
-A price record is valid from its `from` on. Fallbacks for values without a record or setting are defined here, and results that use
-fallbacks state this.
+A price record is valid from its `from` on. Fallbacks for values that neither a record nor a setting gives are defined here. Results that
+use a fallback say so.
 """
 
 from dataclasses import dataclass
@@ -21,40 +21,40 @@ WATTS_PER_CORE = 4.0
 """Fallback power of one busy core (a hardware thread): CodeCarbon's DEFAULT_POWER_PER_CORE."""
 PUE = 1.0
 CARBON_G_PER_KWH = 475.0
-"""Fallbacks without a price record or setting, taken from CodeCarbon. 475 is the world's average (IEA, Global Energy and CO2 Status Report
-2019).
+"""Fallbacks if there is neither a price record nor a setting, taken from CodeCarbon. 475 is the world average (IEA, Global Energy and CO2
+Status Report 2019).
 """
 PRICE_COLUMNS = ("from", "resource", "amount", "currency", "model", "device", "region", "carbon_g_per_kwh", "pue", "embodied_g")
 PRICES = Records("price", PRICE_COLUMNS, ever=True)
 NO_CURRENCY = ""
-"""Currency of amounts that were logged without a currency."""
+"""Stands for the currency of amounts that were logged without one."""
 
 
 @dataclass(frozen=True)
 class PriceScope:
-    """The model and the owner's settings, which select prices and fallbacks."""
+    """The model and its owner's settings, by which prices and fallbacks are selected."""
 
     model: str
     settings: ModelSettings
 
     @property
     def watts_per_core(self) -> float:
-        """Assumed power of one busy core."""
+        """Assumed power of one busy core, in watts."""
         return self.settings.watts_per_core or WATTS_PER_CORE
 
     @property
     def power_is_calibrated(self) -> bool:
-        """Whether that power was fitted to a meter with a known error."""
+        """Whether the assumed power was fitted to a meter, with a known error."""
         return self.settings.watts_per_core is not None and self.settings.watts_per_core_error is not None
 
 
 def prices_at(
     prices: "DataFrame", field: str, at: ArrayLike, place: PriceScope, *, resource: str | None = None, device: str | None = None
 ) -> "tuple[Any, Any]":
-    """Values of a field of the price records at some instants.
+    """Values of one field of the price records at some points in time.
 
-    A record is valid from `from` until the next one of its kind. A record that names the model has priority, then a record that names the
-    device, then one that names the region. The region of the settings counts; without it, the only region with prices.
+    A record is valid from `from` until the next record of its kind. A record that names the model has priority, then one that names the
+    device, then one that names the region. The region in the settings is used; if there is none, the only region that has prices.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def prices_at(
 
 
 def price_start(prices: "DataFrame", place: PriceScope, resource: str, at: datetime) -> datetime | None:
-    """Start of the newest price of a resource that may apply to a model at an instant.
+    """When the newest price of a resource that may apply to a model at a point in time began to be valid.
 
     Parameters
     ----------
@@ -130,8 +130,8 @@ def price_start(prices: "DataFrame", place: PriceScope, resource: str, at: datet
 
 @dataclass(frozen=True)
 class EnergyFactors:
-    """Factors of energy at some instants: pue, and intensity (g per kWh). For each there is a mask of the instants at which a fallback was
-    assumed; all are arrays.
+    """Factors of energy at some points in time: pue, and intensity (g per kWh). For each factor, a mask says where a fallback was assumed.
+    All are arrays.
     """
 
     pue: Any
@@ -141,7 +141,7 @@ class EnergyFactors:
 
 
 def energy_factors(prices: "DataFrame", at: ArrayLike, place: PriceScope) -> EnergyFactors:
-    """PUE and carbon intensity at some instants: from price records, else the owner's settings, else the fallbacks (assumed).
+    """PUE and carbon intensity at some points in time: from price records, else the owner's settings, else the fallbacks (assumed).
 
     Parameters
     ----------
@@ -167,7 +167,8 @@ def energy_factors(prices: "DataFrame", at: ArrayLike, place: PriceScope) -> Ene
 
 
 def stated_intensity(prices: "DataFrame", at: ArrayLike, place: PriceScope) -> "Any":
-    """Carbon intensity (g per kWh) at some instants: from price records, else the owner's typical day, else the owner's number; else NaN.
+    """Carbon intensity (g per kWh) at some points in time: from price records, else the owner's typical day, else the owner's single
+    number; else NaN.
 
     Parameters
     ----------
@@ -209,7 +210,7 @@ def ambiguous_regions(prices: "DataFrame", settings: ModelSettings) -> list[str]
 
 
 def default_currency(prices: "DataFrame", settings: ModelSettings) -> str:
-    """Currency of amounts that are logged without a currency: from the settings, else the only currency of the prices, else NO_CURRENCY.
+    """Currency of amounts that are logged without one: from the settings, else the only currency in the prices, else NO_CURRENCY.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Calibration errors of a classifier from counts of outcomes.
 
-For a binary model the event is the positive class and the score its probability. For a multiclass model the event is that the
-decision was right, and the score is the confidence, the largest probability (Guo et al. 2017).
+For a binary model, the event is the positive class and the score is its probability. For a multiclass model, the event is that the decision
+was right, and the score is the confidence, that is the largest probability (Guo et al. 2017).
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 BINS = SCORE_EDGES.size + 1
 MINIMUM_LABELS = 200
-"""Minimum number of labelled rows for a judgement of calibration. With fewer rows, a perfectly calibrated model has an ECE near 0.07."""
+"""Minimum number of labelled rows for judging calibration. With fewer rows, even a perfectly calibrated model has an ECE near 0.07."""
 WEEK = 7
 
 
@@ -45,8 +45,8 @@ class ScoredRows:
 
 @dataclass(frozen=True)
 class DailyScoredRows:
-    """Scored rows by day, as days × score bins. served: all rows of each day; labelled: rows whose label is known. days: numbers since
-    1970, increasing.
+    """Scored rows by day, as days × score bins. served: number of all rows on each day; labelled: number of rows whose label is known.
+    days: numbers since 1970, increasing.
     """
 
     days: Days
@@ -58,7 +58,7 @@ class DailyScoredRows:
     labelled: Floats
 
     def whole(self, first: float = -np.inf) -> ScoredRows:
-        """All days together, or only the days from `first` on."""
+        """The rows of all days together, or only of the days from `first` on."""
         kept = self.days >= first
         positive, total, squares = (each[kept].sum(axis=0) for each in (self.positive, self.total, self.squares))
         return ScoredRows(positive, total, squares, int(self.n[kept].sum()))
@@ -69,7 +69,7 @@ class DailyScoredRows:
         return float(self.served.sum()), float(self.labelled.sum())
 
     def periods(self) -> "DailyScoredRows":
-        """The same rows by day. If the median day has too few labels, each seven days are joined into one period."""
+        """The same rows by period. A period is a day, or seven days if the median day has too few labels."""
         known = self.labelled[self.labelled > 0]
         if not self.days.size or (known.size and np.median(known) >= MINIMUM_LABELS):
             return self
@@ -80,7 +80,7 @@ class DailyScoredRows:
 
 @dataclass(frozen=True)
 class CalibrationErrors:
-    """Groups of equal mass, expected and cumulative calibration error of one set of rows."""
+    """One set of rows: its groups of equal mass, and its expected and cumulative calibration error."""
 
     scored: ScoredRows
     groups: Reliability
@@ -89,7 +89,7 @@ class CalibrationErrors:
 
 
 def score_question(model: Model, *keys: Bucket | By) -> Aggregate:
-    """The query for outcomes by decision, label and score bin; for a binary model, the "counts" of `outcome_aggregates`."""
+    """The query for outcomes by decision, label and score bin. For a binary model, it is the "counts" query of `outcome_aggregates`."""
     if model.task == "binary":
         return outcome_aggregates(model, *keys)["counts"]
     return Aggregate("outcomes", keys=(*keys, By("decision"), By("label"), By("score_bin")))
@@ -137,7 +137,9 @@ def daily_scored_rows(model: Model, counts: "DataFrame") -> DailyScoredRows:
 def _scored_sums(
     model: Model, counts: "DataFrame | Columns", group: NDArray[np.int64] | None, groups: int
 ) -> tuple[Floats, Floats, Floats, Floats]:
-    """Σw of rows with the event, Σw and Σw² as groups × score bins, and the number of rows of each group. group: the group of each row."""
+    """Σw of the rows with the event, Σw and Σw² of all rows (each groups × score bins), and the number of rows of each group. group: the
+    group of each row.
+    """
     label, place = (np.asarray(counts[name], np.int64) for name in ("label", "score_bin"))
     known = (label >= 0) & (place >= 0)
     decision = None if model.task == "binary" else np.asarray(counts["decision"], np.int64)
@@ -174,7 +176,7 @@ def sum_by_score_bin(place: NDArray[np.int64], weights: Floats, size: int = BINS
 
 
 def calibration_errors(rows: ScoredRows, index: Any = None) -> CalibrationErrors | None:
-    """Expected and cumulative calibration error.
+    """Expected and cumulative calibration error; None if they cannot be computed.
 
     Parameters
     ----------
@@ -194,7 +196,7 @@ def calibration_errors(rows: ScoredRows, index: Any = None) -> CalibrationErrors
 
 
 def ece_by_period(of: DailyScoredRows) -> list[dict[str, Any]]:
-    """ECE by day, or by seven days if most days have too few labels.
+    """ECE by day, or by seven days if the median day has too few labels.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Reliance of people on a model: whether they followed or overrode it, and whether it was right."""
+"""How people rely on a model: whether they followed or overrode it, and whether it was right."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from observability.core.catalog import Model
 
 ACTION = "action"
-"""The extra field of a prediction for the action: the class that a person acted on."""
+"""The additional field of a prediction that holds the action: the class according to which a person acted."""
 
 
 @dataclass(frozen=True)
 class Reliance:
-    """Predictions with a person's conclusion and a known outcome, counted by whether the person followed or overrode the model and by
-    whether the model was right.
+    """Predictions with a person's conclusion and a known outcome. They are counted by whether the person followed or overrode the model,
+    and by whether the model was right.
     """
 
     followed_right: int
@@ -64,7 +64,7 @@ def all_simulated(extras: Iterable[str | None], field: str) -> bool:
 
 
 def acted_pairs(rows: "DataFrame", model: "Model") -> list[tuple[bool, bool]]:
-    """Return pairs (followed, model right) of the predictions that log an action and have a decision and a label.
+    """Return (followed, model right) for each prediction that logs an action and has a decision and a label.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Labels that contradict an earlier label of the same annotator and item, and changes of the price of a label."""
+"""Labels that contradict an earlier label by the same annotator for the same item, and changes of the price of a label."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,15 +22,17 @@ if TYPE_CHECKING:
 
 REPEATS, PRICE = "label_conflicts", "label_price"
 WATCH, ACT = 0.02, 0.05
-"""Rises of the share of contradicting labels that are a warning, and that are critical."""
+"""If the share of contradicting labels rises by the first value, there is a warning; by the second value, the finding is critical."""
 MIN_LABELS = 100
 DEARER, MUCH_DEARER = 1.2, 1.5
-"""Ratios to the price before that are a warning, and that are critical."""
+"""If the price rises by the first factor, there is a warning; by the second factor, the finding is critical."""
 
 
 @dataclass(frozen=True)
 class LabelConflicts:
-    """Numbers of labels, and of labels that contradict an earlier one of the same annotator and item, in the last days and in the past."""
+    """Number of labels, and of labels that contradict an earlier one by the same annotator for the same item; in the last days and in the
+    past.
+    """
 
     days: float
     conflicts: int
@@ -47,7 +49,7 @@ class LabelConflicts:
 
 
 def contradicting_labels(annotated: "DataFrame", end: datetime) -> tuple[Array, Array]:
-    """Age in days of each label, and whether it contradicts an earlier one of the same annotator and item.
+    """Age of each label in days, and whether it contradicts an earlier label by the same annotator for the same item.
 
     Parameters
     ----------
@@ -66,7 +68,7 @@ def contradicting_labels(annotated: "DataFrame", end: datetime) -> tuple[Array, 
 
 
 def label_conflicts(annotated: "DataFrame", end: datetime, days: float) -> list[LabelConflicts]:
-    """Comparisons with the four weeks before the window, one for each number of last days.
+    """Comparisons of the window's last days with the four weeks before the window, one for each number of last days.
 
     Parameters
     ----------

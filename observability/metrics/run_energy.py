@@ -1,7 +1,7 @@
 """Energy and emissions of training runs, from records.
 
-A run without readings is its duration times its cores times an assumed power. Power usage effectiveness and carbon intensity are applied as
-in energy.py.
+If a run has no readings, its energy is its duration times its cores times an assumed power. Power usage effectiveness and carbon intensity
+are applied as in energy.py.
 """
 
 from collections.abc import Sequence
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 RUN_COLUMNS = ("run", "at", "event", "version", "hardware", "status", "dataset", "study", "params")
 MAX_HOURS = 24 * 366
-"""Longest run in hours whose carbon is computed hour by hour; a longer run uses the intensity at its end."""
+"""The carbon of a run up to this long, in hours, is computed hour by hour. For a longer run, the intensity at its end is used."""
 
 
 def runs_ended_between(runs: "DataFrame", start: datetime | None, end: datetime | None) -> set[str]:
-    """Names of the runs that ended in a half-open span.
+    """Names of the runs that ended in a time span whose end is excluded.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def runs_ended_between(runs: "DataFrame", start: datetime | None, end: datetime 
 def training_run_energy(runs: "DataFrame", resources: "DataFrame", prices: "DataFrame", place: PriceScope) -> "DataFrame":
     """Energy of each training run, ordered by its end.
 
-    A run without an end or a known start has no duration. Joules are NaN if neither readings nor duration and cores are known.
+    A run has no duration if its end or its start is unknown. Joules are NaN if there are no readings, and duration or cores are unknown.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def training_run_energy(runs: "DataFrame", resources: "DataFrame", prices: "Data
 
 
 def _intensity_of_runs(frame: "DataFrame", prices: "DataFrame", place: PriceScope) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """The mean carbon intensity over the hours of each run, and whether a part of it is a fallback. If the hours of a run are unknown, the
+    """The mean carbon intensity over the hours of each run, and whether it is partly a fallback. If the hours of a run are unknown, the
     intensity at its end is used.
     """
     import pandas as pd
@@ -126,7 +126,7 @@ def _intensity_of_runs(frame: "DataFrame", prices: "DataFrame", place: PriceScop
 
 
 def _run_facts(name: str, records: Sequence[dict[Any, Any]], readings: "DataFrame | None", place: PriceScope) -> list[Any]:
-    """Facts of one run, in the order of the columns of `training_run_energy`. records: in the order of time."""
+    """The facts about one run, in the order of the columns of `training_run_energy`. records: in order of time."""
     starts = [each for each in records if each["event"] == "start"]
     started = starts[0]["at"] if starts else None
     ended = next((each["at"] for each in reversed(records) if each["event"] == "end"), None)
@@ -145,7 +145,7 @@ def _run_facts(name: str, records: Sequence[dict[Any, Any]], readings: "DataFram
 
 
 def _first_positive(values: dict[str, Any], *names: str) -> float:
-    """The first positive number among some entries; NaN without one."""
+    """The first positive number among the named entries; NaN if there is none."""
     for name in names:
         value = values.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:

@@ -1,7 +1,7 @@
-"""Energy of serving by batch size and precision, and the power by which processor time is converted to joules, with its error.
+"""Energy of serving by batch size and precision; and the power, with its error, by which processor time is converted to joules.
 
-If a meter can be read, joules per processor second are measured while the load runs. Otherwise they come from a calibration of the machine
-with a stated error, or from an assumed power with a stated band.
+If the machine has a readable meter, joules per processor second are measured while the load runs. Otherwise they come from a calibration of
+the machine with a known error, or from an assumed power with a stated band.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 ENERGY_AUDITS = Records("audit", ("model", "version", "at", "audit", "results", "expires"), ever=True, only=(("audit", "energy"),))
 BAND = (0.5, 2.5)
-"""The power of a busy core lies between these multiples of an assumed power. The range is 2 to 10 W around 4 W, from the design power of
-processors for servers and desktops divided by their hardware threads.
+"""The true power of a busy core lies between these multiples of the assumed power. The range is 2 to 10 W around 4 W. It comes from the
+design power of server and desktop processors, divided by their hardware threads.
 """
 
 
 @dataclass(frozen=True)
 class CorePower:
-    """Watts of one busy core with the ends of its band, and watts of the idle machine if known."""
+    """Watts of one busy core with the ends of its band, and watts of the idle machine if these are known."""
 
     watts: float
     low: float
@@ -66,7 +66,7 @@ def core_power(settings: ModelSettings) -> CorePower:
 
 @dataclass(frozen=True)
 class BatchEnergy:
-    """Processor time and energy of a thousand predictions of a form in batches of one size, each with the ends of its interval."""
+    """Processor time and energy per thousand predictions of a form, in batches of one size, each with the ends of its interval."""
 
     form: str
     precision: str
@@ -92,7 +92,8 @@ class EnergyAudit:
 
 
 def repeated_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float]:
-    """Mean of repeated measurements with Student's interval; the ends are the mean where there is one measurement, and never below 0.
+    """Mean of repeated measurements with Student's interval. The ends equal the mean if there is only one measurement, and are never below
+    0.
 
     Parameters
     ----------
@@ -135,7 +136,7 @@ def batch_joules(cpu_seconds: tuple[float, float, float], power: CorePower) -> t
 
 
 def energy_audits(frame: "DataFrame") -> list[EnergyAudit]:
-    """Measurements of the energy of serving, oldest first; results of another form are left out.
+    """Measurements of the energy of serving, oldest first. Results whose form differs are left out.
 
     Parameters
     ----------
@@ -177,7 +178,7 @@ def _ends(body: Mapping[str, Any]) -> tuple[float, float, float]:
 
 
 def modelled_idle_share(busy_seconds: float, seconds: float, power: CorePower) -> tuple[float, float, float] | None:
-    """Share of a machine's energy that is drawn without work, by its idle power and the power of busy cores.
+    """Share of a machine's energy that it uses without work, computed from its idle power and the power of busy cores.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Decide whether the labels of a window can be judged, because most of them have arrived or because whole days are complete.
+"""Decide whether the labels of a window can be judged: either because most of them have arrived, or because whole days are complete.
 
-If labels come a fixed time after their predictions, the last days of a window have none, and the days before are complete. If they come
-sooner for some outcomes than for others, every day has only a part of its labels, which is no fair sample. Only in the second case is it
-necessary to wait.
+If labels come a fixed time after their predictions, the last days of a window have none, but the days before are complete. If they come
+sooner for some outcomes than for others, every day has only some of its labels, and these are a biased sample. Only in the second case is
+it necessary to wait.
 """
 
 from dataclasses import dataclass
@@ -17,15 +17,17 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MIN_COMPLETE_DAYS = 3
-"""Minimum number of days with complete labels that are judged while labels of other days are still to come."""
+"""Days with complete labels are judged if there are at least this many, even if labels of other days are still missing."""
 FROM_COMPLETE_DAYS = 0.9
-"""Smallest share of the arrived labels that must come from days with complete labels, so that early labels of other days weigh little."""
+"""At least this share of the arrived labels must belong to days with complete labels, so that early labels of other days have little
+weight.
+"""
 
 
 @dataclass(frozen=True)
 class LabelledDays:
-    """Labels of a window. complete: whether most of the usual labels have arrived; settled: whether the arrived labels can be judged; days:
-    days with complete labels.
+    """The state of a window's labels. complete: whether most of the usual labels have arrived; settled: whether the arrived labels can be
+    judged; days: number of days with complete labels.
     """
 
     complete: bool

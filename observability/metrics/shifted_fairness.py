@@ -1,8 +1,8 @@
-"""Gaps between groups under a shifted population, from the rates of decisions on reweighted rows.
+"""Gaps between groups if the population shifted, computed from the rates of decisions on reweighted rows.
 
-There is a fixed family of shifts. In each, a part of the rows (a group, a class, a level or a half of a column) has a larger share, or the
-inputs are distributed as served. The worst shift is chosen on one half of the rows and measured on the other half, so that it is not just
-the largest of many chance results.
+The family of shifts is fixed. In each shift, a part of the rows (a group, a class, a level or a half of a column) gets a larger share, or
+the inputs get the distribution of the served inputs. The worst shift is chosen on one half of the rows and measured on the other half, so
+that it is not just the largest of many chance results.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,20 +19,21 @@ from observability.stats.interval import Interval
 from observability.stats.reweighting import balancing_weights, effective_rows, raising_weights, weight_divergence
 
 DIVERGENCE = 0.1
-"""Size of a shift in nats: a part with half of the rows grows to 72 %, a part with a tenth to 29 %."""
+"""Size of a shift in nats: a part that has half of the rows grows to 72 %, a part that has a tenth to 29 %."""
 MIN_EFFECTIVE_ROWS = 30.0
-"""Minimum number of effective rows of a rate (positives, negatives, decisions) for a group to be compared."""
+"""A group is compared only if its rate has at least this many effective rows (positives, negatives or decisions)."""
 LEVELS, RARE = 6, 0.02
-"""Number of most frequent levels of a column that are parts, and smallest share of a part."""
+"""Number of levels of a column, most frequent first, that are parts; smallest share that a part may have."""
 COLUMNS = 6
-"""Number of columns, the most drifted ones, whose parts are in the family."""
+"""Number of columns whose parts are in the family; the columns that drifted most are used."""
 RATES = ("selection_rate", "true_positive_rate", "false_positive_rate", "precision")
 
 
 @dataclass(frozen=True)
 class Shift:
-    """Another population of the same rows. kind: group, class, column or served. part: the level, class or half whose share is larger; ""
-    for served inputs. weights: weight of each row, mean 1. before, after: the share of the part; None for served inputs.
+    """The same rows, weighted to represent another population. kind: group, class, column or served. part: the level, class or half whose
+    share is larger; "" for served inputs. weights: weight of each row, mean 1. before, after: the share of the part; None for served
+    inputs.
     """
 
     kind: str
@@ -68,7 +69,9 @@ class DecidedRows:
 
 @dataclass(frozen=True)
 class GroupGap:
-    """The largest difference of a rate between groups of an attribute, with its interval over all pairs, and the two groups."""
+    """The largest difference in a rate between groups of an attribute, with an interval that allows for the choice among all pairs, and the
+    two groups.
+    """
 
     attribute: str
     rate: str
@@ -78,7 +81,7 @@ class GroupGap:
 
 
 def part_shifts(name: str, kind: str, values: Array, divergence: float = DIVERGENCE) -> list[Shift]:
-    """Shifts to a larger share of each level, or of each half of a number.
+    """Shifts that increase the share of each level, or of each half of a number.
 
     Parameters
     ----------
@@ -117,8 +120,8 @@ def part_shifts(name: str, kind: str, values: Array, divergence: float = DIVERGE
 
 
 def served_shift(columns: Mapping[str, Array], served: Mapping[str, Array], name: str = "") -> Shift | None:
-    """The shift of the rows to the served inputs. After it, the weighted means of ranks and the weighted shares of levels equal those of
-    the served rows.
+    """The shift that gives the rows the distribution of the served inputs: weighted means of ranks and weighted shares of levels then equal
+    those of the served rows.
 
     Parameters
     ----------
@@ -142,8 +145,8 @@ def served_shift(columns: Mapping[str, Array], served: Mapping[str, Array], name
 
 
 def most_drifted(columns: Mapping[str, Array], served: Mapping[str, Array], number: int = COLUMNS) -> list[tuple[str, Shift]]:
-    """The columns whose served values differ most from those of the rows, each with the shift to the served values, the largest difference
-    first.
+    """The columns whose served values differ most from the values of the rows, largest difference first. Each comes with the shift to its
+    served values.
 
     Parameters
     ----------
@@ -165,7 +168,7 @@ def most_drifted(columns: Mapping[str, Array], served: Mapping[str, Array], numb
 
 
 def group_gaps(rows: DecidedRows, weights: Floats, rates: Sequence[str]) -> list[GroupGap]:
-    """The largest gap between groups of each attribute by each rate, on weighted rows.
+    """For each attribute and each rate, the largest gap between groups, on weighted rows.
 
     Parameters
     ----------
@@ -196,7 +199,7 @@ def group_gaps(rows: DecidedRows, weights: Floats, rates: Sequence[str]) -> list
 
 
 def group_rate(rows: DecidedRows, weights: Floats, attribute: str, level: str, rate: str) -> tuple[float, float, float]:
-    """Successes (Σw), rows (Σw) and Σw² of a rate of one group.
+    """For a rate in one group: Σw of the successes, Σw and Σw² of the rows.
 
     Parameters
     ----------
@@ -253,7 +256,7 @@ def worst_shift(rows: DecidedRows, shifts: Sequence[Shift], rates: Sequence[str]
 
 
 def _group_counts(rows: DecidedRows, weights: Floats, rates: Sequence[str]) -> Iterator[tuple[str, Array, dict[str, Any]]]:
-    """For each attribute: its levels, and by rate Σw of successes, Σw and Σw² of the rows of each level."""
+    """For each attribute: its levels; and by rate, for each level, Σw of the successes, and Σw and Σw² of the rows."""
     for attribute, values in rows.groups.items():
         known = np.array([value is not None for value in values], np.bool_)
         levels, place = np.unique(values[known].astype(str), return_inverse=True)
@@ -265,5 +268,5 @@ def _group_counts(rows: DecidedRows, weights: Floats, rates: Sequence[str]) -> I
 
 
 def _enough(total: Floats, squares: Floats) -> Bools:
-    """The groups with MIN_EFFECTIVE_ROWS effective rows."""
+    """The groups with at least MIN_EFFECTIVE_ROWS effective rows."""
     return np.asarray(total**2 >= MIN_EFFECTIVE_ROWS * np.where(squares > 0, squares, np.inf), np.bool_)

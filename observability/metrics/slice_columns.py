@@ -1,6 +1,6 @@
-"""Values of sampled columns with their counts and the place of each row.
+"""Values of sampled columns, stored as distinct values with their counts and the index of each row's value.
 
-Slices and ranks use the same columns repeatedly, so each column is factorised once.
+Slices and ranks use the same columns again and again, so each column is factorised only once.
 """
 
 from collections import Counter
@@ -43,8 +43,8 @@ class NumberColumn:
         return NumberColumn(self.distinct[held], np.empty(0, np.int64), self.counts[held])
 
     def ranks_in(self, base: "NumberColumn") -> Floats:
-        """The rank of each row's value among the finite values of a base, from 0 to 1, with mid-ranks for ties. NaN if the value is
-        missing or the base is empty.
+        """The rank of each row's value among the finite values of `base`, from 0 to 1, with mid-ranks for ties. NaN if the value is missing
+        or `base` has no values.
         """
         known = base.finite
         ends = np.append(0, np.cumsum(known.counts))
@@ -72,19 +72,19 @@ class LevelColumn:
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
-        """The levels as slices write them; the last entry is the text for a missing level."""
+        """The levels in the form that slices use; the last entry is the text for a missing level."""
         return (*(level_label(name) or "" for name in self.names), "null")
 
     @cached_property
     def rows_of(self) -> Counter[str]:
-        """The number of rows of each level, by its text."""
+        """The number of rows with each level, by the level's text."""
         found: Counter[str] = Counter()
         for text, rows in zip(self.texts, (*self.counts.tolist(), int(self.missing.sum())), strict=True):
             found[text] += rows
         return found
 
     def coded(self, levels: Sequence[str]) -> NDArray[np.int16]:
-        """For each row, the place of its text among some levels; -1 for other texts."""
+        """For each row, the position of its text among some levels; -1 for any other text."""
         place = {level: number for number, level in enumerate(levels)}
         return np.array([place.get(text, -1) for text in self.texts], np.int16)[self.codes]
 
@@ -102,7 +102,7 @@ class LevelColumn:
 
 
 class SampledRows:
-    """Sampled rows of one side."""
+    """The sampled rows of one side of a comparison (now or before)."""
 
     def __init__(self, frame: "DataFrame") -> None:
         self.frame = frame

@@ -1,7 +1,7 @@
-"""Cuts and targets of the slice search.
+"""Prepare the slice search: cuts, which divide rows into levels, and targets, which are compared between slices.
 
-Sampled rows become codes and targets. Codes: the level of a category, the band of a number between quantiles, missing as a level. Targets:
-errors, missing values, ranks of features and of the score.
+Sampled rows become codes and targets. Codes: the level of a category, or the band of a number between quantiles; missing is a level.
+Targets: errors, missing values, ranks of features and of the score.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 FIELDS = ("replica", "device")
-"""Fields that a reference does not have: they are compared with their own past, or their peers."""
+"""Fields that a reference does not have. They are therefore compared with their own past, or with their peers."""
 MAX_LEVELS, BANDS, FEW_VALUES = 12, 5, 8
-"""Most levels of a category, most bands of a number, and most distinct values of a number that is sliced by value."""
+"""Maximum number of levels of a category, of bands of a number, and of distinct values of a number that is sliced by value."""
 MIN_LEVEL_ROWS = 50
-"""Minimum number of rows of a level on at least one side."""
+"""A level is used if it has at least this many rows on one of the sides."""
 OUTER = 0.995
-"""Errors beyond this quantile of both sides are clipped in the search, so that a single outlier never names a slice. Findings state the
+"""In the search, errors are clipped at this quantile of both sides, so that a single outlier never determines a slice. Findings state the
 errors as logged.
 """
 
@@ -34,10 +34,10 @@ errors as logged.
 class TargetSpec:
     """Meaning of a target.
 
-    metric, subject: metric and subject of its finding. worse: which way is worse, 0 for both. relative: limits are shares of the mean
-    before, else in the target's own unit. limits: warning and critical. complement: the finding states 1 minus the mean (accuracy of wrong
-    decisions). labelled: depends on labels. category: its values are categories, ranked from the most to the least frequent. unit: unit of
-    the model's label, in which it is measured; empty for shares and ranks.
+    metric, subject: metric and subject of its finding. worse: which direction is worse, 0 for both. relative: whether limits are shares of
+    the mean before; otherwise they are in the target's own unit. limits: warning and critical. complement: whether the finding states 1
+    minus the mean (accuracy for wrong decisions). labelled: whether it depends on labels. category: whether its values are categories,
+    ranked from the most to the least frequent. unit: unit of the model's label, in which it is measured; empty for shares and ranks.
     """
 
     metric: str
@@ -67,11 +67,13 @@ LOSSES = {
     ),
     "multiclass": (("wrong", TargetSpec("accuracy", "model", 1, (0.03, 0.05), complement=True, labelled=True)),),
 }
-"""Losses of a task, the main one first, with the smallest excess that matters: MAE + 15 % and 3 points of accuracy for a warning, + 25
-% and 5 points for a critical finding.
+"""Losses of each task, the main one first, with the smallest excess that matters: a warning from MAE + 15 % or 3 points of accuracy, a
+critical finding from + 25 % or 5 points.
 """
 MISSING, RANK, FAILED = (0.03, 0.05), (0.07, 0.15), (0.02, 0.05)
-"""Nulls and failed requests in points; ranks: a move by 0.25 (0.55) standard deviations moves the mean rank of a normal by 0.07 (0.15)."""
+"""Limits for missing values, ranks and failed requests. Missing values and failed requests are in points. For ranks: if a normal variable
+moves by 0.25 (0.55) standard deviations, its mean rank moves by 0.07 (0.15).
+"""
 TargetSpecs = dict[str, TargetSpec]
 
 
@@ -96,8 +98,8 @@ def slice_references(context: Context) -> tuple[str, ...]:
 
 
 def slicing_columns(context: Context) -> tuple[Column, ...]:
-    """The columns to slice by: features with which the version was registered, and sensitive attributes. Without a registration all
-    observed features are taken; if there are very many, only the most important ones.
+    """The columns to slice by: the features with which the version was registered, and sensitive attributes. If it was not registered, all
+    observed features are used; if there are very many, only the most important ones.
 
     Parameters
     ----------
@@ -113,7 +115,7 @@ def slicing_columns(context: Context) -> tuple[Column, ...]:
 
 
 def sampled_by_id(rows: "DataFrame") -> SampledRows:
-    """Sampled rows in the order of their ids, so that their former order does not matter.
+    """Sampled rows, sorted by id, so that results do not depend on the order in which they came.
 
     Parameters
     ----------
@@ -128,7 +130,7 @@ def sampled_by_id(rows: "DataFrame") -> SampledRows:
 
 
 def slice_cuts(now: SampledRows, before: SampledRows, context: Context, fields: Sequence[str] = ()) -> list[Cut]:
-    """Columns to slice by with at least one level that has rows.
+    """Cuts for the columns to slice by. Columns without a level that has rows are left out.
 
     Parameters
     ----------
@@ -161,7 +163,7 @@ def slice_cuts(now: SampledRows, before: SampledRows, context: Context, fields: 
 
 
 def _category_cut(name: str, now: LevelColumn, before: LevelColumn | None, *, missing: bool = True) -> Cut:
-    """A cut by the most frequent levels now. Of levels that no longer occur, the most frequent ones before are added."""
+    """A cut by the levels that are most frequent now. Levels that no longer occur are added, those that were most frequent before first."""
     then = before.rows_of if before is not None else {}
     counts = then | {text: rows for text, rows in now.rows_of.items() if rows}
     kept = [(level, rows) for level, rows in counts.items() if rows >= MIN_LEVEL_ROWS and (missing or level != "null")]
@@ -187,7 +189,7 @@ def _number_cut(name: str, now: NumberColumn, before: NumberColumn, limits: Sequ
 
 
 def _value_levels(side: NumberColumn) -> LevelColumn:
-    """Each value of a number as a level."""
+    """A number column as levels: each value is a level."""
     known = int((~np.isnan(side.distinct)).sum())
     return LevelColumn(
         tuple(map(_value_text, side.distinct[:known].tolist())), np.where(side.place < known, side.place, -1), side.counts[:known]
@@ -195,7 +197,7 @@ def _value_levels(side: NumberColumn) -> LevelColumn:
 
 
 def _value_text(value: float) -> str:
-    """A number as slices write it."""
+    """A number as text, in the form that slices use."""
     return "null" if value != value else str(int(value)) if abs(value) < 1e15 and value == int(value) else repr(float(value))
 
 
@@ -222,7 +224,7 @@ def slice_condition_mask(values: Floats, text: str) -> Mask:
 
 
 def rows_in_slice(side: SampledRows, conditions: Iterable[tuple[str, str]]) -> Mask:
-    """Mask of the rows that satisfy all conditions; false for every row if the sample lacks a column.
+    """Mask of the rows that satisfy all conditions. If the sample lacks a column, it is False for every row.
 
     Parameters
     ----------
@@ -249,7 +251,7 @@ def rows_in_slice(side: SampledRows, conditions: Iterable[tuple[str, str]]) -> M
 
 
 def task_losses(context: Context) -> tuple[tuple[str, TargetSpec], ...]:
-    """Losses of the model's task with their meaning, the main one first; losses of a regression are in the unit of its label.
+    """The losses of the model's task and their meanings, the main one first. Losses of a regression are in the unit of its label.
 
     Parameters
     ----------
@@ -268,10 +270,10 @@ def task_losses(context: Context) -> tuple[tuple[str, TargetSpec], ...]:
 def slice_targets(
     now: SampledRows, before: SampledRows, context: Context, *, fields: bool = False
 ) -> tuple[list[SliceTarget], TargetSpecs]:
-    """Targets and their meaning; numbers that vary on neither side are left out.
+    """The targets and their meanings. A number that varies on neither side is left out.
 
-    Errors are searched in bands of numbers too. Values that move or go missing are searched only in categories, because numbers are
-    correlated in ways that change with the season.
+    Errors are searched in all levels, including bands of numbers. Values that move or go missing are searched only in categories, because
+    the correlation between numbers changes with the season.
 
     Parameters
     ----------
@@ -345,7 +347,7 @@ def row_losses(rows: "DataFrame", name: str) -> Floats:
 
 
 def _clipped_errors(now: Floats, before: Floats) -> tuple[Floats, Floats]:
-    """The errors of both sides, clipped at the outermost half per cent of both together."""
+    """The errors of both sides, clipped at the quantile OUTER of both sides together, that is, in the outermost half per cent."""
     both = np.abs(np.concatenate([now, before]))
     both = both[np.isfinite(both)]
     if not both.size or both.max() <= 1:
@@ -367,14 +369,14 @@ def _ranks_among(now: SampledRows, before: SampledRows, reference: str, *, numer
 
 
 def _varies(target: SliceTarget) -> bool:
-    """Whether a target varies at all."""
+    """Whether a target takes more than one value."""
     both = np.concatenate([target.now, target.before])
     both = both[np.isfinite(both)]
     return bool(both.size and both.min() < both.max())
 
 
 def is_field(name: str) -> bool:
-    """Whether a cut is a field of the record. Then the field is the subject of a finding about it.
+    """Whether a cut is by a field of the record. The field is then the subject of a finding about the cut.
 
     Parameters
     ----------

@@ -1,7 +1,8 @@
-"""Carbon of training by the hour at which it starts, from an hourly carbon intensity that is logged with prices or set by the owner.
+"""How the carbon of training depends on the hour at which runs start. The hourly carbon intensity is logged with prices or set by the
+owner.
 
-A run of some hours that starts at an hour emits its energy times the mean intensity of the hours it covers. For each of the days before a
-moment, the emissions with the runs' own start times are compared with the emissions if all runs started at one hour.
+The emissions of a run are its energy times the mean intensity over the hours that it covers. For each of some past days, the emissions with
+the runs' own start times are compared with the emissions if all runs started at the same hour.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 DAYS, MIN_DAYS = 28, 7
-"""Number of days that are compared, and minimum number of days with an hourly intensity for a statement."""
+"""Number of days that are compared; minimum number of days with an hourly intensity for a conclusion."""
 HOURS = 24
 SHORTEST = 1 / 60
 MAX_CORRELATED = 0.9
@@ -29,7 +30,7 @@ MAX_CORRELATED = 0.9
 
 @dataclass(frozen=True)
 class TimedRun:
-    """A run with its start (UTC, naive), its hours and its energy with PUE, in Wh."""
+    """A run: its start (UTC, naive), its duration in hours, and its energy with PUE, in Wh."""
 
     start: datetime
     hours: float
@@ -37,7 +38,7 @@ class TimedRun:
 
     @property
     def time_of_day(self) -> float:
-        """Hours from midnight to its start."""
+        """Hours from midnight to the start of the run."""
         return self.start.hour + self.start.minute / 60 + self.start.second / 3600
 
 
@@ -45,9 +46,9 @@ class TimedRun:
 class StartHours:
     """Carbon of some runs by the hour (UTC) at which they start.
 
-    grams: mean over days of the grams of all runs if they start at each of 24 hours. usual: grams at their own times of day. saved: the
-    share saved at the best hour. days: number of compared days. typical: the intensity is a typical day that the owner set, so there is no
-    interval. runs: number of compared runs.
+    grams: for each of 24 hours, the grams of all runs if they start at that hour, as a mean over days. usual: grams at the runs' own times
+    of day. saved: the share that the best hour saves. days: number of compared days. typical: whether the intensity is a typical day that
+    the owner set; there is then no interval. runs: number of compared runs.
     """
 
     grams: Floats
@@ -64,7 +65,7 @@ class StartHours:
 
 
 def carbon_by_start_hour(runs: Sequence[TimedRun], prices: "DataFrame", end: datetime, place: PriceScope) -> StartHours | None:
-    """Return the carbon of runs by the hour of their start, over the DAYS whole days before a moment.
+    """Return the carbon of runs by the hour of their start, over the DAYS complete days before a point in time.
 
     Parameters
     ----------
@@ -101,20 +102,22 @@ def carbon_by_start_hour(runs: Sequence[TimedRun], prices: "DataFrame", end: dat
 
 
 def _changes(two_days: Floats) -> bool:
-    """Whether the intensity of a day differs between its hours, and the intensity of the next day, into which runs extend, is known too."""
+    """Whether the intensity varies within the day, and is also known for the next day, into which runs extend."""
     return len(two_days) == 2 * HOURS and bool(np.isfinite(two_days).all()) and float(np.ptp(two_days[:HOURS])) > 0
 
 
 def mean_intensity(summed: Floats, start: Floats, hours: float) -> Floats:
-    """Return the mean intensity from each start on. summed: sum over the hours before each whole hour, from 0 on; start: in hours."""
+    """Return the mean intensity over `hours` from each start on. summed: the intensity summed over the hours before each whole hour,
+    starting at 0; start: in hours.
+    """
     length, places = max(hours, SHORTEST), np.arange(summed.size)
     return (np.interp(start + length, places, summed) - np.interp(start, places, summed)) / length
 
 
 def saved_share(usual: Floats, best: Floats, typical: bool) -> Interval:
-    """Return the share saved at the best hour, with an interval that allows for the choice among 23 hours.
+    """Return the share that the best hour saves, with an interval that allows for the choice among 23 hours.
 
-    Consecutive days are correlated, so the variance of their mean is raised as for a first-order autoregression.
+    Consecutive days are correlated. The variance of their mean is therefore increased, as for a first-order autoregression.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Measure forms of a stored table: bytes by column and codec, cost of coding, lossy forms, and how many rows share the values of
+"""Measure forms of a stored table: bytes by column and codec, the time of coding, lossy forms, and how many rows share the values of
 quasi-identifying columns.
 """
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 CODECS = ("none", "snappy", "zstd", "gzip")
-"""Codecs of Parquet that are compared; `none` is the base of the ratios."""
+"""Codecs of Parquet that are compared. Ratios are relative to `none`."""
 REPEATS = 3
-"""Number of times that a codec is timed; the fastest run counts."""
+"""Number of times that a codec is timed; the fastest time counts."""
 LEVELS = 256
-"""Levels of the quantised form."""
+"""Number of levels in the quantised form."""
 DIGITS = 3
-"""Significant digits of the rounded form."""
+"""Number of significant digits in the rounded form."""
 SMALL = (2, 5, 10)
-"""Group sizes: for each, the smaller groups are counted."""
+"""Group sizes. For each size, the groups that are smaller are counted."""
 
 
 @dataclass(frozen=True)
 class CodecCost:
-    """A table under one codec.
+    """A table as compressed by one codec.
 
-    columns: bytes by column. encode, decode: times divided by those without compression. seconds: the times themselves.
+    columns: bytes by column. encode, decode: times, divided by the times without compression. seconds: the times themselves.
     """
 
     codec: str
@@ -48,8 +48,8 @@ class CodecCost:
 
 @dataclass(frozen=True)
 class LossyForm:
-    """A table with less exact numbers. errors: the largest absolute difference by changed column, without values that became missing.
-    lost: number of values by column that the form cannot hold (beyond the range of float16).
+    """A table with less precise numbers. errors: by changed column, the largest absolute difference, ignoring values that became missing.
+    lost: by column, the number of values that the form cannot represent (beyond the range of float16).
     """
 
     name: str
@@ -60,10 +60,10 @@ class LossyForm:
 
 @dataclass(frozen=True)
 class PredictionChange:
-    """Answers of a model to rows in a lossy form compared with its answers to the exact rows.
+    """How a model's answers to rows in a lossy form differ from its answers to the exact rows.
 
-    largest, high, mean: the maximum, 99th percentile and mean of |Δ score|. flips: changed decisions; for regression, answers that differ
-    by more than 5 % of their standard deviation. slices: rows and flips by level of each column (`slice_counts`).
+    largest, high, mean: the maximum, 99th percentile and mean of |Δ score|. flips: number of changed decisions; for a regression, of
+    answers that differ by more than 5 % of their standard deviation. slices: rows and flips by level of each column (`slice_counts`).
     """
 
     rows: int
@@ -77,9 +77,9 @@ class PredictionChange:
 
 @dataclass(frozen=True)
 class SmallGroups:
-    """Rows that share the values of quasi-identifying columns. k: rows of the smallest group. below: for each of SMALL, the number of
-    smaller groups and the number of rows in them. diversity: the smallest number of distinct values of the sensitive column in a group;
-    None without such a column.
+    """Groups of rows that share the values of quasi-identifying columns. k: number of rows in the smallest group. below: for each of SMALL,
+    the number of smaller groups and of the rows in them. diversity: the smallest number of distinct values of the sensitive column in a
+    group; None without such a column.
     """
 
     rows: int
@@ -90,7 +90,7 @@ class SmallGroups:
 
 
 def codec_costs(table: "pa.Table", codecs: Sequence[str] = CODECS, repeats: int = REPEATS) -> list[CodecCost]:
-    """Write a table as Parquet under each codec in memory, read it again, and return sizes and costs.
+    """Write a table in memory as Parquet with each codec, read it again, and return sizes and times.
 
     Parameters
     ----------
@@ -137,7 +137,8 @@ def _column_bytes(metadata: Any) -> dict[str, int]:
 
 
 def lossy_forms(frame: "DataFrame") -> list[LossyForm]:
-    """Return a table with its fractional numbers as float32, as float16, rounded to three significant digits and quantised to 256 levels.
+    """Return lossy forms of a table. Its fractional numbers are stored as float32, as float16, rounded to three significant digits, or
+    quantised to 256 levels.
 
     Parameters
     ----------
@@ -198,7 +199,7 @@ def rounded_digits(values: "Floats", digits: int = DIGITS) -> "Floats":
 
 
 def quantised(values: "Floats", levels: int = LEVELS) -> "Floats":
-    """Move numbers to the nearest of equally spaced levels between their least and greatest.
+    """Replace each number by the nearest of equally spaced levels between the smallest and the largest number.
 
     Parameters
     ----------

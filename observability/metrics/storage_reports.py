@@ -1,4 +1,4 @@
-"""Places that store data: their reports by place, the newest figures of each, and figures by day."""
+"""Places that store data: the reports of each place, its newest figures, and figures by day."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ PLACE_COLUMNS = (
 TIMES = ("at", "oldest_at", "backup_at", "restored_at", "complete_to")
 PLACE_REPORTS = Records("storage_report", PLACE_COLUMNS)
 PAST_DAYS = 56
-"""Days before the window whose reports define what is usual for a place."""
+"""What is usual for a place is computed from its reports on this many days before the window."""
 MIN_REPORTS = 3
 """Number of newest reports whose median is taken, because a single report may show a temporary state."""
 MIN_FILES = 10_000
-"""Minimum number of files for small files to matter."""
+"""Small files matter only if a place has at least this many files."""
 SECONDS = 86_400.0
 GIGABYTE = 1e9
 
@@ -82,7 +82,7 @@ def storage_places(reports: "DataFrame", past: "DataFrame") -> list[StoragePlace
 
 
 def _in_order(reports: "DataFrame") -> "DataFrame":
-    """Reports with numbers as floats, oldest first; reports of the same instant are sorted by their content."""
+    """The reports, oldest first, with numbers as floats. Reports of the same time are sorted by their content."""
     import pandas as pd
 
     numbers = [name for name in PLACE_COLUMNS if name not in ("place", "dataset", "tier", "source", *TIMES)]
@@ -94,7 +94,7 @@ def _in_order(reports: "DataFrame") -> "DataFrame":
 
 
 def place_figure(reports: "DataFrame", metric: str) -> "Series[float]":
-    """Return a figure of each report of a place; NaN if the report does not hold it.
+    """Return one figure for each report of a place; NaN if the report does not state it.
 
     Parameters
     ----------
@@ -175,8 +175,8 @@ def newest_value(place: StoragePlace, column: str) -> float | None:
 
 @dataclass(frozen=True)
 class DailySteps:
-    """Growth of the stored bytes from day to day. steps: bytes; spans: number of days that each step took; recent: whether the step ended
-    in the window.
+    """Growth of the stored bytes from day to day. steps: bytes; spans: how many days each step covers; recent: whether the step ended in
+    the window.
     """
 
     steps: Floats
@@ -190,7 +190,7 @@ class DailySteps:
 
 
 def daily_steps(place: StoragePlace) -> DailySteps:
-    """Return the growth from the last report of each day to the last one of the next day with a report.
+    """Return the growth from the last report of each day to the last report of the next day that has one.
 
     Parameters
     ----------
@@ -231,7 +231,7 @@ def daily_medians(reports: "DataFrame", column: str) -> Floats:
 
 
 def daily_totals(reports: "DataFrame", counts: Mapping[str, str]) -> tuple[Floats, Floats]:
-    """Return for each day the sum of some counts, and the sum of the totals that they are counted from.
+    """Return for each day the sum of some counts, and the sum of the totals to which the counts refer.
 
     Parameters
     ----------

@@ -1,5 +1,5 @@
-"""The audits that `audit-storage` stores with a dataset: the bytes that lossy forms save, the values that they lose, the answers that they
-change, and the form in use.
+"""The audits that `audit-storage` stores with a dataset: the bytes that lossy forms save, the values they lose, the answers they change,
+and which form is in use.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,16 +17,17 @@ if TYPE_CHECKING:
 
 STORAGE_AUDITS = Records("dataset", ("dataset", "version", "at", "rows", "extra"), ever=True)
 FIDELITY = ("psnr", "ssim", "snr")
-"""The figures that are measured for each picture or sound, if its kind has them."""
+"""The figures that are measured for each picture or sound, as far as they apply to its kind."""
 EXACT = "exact"
-"""The form in use of data that are stored exactly."""
+"""The value of `in_use` if the data are stored exactly."""
 
 
 @dataclass(frozen=True)
 class FormFidelity:
-    """The closeness of a lossy form's pictures or sounds to the exact ones, in one group.
+    """How close a lossy form's pictures or sounds are to the exact ones, in one group of files.
 
-    place: index in the audit's list. column, level: None for all files. figures: the mean over files, by name (psnr, ssim, snr).
+    place: index in the audit's list. column, level: None if the group is all files. figures: the mean over files, by name (psnr, ssim,
+    snr).
     """
 
     place: int
@@ -40,9 +41,10 @@ class FormFidelity:
 class StoredForm:
     """A lossy form of a dataset.
 
-    bytes: size under zstd. decode: time to read it, as a multiple of the time to read the exact rows without compression; None if it was
-    not measured. lost: values that it cannot hold. model: name and version of the model whose answers were compared. answers: decisions
-    that the form changes, also by slice; None if no model was asked. fidelity: for pictures and sound, all files first; empty for tables.
+    bytes: size with zstd. decode: time to read it, as a multiple of the time to read the exact rows without compression; None if it was not
+    measured. lost: number of values that it cannot represent. model: name and version of the model whose answers were compared. answers:
+    decisions that the form changes, also by slice; None if no model was asked. fidelity: for pictures and sound, all files first; empty for
+    tables.
     """
 
     name: str
@@ -58,8 +60,8 @@ class StoredForm:
 class StorageAudit:
     """The newest audit of a dataset.
 
-    in_use: EXACT or the name of a lossy form. codec, exact_bytes, exact_decode: codec, size and time to read of the smallest exact form.
-    least: for pictures and sound, the least psnr and ssim that the owner asks for.
+    in_use: EXACT or the name of a lossy form. codec, exact_bytes, exact_decode: codec, size and reading time of the smallest exact form.
+    least: for pictures and sound, the smallest psnr and ssim that the owner accepts.
     """
 
     dataset: str
@@ -74,7 +76,7 @@ class StorageAudit:
     least: Mapping[str, float] = field(default_factory=dict)
 
     def form(self, name: str) -> StoredForm | None:
-        """The lossy form of that name; None if the audit measured none."""
+        """The lossy form with that name; None if the audit did not measure it."""
         return next((form for form in self.forms if form.name == name), None)
 
     def saved(self, form: StoredForm) -> float:
@@ -112,8 +114,8 @@ def latest_storage_audits(frame: "DataFrame") -> list[StorageAudit]:
 
 
 def storage_codecs(storage: Any) -> dict[str, Mapping[str, Any]]:
-    """The codecs of an audit that have a size, by name; empty if the further field `storage` has another form than
-    `audit-storage` writes.
+    """The codecs in an audit that have a size, by name; empty if the additional field `storage` does not have the form that `audit-storage`
+    writes.
     """
     codecs = storage.get("codecs") if isinstance(storage, Mapping) else None
     if not isinstance(codecs, Mapping):
@@ -146,13 +148,13 @@ def _stored_forms(listed: Any) -> Iterator[StoredForm]:
 
 
 def _stated_least(stated: Any) -> dict[str, float]:
-    """The figures whose least value an audit states."""
+    """The figures for which an audit states a minimum, with that minimum."""
     known = {str(name): _number(value) for name, value in stated.items()} if isinstance(stated, Mapping) else {}
     return {name: value for name, value in known.items() if value is not None}
 
 
 def _fidelity_rows(listed: Any) -> Iterator[FormFidelity]:
-    """The groups of files of a lossy form that have a number of files."""
+    """The groups of files of a lossy form, as far as they state a number of files."""
     for place, row in enumerate(listed if isinstance(listed, list) else []):
         n = _number(row.get("n")) if isinstance(row, Mapping) else None
         if n is None:
@@ -169,6 +171,6 @@ def _fidelity_rows(listed: Any) -> Iterator[FormFidelity]:
 
 
 def _number(value: Any) -> float | None:
-    """A number that is at least 0; None for all else."""
+    """The value, if it is a number of at least 0; else None."""
     known = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
     return float(value) if known else None

@@ -1,8 +1,8 @@
-"""Accepted suggestions: wrong suggestions that were taken over, anchoring, and the confidence from which suggestions are as good as
-people.
+"""Suggestions that annotators accept: wrong suggestions that were accepted, anchoring, and the confidence from which suggestions are as
+good as people.
 
-Anchoring is estimated within items that some people saw with a wrong suggestion and others without any. It is how much more often the
-first group gave that wrong answer. Wrong suggestions occur on hard items, so answers to other items are no baseline.
+Anchoring is estimated on items that some people saw with a wrong suggestion and others without a suggestion. It is how much more often the
+first group gave that wrong answer. Wrong suggestions occur on hard items, so answers to other items cannot serve as a baseline.
 """
 
 from dataclasses import dataclass
@@ -26,13 +26,14 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 ENOUGH = 50
-"""Minimum number of items of the window for which anchoring is estimated without items of earlier weeks."""
+"""Anchoring is estimated from the window alone if it has at least this many such items; otherwise items of earlier weeks are added."""
 ACCEPTANCE, TAKEN, ANCHORING = "suggestion_acceptance", "wrong_suggestions_taken", "suggestion_anchoring"
 
 
 def suggestion_comparisons(now: "DataFrame", past: "DataFrame", blind: "BlindItems", subject: str) -> list[LabellingComparison]:
-    """Comparisons of suggestions that were taken over. Wrong suggestions are compared with the past, for each person with the other
-    people, and with people who saw no suggestion. All suggestions are compared for each person with the other people.
+    """Comparisons of the share of suggestions that were accepted. For wrong suggestions, the share is compared with the past, between each
+    person and the other people, and with the answers of people who saw no suggestion. For all suggestions, it is compared between each
+    person and the other people.
 
     Parameters
     ----------
@@ -64,7 +65,7 @@ def suggestion_comparisons(now: "DataFrame", past: "DataFrame", blind: "BlindIte
 
 
 def _compare_with_past(wrong: "DataFrame", before: "DataFrame", subject: str) -> list[LabellingComparison]:
-    """Share of wrong suggestions that were taken over in the window, compared with the four weeks before it."""
+    """Share of wrong suggestions that were accepted in the window, compared with the four weeks before it."""
     if min(len(wrong), len(before)) < MIN_ANNOTATION_ROWS:
         return []
     here, there = item_clustered_rate(wrong, "taken"), item_clustered_rate(before, "taken")
@@ -78,10 +79,10 @@ def _compare_with_past(wrong: "DataFrame", before: "DataFrame", subject: str) ->
 
 @dataclass(frozen=True)
 class BlindItems:
-    """Items that some people saw with a wrong suggestion and others without any.
+    """Items that some people saw with a wrong suggestion and others without a suggestion.
 
-    shown, without: by item, (times that this wrong answer was given, answers). weeks: whether the four weeks before the window are
-    included, because the window alone has too few.
+    shown, without: by item, (number of times that this wrong answer was given, number of answers). weeks: whether the four weeks before the
+    window are included, because the window alone has too few items.
     """
 
     shown: "DataFrame"
@@ -90,9 +91,9 @@ class BlindItems:
 
     @classmethod
     def of(cls, shown: "DataFrame", rows: "DataFrame", *, weeks: bool) -> "BlindItems":
-        """The items among `shown` with a wrong suggestion. People who saw no suggestion may be anywhere in `rows`.
+        """The items that `shown` has with a wrong suggestion. The answers without a suggestion may be anywhere in `rows`.
 
-        An item that was shown with several wrong suggestions counts with the most frequent one.
+        If an item was shown with several wrong suggestions, the most frequent one counts.
         """
         wrong = shown[shown["wrong"]]
         counts = wrong.groupby(["item", "suggestion"], sort=True).size().reset_index(name="n")
@@ -110,22 +111,22 @@ class BlindItems:
 
     @property
     def stratified(self) -> StratifiedDifference:
-        """By how much the wrong answer is more frequent if it is suggested, within items."""
+        """How much more frequent the wrong answer is if it is suggested, within items."""
         return stratified_difference(self.shown["sum"], self.shown["size"], self.without["sum"], self.without["size"])
 
     @property
     def here(self) -> Interval:
-        """Share of the wrong answer if it is suggested. It is the mean over items, with each item counted as one answer."""
+        """How often the wrong answer is given if it is suggested: the mean over items, where each item counts as one answer."""
         return _mean_item_share(self.shown)
 
     @property
     def there(self) -> Interval:
-        """Share of the wrong answer on the same items if nothing is suggested."""
+        """How often the wrong answer is given on the same items if nothing is suggested."""
         return _mean_item_share(self.without)
 
 
 def blind_items(now: "DataFrame", past: "DataFrame") -> BlindItems:
-    """The items of the window if there are enough, else also those of the four weeks before it.
+    """The items of the window if they are enough; otherwise also those of the four weeks before it.
 
     Parameters
     ----------
@@ -152,8 +153,8 @@ def _mean_item_share(counts: "DataFrame") -> Interval:
 
 
 def suggestions_by_annotator(now: "DataFrame") -> "DataFrame":
-    """A row per person who saw suggestions: annotator, shown, taken, value, low, high (share taken over), wrong (shown and wrong by
-    gold), wrong_taken, wrong_value, wrong_low, wrong_high.
+    """A row per person who saw suggestions: annotator, shown, taken, value, low, high (share accepted), wrong (number shown that are wrong
+    by gold labels), wrong_taken, wrong_value, wrong_low, wrong_high.
 
     Parameters
     ----------
@@ -178,12 +179,12 @@ def suggestions_by_annotator(now: "DataFrame") -> "DataFrame":
 
 @dataclass(frozen=True)
 class AcceptanceOutcome:
-    """Outcome of accepting suggestions from a confidence threshold on without asking a person.
+    """What would happen if suggestions with at least a certain confidence were accepted without asking a person.
 
-    suggestions, accepted: different suggestions with a confidence, and those that reach the threshold. error: of the accepted, the share
-    that is wrong by gold (n: those with gold). people: share of wrong answers on the gold items below it. overall: the error of all labels
-    with this rule; today: the error of the present labels. Both are measured by gold labels. labels: answers that would not have been
-    needed; seconds: their time, timed: how many of them have a time.
+    suggestions, accepted: number of different suggestions with a confidence, and of those that reach the threshold. error: the share of
+    accepted suggestions that is wrong by gold labels (n: number of them with a gold label). people: share of wrong answers on the gold
+    items below the threshold. overall: the error of all labels with this rule; today: the error of the present labels. Both are measured
+    with gold labels. labels: number of answers that would not have been needed; seconds: their time, timed: how many of them have a time.
     """
 
     threshold: float
@@ -204,12 +205,12 @@ class AcceptanceOutcome:
 
     @property
     def time_basis(self) -> str:
-        """`measured` if the time of all these answers was logged; `estimated` if it is their number times the usual time."""
+        """`measured` if the time of all these answers was logged; `estimated` if the time is their number times the usual time."""
         return "measured" if self.timed == self.labels else "estimated"
 
 
 def _with_confidence(now: "DataFrame") -> "DataFrame":
-    """Answers that were shown a suggestion with a confidence."""
+    """The answers to which a suggestion with a confidence was shown."""
     return now[now["shown"] & np.isfinite(now["suggestion_confidence"].to_numpy(float))]
 
 
@@ -222,7 +223,7 @@ def _suggested_items(rows: "DataFrame") -> "DataFrame":
 
 
 def acceptance_outcome(now: "DataFrame", threshold: float) -> AcceptanceOutcome | None:
-    """Outcome of a threshold on the answers of the window.
+    """What a threshold would have meant for the answers of the window.
 
     Parameters
     ----------
@@ -270,7 +271,7 @@ def _mixed_rate(share: float, one: Interval, other: Interval) -> Interval:
 
 
 def acceptance_curve(now: "DataFrame", most: int = 60) -> "DataFrame":
-    """Coverage and accuracy of the suggestions that reach each confidence, from the lowest to the highest.
+    """For each confidence, from the lowest to the highest: coverage and accuracy of the suggestions that have at least this confidence.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Audit the rows of a dataset: the rows that each check finds, and the effect on the metric of a model of dropping them."""
+"""Audit the rows of a dataset: which rows each check finds, and how dropping them affects the metric of a model."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,8 +23,8 @@ EXAMPLES = 3
 class LabelledRows:
     """Rows to audit.
 
-    names: the name of each row in an example; None counts rows from 1. held_out: features and label of held-out rows. decided: model,
-    version and its decision for each row (None if unknown). rules: by the name of a person's own rule, which rows it drops.
+    names: the name of each row for examples; None: rows are numbered from 1. held_out: features and label of held-out rows. decided: a
+    model, its version, and its decision for each row (None if unknown). rules: by the name of a person's own rule, which rows it drops.
     """
 
     features: "DataFrame"
@@ -35,18 +35,18 @@ class LabelledRows:
     rules: Masks = field(default_factory=dict)
 
     def name(self, place: int) -> str:
-        """The name of a row in an example."""
+        """The name that a row has in examples."""
         return f"row {place + 1:,}" if self.names is None else str(self.names.iloc[place])
 
 
 def audit_rows(
     rows: LabelledRows, *, seed: int = 0, effects: bool = True, say: Callable[[str], None] = lambda _: None
 ) -> tuple[dict[str, Any], Masks]:
-    """Return the audit of rows as a dataset record stores it in `data_audit`, and masks of the rows that each check found and that each
-    own rule drops.
+    """Return the audit of the rows, in the form of `data_audit` in a dataset record; and masks of the rows that each check found and that
+    each own rule drops.
 
-    effects: whether models are fitted with and without the rows of each check and rule, which takes most of the time. No model is fitted
-    for an own rule that drops no row or all rows. say: called with each step in words.
+    effects: whether models are fitted with and without the rows of each check and rule, which takes most of the time. If an own rule drops
+    no row or all rows, no model is fitted for it. say: called with each step in words.
     """
     features, label = rows.features, rows.label
     say("comparing rows")
@@ -94,7 +94,7 @@ def audit_rows(
 
 
 def rule_effect_record(model: AuditModel, answers: Any, dropped: Any, seed: int) -> dict[str, Any]:
-    """Return the effect on the metric of dropping rows, as a record stores it. dropped: a mask of the model's rows."""
+    """Return how dropping rows affects the metric, in the form in which a record stores it. dropped: a mask of the model's rows."""
     effect = model.rule_effect(dropped)
     kept = np.flatnonzero(~dropped)
     without = model.score(kept, answers[kept]) if kept.size else float("nan")
@@ -110,7 +110,7 @@ def rule_effect_record(model: AuditModel, answers: Any, dropped: Any, seed: int)
 
 
 def _own_accuracy(rows: LabelledRows, model: AuditModel, suspects: Any) -> dict[str, Any] | None:
-    """The accuracy of the served version with and without suspect labels; None if no suspect labels are named."""
+    """The accuracy of the served version with and without suspect labels; None if it cannot be computed."""
     if rows.decided is None:
         return None
     name, version, decision = rows.decided
@@ -121,7 +121,7 @@ def _own_accuracy(rows: LabelledRows, model: AuditModel, suspects: Any) -> dict[
 def _examples(
     rows: LabelledRows, masks: Masks, near: Any, far: Mapping[str, Any], held: Any, model: AuditModel, answers: Any
 ) -> Iterator[dict[str, Any]]:
-    """Yield up to EXAMPLES rows of each check: the row, the row that it is compared with, and the values in which they differ."""
+    """Yield up to EXAMPLES rows for each check: the row, the row that it is compared with, and the values in which the two differ."""
     features, label = rows.features, rows.label
     table = features.assign(label=label) if "label" not in features else features
     first = _first_of(data_audit.row_keys(features.assign(**{"label ": label.astype(str)})))
@@ -162,13 +162,13 @@ def _first_of(keys: Any) -> Any:
 
 
 def _differences(table: "DataFrame", place: int, other: int) -> dict[str, list[Any]]:
-    """The values of two rows in the columns in which they differ."""
+    """For each column in which two rows differ, both values."""
     pairs = ((str(name), _plain(table[name].iloc[place]), _plain(table[name].iloc[other])) for name in table)
     return {name: [one, two] for name, one, two in pairs if one != two}
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON holds it; None for a missing one."""
+    """A value in a form that JSON can hold; None if it is missing."""
     if value is None or value != value:
         return None
     value = value.item() if isinstance(value, np.generic) else value

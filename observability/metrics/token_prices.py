@@ -1,7 +1,8 @@
-"""Cost of calls of a language model: the logged cost, and for calls without one their tokens at the prices that the owner states.
+"""Cost of calls of a language model: the logged cost, and for calls without one the cost of their tokens at the owner's prices.
 
-A cost that a record carries is never replaced. Where only some calls of a group carry one, sums do not say whose tokens they hold: calls
-that are read one by one tell which part of the tokens is of calls without a cost. Without them the others are taken to have their share.
+A cost that a record states is never replaced. If only some calls of a group state a cost, sums do not show which tokens belong to the calls
+without a cost. That share is measured on calls that are read one by one. If there are none, the calls without a cost are assumed to have a
+proportional share of the tokens.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,14 +21,14 @@ if TYPE_CHECKING:
 INPUT, OUTPUT, CACHED = "feature.input_tokens", "feature.output_tokens", "feature.cached_input_tokens"
 MILLION = 1e6
 MAX_CALLS = 20_000
-"""Calls that are read one by one (`call_sample`)."""
+"""Maximum number of calls that are read one by one (`call_sample`)."""
 
 
 @dataclass(frozen=True)
 class CallCost:
-    """Cost of some calls. logged: sum of the costs that they carry; computed: cost of the tokens of the others; None without any, or if
-    some carry a cost in another currency than that of the prices, since both are added. uncounted: number of calls without a cost that are
-    left out for this reason.
+    """Cost of some calls. logged: sum of the costs that calls state; computed: cost of the tokens of all other calls. `computed` is None if
+    there are no such calls. It is also None if some calls state a cost in another currency than that of the prices, because both amounts
+    are added. uncounted: number of calls without a cost that are left out for this reason.
     """
 
     logged: float | None = None
@@ -36,7 +37,7 @@ class CallCost:
 
     @property
     def total(self) -> float | None:
-        """Both together; None if neither is known."""
+        """The sum of the logged and the computed cost; None if neither is known."""
         known = [each for each in (self.logged, self.computed) if each is not None]
         return sum(known) if known else None
 
@@ -49,12 +50,14 @@ class CallCost:
 
 
 def states_token_prices(settings: ModelSettings) -> bool:
-    """Whether the owner states a price of tokens."""
+    """Whether the owner has set a price for tokens."""
     return settings.input_price_per_million is not None or settings.output_price_per_million is not None
 
 
 def call_currency(settings: ModelSettings, logged: bool = False) -> str | None:
-    """The currency of the cost of a model's calls by its settings, or of its logged costs; None if the settings state no currency."""
+    """The currency in which the settings give the cost of a model's calls, or of its logged costs (`logged`); None if the settings name no
+    currency.
+    """
     of_tokens = None if logged and settings.cost_currency else settings.token_currency
     return of_tokens or settings.cost_currency or settings.budget_currency
 
@@ -64,14 +67,14 @@ def _is_one_currency(settings: ModelSettings) -> bool:
 
 
 def cost_columns(model: Model) -> tuple[str, ...]:
-    """The references whose sums `call_cost` needs: the cost, and the tokens that the model logs."""
+    """The references of the columns whose sums `call_cost` needs: the cost, and the tokens that the model logs."""
     return ("cost", *(name for name in (INPUT, OUTPUT, CACHED) if model.column(name) is not None))
 
 
 def token_cost(settings: ModelSettings, tokens: Mapping[str, float]) -> float | None:
-    """Cost of tokens (by column reference) at the stated prices, in `token_currency`; None without a price.
+    """Cost of tokens (by column reference) at the owner's prices, in `token_currency`; None if there is no price.
 
-    Cached tokens are part of the input tokens, as OpenTelemetry counts them, and cost their own price where one is stated.
+    Cached tokens are part of the input tokens, as in OpenTelemetry. They have their own price if the owner has set one.
     """
     if not states_token_prices(settings):
         return None
@@ -83,7 +86,7 @@ def token_cost(settings: ModelSettings, tokens: Mapping[str, float]) -> float | 
 
 
 def call_cost(sums: "DataFrame", settings: ModelSettings, uncosted: Mapping[str, float] | None = None) -> CallCost:
-    """The cost of a group of calls. sums: answer to an Aggregate with sums of `cost_columns`, of this group only. uncosted: as in
+    """The cost of a group of calls. sums: result of an Aggregate with sums of `cost_columns`, for this group only. uncosted: as in
     `summed_call_cost`.
     """
     by_measure = sums.groupby("measure")[["n", "total"]].sum()
@@ -93,8 +96,8 @@ def call_cost(sums: "DataFrame", settings: ModelSettings, uncosted: Mapping[str,
 def summed_call_cost(
     n: Mapping[Any, float], total: Mapping[Any, float], settings: ModelSettings, uncosted: Mapping[str, float] | None = None
 ) -> CallCost:
-    """The cost of a group of calls. n, total: for each of `cost_columns` the number of calls that carry it, and its sum. uncosted: part of
-    the tokens of calls without a cost (`uncosted_tokens`); None if single calls are not known.
+    """The cost of a group of calls. n, total: for each of `cost_columns`, the number of calls that state it, and its sum. uncosted: the
+    share of the tokens that belongs to calls without a cost (`uncosted_tokens`); None if no single calls were read.
     """
     with_cost, with_tokens = int(n.get("cost", 0)), max((int(n.get(name, 0)) for name in (INPUT, OUTPUT)), default=0)
     logged = float(total["cost"]) if with_cost else None
@@ -109,8 +112,9 @@ def summed_call_cost(
 
 @dataclass(frozen=True)
 class DailyCallCosts:
-    """Cost of a model's production calls. by_day: by day (a number since 1970) on which it is known. currencies: those that the calls
-    state, else that of the settings or prices; empty without one. With several, the amounts are no sum in one currency.
+    """Cost of a model's production calls. by_day: cost by day (a number since 1970), for days on which it is known. currencies: the
+    currencies that the calls state, else that of the settings or prices; empty if none is known. If there are several, the amounts are not
+    a sum in one currency.
     """
 
     by_day: Mapping[int, float]
@@ -118,14 +122,14 @@ class DailyCallCosts:
 
 
 def call_sample(model: Model) -> Sample:
-    """The question for single calls with what they carry: `id`, `at` and `cost_columns`."""
+    """The query for single calls with the columns needed for their cost: `id`, `at` and `cost_columns`."""
     return Sample("predictions", ("id", "at", *cost_columns(model)), MAX_CALLS)
 
 
 @dataclass(frozen=True)
 class CallFrames:
-    """What is known of a model's calls. costs: answer to `currency_question`, of all calls. sample: answer to `call_sample`, some calls;
-    None for a model that logs no tokens.
+    """What is known about a model's calls. costs: result of `currency_question`, for all calls. sample: result of `call_sample`, for some
+    calls; None for a model that logs no tokens.
     """
 
     costs: "DataFrame"
@@ -133,13 +137,13 @@ class CallFrames:
 
 
 def currency_question(*keys: By) -> Aggregate:
-    """The question for the logged costs of all calls by the currency that they state. keys: what to group by before it."""
+    """The query for the logged costs of all calls, by the currency that they state. keys: further keys by which to group first."""
     return Aggregate("predictions", keys=(*keys, By(CURRENCY)), sums=("cost",))
 
 
 def logged_currencies(costs: "DataFrame", settings: ModelSettings) -> tuple[str, ...]:
-    """The currencies of all calls with a cost, if any of them states one: those that are stated, and that of the settings for calls that
-    state none. costs: answer to `currency_question`.
+    """The currencies of all calls with a cost, if any of these calls states one: the stated currencies, and for calls that state none the
+    currency of the settings. costs: result of `currency_question`.
     """
     stated, usual = {str(name) for name in costs[CURRENCY] if isinstance(name, str)}, call_currency(settings, logged=True)
     if stated and usual and len(stated) < costs[CURRENCY].nunique(dropna=False):
@@ -148,9 +152,8 @@ def logged_currencies(costs: "DataFrame", settings: ModelSettings) -> tuple[str,
 
 
 def uncosted_tokens(calls: "DataFrame | None") -> dict[str, float] | None:
-    """The part of the tokens, by column reference, that calls without a cost hold; a reference is absent where no known call has such
-    tokens, and None is returned where no call is known. Numbers of tokens that are not finite are left out. calls: answer to
-    `call_sample`; None without one.
+    """By column reference, the share of the tokens that belongs to calls without a cost. A reference is left out if no known call has such
+    tokens; None if no call is known. Token counts that are not finite are ignored. calls: result of `call_sample`; None if there is none.
     """
     if calls is None or calls.empty:
         return None
@@ -164,7 +167,7 @@ def uncosted_tokens(calls: "DataFrame | None") -> dict[str, float] | None:
 
 
 def uncosted_by_hour(calls: "DataFrame | None", hours: Iterable[Any]) -> dict[Any, dict[str, float]]:
-    """`uncosted_tokens` of each hour (naive UTC). Where no known call of an hour has such tokens, the part is that of all known calls;
+    """`uncosted_tokens` of each hour (naive UTC). If no known call of an hour has such tokens, the share over all known calls is used;
     empty if no call is known. calls: as in `uncosted_tokens`.
     """
     if calls is None or calls.empty:
@@ -175,5 +178,5 @@ def uncosted_by_hour(calls: "DataFrame | None", hours: Iterable[Any]) -> dict[An
 
 
 def logs_tokens(model: Model) -> bool:
-    """Whether the calls of a model carry numbers of tokens, so that single calls tell which tokens have no cost beside them."""
+    """Whether the calls of a model state numbers of tokens. Single calls then show which tokens have no cost."""
     return any(model.column(name) is not None for name in (INPUT, OUTPUT))

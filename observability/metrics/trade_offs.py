@@ -1,4 +1,5 @@
-"""Forms of one model compared on the same probes: agreement, differences of scores, changed decisions by slice, and what each form costs.
+"""Compare forms of one model (such as the same model in another precision or runtime, or a smaller one) on the same probes: agreement,
+differences of scores, changed decisions by slice, and what each form costs.
 
 An audit of kind `precision` holds the comparison in its `results` (docs/trade-offs.md).
 """
@@ -23,25 +24,25 @@ if TYPE_CHECKING:
 PRECISION_AUDITS = Records("audit", ("model", "version", "at", "audit", "results", "expires"), ever=True, only=(("audit", "precision"),))
 SERVED_FORM = "as served"
 TOLERANCE = 0.05
-"""Number of standard deviations of the served answers from which an answer of a regression counts as changed."""
+"""An answer of a regression counts as changed if it differs by more than this many standard deviations of the served answers."""
 IN_SLICE = "in it"
-"""The level of rows inside a watched slice."""
+"""The level that stands for rows inside a watched slice."""
 MIN_PROBES = 30
-"""Minimum number of probes of a slice for a comparison."""
+"""A slice is compared only if it has at least this many probes."""
 MAX_LEVELS = 30
 LEAST_PROBABILITY = 1e-9
-"""The least probability of a class in a Kullback-Leibler divergence."""
+"""Smaller class probabilities are raised to this value in a Kullback-Leibler divergence."""
 NETWORK_ROWS = 200
-"""Number of reference rows from which a small network learns to imitate a model."""
+"""Number of reference rows on which a small network is trained to imitate a model."""
 COST_BASES = ((1.0, "thousand"), (1e3, "million"), (1e6, "billion"))
-"""The numbers of answers per stated cost, in thousands, and the word for each."""
+"""The numbers of answers for which a cost can be stated, in thousands, and the word for each number."""
 MIN_COST = 0.01
 
 
 @dataclass(frozen=True)
 class FormSlice:
-    """Changed decisions among the probes of one level of a column, or of a watched slice (column: the text of the slice;
-    level: IN_SLICE).
+    """Changed decisions among the probes of one slice: a level of a column, or a watched slice (column: the text of the slice; level:
+    IN_SLICE).
     """
 
     column: str
@@ -51,12 +52,12 @@ class FormSlice:
 
     @property
     def is_watched(self) -> bool:
-        """Whether it is a slice that the owner watches."""
+        """Whether this is a slice that the owner watches."""
         return self.level == IN_SLICE and "=" in self.column
 
     @property
     def slice_text(self) -> str:
-        """The slice as links and findings name it."""
+        """The slice in the form that links and findings use."""
         return self.column if self.is_watched else str(Slice(((self.column, self.level),)))
 
     @property
@@ -67,7 +68,7 @@ class FormSlice:
 
 @dataclass(frozen=True)
 class FormResult:
-    """One form of a model, as an audit measured it; what the audit did not measure is None.
+    """One form of a model, as an audit measured it; a value that the audit did not measure is None.
 
     probes: number of answers that were compared with the answers of the served form. flips: number of these whose decision differs.
     unstable: probes whose decision differs between passes of the same form. operations, cpu_operations: operations of one request, and how
@@ -116,12 +117,12 @@ class FormResult:
 
     @property
     def fell_back(self) -> bool:
-        """Whether the form ran on another device than the requested one."""
+        """Whether the form ran on another device than was requested."""
         return self.provider is not None and self.used_provider is not None and self.provider != self.used_provider
 
     @property
     def partial_fallback(self) -> str | None:
-        """The number of operations that ran on the processor although the form ran on another device, in words; None if no such operation
+        """In words, the number of operations that ran on the processor although the form ran on another device; None if no such operation
         is known.
         """
         if not self.cpu_operations or not self.operations or self.used_provider == "cpu":
@@ -157,7 +158,7 @@ class TradeOffAudit:
 
 
 def changed_answers(base: Any, other: Any, task: str, threshold: float | None) -> tuple[Any, float | None]:
-    """Return which rows another form decides differently, and the tolerance of a regression.
+    """Return a mask of the rows that another form decides differently, and for a regression the tolerance.
 
     Parameters
     ----------
@@ -208,7 +209,7 @@ def score_differences(base: Any, other: Any) -> tuple[float, float]:
 def mean_kl_divergence(base: Any, other: Any) -> float:
     """Return the mean over rows of the Kullback-Leibler divergence of the class probabilities of a form from those of the served form.
 
-    Σ p log(p / q) of each row, p of the served form: the nats that are lost if its answers are described by the other form's.
+    For each row, Σ p log(p / q), with p of the served form: the nats that are lost if its answers are described by those of the other form.
 
     Parameters
     ----------
@@ -233,7 +234,7 @@ def mean_kl_divergence(base: Any, other: Any) -> float:
 
 
 def _class_shares(scores: Any) -> Any:
-    """The probabilities of all classes, one row each, which add up to 1."""
+    """The probabilities of all classes, one row per answer; each row sums to 1."""
     given = np.asarray(scores, float)
     given = np.maximum(np.column_stack([given, 1 - given]) if given.ndim == 1 else given, LEAST_PROBABILITY)
     return given / given.sum(axis=1, keepdims=True)
@@ -277,7 +278,7 @@ def compared_forms(
     threshold: float | None,
     columns: Mapping[str, Sequence[str | None]],
 ) -> list[dict[str, Any]]:
-    """Return each measured form, with its scores compared with the first form's and with its parent's.
+    """Return each measured form, with its scores compared with those of the first form and of its parent.
 
     Parameters
     ----------
@@ -354,7 +355,7 @@ def latest_audits(audits: Sequence[TradeOffAudit]) -> list[TradeOffAudit]:
 
 
 def form_results(listed: Any) -> Iterator[FormResult]:
-    """Yield the forms of an audit's results that have a name, with the values that have the right type."""
+    """Yield the forms in an audit's results that have a name. Only values of the right type are kept."""
     for place, row in enumerate(listed if isinstance(listed, list) else []):
         if not isinstance(row, Mapping) or not isinstance(row.get("form"), str):
             continue
@@ -376,7 +377,7 @@ def _form_slices(listed: Any) -> Iterator[FormSlice]:
 
 
 OPERATION = re.compile(r"[\w.]{1,60}", re.ASCII)
-"""A type of operation, as runtimes name them."""
+"""Pattern of the names that runtimes give to types of operations."""
 TEXTS = ("parent", "runtime", "precision", "hardware", "provider", "used_provider", "energy_source")
 COUNTS = ("threads", "operations", "cpu_operations", "probes", "flips", "parent_flips", "unstable")
 NUMBERS = (
@@ -397,14 +398,14 @@ NUMBERS = (
 
 
 def _finite(value: Any) -> float | None:
-    """A finite number that is at least 0; None for anything else."""
+    """The value, if it is a finite number of at least 0; else None."""
     known = isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value) and value >= 0
     return float(value) if known else None
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One quantity of a trade-off; lower is better."""
+    """One quantity in a trade-off between forms; lower is better."""
 
     name: str
     title: str
@@ -427,7 +428,8 @@ AXES: dict[str, Axis] = {
 
 
 def pareto_front(forms: Sequence[FormResult], axes: Sequence[Axis]) -> list[FormResult]:
-    """Return the forms that no other form beats: at most as high on every axis, and lower on one.
+    """Return the forms that no other form beats. A form is beaten if another one is at most as high on every axis, and lower on at least
+    one.
 
     Parameters
     ----------
@@ -466,7 +468,8 @@ def over_budget(form: FormResult, budgets: Mapping[str, float]) -> list[str]:
 
 
 def form_cost_basis(forms: Sequence[FormResult]) -> tuple[float, str]:
-    """Return the number of answers per stated cost of forms, chosen so that the largest cost is at least a hundredth of the currency unit.
+    """Return the number of answers for which the cost of forms is stated. It is chosen so that the largest cost is at least a hundredth of
+    the currency unit.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""Requests, failures and latency by period, from answers to aggregates.
+"""Requests, failures and latency by period, computed from the results of aggregate queries.
 
-One row per period (hours or days, numbered in hours from 1970), one column per bin of latency (stats/quantile.py). Rows may be weighted.
-Then figures correspond to an unweighted sample with the same information (Kish 1965), and `n` is the number of rows.
+There is one row per period (hours or days, numbered in hours from 1970), and one column per bin of latency (stats/quantile.py). Rows may be
+weighted. The figures then correspond to an unweighted sample with the same information (Kish 1965), while `n` is the actual number of rows.
 """
 
 from collections.abc import Iterable
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 ANSWERED = ("ok", "fallback", "timeout")
-"""Statuses whose latency counts, because a client waited for the answer. Errors and rejections are fast and would bias the latency."""
+"""Statuses whose latency counts, because a client waited for the answer. Errors and rejections are fast, so they would bias the latency."""
 QUANTILES = {"latency_p50": 0.5, "latency_p95": 0.95, "latency_p99": 0.99}
 BINS = LOG_EDGES.size + 1
 PERCENTILE_WORDS = (
     f"p95 is the smallest latency that 95 % of responses do not exceed, ±{100 * RELATIVE_ERROR:.0f} % from bins. "
     "Tools that interpolate between two responses, such as pandas, can differ by more if few responses are slow."
 )
-"""A percentile of latency and its error, in words."""
+"""What a percentile of latency is and how precise it is, in words."""
 NEEDED = {"error_rate": 100, "latency_p50": 100, "latency_p95": 200, "latency_p99": 500}
-"""Number of requests that each metric needs, such that five lie beyond p99 and ten beyond p95."""
+"""Number of requests that each metric needs: with it, five requests lie beyond p99 and ten beyond p95."""
 DAY, WEEK, FIRST_MONDAY = 24, 168, 96
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -39,7 +39,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class RequestTail:
-    """Requests by period, and those among them that failed or that took longer than a certain latency."""
+    """Requests by period, and how many of them failed or took longer than a certain latency (`hits`)."""
 
     periods: Ints
     rows: Floats
@@ -52,7 +52,7 @@ class RequestTail:
 
     @property
     def share(self) -> float:
-        """Share that failed or was slow; 0 without requests."""
+        """The share that failed or was slow; 0 if there are no requests."""
         return float(self.hits.sum()) / self.total if self.total > 0 else 0.0
 
     def by_day(self) -> "RequestTail":
@@ -63,7 +63,7 @@ class RequestTail:
 
 @dataclass(frozen=True)
 class RequestCounts:
-    """Requests by period (in order), those that failed, and answers by bin of latency (periods × BINS). counted: number of rows; measured:
+    """By period (in order): requests, failed requests, and answers by bin of latency (periods × BINS). counted: number of rows; measured:
     number of rows in bins.
     """
 
@@ -81,11 +81,11 @@ class RequestCounts:
 
     @property
     def timed(self) -> int:
-        """The number of rows whose latency is known and counts."""
+        """The number of rows whose latency is known and whose status counts for latency."""
         return int(self.measured.sum())
 
     def at(self, keep: NDArray[np.bool_]) -> "RequestCounts":
-        """The same counts restricted to the periods of a mask."""
+        """The same counts, only for the periods of a mask."""
         return RequestCounts(
             self.periods[keep], self.rows[keep], self.failed[keep], self.bins[keep], self.counted[keep], self.measured[keep]
         )
@@ -111,15 +111,15 @@ class RequestCounts:
 
     @cached_property
     def timed_by_period(self) -> Floats:
-        """Answers in bins by period."""
+        """The number of answers in the bins of latency, by period."""
         return np.asarray(self.bins.sum(axis=1), np.float64)
 
     def slower(self, bin_: int) -> RequestTail:
-        """The answers in bins above one bin, by period."""
+        """By period: all answers, and those in bins above the given bin."""
         return RequestTail(self.periods, self.timed_by_period, self.bins[:, bin_ + 1 :].sum(axis=1))
 
     def error_rate(self) -> Interval:
-        """Share that failed, with its interval."""
+        """The share of failed requests, with its interval."""
         return rate_interval(float(self.failed.sum()), float(self.rows.sum()))
 
     def quantile(self, q: float) -> Interval:
@@ -144,13 +144,13 @@ class RequestCounts:
 
 
 DAYS_KEPT = 40
-"""Maximum number of days of a percentile that a finding stores."""
+"""Maximum number of days for which a finding stores a percentile."""
 FIGURES = ("rows", "failed", "bins", "counted", "measured")
-"""Fields of `RequestCounts` by period."""
+"""Those fields of `RequestCounts` that have one value per period."""
 
 
 def missing_requests(requests: RequestCounts, metric: str) -> int:
-    """Number of further requests that a metric needs; 0 if they suffice.
+    """How many more requests a metric needs; 0 if there are enough.
 
     Parameters
     ----------
@@ -169,7 +169,8 @@ def missing_requests(requests: RequestCounts, metric: str) -> int:
 
 
 def request_counts(counts: "DataFrame | Columns", latencies: "DataFrame | Columns") -> RequestCounts:
-    """Requests from an answer by period and status, and one that histograms `latency_ms` as well (they may be the same).
+    """Requests made from two query results: one by period and status, and one that also has a histogram of `latency_ms` (both may be the
+    same).
 
     Parameters
     ----------
@@ -240,7 +241,7 @@ def quantile_by_day(requests: RequestCounts, metric: str) -> list[list[Any]]:
 
 
 def merged_requests(several: Iterable[RequestCounts]) -> RequestCounts:
-    """Requests of several replicas as one.
+    """The requests of several replicas, merged into one.
 
     Parameters
     ----------
@@ -267,7 +268,7 @@ def _sums(place: Ints, values: Floats, size: int) -> Floats:
 
 
 def requests_by_level(frame: "DataFrame", field: str) -> dict[str, RequestCounts]:
-    """Requests of each replica or device, by its name; those without one are left out.
+    """The requests of each replica or device, by its name. Requests without one are left out.
 
     Parameters
     ----------
@@ -291,7 +292,7 @@ def requests_by_level(frame: "DataFrame", field: str) -> dict[str, RequestCounts
 
 
 def requests_by_status(counts: Columns) -> dict[str, int]:
-    """Rows by status, in the order of their names.
+    """The number of rows by status, sorted by status name.
 
     Parameters
     ----------
@@ -307,18 +308,18 @@ def requests_by_status(counts: Columns) -> dict[str, int]:
 
 
 def _hours_in(frame: "DataFrame | Columns") -> Ints:
-    """Periods of an answer in hours from 1970."""
+    """The periods of a query result, in hours from 1970."""
     return np.asarray(frame["period"], "datetime64[us]").astype("datetime64[h]").astype(np.int64)
 
 
 def _weight_scale(frame: "DataFrame | Columns") -> float:
-    """Factor by which weights are multiplied so that they sum to the effective n; 1 if rows are unweighted."""
+    """Factor by which weights are multiplied so that their sum is the effective n; 1 if rows are unweighted."""
     squares = float(np.asarray(frame["w2"]).sum())
     return float(np.asarray(frame["w"]).sum()) / squares if squares > 0 else 1.0
 
 
 def epoch_hour(instant: datetime, *, up: bool = False) -> int:
-    """Whole hours from 1970 to an instant.
+    """Number of whole hours from 1970 to a point in time.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Training runs of the records, and the curves of their metrics.
 
-Frames of `Records` become `TrainingRun`s. With several processes (ranks) a curve is the median over ranks at each step. If a step was
-logged twice, as after a restart from a checkpoint, the last record counts.
+Frames of `Records` become `TrainingRun`s. If a run has several processes (ranks), a curve is the median over ranks at each step. If a step
+was logged twice, for example after a restart from a checkpoint, the last record counts.
 """
 
 import math
@@ -31,18 +31,19 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 StepColumns = dict[str, Array]
-"""Fields of the step records of one run, as arrays of equal length. Fields that no record has are absent."""
+"""The fields of one run's step records, as arrays of equal length. Fields that no record has are left out."""
 NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 FINISHED = frozenset(("finished", "completed", "complete", "success", "succeeded", "ok", "done"))
 PRUNED = frozenset(("pruned", "stopped early", "stopped_early", "early_stopped", "early stopped"))
-"""Statuses of a trial that a study stopped on purpose. Such a trial has ended, with values of an unfinished training."""
+"""Statuses of a trial that a study stopped on purpose. Such a trial has ended, but its values are those of an unfinished training."""
 
 
 @dataclass(frozen=True)
 class MetricCurve:
-    """One metric of a run: steps ascending, each once; values (median over ranks; NaN if no rank has a finite one); the time of each step.
+    """One metric of a run. steps: ascending, each step once; values: median over ranks, NaN if no rank has a finite value; at: the time of
+    each step.
 
-    bad: steps at which some rank logged a value that is not finite. declared: the better direction that the run states.
+    bad: steps at which at least one rank logged a value that is not finite. declared: the better direction, if the run states it.
     """
 
     name: str
@@ -54,22 +55,22 @@ class MetricCurve:
 
     @property
     def better(self) -> Better | None:
-        """The better direction: as the run declares it, else from the name; None if it is unknown."""
+        """The better direction: declared by the run, else derived from the name; None if it is unknown."""
         return self.declared or better_direction(self.name)
 
     @property
     def finite(self) -> "MetricCurve":
-        """Steps whose value is finite."""
+        """The same curve, only with steps whose value is finite."""
         keep = np.isfinite(self.values)
         return self if keep.all() else replace(self, steps=self.steps[keep], values=self.values[keep], at=self.at[keep])
 
     @property
     def cost(self) -> Array:
-        """Values as a cost: lower is better."""
+        """The values as a cost, so that lower is better."""
         return -self.values if self.better == "high" else self.values
 
     def best(self) -> int:
-        """Index of the best finite value; the first of equal ones."""
+        """Index of the best finite value; the first one if several are equal."""
         return int(np.nanargmin(np.where(np.isfinite(self.values), self.cost, np.nan)))
 
     def when(self, index: int) -> datetime:
@@ -79,15 +80,15 @@ class MetricCurve:
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """One training run. steps: number of distinct steps; last: time of its newest record; ended: None while the run has no end.
+    """One training run. steps: number of distinct steps; last: time of its newest record; ended: None as long as the run has not ended.
 
-    phases: one row per rank and step, as `phase_times`; None if none were logged. stride: 1: every step was read; n: every n-th step of a
-    long run, and `steps` is estimated from their distances; 0: none, because newer runs have too many, and `steps` is the number of its
-    last one, counted from the first. step_times, step_numbers: times and numbers of the steps that were read, in order of time. hosts,
-    devices: for each rank that states it, the machine and the device that it last ran on. directions: the better direction of metrics, as
-    declared. batches: the batches of data that a step read, each once: one, or those of its ranks. blocks: for a long run whose steps were
-    not all read, the times of its ranks by blocks of steps (stats/rank_blocks.py); else None. alerts: messages of the job itself, with
-    their times.
+    phases: one row per rank and step, as from `phase_times`; None if none were logged. stride: 1: every step was read; n: every n-th step
+    of a long run was read, and `steps` is estimated from the distances between them; 0: no step was read, because newer runs have too many,
+    and `steps` is the number of its last step, counted from the first. step_times, step_numbers: times and numbers of the steps that were
+    read, in order of time. hosts, devices: for each rank that states it, the machine and the device that it last ran on. directions: the
+    better direction of metrics, as declared. batches: the batches of data that a step read, each once (one batch, or one for each rank).
+    blocks: for a long run whose steps were not all read, the times of its ranks by blocks of steps (stats/rank_blocks.py); else None.
+    alerts: messages from the job itself, with their times.
     """
 
     name: str
@@ -118,17 +119,17 @@ class TrainingRun:
     alerts: tuple[tuple[datetime, str], ...] = ()
 
     def better(self, metric: str) -> Better | None:
-        """The better direction of a metric: as declared, else from its name; None if it is unknown."""
+        """The better direction of a metric: declared by the run, else derived from the metric's name; None if it is unknown."""
         return self.directions.get(metric) or self.directions.get(base_metric(metric)) or better_direction(metric)
 
     @property
     def is_read(self) -> bool:
-        """Whether the steps of the run were read, either all or an evenly spread part."""
+        """Whether steps of the run were read, either all of them or an evenly spread part."""
         return self.stride > 0
 
     @property
     def failed(self) -> bool:
-        """Whether it ended with another status than finished or pruned."""
+        """Whether the run ended with a status other than finished or pruned."""
         return self.ended is not None and self.status is not None and self.status.lower() not in FINISHED | PRUNED
 
     @property
@@ -137,24 +138,24 @@ class TrainingRun:
         return self.ended is not None and self.status is not None and self.status.lower() in PRUNED
 
     def last_value(self, metric: str) -> float | None:
-        """Last finite value of a metric: from its steps, else from the end of the run; None if there is none."""
+        """The last finite value of a metric, from its steps, else from the record of the run's end; None if there is none."""
         values = self.curves[metric].finite.values if metric in self.curves else np.empty(0)
         value = float(values[-1]) if len(values) else self.final.get(metric, math.nan)
         return value if math.isfinite(value) else None
 
     @property
     def seconds(self) -> float:
-        """The duration from its start (or first record) to its end (or newest record), in seconds."""
+        """The time from the run's start (or first record) to its end (or newest record), in seconds."""
         return max(((self.ended or self.last) - (self.started or self.first)).total_seconds(), 0.0)
 
     @property
     def first(self) -> datetime:
-        """Its start, else its first step."""
+        """The start of the run, else the time of its first step, else of its newest record."""
         return self.started or (_instant(self.step_times[0]) if len(self.step_times) else self.last)
 
     def pairs(self) -> Iterator[tuple[MetricCurve, MetricCurve | None]]:
-        """Each held-out curve of a known direction with the training curve of the same metric (`train_loss`, else `loss`), or None without
-        one.
+        """Each held-out curve whose better direction is known, with the training curve of the same metric (`train_loss`, else `loss`); None
+        if there is no such curve.
         """
         training = {base_metric(name): curve for name, curve in self.curves.items() if data_part(name) == "train"}
         for name, curve in self.curves.items():
@@ -162,13 +163,13 @@ class TrainingRun:
                 yield curve, training.get(base_metric(name))
 
     def judged(self, which: DataPart | None = None) -> list[MetricCurve]:
-        """Curves by name whose better direction is known; on training rows, on held-out rows or on both."""
+        """The curves whose better direction is known, by name: those on training rows, on held-out rows, or on both."""
         return [curve for name, curve in self.curves.items() if curve.better and which in (None, data_part(name))]
 
     def main(self) -> MetricCurve | None:
-        """Main curve of a run; None if no direction is known.
+        """The main curve of a run; None if the better direction is not known for any curve.
 
-        A held-out curve comes before a training curve, a loss before other metrics; then curves are ordered by name.
+        Held-out curves come before training curves, and losses before other metrics. Among these, curves are ordered by name.
         """
         judged = [each for each in self.judged() if np.isfinite(each.values).any()]
         order = {"validation": 0, "valid": 0, "val": 0, "dev": 0, "eval": 1, "test": 2}
@@ -178,7 +179,7 @@ class TrainingRun:
 
 
 def _instant(value: Any) -> datetime:
-    """A stored time (naive UTC) as an instant."""
+    """A stored time (naive UTC) as a time in UTC."""
     return aware_utc(np.datetime64(value, "us").astype(datetime))
 
 
@@ -229,7 +230,7 @@ def runs_from_records(
 
 
 def _steps_by_run(steps: "DataFrame") -> dict[str, StepColumns]:
-    """The fields of the steps of each run, in the order of the records."""
+    """The fields of each run's steps, in the order of the records."""
     numbers, names = steps["run"].factorize()
     order = np.argsort(numbers, kind="stable")
     bounds = np.searchsorted(numbers[order], np.arange(len(names) + 1)).tolist()
@@ -238,7 +239,7 @@ def _steps_by_run(steps: "DataFrame") -> dict[str, StepColumns]:
 
 
 def _step_columns(steps: "DataFrame") -> StepColumns:
-    """The fields of step records except their run. Missing objects are None."""
+    """The fields of step records, except the run. Missing values of object fields are None."""
     found = {"at": steps["at"].to_numpy("datetime64[us]"), "step": steps["step"].to_numpy("int64")}
     if "stride" in steps:
         found["stride"] = steps["stride"].to_numpy("int64")
@@ -311,7 +312,7 @@ def _training_run(
 
 
 def _step_count(steps: Array, stride: int) -> int:
-    """Number of distinct steps that a run logged; for a thinned run, estimated from the distance between the steps that were read."""
+    """Number of distinct steps that a run logged. If only some steps were read, it is estimated from the distances between them."""
     found = np.unique(steps)
     if stride == 1:
         return len(found)
@@ -320,12 +321,12 @@ def _step_count(steps: Array, stride: int) -> int:
 
 
 def _ordered_records(records: Sequence[dict[Any, Any]] | None) -> list[dict[Any, Any]]:
-    """The records of a run in the order of time, those of equal time in the order of their content."""
+    """The records of a run in order of time; records with the same time are ordered by their content."""
     return sorted(records or (), key=lambda row: (row["at"], row["event"] != "start", repr(row)))
 
 
 def record_number(value: Any) -> float | None:
-    """Number of a record; values that are not finite are logged as words.
+    """The number that a record holds. Values that are not finite are logged as words.
 
     Parameters
     ----------
@@ -381,7 +382,7 @@ def _curves(steps: StepColumns, stated: Mapping[str, Better]) -> dict[str, Metri
 
 
 def _metric_curve(name: str, steps: Array, ranks: Array, at: Array, values: Array, declared: Better | None) -> MetricCurve:
-    """A curve from the last logged value of each rank and step, as the median over ranks. declared: the better direction."""
+    """A curve as the median over ranks, made from the last logged value of each rank and step. declared: the better direction."""
     order = np.lexsort((values, at, ranks, steps))
     steps, ranks, at, values = steps[order], ranks[order], at[order], values[order]
     last = np.append((steps[1:] != steps[:-1]) | (ranks[1:] != ranks[:-1]), True)
@@ -403,9 +404,7 @@ def _metric_curve(name: str, steps: Array, ranks: Array, at: Array, values: Arra
 
 
 def _step_batches(steps: StepColumns) -> dict[int, tuple[str, ...]]:
-    """The data batches of each step that names any, each batch once, in the order of their names: one batch, or the batches
-    of all ranks.
-    """
+    """For each step that names data batches, these batches, each once and sorted by name: a single batch, or the batches of all ranks."""
     found: dict[int, set[str]] = defaultdict(set)
     for step, batch in zip(steps["step"], steps.get("batch", ())):
         if batch is not None:
@@ -414,7 +413,7 @@ def _step_batches(steps: StepColumns) -> dict[int, tuple[str, ...]]:
 
 
 def _place_of_ranks(steps: StepColumns, column: str) -> dict[str, str]:
-    """Machine or device of each rank, from its newest step. column: host or device."""
+    """The machine or device of each rank, according to its newest step. column: host or device."""
     if "rank" not in steps or column not in steps:
         return {}
     rows = zip(steps["step"].tolist(), steps["at"].tolist(), steps[column], steps["rank"])
@@ -423,7 +422,7 @@ def _place_of_ranks(steps: StepColumns, column: str) -> dict[str, str]:
 
 
 def phase_times(steps: "DataFrame") -> "DataFrame | None":
-    """Milliseconds of each phase by rank and step, as logged last.
+    """Milliseconds of each phase by rank and step, from the last record of each.
 
     Parameters
     ----------
@@ -439,7 +438,9 @@ def phase_times(steps: "DataFrame") -> "DataFrame | None":
 
 
 def _phase_times(steps: StepColumns) -> "DataFrame | None":
-    """Columns RANK, STEP and the milliseconds of each phase, one row per rank and step, as logged last; None without phases."""
+    """Columns RANK, STEP and the milliseconds of each phase, one row per rank and step, from the last record of each; None without
+    phases.
+    """
     import pandas as pd
 
     rows: list[dict[int | str, Any]] = [

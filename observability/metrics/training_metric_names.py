@@ -22,7 +22,7 @@ LOW, HIGH = (
 
 @lru_cache(4096)
 def data_prefix(name: str) -> str:
-    """Part of the data that a metric's name begins with, in lower case.
+    """The prefix of a metric's name that tells the part of the data, in lower case; empty without one.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def data_prefix(name: str) -> str:
 
 
 def data_part(name: str) -> DataPart:
-    """Whether a metric is measured on training rows (also if its name does not tell) or on held-out rows.
+    """Whether a metric is measured on training rows or on held-out rows. If its name does not tell, training rows are assumed.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def data_part(name: str) -> DataPart:
 
 @lru_cache(4096)
 def base_metric(name: str) -> str:
-    """Metric without the part of the data: `validation_loss` is `loss`.
+    """The metric's name without the part of the data: `validation_loss` becomes `loss`.
 
     Parameters
     ----------
@@ -92,7 +92,8 @@ def better_direction(name: str) -> Better | None:
 
 
 def stated_directions(declared: Mapping[str, Any]) -> dict[str, Better]:
-    """Better direction of each metric that a run declares; other words than low, minimize, high and maximize are left out.
+    """The better direction of each metric for which a run declares one. Words other than low, minimize, high, maximize and their variants
+    are ignored.
 
     Parameters
     ----------

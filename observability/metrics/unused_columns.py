@@ -1,4 +1,4 @@
-"""Columns of datasets that are read by no model that was trained on them."""
+"""Columns of datasets that no model uses although models were trained on the dataset."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class UnusedColumns:
     """The columns of the newest version of a dataset. models: the models that were trained on it; unused: the columns that none of these
-    models has.
+    models uses.
     """
 
     dataset: str
@@ -24,7 +24,7 @@ class UnusedColumns:
 
 
 def unused_columns(datasets: "DataFrame", runs: "DataFrame", read: Mapping[str, Sequence[str]]) -> dict[str, UnusedColumns]:
-    """Return the unused columns of each dataset that a known model was trained on, by the dataset's name.
+    """Return the unused columns of each dataset on which a known model was trained, by the dataset's name.
 
     Parameters
     ----------

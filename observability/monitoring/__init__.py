@@ -1,1 +1,1 @@
-"""Checks: windows, questions, analyzers and findings of a model."""
+"""Checks of a model: their windows, queries, analyzers and findings."""

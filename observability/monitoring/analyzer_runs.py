@@ -22,30 +22,31 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 KnownAnswers = dict[tuple[Question, Window], tuple["DataFrame", list[tuple[str, Exception]]]]
-"""Answers by question and window, with the columns that failed."""
+"""Query results by query and window, with the columns that failed."""
 RunAnalyzer = Callable[[Analyzer, Mapping[str, "DataFrame"], Context], list[Finding]]
-"""Runs an analyzer on its frames."""
+"""A function that runs an analyzer on its frames."""
 Reads = Literal["all", "counts", "aggregates", "computed", "rows", "records"]
 PARTS: dict[Reads, tuple[Reads, ...]] = {"all": ("aggregates", "computed", "rows"), "counts": ("aggregates", "computed")}
-"""Groups of analyzers by what they read; see `analyzer_reads`. "records": those about records of other kinds than predictions."""
+"""Groups of analyzers by what they read; see `analyzer_reads`. "records": analyzers of records other than predictions."""
 EXPORTS = "trust/exports"
-"""The analyzer that gets the predictions that hold a canary: canaries are records themselves, so no question can name them in advance. To
-judge the exports of one model, it also needs records of other models and records without a model (levels and budgets of recipients,
-canaries), so the records of all models are read.
+"""The analyzer that also gets the predictions in which a canary occurs. Canaries are records themselves, so no query can name them in
+advance. To judge the exports of one model, it also needs records of other models and records without a model (levels and budgets of
+recipients, canaries), so the records of all models are read.
 """
 
 
 def run_analyzer(analyzer: Analyzer, frames: Mapping[str, "DataFrame"], context: Context) -> list[Finding]:
-    """Findings of an analyzer about its frames."""
+    """The findings that an analyzer makes from its frames."""
     return analyzer.analyze(frames, context)
 
 
 def run_and_recover(
     engine: "Engine", analyzer: Analyzer, context: Context, known: KnownAnswers | None = None, run: RunAnalyzer = run_analyzer
 ) -> list[Finding]:
-    """Findings of one analyzer. A failure of one column or of the analyzer becomes an `unknown` finding and stops nothing else.
+    """The findings of one analyzer. If one column or the whole analyzer fails, that becomes an `unknown` finding, and everything else goes
+    on.
 
-    known: earlier answers; new ones are added to it.
+    known: earlier query results; new ones are added to it.
     """
     broken: list[Finding] = []
     try:
@@ -64,7 +65,9 @@ def run_and_recover(
 
 
 def _with_proof(finding: Finding, analyzer: Analyzer, context: Context) -> Finding:
-    """The finding with minus signs in its sentence, and with the SQL of its value. If the SQL cannot be written, the finding has none."""
+    """The finding with true minus signs in its sentence, and with the SQL that computes its value. If the SQL cannot be written, the
+    finding has none.
+    """
     proof = finding.proof
     try:
         proof = analyzer.proof(finding, context)
@@ -74,7 +77,7 @@ def _with_proof(finding: Finding, analyzer: Analyzer, context: Context) -> Findi
 
 
 def _analyzer_frame(engine: "Engine", wanted: Ask, context: Context) -> tuple["DataFrame", list[tuple[str, Exception]]]:
-    """The frame that an analyzer asked for, and the columns that failed. A failing column does not affect the others."""
+    """The frame that an analyzer asked for, and the columns that failed. A column that fails does not affect the other columns."""
     window = question_window(wanted, context)
     if not isinstance(wanted.aggregate, Aggregate):
         return engine.ask(wanted.aggregate, window), []
@@ -97,7 +100,7 @@ def _analyzer_frame(engine: "Engine", wanted: Ask, context: Context) -> tuple["D
 
 
 def _empty_aggregate(aggregate: Aggregate) -> "DataFrame":
-    """The empty answer to an aggregate."""
+    """The empty result of an aggregate query."""
     import pandas as pd
 
     figures = ("n", "w", "w2", *(("total", "squares", "low", "high") if aggregate.sums else ()))
@@ -107,7 +110,7 @@ def _empty_aggregate(aggregate: Aggregate) -> "DataFrame":
 
 
 def _single_columns(aggregate: Aggregate) -> Iterator[Aggregate]:
-    """The same question, asked once for each column."""
+    """The same query, split into one query for each column."""
     for reference in aggregate.histogram:
         yield replace(aggregate, histogram=(reference,))
     for reference in aggregate.sums:
@@ -126,7 +129,7 @@ def analyzer_reads(analyzer: Analyzer, context: Context) -> Reads:
     """
     try:
         asked = [each.aggregate for each in analyzer.needs(context).values()]
-    except Exception:  # the question fails again when it is run, and is reported there
+    except Exception:  # the query fails again when the analyzer runs, and is reported there
         return "aggregates"
     if any(isinstance(question, Sample) for question in asked):
         return "rows"
@@ -134,13 +137,13 @@ def analyzer_reads(analyzer: Analyzer, context: Context) -> Reads:
 
 
 def record_analyzers() -> frozenset[str]:
-    """The names of the analyzers about training runs, datasets and labelling projects."""
+    """The names of the analyzers of records: about training runs, datasets and labelling projects."""
     return frozenset(analyzer.name for analyzer in discover() if analyzer.about == "records")
 
 
 @cache
 def reads_served_rows(name: str) -> bool:
-    """Whether an analyzer of records reads predictions or labels, or their counts, besides records of other kinds."""
+    """Whether an analyzer of records also reads predictions or labels, or counts of them."""
     (analyzer,) = [each for each in discover() if each.name == name]
     asked = analyzer.needs(Context(EVERY_MODEL, NO_VERSION, Window("", EPOCH, EPOCH), EPOCH)).values()
     records = [each.aggregate for each in asked if isinstance(each.aggregate, Records)]

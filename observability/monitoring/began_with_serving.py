@@ -1,4 +1,4 @@
-"""A state that has lasted since the first checked day began on that day if the model served nothing before."""
+"""If a state has lasted since the first checked day and the model served nothing before, the state began on that day."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def began_with_serving(engine: "Engine", found: Sequence[Finding], window: Window) -> list[Finding]:
-    """The findings, without "or earlier" in the start of an ongoing state if the model served nothing before that day."""
+    """The findings. If the model served nothing before the first day, "or earlier" is removed from the start of an ongoing state."""
 
     @cache
     def served_before(end: datetime) -> bool:

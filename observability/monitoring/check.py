@@ -1,7 +1,7 @@
 """Run the analyzers over a model's window and collect their findings and incidents.
 
-A check chooses the windows, asks an engine for the frames that each analyzer needs, runs the analyzers and groups their findings. No metric
-is known here.
+A check chooses the windows, requests the frames that each analyzer needs from an engine, runs the analyzers and groups their findings. This
+module knows no metric.
 """
 
 import logging
@@ -53,20 +53,22 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 AcknowledgedClaims = frozenset[tuple[str | None, str]]
-"""Model and claim (`Finding.claim`) of the leads of incidents that a person has acted on."""
+"""(model, claim) of the leading findings of those incidents on which a person has acted; see `Finding.claim`."""
 KeepFindings = Callable[[Analyzer, Window, Callable[[], list[Finding]]], Iterable[Finding]]
-"""Returns the findings of an analyzer in a window: the kept ones, else the result of the given function."""
+"""A function that returns the findings of an analyzer in a window: stored findings, or else the result of the given function."""
 KeepModelFindings = Callable[[Window, Reads, datetime, Callable[[], list[Finding]]], Iterable[Finding]]
-"""The same for all analyzers of one kind (`Reads`) in a model's window, evaluated as of an instant."""
+"""A function that does the same for all analyzers of one kind (`Reads`) in a model's window, evaluated at a given time."""
 WEEKLY_FALSE_DISCOVERIES = 0.1
 RUNS_A_WEEK = 7
-"""The weekly budget of false discoveries of a model is split evenly over daily checks, the model's versions and the analyzers."""
+"""A model has a weekly budget of false discoveries. It is divided equally among the daily checks, the model's versions and the
+analyzers.
+"""
 
 
 @dataclass(frozen=True)
 class CheckReport:
-    """The result of a check: incidents, most urgent first, and the findings in their order; the window of each model, and one note for each
-    window that was chosen.
+    """The result of a check: incidents, most urgent first, and the findings in the same order; the window of each model; and a note for
+    each window that was chosen automatically.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -76,11 +78,11 @@ class CheckReport:
 
     @property
     def findings_by_severity(self) -> list[Finding]:
-        """The findings as the contract lists them: worst first, those of the most urgent incident first among equals."""
+        """The findings in the order of the contract: worst severity first; among equals, those of the most urgent incident first."""
         return sorted(self.findings, key=lambda finding: SEVERITIES.index(finding.severity))
 
     def worst(self, model: str) -> Finding | None:
-        """The first finding of a model whose severity is act or watch; None if there is none."""
+        """The first finding of a model whose severity is `act` or `watch`; None if there is none."""
         return next((each for each in self.findings if each.model == model and needs_action(each.severity)), None)
 
 
@@ -102,17 +104,17 @@ def check(
     progress: Callable[[str, int, int, str], object] | None = None,
     keep: tuple[KeepModelFindings, KeepFindings] | None = None,
 ) -> CheckReport:
-    """Run every analyzer (or `only` those named) over the half-open window, for one model or for all.
+    """Run all analyzers (or only those named in `only`) over a window whose end is excluded, for one model or for all.
 
     Without start and end, each model gets its last 7 days. They end now if its newest record is younger than 30 days, otherwise at the end
     (UTC midnight) of the day of its last record. With as_of, only records that had arrived by then count. with_records: analyze training
-    runs, datasets and labelling projects as well (not in a slice or of one version). reads: only analyzers that read this
-    (`analyzer_reads`); "counts" means every analyzer that reads no rows. acknowledged: claims that a person has acted on. progress: called
-    before each model with a text that names it, the number of models done, the number of all models, and "models". keep: used for the
-    findings of each model and of each analyzer of records, unless `only` some analyzers run.
+    runs, datasets and labelling projects as well (not for a slice or a single version). reads: run only analyzers that read this kind of
+    data (`analyzer_reads`); "counts" means every analyzer that reads no rows. acknowledged: claims on which a person has acted. progress:
+    called before each model with a text that names it, the number of models done, the number of all models, and "models". keep: called for
+    the findings of each model and of each analyzer of records, unless `only` restricts the analyzers.
 
-    Raises NotFoundError for an unknown model, version or column of the slice, and UsageError if the window ends before it starts. In a
-    check of all models, models without the column are left out instead, and a note says so.
+    Raises NotFoundError for an unknown model, version or slice column, and UsageError if the window ends before it starts. In a check of
+    all models, models without the column are left out instead, and a note says so.
     """
     now = (now or datetime.now(UTC)).astimezone(UTC)
     shown, engine = engine, engine.whole_groups()
@@ -158,9 +160,9 @@ def check(
 def findings_with_incidents(
     catalog: Catalog, findings: list[Finding], acknowledged: AcknowledgedClaims = frozenset()
 ) -> tuple[list[Finding], tuple[Incident, ...]]:
-    """Findings, each marked with the incident that it belongs to, and the incidents, most urgent first.
+    """The findings, each marked with its incident, and the incidents, most urgent first.
 
-    acknowledged: if the lead of an incident is among these claims, the incident is watched: its critical findings stay critical, but no
+    acknowledged: an incident whose leading finding is among these claims is only watched. Its critical findings stay critical, but no
     longer need action.
     """
     known_models = catalog.by_name
@@ -188,14 +190,15 @@ def record_findings(
     shared: Mapping[str, Callable[[Window], Any]] | None = None,
     tried: Model | None = None,
 ) -> list[Finding]:
-    """Findings of the analyzers of records (training runs, datasets, labelling projects), for one model; without `model`, for all models
-    and for records that name none.
+    """Findings of the analyzers of records (training runs, datasets, labelling projects), for one model. Without `model`: for all models
+    and for records that name no model.
 
     Without start and end, each analyzer gets the last `days`. They end now if the newest record of its kinds is younger than 30 days,
     otherwise at the end of that record's day. beside: the window of one model. Records that name no model (batches, cleanings) are analyzed
-    in it too, because older ones say nothing about that model. evaluated: the instant of evaluation for silence, if before `now`. keep:
-    used for each analyzer whose window has ended by `now`. shared: by name of a counter, a function of a window that gives kept data that
-    analyzers and pages share: judged training runs, labels by project. tried: a model with other settings, which replaces the catalog's.
+    in this window too, because older ones say nothing about that model. evaluated: the time at which silence is evaluated, if before `now`.
+    keep: called for each analyzer whose window has ended by `now`. shared: data that analyzers and pages share (judged training runs,
+    labels by project); for each name of a counter, a function that returns them for a window. tried: a model with other settings, which
+    replaces the one in the catalog.
     """
     findings: list[Finding] = []
     limit = min(as_of, now) if as_of else now
@@ -235,12 +238,12 @@ def _findings_about_records(engine: "Engine", analyzer: Analyzer, context: Conte
 
 
 def model_projects(catalog: Catalog) -> frozenset[str]:
-    """The labelling projects of models: data/labels analyzes the agreement in them, data/labelling the agreement in all other projects."""
+    """The labelling projects of models. data/labels analyzes the agreement in these projects, data/labelling in all others."""
     return frozenset(name for model in catalog.models for name in model.settings.projects or (model.name,))
 
 
 def model_budgets(catalog: Catalog) -> dict[str, tuple[float, str | None]]:
-    """Monthly budget and its currency of each model that has one."""
+    """For each model with a monthly budget: the budget and its currency."""
     settings = {model.name: model.settings for model in catalog.models}
     return {
         name: (each.budget_per_month, each.budget_currency or each.cost_currency)
@@ -250,8 +253,8 @@ def model_budgets(catalog: Catalog) -> dict[str, tuple[float, str | None]]:
 
 
 def production_costs(engine: "Engine", window: Window, model: str, past_days: int) -> DailyCallCosts:
-    """The cost of a model's production calls on each of the days before the end of a window, as the page Cost computes it; empty if the
-    model is unknown, or if neither the calls nor a price of requests or tokens give the cost.
+    """The cost of a model's production calls on each day of a period before the end of a window, computed like that of the page Cost. Empty
+    if the model is unknown, or if the cost follows neither from the calls nor from a price of requests or tokens.
     """
     known = engine.catalog().by_name.get(model)
     if known is None:
@@ -275,7 +278,7 @@ def production_costs(engine: "Engine", window: Window, model: str, past_days: in
 
 
 def _missing_slice_column(model: Model, slice: Slice) -> NotFoundError | None:  # noqa: A002 - the contract's word
-    """The error for a slice that names a column which the model does not have; None if the model has all columns."""
+    """The error to raise if a slice names a column that the model lacks; None if the model has all columns."""
     try:
         for name, _ in slice.conditions:
             model.resolve(name)
@@ -294,11 +297,12 @@ def model_findings(
     run: RunAnalyzer = run_analyzer,
     until: datetime | None = None,
 ) -> list[Finding]:
-    """Findings of every analyzer about each version that served in the window, or about the newest version if none did. All are read from
-    one snapshot.
+    """The findings of every analyzer about each version that served in the window; if none served, about the newest version. All data are
+    read from one snapshot.
 
     If the window's labels are not complete, analyzers that need labels also run over the newest days with complete labels (late_labels.py).
-    Their findings that need action are added. run: runs each analyzer; the simulation passes one that caches findings. until: see Context.
+    From that second run, findings that need action are added. run: runs each analyzer; the simulation passes a function that caches
+    findings. until: see Context.
     """
     with engine.snapshot():
         waiting = tuple(each.name for each in discover() if each.labels and (not only or each.name in only))
@@ -311,7 +315,7 @@ def model_findings(
 
 
 def _late_window(engine: "Engine", window: Window) -> Window | None:
-    """The newest days with complete labels; None if they cannot be read, which the analyzers of labels report."""
+    """The newest days with complete labels. None if they cannot be read; the analyzers of labels then report the error."""
     try:
         return newest_labelled_window(engine.ask, window)
     except Exception:
@@ -358,7 +362,7 @@ def _planned_analyses(
 def _window_findings(
     engine: "Engine", model: Model, asked: list[tuple[Analyzer, Context]], known: KnownAnswers, run: RunAnalyzer
 ) -> list[Finding]:
-    """Findings of analyzers in one window, each with the event that came before it."""
+    """Findings of some analyzers in one window, each with the event that preceded it."""
     found = [dated_finding(each) for analyzer, context in asked for each in run_and_recover(engine, analyzer, context, known, run)]
     if not any(needs_action(each.severity) for each in found):
         return found
@@ -370,10 +374,12 @@ def _window_findings(
 
 
 def _shared_answers(engine: "Engine", asked: list[tuple[Analyzer, Context]]) -> KnownAnswers:
-    """Answers that the engine gives together for several analyzers (`Engine.ask_many`); the other questions are asked one by one."""
+    """Results of the queries that the engine can answer together for several analyzers (`Engine.ask_many`); all other queries are asked one
+    by one.
+    """
     questions: list[BoundQuestion] = []
     for analyzer, context in asked:
-        with suppress(Exception):  # the question fails again when it is run, and is reported there
+        with suppress(Exception):  # the query fails again when the analyzer runs, and is reported there
             questions += [(wanted.aggregate, question_window(wanted, context)) for wanted in analyzer.needs(context).values()]
     try:
         return {each: (frame, []) for each, frame in engine.ask_many(questions).items()}
@@ -383,8 +389,9 @@ def _shared_answers(engine: "Engine", asked: list[tuple[Analyzer, Context]]) -> 
 
 
 def serving_versions(engine: "Engine", model: Model, window: Window) -> list[Version]:
-    """Versions with predictions in the window. If there are none, the newest registered version, else the last version in the log. A window
-    of one version has that version. If the predictions cannot be read, all versions, because the analyzers then report the error.
+    """The versions with predictions in the window. If there are none: the newest registered version, else the last version in the log. A
+    window of one version gives that version. If the predictions cannot be read: all versions, because their analyzers then report the
+    error.
     """
     if window.version is not None:
         wanted = model.version(window.version)
@@ -408,5 +415,5 @@ def serving_versions(engine: "Engine", model: Model, window: Window) -> list[Ver
 
 
 def unique_findings(findings: list[Finding]) -> list[Finding]:
-    """One finding per id. Findings about the whole model are made once for each of its versions."""
+    """One finding per id. Findings about the whole model are made for each of its versions, so they occur several times."""
     return list({each.id: each for each in findings}.values())

@@ -1,4 +1,4 @@
-"""Choose the window that a check analyzes, and the instant as of which it is evaluated."""
+"""Choose the window that a check analyzes, and the time at which it is evaluated."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -50,9 +50,9 @@ def records_window_end(last: datetime | None, limit: datetime) -> datetime:
 
 
 def _record_kinds(analyzer: Analyzer, window: Window) -> set[str]:
-    """The kinds of records that date an analyzer's window.
+    """The kinds of records whose dates determine an analyzer's window.
 
-    Prices do not define a window; datasets and decisions count at any age if other kinds are read besides them.
+    Prices never do. Datasets and decisions do only if no other kind is read; otherwise they count at any age.
     """
     asked = analyzer.needs(Context(EVERY_MODEL, NO_VERSION, window, window.end)).values()
     kinds = {each.aggregate.kind for each in asked if isinstance(each.aggregate, Records)} - {"price"}
@@ -74,7 +74,7 @@ def model_check_window(
     now: datetime,
     environment: Environment = "production",
 ) -> tuple[Window, str | None]:
-    """The window of a model in an environment, and a note if it was not the requested one."""
+    """The window of a model in an environment, and a note if this is not the requested window."""
     note = None
     if end is None:
         limit = min(as_of, now) if as_of else now
@@ -94,10 +94,10 @@ def model_check_window(
 
 
 def evaluation_time(model: Model, activity: "DataFrame", window: Window, now: datetime) -> datetime:
-    """The instant at which a window is evaluated: its end, now, or its as_of, whichever is first.
+    """The time at which a window is evaluated: its end, now, or its as_of, whichever is earliest.
 
-    In the last window of a model whose newest record is older than 30 days, it is the hour in which that record arrived. Silence after a
-    model's end is therefore not a finding. A default window ends with that day.
+    For a model whose newest record is older than 30 days, its last window is evaluated in the hour in which that record arrived. Silence
+    after a model's end is therefore not a finding. A default window ends with that day.
     """
     limit = min(filter(None, (now, window.as_of)))
     at = min(limit, window.end)
@@ -120,7 +120,7 @@ def newest_predictions(activity: "DataFrame", environment: Environment = "produc
 
 
 def question_window(wanted: Ask, context: Context) -> Window:
-    """The window that an Ask refers to."""
+    """The window to which an Ask refers."""
     window = context.window if wanted.scope == "version" else replace(context.window, version=None)
     if wanted.environment is not None:
         window = replace(window, environment=wanted.environment)

@@ -1,4 +1,4 @@
-"""Estimated and measured performance for each day (or longer step) of a window, shared by pages and frozen weeks."""
+"""Estimated and measured performance for each day (or longer step) of a window. Pages and frozen weeks share it."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 AskFigures = Callable[[Aggregate | EstimatedErrors, Window], "DataFrame"]
-"""Answers a question about a window."""
+"""A function that runs a query over a window."""
 DAY = timedelta(days=1)
 
 
 def estimated_days(ask: AskFigures, model: Model, window: Window, step: timedelta = DAY) -> Iterable[tuple[Any, EstimatedDay]]:
-    """(start of the step, its figures), oldest first. window: window of one version with a reference; empty if the scores have no known
+    """(start of the step, its figures), oldest first. window: window of one version that has a reference. Empty if the scores have no known
     meaning.
     """
     if model.task == "regression":
@@ -51,7 +51,7 @@ def estimated_days(ask: AskFigures, model: Model, window: Window, step: timedelt
 
 
 def _with_step_start(rows: "DataFrame", counts: "DataFrame", step: timedelta) -> "DataFrame":
-    """The rows with the start of their step as period. Steps are counted from the first day of the window."""
+    """The rows, with the start of their step as `period`. Steps are counted from the first day of the window."""
     if not len(rows) or step == DAY:
         return rows
     first = counts["period"].min()

@@ -1,4 +1,4 @@
-"""Find the event before a finding, and the time since which the finding holds."""
+"""Find the event that preceded a finding, and the time since when the finding holds."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -19,9 +19,10 @@ CHANGE_EVENTS = ("deploy", "data", "threshold", "guideline", "incident")
 
 
 def dated_finding(finding: Finding) -> Finding:
-    """The finding with a short claim and with its news, or a sentence that they are not known. If its severity is act, it has an onset.
+    """The finding with a short claim, and with a statement of what is new about it, or a sentence that this is unknown. A finding with
+    severity `act` also gets an onset.
 
-    Without a dated onset, the window's start is taken and marked as vague.
+    If no onset is known, the start of the window is used and marked as vague.
     """
     news = news_of(finding)
     finding = with_short_claim(finding if news == finding.news else finding.revised(news=news))
@@ -33,8 +34,8 @@ def dated_finding(finding: Finding) -> Finding:
 
 
 def with_nearest_event(finding: Finding, marks: "DataFrame") -> Finding:
-    """The finding with the nearest event before its onset, or before the window's end if the onset is unknown. Events of its model and
-    events without a model count.
+    """The finding with the nearest event before its onset, or before the window's end if the onset is unknown. Events that name its model
+    and events without a model count.
 
     A change counts for two weeks. A note, such as a public holiday, a complaint or an export, counts for one day, and only if there was no
     change.

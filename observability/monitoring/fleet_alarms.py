@@ -1,9 +1,9 @@
-"""Decide which incidents of a fleet open an alert. One alert opens for each fault that models share, and one for each incident of a single
-model that the fleet's budget confirms.
+"""Decide which incidents of a fleet open an alert. An alert opens for each fault that several models share, and for each incident of a
+single model that passes the fleet's budget of false alarms.
 
-The functions are pure. Nothing here changes a state or a severity, so a model beyond its level is still shown as such. A fleet of a
-thousand models, each with a few false alarms per year, has several false alarms per day. So a finding of a single model is compared with
-the budget of the whole fleet before people are alerted. The reasons and the simulation are in docs/decisions/0073.
+The functions are pure. Nothing here changes a state or a severity, so a model beyond its limit is still shown as such. In a fleet of a
+thousand models, each with a few false alarms per year, there are several false alarms per day. Therefore a finding of a single model is
+compared with the budget of the whole fleet before people are alerted. The reasons and the simulation are in docs/decisions/0073.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,19 +17,19 @@ from observability.stats.fleet_budget import fleet_threshold, peer_adjusted_p_va
 from observability.stats.multiple_testing import ACT_SHARE
 
 MODEL_BUDGET = WEEKLY_FALSE_DISCOVERIES * ACT_SHARE
-"""Largest weekly chance of a false critical finding of one model: a fifth of its weekly budget of false discoveries."""
+"""Largest probability per week of a false critical finding in one model: a fifth of its weekly budget of false discoveries."""
 FLEET_BUDGET, SHARED_BUDGET = 0.4, 0.1
-"""Expected false alarms of a fleet in a week: of single models, and of faults that models share."""
+"""Expected number of false alarms in a fleet per week: from single models, and from faults that models share."""
 CHOSEN_BEFOREHAND = ("serving/performance",)
-"""Analyzers whose critical findings are about one metric that was chosen beforehand, so other metrics do not add to the number of their
-tests.
+"""Analyzers whose critical findings are about one metric that was chosen in advance. Other metrics therefore do not add to the number of
+their tests.
 """
 
 
 @dataclass(frozen=True)
 class FleetAlarms:
-    """The decision about the incidents of a fleet. shared: the faults that models share, worst first. unconfirmed: by id, why a critical
-    incident of one model opens no alert yet.
+    """The decision about the incidents of a fleet. shared: the faults that several models share, worst first. unconfirmed: by incident id,
+    why a critical incident of one model opens no alert yet.
     """
 
     shared: tuple[SharedFault, ...]
@@ -39,10 +39,10 @@ class FleetAlarms:
 def fleet_alarms(
     incidents: Sequence[Incident], findings: Mapping[str, Sequence[Finding]], analyzers: int, models: int | None = None
 ) -> FleetAlarms:
-    """Decide about the incidents of a fleet.
+    """Decide which incidents of a fleet open an alert.
 
-    findings: findings of each model, including models without a problem, because these are the peers. analyzers: number of analyzers of a
-    model. models: number of models in the fleet, if more are watched than have findings.
+    findings: the findings of each model; models without a problem are included, because they are the peers. analyzers: number of analyzers
+    per model. models: number of models in the fleet, if more models are watched than have findings.
     """
     size = max(models or 0, len(findings), 1)
     shared = shared_faults(incidents)
@@ -66,7 +66,9 @@ def fleet_alarms(
 
 
 def is_confirmed(fault: SharedFault, analyzers: int, models: int) -> bool:
-    """Whether a shared fault is larger than chance explains in this number of models, however their findings depend on each other."""
+    """Whether a shared fault is larger than chance can explain in a fleet of this size, whatever the dependence between the models'
+    findings.
+    """
     critical = [incident.lead for incident in fault.incidents if incident.lead.severity == "act"]
     chances = [weekly_chance(finding, analyzers) for finding in critical]
     if any(chance is None for chance in chances):
@@ -75,11 +77,12 @@ def is_confirmed(fault: SharedFault, analyzers: int, models: int) -> bool:
 
 
 def weekly_chance(finding: Finding, analyzers: int) -> float | None:
-    """The probability that a model without a fault has such a critical finding in a week; None if the rule of the finding is not a test.
+    """The probability that a model without a fault has such a critical finding in a week; None if the finding does not come from a
+    statistical test.
 
-    Rules that do not depend on a small p-value (an owner's level) are critical at larger p-values too. These do not measure their error
-    rate, so such rules do not count as tests here. The primary metric requires a minimum size and allows a larger p-value, which still
-    bounds that chance. A fall that its model's past shows too is not a chance event of this week.
+    Rules that do not depend on a small p-value (an owner's limit) are critical at larger p-values too. Such p-values do not measure the
+    error rate of the rule, so these rules do not count as tests here. The primary metric requires a minimum size and permits a larger
+    p-value, which still bounds that probability. A fall that is also visible in the model's past is not a chance event of this week.
     """
     p = _p_value(finding)
     if p is None:
@@ -91,7 +94,7 @@ def weekly_chance(finding: Finding, analyzers: int) -> float | None:
 
 
 def is_primary_fall(finding: Finding) -> bool:
-    """Whether a finding is about a fall of the primary metric that began in its window, compared with the reference or the past."""
+    """Whether a finding is about a fall of the primary metric, compared with the reference or the past, that began in its window."""
     evidence = finding.evidence
     sudden = not evidence.get("standing") and evidence.get("creep") is None
     return bool(evidence.get("primary")) and sudden and finding.analyzer in CHOSEN_BEFOREHAND and finding.against != "level"
@@ -127,8 +130,8 @@ def _p_value(finding: Finding) -> float | None:
 
 
 def _tests(finding: Finding) -> float:
-    """The factor by which the p-value was multiplied because an analyzer makes many tests; 1 for the primary metric, which is a single
-    test.
+    """The factor by which the p-value was multiplied because an analyzer makes many tests; 1 for the primary metric, for which there is
+    only one test.
     """
     if is_primary_fall(finding):
         return 1.0

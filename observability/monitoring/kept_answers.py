@@ -1,4 +1,4 @@
-"""Keep answers until a later commit concerns them. Each is computed only once, however many callers ask at the same time."""
+"""Keep results until a later commit affects them. Each result is computed only once, however many callers ask at the same time."""
 
 import threading
 import weakref
@@ -15,22 +15,23 @@ Keeper = TypeVar("Keeper")
 
 
 class KeptAnswers(Generic[Key, Answer]):
-    """Answers by question, each with the generation of the store from which it was computed. Safe under threads; the oldest are dropped.
+    """Results by query, each with the generation (commit number) of the store from which it was computed. Thread-safe; the oldest results
+    are dropped.
 
-    most: the largest number of kept answers. room: their largest total size (`size_of`); None: any size.
+    most: maximum number of kept results. room: maximum of their total size (`size_of`); None: no limit.
     """
 
     def __init__(self, most: int, room: int | None = None) -> None:
         self.most = most
         self._room, self._size = room, 0
         self.changes = 0
-        """How often an answer was kept; it never falls when answers are dropped."""
+        """How many times a result was kept. It does not fall when results are dropped."""
         self._kept: OrderedDict[Key, tuple[int, Answer]] = OrderedDict()
         self._lock = threading.Lock()
         self._under_way: dict[Key, threading.Lock] = {}
 
     def find(self, asked: Key, generation: int) -> Answer | None:
-        """The answer of that generation; None if it is not kept."""
+        """The result of that generation; None if it is not kept."""
         with self._lock:
             held = self._kept.get(asked)
             if held is None or held[0] != generation:
@@ -39,7 +40,7 @@ class KeptAnswers(Generic[Key, Answer]):
             return held[1]
 
     def find_or_compute(self, asked: Key, generation: int, compute: Callable[[], Answer]) -> Answer:
-        """The answer of that generation, computed if it is not kept. Other callers that ask meanwhile wait for it."""
+        """The result of that generation; it is computed if it is not kept. Other callers that ask meanwhile wait for it."""
         with self._lock:
             own = self._under_way.setdefault(asked, threading.Lock())
         try:
@@ -54,11 +55,11 @@ class KeptAnswers(Generic[Key, Answer]):
                 self._under_way.pop(asked, None)
 
     def size_of(self, answer: Answer) -> int:
-        """The size of an answer, in the unit of the limit."""
+        """The size of a result, in the unit of `room`."""
         return 1
 
     def keep(self, asked: Key, generation: int, answer: Answer) -> None:
-        """Keep the answer of a generation."""
+        """Keep the result of a generation."""
         with self._lock:
             self.drop(asked)
             self._kept[asked] = generation, answer
@@ -68,13 +69,13 @@ class KeptAnswers(Generic[Key, Answer]):
                 self.drop(next(iter(self._kept)))
 
     def drop(self, asked: Key) -> None:
-        """Forget an answer. The caller holds the lock."""
+        """Forget a result. The caller must hold the lock."""
         held = self._kept.pop(asked, None)
         if held is not None:
             self._size -= self.size_of(held[1])
 
     def clear(self) -> None:
-        """Forget all kept answers."""
+        """Forget all kept results."""
         with self._lock:
             for asked in [*self._kept]:
                 self.drop(asked)
@@ -84,13 +85,15 @@ _all: "list[OfEachStore[Any]]" = []
 
 
 def hand_on_answers(before: "Store", after: "Store") -> None:
-    """Give one store the kept answers of another store. It must be a later state of the same data, with the same numbers of commits."""
+    """Give the kept results of one store to another one. `after` must be a later state of the data in `before`, and both must number their
+    commits alike.
+    """
     for each in _all:
         each.hand_on(before, after)
 
 
 class OfEachStore(Generic[Keeper]):
-    """One keeper for each store, made when it is first asked for and gone with its store. Safe under threads.
+    """One keeper per store. It is made when it is first requested, and disappears with its store. Thread-safe.
 
     make: a function that makes a keeper.
     """
@@ -109,7 +112,7 @@ class OfEachStore(Generic[Keeper]):
             return self._made[store]
 
     def hand_on(self, before: "Store", after: "Store") -> None:
-        """Give one store the keeper of another store, if the other has one."""
+        """Give the keeper of one store to another store, if there is a keeper."""
         with self._lock:
             if before in self._made:
                 self._made[after] = self._made[before]

@@ -1,9 +1,9 @@
-"""Keep findings of windows until something they depend on changes, also from one process to the next.
+"""Keep the findings of windows until something that they depend on changes, also across restarts of the process.
 
-Findings of a window depend on the rows of its model, the registration, the instant of evaluation, and the program. They are kept in memory
-with the number of the last commit that may concern the model. At the end of the dashboard and of each check they are written to a file
-beside the store, with a digest of the program. The store holds these numbers too. Findings with another number are computed again, and a
-file of another program is not used.
+Findings of a window depend on the rows of its model, the registration, the time of evaluation, and the program. They are kept in memory
+with the number of the last commit that may affect the model. When the dashboard stops, and at the end of each check, they are written to a
+file beside the store, with a digest of the program. The store holds these numbers too. Findings with another number are computed again, and
+a file from another program is not used.
 """
 
 import hashlib
@@ -34,18 +34,20 @@ if TYPE_CHECKING:
 
 MAX_IN_MEMORY, MAX_IN_FILE = 512, 128
 MAX_FINDINGS, MAX_FINDINGS_IN_FILE = 500_000, 100_000
-"""Findings of all questions together: a model of very many features has very many."""
+"""Maximum number of findings in memory and in the file, over all queries. A model with very many features has very many findings."""
 FILES_KNOWN = 3
-"""Number of files whose content is remembered: the home's file and those of the newest published states."""
+"""Number of files whose content is remembered: the file of the home, and those of the newest published copies of the store (states)."""
 QUESTIONS_A_MODEL = 12
-"""Questions of one model that the first page and the watcher ask: its window, the one before it and Everything, three parts of each."""
+"""Number of queries about one model from the first page and the watcher: its window, the window before, and Everything, each in three
+parts.
+"""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A question for findings: the window, which analyzers (`check.analyzer_reads`), and the instant of the evaluation.
+    """A query for findings: the window, which analyzers (`check.analyzer_reads`), and the time of the evaluation.
 
-    analyzer: an analyzer of records if the question is about it alone. Its findings may concern all models.
+    analyzer: set if the query is about a single analyzer of records. The findings of such an analyzer may concern all models.
     """
 
     window: Window
@@ -55,7 +57,7 @@ class Asked:
 
 
 class KeptFindings(KeptAnswers[Asked, tuple[Finding, ...]]):
-    """Findings by question, each with the generation of its model. They are kept from one run of the dashboard to the next."""
+    """Findings by query, each with the generation (commit number) of its model. They survive a restart of the dashboard."""
 
     def __init__(self) -> None:
         super().__init__(MAX_IN_MEMORY, MAX_FINDINGS)
@@ -66,11 +68,11 @@ class KeptFindings(KeptAnswers[Asked, tuple[Finding, ...]]):
         self._read_names: frozenset[tuple[Asked, int]] = frozenset()
 
     def size_of(self, answer: tuple[Finding, ...]) -> int:
-        """The size of an answer: its number of findings."""
+        """The size of a result: its number of findings."""
         return len(answer)
 
     def keep(self, asked: Asked, generation: int, answer: tuple[Finding, ...]) -> None:
-        """Keep the findings of a generation, and drop the findings of the same question at an earlier instant."""
+        """Keep the findings of a generation, and drop findings of the same query that were evaluated earlier."""
         part = (asked.window, asked.reads, asked.analyzer)
         super().keep(asked, generation, answer)
         with self._lock:
@@ -81,7 +83,7 @@ class KeptFindings(KeptAnswers[Asked, tuple[Finding, ...]]):
                     self.drop(before)
 
     def drop(self, asked: Asked) -> None:
-        """Forget an answer. The caller holds the lock."""
+        """Forget a result. The caller must hold the lock."""
         super().drop(asked)
         part = (asked.window, asked.reads, asked.analyzer)
         if self._newest.get(part) == asked:
@@ -89,7 +91,7 @@ class KeptFindings(KeptAnswers[Asked, tuple[Finding, ...]]):
 
     @property
     def most_in_file(self) -> int:
-        """How many questions a file holds. For a large fleet these are the questions of the first page, so that a restart checks no
+        """Maximum number of queries in a file. For a large fleet, the queries of the first page fit, so that a restart need not check any
         model again.
         """
         return MAX_IN_FILE if self.most <= MAX_IN_MEMORY else max(MAX_IN_FILE, self.most // 3)
@@ -101,8 +103,9 @@ class KeptFindings(KeptAnswers[Asked, tuple[Finding, ...]]):
         return super().find_or_compute(asked, generation, lambda: tuple(compute()))
 
     def save(self, home: Path, generations: Mapping[str, int]) -> None:
-        """Write the findings of the present generations into a folder, unless its file has them. New findings are appended; the file is
-        rewritten if too much of it is out of date. The next process runs failed analyzers again.
+        """Write the findings of the present generations to a folder, unless its file already has them. New findings are appended; the file
+        is rewritten if too much of it is out of date. Findings of analyzers that failed are not written, so the next process runs these
+        analyzers again.
         """
         with self._lock:
             kept = [(asked, *held) for asked, held in reversed(self._kept.items())]
@@ -120,7 +123,7 @@ class KeptFindings(KeptAnswers[Asked, tuple[Finding, ...]]):
             if before is None or len(before.names | names) > 2 * len(names) or _size_of_file(home) != before.size:
                 before = _new_file(home)
             added = [each for each in reversed(present) if each[:2] not in before.names]
-            self._files.pop(home, None)  # until it is whole again
+            self._files.pop(home, None)  # unknown until the file is complete again
             self._files[home] = before.with_answers(home / KEPT_FILE, added)
             while len(self._files) > FILES_KNOWN:
                 del self._files[next(iter(self._files))]
@@ -136,11 +139,13 @@ class KeptFindings(KeptAnswers[Asked, tuple[Finding, ...]]):
         return None
 
     def restore(self, home: Path) -> int:
-        """Read what `save` wrote, if the program is the same. Returns the number of questions. No line is read twice."""
+        """Read what `save` wrote, provided that the program is the same. Returns the number of queries that were read. No line is read
+        twice.
+        """
         held: list[tuple[Asked, int, tuple[Finding, ...]]] = []
         try:
             text = (home / KEPT_FILE).read_bytes()
-            text = text[: text.rfind(b"\n") + 1]  # a line that was not written to its end is left out
+            text = text[: text.rfind(b"\n") + 1]  # leave out a last line that was not written completely
             first = text.index(b"\n") + 1
             if json.loads(text[:first])["program"] != program_digest():
                 return 0
@@ -162,13 +167,13 @@ class KeptFindings(KeptAnswers[Asked, tuple[Finding, ...]]):
 
 @dataclass(frozen=True)
 class FindingsFile:
-    """The content of a file of findings. names: its answers, each with its generation. size: in bytes."""
+    """The content of a file of findings. names: its queries, each with its generation. size: in bytes."""
 
     names: frozenset[tuple[Asked, int]]
     size: int
 
     def with_answers(self, path: Path, answers: Sequence[tuple[Asked, int, tuple[Finding, ...]]]) -> "FindingsFile":
-        """The file with more answers at its end, which are on the disk. Raises OSError."""
+        """Append results to the file and return its new content. The results are on disk when this returns. Raises OSError."""
         lines = [
             json.dumps({"asked": _asked_json(asked), "generation": generation, "findings": [*map(_finding_json, findings)]})
             for asked, generation, findings in answers
@@ -182,21 +187,21 @@ class FindingsFile:
 
 
 def _new_file(home: Path) -> FindingsFile:
-    """A file without answers in place of the present one."""
+    """Replace the present file by one without results."""
     head = json.dumps({"program": program_digest()}) + "\n"
     replace_private_file(home / KEPT_FILE, head)
     return FindingsFile(frozenset(), len(head))
 
 
 def _size_of_file(home: Path) -> int:
-    """The size of the file of findings of a folder; -1 if there is none."""
+    """The size of a folder's file of findings; -1 if there is none."""
     with suppress(FileNotFoundError):
         return (home / KEPT_FILE).stat().st_size
     return -1
 
 
 def _of_most_findings(kept: Iterable[tuple[Asked, int, tuple[Finding, ...]]], most: int) -> list[tuple[Asked, int, tuple[Finding, ...]]]:
-    """The first answers, up to a total number of findings."""
+    """The first results, as many as fit into a total number of findings."""
     taken, findings = [], 0
     for each in kept:
         findings += len(each[2])
@@ -210,8 +215,8 @@ _kept = OfEachStore(KeptFindings)
 
 
 def kept_findings_of(store: "Store", models: int = 0) -> KeptFindings:
-    """The findings of a store that this process keeps, for pages and for the watcher. models: number of models of the fleet; there is room
-    for all of them.
+    """The findings that this process keeps for a store; pages and the watcher share them. models: number of models in the fleet, so that
+    there is room for all of them.
     """
     kept = _kept.of(store)
     kept.most = max(kept.most, models * QUESTIONS_A_MODEL)
@@ -219,14 +224,14 @@ def kept_findings_of(store: "Store", models: int = 0) -> KeptFindings:
 
 
 def evaluated_hour(at: datetime, window: Window) -> datetime:
-    """The instant at which kept findings were evaluated: the start of its hour, or the window's end. So a model without new rows is judged
-    hourly.
+    """The time for which findings are kept: the start of the hour of evaluation, or the window's end. Therefore even a model without new
+    rows is judged again every hour.
     """
     return at if at >= window.end else at.replace(minute=0, second=0, microsecond=0)
 
 
 def asked_generation(generations: Mapping[str, int], asked: Asked) -> int:
-    """The number of the last commit that may concern the findings of a question."""
+    """The number of the last commit that may affect the findings of a query."""
     if asked.analyzer:
         return records_generation(generations, asked.analyzer)
     if asked.reads == "records":
@@ -235,26 +240,28 @@ def asked_generation(generations: Mapping[str, int], asked: Asked) -> int:
 
 
 def report_generation(generations: Mapping[str, int], model: str) -> int:
-    """The number of the last commit that may concern a model, or the findings about its other records; some of these records name no
-    model.
+    """The number of the last commit that may affect a model, or the findings about its records of other kinds; some of these records name
+    no model.
     """
     return max(model_generation(generations, model, computed=True), generations.get(UNNAMED, 0))
 
 
 def model_generation(generations: Mapping[str, int], model: str, *, computed: bool = False) -> int:
-    """The number of the last commit that may concern a model. computed: explanations and estimates are computed from its rows as well."""
+    """The number of the last commit that may affect a model. computed: whether values computed from its rows (explanations and estimates)
+    count too.
+    """
     own = (model, computed_values(model)) if computed else (model,)
     return max(generations[""], *(generations.get(name, 0) for name in own))
 
 
 def rows_generation(generations: Mapping[str, int]) -> int:
-    """The number of the last commit that changed anything besides values computed from rows."""
+    """The number of the last commit that changed anything other than values computed from rows."""
     return max(number for name, number in generations.items() if not name.startswith(COMPUTED))
 
 
 def records_generation(generations: Mapping[str, int], analyzer: str) -> int:
-    """The number of the last commit that may concern the findings of an analyzer of records. Notes do not count. Predictions and labels do
-    not count if the analyzer reads none.
+    """The number of the last commit that may affect the findings of an analyzer of records. Notes do not count. Predictions and labels do
+    not count either, if the analyzer reads none.
     """
     if not reads_served_rows(analyzer):
         return max(generations[""], *(generations.get(name, 0) for name in (RECORDED, EXPORTED)))
@@ -262,7 +269,9 @@ def records_generation(generations: Mapping[str, int], analyzer: str) -> int:
 
 
 def keeper_of_records(store: "Store", generations: Mapping[str, int]) -> KeepFindings:
-    """A function that returns kept findings about records, and computes missing ones. generations: commit numbers of the store."""
+    """A function that returns the kept findings of analyzers of records, and computes those that are missing. generations: commit numbers
+    of the store.
+    """
 
     def keep(analyzer: "Analyzer", window: Window, compute: Callable[[], list[Finding]]) -> tuple[Finding, ...]:
         asked = Asked(window, "records", window.end, analyzer.name)
@@ -273,10 +282,10 @@ def keeper_of_records(store: "Store", generations: Mapping[str, int]) -> KeepFin
 
 @contextmanager
 def check_keepers(store: "Store", now: datetime) -> Iterator[tuple[KeepModelFindings, KeepFindings]]:
-    """Two functions for a check, for models and for records: each returns kept findings, and computes missing ones.
+    """Two functions for a check, one for models and one for records: each returns kept findings, and computes those that are missing.
 
-    They are read from the file beside the store, and written there in the end. A window that has not ended by `now` is computed: its end is
-    the time of the check, so nobody asks for it again.
+    The findings are read from the file beside the store, and written to it at the end. If a window has not ended by `now`, its findings are
+    computed without being kept: its end is the time of the check, so nobody will ask for it again.
     """
     store.note_lake_state()
     kept, generations = kept_findings_of(store, len(store.catalog().models)), dict(store.generations)

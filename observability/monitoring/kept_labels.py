@@ -18,7 +18,9 @@ _kept = OfEachStore[KeptAnswers[Window, LabelledWindow]](lambda: KeptAnswers(mos
 
 
 def keeper_of_labels(store: "Store", generations: "Mapping[str, int]") -> Callable[[Window], LabelledWindow]:
-    """A function that gives the labels of a window, read once while no record arrives. generations: commit numbers of the store."""
+    """A function that returns the labels of a window. They are read only once as long as no new record arrives. generations: commit numbers
+    of the store.
+    """
 
     def keep(window: Window) -> LabelledWindow:
         generation = records_generation(generations, ANALYZER.name)

@@ -18,8 +18,8 @@ _kept = OfEachStore[KeptAnswers[tuple[str, datetime], JudgedRuns]](lambda: KeptA
 
 
 def keeper_of_runs(store: "Store", generations: "Mapping[str, int]") -> Callable[[Window], JudgedRuns]:
-    """A function that gives all runs of a window's model by their records up to the window's end, read once. generations: commit numbers of
-    the store.
+    """A function that returns all runs of a window's model, judged by their records up to the window's end. They are read only once.
+    generations: commit numbers of the store.
     """
 
     def keep(window: Window) -> JudgedRuns:

@@ -1,7 +1,7 @@
 """Find the newest days with complete labels, for windows whose own labels are not complete yet.
 
-Labels that arrive weeks after their predictions leave the last days without any, so analyzers that need labels would never report anything.
-They run once more over a window of the same length that ends with the newest day whose labels are complete.
+If labels arrive weeks after their predictions, the last days have none, and analyzers that need labels would never report anything. These
+analyzers therefore run once more, over a window of the same length that ends with the newest day whose labels are complete.
 """
 
 from collections.abc import Callable
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 AskCounts = Callable[[Aggregate, Window], "DataFrame"]
 LOOKBACK_DAYS = 90
-"""Days before the window that are searched for labels."""
+"""Number of days before the window that are searched for labels."""
 COMPLETE_SHARE = 0.8
-"""A day's labels are complete where its labelled share is at least this fraction of the usual share."""
+"""The labels of a day count as complete if its labelled share is at least this fraction of the usual share."""
 SUFFICIENT_SHARE = 2 / 3
-"""A window with this share of its usual labels is analyzed by itself: earlier checks covered the days before it."""
+"""A window with at least this share of its usual labels is analyzed as it is, because earlier checks covered the days before it."""
 MINIMUM_LABELS = 100
-"""Fewer labels in all are not analyzed."""
+"""If there are fewer labels in total, nothing is analyzed."""
 DAY = timedelta(days=1)
 OUTCOMES = Aggregate("outcomes", keys=(Bucket("day"), By("label")))
 
 
 def newest_labelled_window(ask: AskCounts, window: Window) -> Window | None:
-    """As many whole days as the window has, ending with the newest day whose labels are complete. None if the window's own labels are
-    complete, or there are none.
+    """A window with as many whole days as the given one, ending with the newest day whose labels are complete. None if the given window's
+    labels are complete, or if there are none.
 
     The usual labelled share is the median over the days before the window that have any label.
     """

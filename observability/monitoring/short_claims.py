@@ -11,12 +11,12 @@ from observability.core.formatting import with_full_stop
 from observability.detection.run_claims import RunClaim
 
 MAX_WORDS = 38
-"""Words of a claim."""
+"""Maximum number of words in a claim."""
 AnyClaim = TypeVar("AnyClaim", Finding, RunClaim)
 
 
 def with_short_claim(claim: AnyClaim) -> AnyClaim:
-    """The claim with its leading clauses as the sentence, at most MAX_WORDS words, and the others in `evidence["details"]`."""
+    """The claim with its first clauses as the sentence (at most MAX_WORDS words), and all other clauses in `evidence["details"]`."""
     kept, *others = split_claim(claim.because)
     if not others:
         return claim
@@ -24,9 +24,9 @@ def with_short_claim(claim: AnyClaim) -> AnyClaim:
 
 
 def split_claim(sentence: str, most: int = MAX_WORDS) -> list[str]:
-    """The claim of a sentence, and its further clauses as sentences of their own; the sentence alone if it is short.
+    """The claim made from a sentence, followed by its other clauses as sentences of their own. A short sentence is returned alone.
 
-    most: words of the claim. A first clause that is longer than MAX_WORDS ends at its colon.
+    most: maximum number of words in the claim. A first clause that is longer than MAX_WORDS is cut after its colon.
     """
     if len(sentence.split()) <= most:
         return [sentence]
@@ -41,7 +41,9 @@ def split_claim(sentence: str, most: int = MAX_WORDS) -> list[str]:
 
 
 def _clauses(sentence: str, ends: str) -> Iterator[str]:
-    """The clauses of a sentence with the signs that end them; none ends within parentheses or a name in backticks."""
+    """The clauses of a sentence, each with the punctuation mark that ends it. A clause never ends within parentheses or within a name in
+    backticks.
+    """
     start, depth, name = 0, 0, False
     for place, sign in enumerate(sentence):
         name ^= sign == "`"

@@ -1,6 +1,6 @@
-"""Store vectors of free-text answers in records: the encoder that made them, and the numbers in eight bits each.
+"""Store the vectors of free-text answers in records: the name of the encoder that made them, and their numbers with eight bits each.
 
-Eight bits change a cosine by less than 0.01 and take a tenth of the room of decimal numbers.
+With eight bits, a cosine changes by less than 0.01, and a vector needs a tenth of the space of decimal numbers.
 """
 
 import base64
@@ -12,7 +12,7 @@ import numpy as np
 from observability.stats.arrays import Floats
 
 ENCODER, EMBEDDING = "encoder", "embedding"
-"""Extra fields of an answer: the name of the encoder, and its vector."""
+"""Additional fields of an answer: the name of the encoder, and the vector that it made."""
 STEPS = 127
 """Largest number of a packed vector."""
 

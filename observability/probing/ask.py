@@ -1,4 +1,6 @@
-"""Ask a probe set, and turn the answers into records: predictions of environment `probe`, each named by its item."""
+"""Ask the questions of a probe set, and make records from the answers: predictions with the environment `probe`, each with the name of its
+item.
+"""
 
 import re
 import time
@@ -16,19 +18,21 @@ MAX_VERSION = 200
 
 @dataclass(frozen=True)
 class AskedSet:
-    """The records of one round, and the number of questions of the set that were not asked because time ran out."""
+    """The records of one round, and how many questions of the set were not asked because the time was over."""
 
     records: tuple[dict[str, Any], ...]
     left_out: int
 
     @property
     def answered(self) -> int:
-        """Questions that got an answer."""
+        """The number of questions that were answered."""
         return sum(record["status"] == "ok" for record in self.records)
 
 
 def normal_answer(text: str) -> str:
-    """An answer in a form for comparison: lower case, without outer blanks, a final stop and quotation marks, and with single blanks."""
+    """An answer in a form that can be compared: lower case, with single blanks, and without outer blanks, quotation marks and a
+    final stop.
+    """
     return " ".join(text.split()).lstrip("\"'`*").rstrip("\"'`*.!").casefold()
 
 
@@ -39,7 +43,7 @@ def answer_number(text: str) -> float | None:
 
 
 def is_well_formed(probe: ProbeSet, answer: str) -> bool | None:
-    """Whether an answer has the format that the set asks for; None if the set asks for no format."""
+    """Whether an answer has the format that the set requires; None if the set requires none."""
     if probe.numbers:
         return answer_number(answer) is not None
     if probe.answers:
@@ -48,7 +52,7 @@ def is_well_formed(probe: ProbeSet, answer: str) -> bool | None:
 
 
 def is_refusal(probe: ProbeSet, answer: ProbeAnswer) -> bool:
-    """Whether the vendor marks the answer as a refusal, or the answer begins like a refusal."""
+    """Whether the vendor marks the answer as a refusal, or the answer begins as refusals do."""
     stated = (answer.values or {}).get("refusal")
     if isinstance(stated, bool):
         return stated
@@ -56,7 +60,7 @@ def is_refusal(probe: ProbeSet, answer: ProbeAnswer) -> bool:
 
 
 def token_count(value: Any) -> int | None:
-    """A number of tokens; None for anything else."""
+    """The value, if it is a number of tokens; else None."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
@@ -93,7 +97,7 @@ def probe_record(probe: ProbeSet, item: ProbeItem, answer: ProbeAnswer, at: date
 
 
 def answer_cost(probe: ProbeSet, tokens: Mapping[str, int | None], stated: Any) -> float | None:
-    """The cost of an answer: as the vendor states it, else from the prices in the file; None if neither is known."""
+    """The cost of an answer: the cost that the vendor states, else computed from the prices in the file; None if neither is known."""
     if isinstance(stated, int | float) and not isinstance(stated, bool) and 0 <= stated < float("inf"):
         return float(stated)
     if not probe.priced:
@@ -111,10 +115,10 @@ def ask_set(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     sleep: Callable[[float], object] = time.sleep,
 ) -> AskedSet:
-    """Ask every question once, one after the other, until `most_seconds` are over or `stopped`.
+    """Ask every question once, one after the other, until `most_seconds` have passed or `stopped` returns True.
 
-    clock, sleep: functions that give the time of an answer and pause between questions; a test replaces them. Raises UsageError if the
-    environment variable of the token is not set.
+    clock, sleep: functions that return the time of an answer and that pause between questions; tests replace them. Raises UsageError if the
+    environment variable with the token is not set.
     """
     records = tuple(_records(probe, environ, progress, stopped, clock, sleep))
     return AskedSet(records, len(probe.items) - len(records))
@@ -128,7 +132,7 @@ def _records(
     clock: Callable[[], datetime],
     sleep: Callable[[float], object],
 ) -> Iterator[dict[str, Any]]:
-    """The records, as the answers come."""
+    """Yield the records as the answers arrive."""
     opener, began, round_id = probe_opener(probe), time.monotonic(), f"probe-{uuid.uuid4().hex[:12]}"
     for place, item in enumerate(probe.items):
         if stopped() or time.monotonic() - began > probe.most_seconds:

@@ -1,8 +1,8 @@
-"""Send one request to the address of a probe set. It is bounded in time and size, retried, without redirects, and its response is read by
-JSON pointers.
+"""Send one request to the address of a probe set. The request is limited in time and size, is retried, and follows no redirects. The
+response is read with JSON pointers.
 
-Only the standard library is needed. Only the address of the file is contacted (through its `proxy`, if it states one; proxies of the
-environment are not used). The token is taken from its environment variable for each request and is in no record and no error.
+Only the standard library is needed. Only the address in the file is contacted, through its `proxy` if it states one; proxies from the
+environment are not used. The token is read from its environment variable for each request, and appears in no record and no error.
 """
 
 import json
@@ -20,12 +20,12 @@ from observability.core.version import VERSION
 from observability.probing.probe_file import QUESTION, TOKEN, ProbeItem, ProbeSet
 
 MAX_RESPONSE = 1_000_000
-"""Largest response, in bytes."""
+"""Maximum size of a response, in bytes."""
 MAX_ANSWER = 4_000
 """Maximum number of characters of an answer that are kept."""
 RETRIED = (408, 425, 429, 500, 502, 503, 504)
 LONGEST_WAIT = 30.0
-"""Longest wait between two tries, in seconds, whatever Retry-After says."""
+"""Longest wait between two tries, in seconds, whatever Retry-After requests."""
 HIDDEN = "***"
 
 
@@ -34,7 +34,7 @@ class ProbeAnswer:
     """The response to one question.
 
     status: the status of the prediction. latency_ms: the latency of the last try. error: why there is no answer. values: the values at the
-    other pointers. is_number: whether the answer is a number in the response, and not a text.
+    other pointers. is_number: whether the response states the answer as a number, not as text.
     """
 
     status: str
@@ -47,20 +47,20 @@ class ProbeAnswer:
 
 
 class _NoRedirects(HTTPRedirectHandler):
-    """Refuses redirects, so that only the written address is contacted."""
+    """Refuses redirects, so that only the address in the file is contacted."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
         """Return None, so that no redirect is followed."""
 
 
 def probe_opener(probe: ProbeSet) -> OpenerDirector:
-    """The opener of a set's requests."""
+    """The opener that sends the requests of a set."""
     proxies = {"http": probe.proxy, "https": probe.proxy} if probe.proxy else {}
     return build_opener(ProxyHandler(proxies), _NoRedirects())
 
 
 def filled_template(template: Any, question: str) -> Any:
-    """A template with the question in place of `{question}`, in every text at any depth."""
+    """A template in which `{question}` is replaced by the question, in every text at any depth."""
     if isinstance(template, str):
         return template.replace(QUESTION, question)
     if isinstance(template, dict):
@@ -82,7 +82,9 @@ def value_at_pointer(body: Any, pointer: str) -> Any:
 
 
 def probe_request(probe: ProbeSet, item: ProbeItem, environ: Mapping[str, str]) -> tuple[Request, str]:
-    """The request of a question, and the token that is in it ("" for none). Raises UsageError if the variable is not set."""
+    """The request for a question, and the token that it contains ("" if none). Raises UsageError if the variable with the token is
+    not set.
+    """
     token = ""
     if probe.token:
         token = environ.get(probe.token, "").strip()
@@ -103,7 +105,7 @@ def probe_request(probe: ProbeSet, item: ProbeItem, environ: Mapping[str, str]) 
 
 
 def asked_once(opener: OpenerDirector, request: Request, probe: ProbeSet) -> tuple[str, bytes, str | None, float]:
-    """The result of one try: status, body, error, and the seconds that the vendor asks to wait."""
+    """The result of one try: status, body, error, and how many seconds the vendor asks to wait."""
     try:
         with opener.open(request, timeout=probe.timeout_s) as response:
             body = response.read(MAX_RESPONSE + 1)
@@ -168,5 +170,5 @@ def read_answer(probe: ProbeSet, body: bytes, latency_ms: float, token: str, tri
 
 
 def without_token(text: str, token: str) -> str:
-    """A text without the token."""
+    """A text in which the token is replaced by HIDDEN."""
     return text.replace(token, HIDDEN) if token else text

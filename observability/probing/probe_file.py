@@ -1,4 +1,4 @@
-"""Read the file of a probe set (TOML). It states the address and the questions, and where the answer is in the response."""
+"""Read the file of a probe set (TOML). The file states the address, the questions, and where the answer is in the response."""
 
 import re
 import tomllib
@@ -26,11 +26,11 @@ NUMBERS = {
     "request_price": (0.0, 0.0, 1e6),
     "tolerance": (0.0, 0.0, 1e12),
 }
-"""Settings that are numbers: default, smallest, largest. Prices are of 1,000 tokens and of one request."""
+"""Settings that are numbers: default, minimum, maximum. Prices are per 1,000 tokens and per request."""
 TEXTS = ("model", "version", "url", "method", "token", "pattern", "proxy", "set", "currency", "encoder")
 TABLES = ("headers", "body", "read")
 DEFAULT_REFUSALS = ("i can't", "i cannot", "i can’t", "i'm sorry", "i’m sorry", "i am unable", "as an ai")
-"""Beginnings of answers that count as refusals if the file states none."""
+"""An answer that begins like one of these counts as a refusal, unless the file states other beginnings."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ class ProbeItem:
 class ProbeSet:
     """A fixed set of questions to one model at one address.
 
-    token: name of the environment variable that holds the token; its value is never stored. body: JSON with `{question}` in its texts; None
-    for a request without one. read: JSON pointers (RFC 6901), by the name of the value that they point to. answers: the classes that an
-    answer may be; pattern: the regular expression of a well-formed answer. numbers: answers are numbers, which differ if they are more
-    than `tolerance` apart (None: more than their own spread in the baseline). refusals: beginnings of answers that refuse, in lower case.
-    currency: the currency of the prices and of the cost that the vendor states. encoder: absolute path of the sentence encoder of free-text
-    answers (sentence_encoder.py).
+    token: name of the environment variable that holds the token; the token itself is never stored. body: JSON with `{question}` in its
+    texts; None for a request without a body. read: JSON pointers (RFC 6901), by the name of the value that they point to. answers: the
+    classes that an answer may be; pattern: the regular expression of a well-formed answer. numbers: answers are numbers, which differ if
+    they are more than `tolerance` apart (None: more than their own spread in the baseline). refusals: beginnings of answers that refuse, in
+    lower case. currency: the currency of the prices and of the cost that the vendor states. encoder: absolute path of the sentence encoder
+    for free-text answers (sentence_encoder.py).
     """
 
     model: str
@@ -88,7 +88,7 @@ class ProbeSet:
 
 
 def read_probe_set(path: Path) -> ProbeSet:
-    """The probe set of a file. Raises UsageError that names the key, the value and the expected value."""
+    """The probe set in a file. Raises UsageError, which names the key, the value and the expected value."""
     try:
         raw = path.read_bytes()
     except OSError as error:
@@ -103,7 +103,7 @@ def read_probe_set(path: Path) -> ProbeSet:
 
 
 def parse_probe_set(body: Mapping[str, Any], where: str) -> ProbeSet:
-    """The probe set of a parsed TOML body with the table [probe] and the list [[item]]."""
+    """The probe set in a parsed TOML body, which has the table [probe] and the list [[item]]."""
     if unknown := sorted(set(body) - {"probe", "item"}):
         raise UsageError("unknown table", where=where, got=", ".join(unknown), expected="[probe] and [[item]]")
     stated = body.get("probe")
@@ -156,7 +156,7 @@ def parse_probe_set(body: Mapping[str, Any], where: str) -> ProbeSet:
 
 
 def _text(value: Any, name: str, where: str) -> str:
-    """A text that is not empty."""
+    """The value as a text that is not empty; else raises UsageError."""
     if not isinstance(value, str) or not value.strip():
         raise UsageError(f"{name} is a text", where=where, got=repr(value))
     return value
@@ -170,7 +170,7 @@ def _texts(value: Any, name: str, where: str) -> list[str]:
 
 
 def _number(value: Any, name: str, where: str) -> float:
-    """A number within the bounds of its setting."""
+    """The value as a number within the bounds of its setting; else raises UsageError."""
     _, least, most = NUMBERS[name]
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
         raise UsageError(f"probe.{name} is a number", where=where, got=repr(value), expected=f"{least:g} to {most:g}")
@@ -189,7 +189,7 @@ def _check_address(url: str, name: str, where: str) -> None:
 
 
 def _headers(value: Any, where: str) -> dict[str, str]:
-    """Headers as texts on one line."""
+    """The headers: texts without line breaks; else raises UsageError."""
     if not isinstance(value, dict):
         raise UsageError("probe.headers is a table of texts", where=where, got=repr(value))
     for name, text in value.items():
@@ -199,7 +199,7 @@ def _headers(value: Any, where: str) -> dict[str, str]:
 
 
 def _pointers(value: Any, where: str) -> dict[str, str]:
-    """JSON pointers by the name of the value that they give."""
+    """JSON pointers, by the name of the value to which they point."""
     if not isinstance(value, dict) or set(value) - set(READ):
         raise UsageError("probe.read is a table of JSON pointers", where=where, got=repr(value), expected=", ".join(READ))
     for name, pointer in value.items():

@@ -1,4 +1,4 @@
-"""Find a sentence encoder on disk: an ONNX model and its tokenizer, as sentence-transformers exports them. Nothing is downloaded."""
+"""Find a sentence encoder on disk: an ONNX model and its tokenizer, as exported by sentence-transformers. Nothing is downloaded."""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from observability.core.errors import UsageError
 MODEL, TOKENIZER = "model.onnx", "tokenizer.json"
 LAYOUT = f"a folder with {MODEL} (or onnx/{MODEL}) and {TOKENIZER}, or an .onnx file beside its {TOKENIZER}"
 MAX_BYTES = 480_000_000
-"""Largest model file, which the confined process reads a copy of."""
+"""Maximum size of the model file. The confined process reads a copy of the file."""
 
 
 @dataclass(frozen=True)
 class SentenceEncoder:
-    """An encoder. name: its folder and the beginning of the SHA-256 of both files, so that two encoders always have different names."""
+    """An encoder. name: its folder, and the beginning of the SHA-256 of both files, so that different encoders have different names."""
 
     model: Path
     tokenizer: Path
@@ -22,7 +22,7 @@ class SentenceEncoder:
 
 
 def find_encoder(path: Path) -> SentenceEncoder:
-    """The encoder in a folder, or of an .onnx file. Raises UsageError that says what is missing."""
+    """The encoder in a folder, or in an .onnx file. Raises UsageError, which states what is missing."""
     if not path.exists():
         raise UsageError("the encoder does not exist", where=path.name, got=path, expected=LAYOUT, attempt="Check the path")
     if path.is_dir():

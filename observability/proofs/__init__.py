@@ -1,1 +1,1 @@
-"""The SQL over the documented views (docs/views.md) that gives the measured value of a finding from raw rows."""
+"""Proofs: SQL over the documented views (docs/views.md) that computes the measured value of a finding from raw rows."""

@@ -1,4 +1,4 @@
-"""Write the SQL of figures of audits: the value that represents an audit, and the days until it expires."""
+"""Write SQL for figures of audits: the value that summarises an audit, and the number of days until it expires."""
 
 from observability.core.analyzer import Context, Proofs
 from observability.core.finding import Finding
@@ -7,11 +7,11 @@ from observability.detection.audit_history import FURTHER, HEADLINES
 from observability.proofs.rows import known_record_conditions, text_literal, time_literal, where_clause
 
 A_DAY = "8.64e10"
-"""Microseconds of a day."""
+"""Microseconds in a day."""
 
 
 def headline_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the judged value of an audit. It is read from the record, because an audit runs the model file on a sample."""
+    """The SQL for the judged value of an audit. It reads the value from the record, because an audit runs the model file on a sample."""
     where = audit_conditions(finding, context)
     path = "/headline" if finding.metric in HEADLINES.values() else f"/further/{finding.metric}"
     value = f"CAST(json_extract(results, '{path}/value') AS DOUBLE)"
@@ -19,8 +19,8 @@ def headline_proof(finding: Finding, context: Context) -> str | None:
 
 
 def validity_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the days until an audit expires; negative after it expired. For a version without an audit, the SQL of the days since its
-    registration; for a version whose file was replaced, of the days since the audit.
+    """The SQL for the days until an audit expires; negative after it has expired. For a version without an audit: the days since its
+    registration. For a version whose file was replaced: the days since the audit.
     """
     where, now = audit_conditions(finding, context), time_literal(context.due_time)
     if where is None:
@@ -34,7 +34,7 @@ def validity_proof(finding: Finding, context: Context) -> str | None:
 
 
 def audit_conditions(finding: Finding, context: Context) -> str | None:
-    """The WHERE clause of the audit that a finding names; None if it names none."""
+    """The WHERE clause that selects the audit that a finding names; None if it names none."""
     at, version = instant_from_text(finding.evidence.get("audited_at"), "audited_at"), finding.evidence.get("audited_version")
     if at is None or not isinstance(version, str):
         return None

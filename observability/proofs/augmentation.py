@@ -1,4 +1,4 @@
-"""Write the SQL of figures of audits of kind `augmentation`: sums of the counts in the results."""
+"""Write SQL for figures of audits of kind `augmentation`: sums of the counts in their results."""
 
 from observability.core.analyzer import Context, Proofs
 from observability.core.finding import Finding
@@ -8,7 +8,7 @@ from observability.proofs.rows import known_record_conditions, text_literal, tim
 
 
 def augmentation_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of a figure of the augmentation that the finding names, from the results of its audit."""
+    """The SQL for a figure of the augmentation that the finding names, from the results of its audit."""
     at, name = instant_from_text(finding.evidence.get("audited"), "audited"), finding.evidence.get("augmentation")
     if at is None or not isinstance(name, str):
         return None

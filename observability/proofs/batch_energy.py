@@ -1,4 +1,4 @@
-"""Write the SQL of figures of audits of kind `energy`: joules of a batch size of a form, and the share that another batch size saves."""
+"""Write SQL for figures of audits of kind `energy`: joules of a form with one batch size, and the share that another batch size saves."""
 
 from observability.core.analyzer import Context
 from observability.core.finding import Finding
@@ -6,7 +6,7 @@ from observability.proofs.audits import audit_conditions
 
 
 def batch_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of a figure of the batch sizes that the finding names, from the results of its audit."""
+    """The SQL for a figure about the batch sizes that the finding names, from the results of its audit."""
     where, place, used = audit_conditions(finding, context), finding.evidence.get("place"), finding.evidence.get("place_used")
     if where is None or not isinstance(place, int):
         return None

@@ -1,4 +1,4 @@
-"""Write the SQL of checks of a batch of predictions from raw rows: expected keys or rows, duplicates, lateness, the most frequent score,
+"""Write SQL for the checks of a batch of predictions, from raw rows: expected keys or rows, duplicates, lateness, the most frequent score,
 and the PSI.
 """
 
@@ -27,11 +27,11 @@ from observability.proofs.rows import (
 from observability.proofs.values import PSI_FLOOR
 
 ROWS, PAST_ROWS, PAST_DAYS = 200_000, 50_000, 28
-"""Rows of the window and of the month before it that are read, and the days of that month."""
+"""Maximum number of rows read from the window and from the month before it; number of days in that month."""
 
 
 def missing_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the share of expected keys, or rows, of a batch that were not delivered."""
+    """The SQL for the share of a batch's expected keys, or expected rows, that were not delivered."""
     batch, expected = text_literal(finding.evidence["batch"]), finding.evidence.get("expected")
     known = [f"model = {text_literal(context.model.name)}", f"batch = {batch}", *known_record_conditions(context)]
     known += [f'"at" >= {time_literal(finding.start - timedelta(days=PAST_DAYS))}', f'"at" < {time_literal(finding.end)}']
@@ -52,7 +52,7 @@ SELECT count(*) FILTER (key NOT IN (SELECT key FROM own)) / count(*) AS missing_
 
 
 def lateness_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the hours from the time at which a batch was due to its last row, or to the check if no row came."""
+    """The SQL for the hours from the time at which a batch was due to its last row; if no row came, to the time of the check."""
     due = instant_from_text(finding.evidence.get("due"), "due")
     if due is None:
         return None
@@ -61,13 +61,13 @@ def lateness_proof(finding: Finding, context: Context) -> str | None:
 
 
 def duplicates_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the share of rows of a batch that repeat a key."""
+    """The SQL for the share of rows in a batch that repeat a key."""
     share = "(count(*) - count(DISTINCT key)) / count(*)"
     return f"{_batch_rows_sql(finding, context)}\nSELECT {share} AS duplicate_key_rate FROM own"
 
 
 def default_scores_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the share of the most frequent score of a batch."""
+    """The SQL for the share that the most frequent score has in a batch."""
     return f"""{_batch_rows_sql(finding, context)}, scores AS (
   SELECT score, count(*) AS n FROM own WHERE isfinite(score) GROUP BY score
 )
@@ -75,7 +75,7 @@ SELECT max(n) / sum(n) AS batch_default_rate FROM scores"""
 
 
 def score_drift_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the PSI of the scores of a batch, or of one slice of it, against the earlier batches."""
+    """The SQL for the PSI of the scores of a batch, or of one slice of it, compared with earlier batches."""
     cuts = ", ".join(number_literal(cut) for cut in np.linspace(0, 1, MAX_BINS + 1)[1:-1].tolist())
     batch, floor = text_literal(finding.evidence["batch"]), number_literal(PSI_FLOOR)
     return f"""{_batch_rows_sql(finding, context)}, moments AS (
@@ -101,9 +101,9 @@ SELECT sum((q - p) * ln(q / p)) AS batch_score_drift FROM shares"""
 
 
 def _batch_rows_sql(finding: Finding, context: Context) -> str:
-    """The rows of batches of the window and the month before it (`batch_rows`), and the rows of one batch (`own`).
+    """The rows of all batches in the window and the month before it (`batch_rows`), and the rows of one batch (`own`).
 
-    key: the name of the key in the settings. inside: SQL, whether a row is in the slice of the finding.
+    key: the name of the key in the settings. inside: SQL that tells whether a row is in the slice of the finding.
     """
     name = context.model.settings.batch_key or "id"
     feature = context.model.column(f"feature.{name}")

@@ -1,4 +1,4 @@
-"""Write the SQL of figures of models that steer a system, from the predictions of environment `controller` and their labels."""
+"""Write SQL for figures of models that steer a system, from the predictions with environment `controller` and their labels."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from observability.proofs.rows import number_literal, time_literal, where_clause
 
 
 def decisions_sql(finding: Finding, context: Context) -> str | None:
-    """The start of a query: the decisions of a controller in its evaluated days, with both outcomes and who steered.
+    """The first part of a query: the decisions of a controller on its evaluated days, with both outcomes and with what steered.
 
     None if the model is not known.
     """
@@ -36,7 +36,7 @@ def decisions_sql(finding: Finding, context: Context) -> str | None:
 
 
 def regret_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the mean outcome of the model divided by the heuristic's, minus 1."""
+    """The SQL for the mean outcome under the model divided by that under the heuristic, minus 1."""
     start = decisions_sql(finding, context)
     if start is None:
         return None
@@ -48,7 +48,7 @@ def regret_proof(finding: Finding, context: Context) -> str | None:
 
 
 def tail_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of a high quantile of the model's outcomes divided by the heuristic's."""
+    """The SQL for a high quantile of the outcomes under the model, divided by that under the heuristic."""
     start, q = decisions_sql(finding, context), finding.evidence.get("quantile")
     if start is None or q is None:
         return None
@@ -64,7 +64,9 @@ def tail_proof(finding: Finding, context: Context) -> str | None:
 
 
 def steering_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the share of decisions that a guardrail took from the model, or that the kill switch left to the heuristic."""
+    """The SQL for the share of decisions in which a guardrail stopped the model, or in which the kill switch left the decision to the
+    heuristic.
+    """
     start = decisions_sql(finding, context)
     hit = "guardrail" if finding.metric == "controller_guardrail_rate" else "off"
     where = "WHERE steered IN ('model', 'guardrail')" if hit == "guardrail" else ""
@@ -72,14 +74,14 @@ def steering_proof(finding: Finding, context: Context) -> str | None:
 
 
 def bias_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the sum of actual minus predicted outcomes, divided by the sum of actual outcomes."""
+    """The SQL for the sum of (actual − predicted) outcomes, divided by the sum of actual outcomes."""
     start = decisions_sql(finding, context)
     where = where_clause(["steered = 'model'", "outcome IS NOT NULL", "isfinite(score)"])
     return start and f"{start}\nSELECT sum(outcome - score) / sum(outcome) AS controller_bias FROM decisions {where}"
 
 
 def coverage_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the share of outcomes inside the predicted interval."""
+    """The SQL for the share of outcomes inside the predicted interval."""
     start = decisions_sql(finding, context)
     low, high, level = (_finite_sql(f"(extra->>'{name}')") for name in ("score_low", "score_high", "interval_level"))
     conditions = ["steered = 'model'", "outcome IS NOT NULL", f"{low} IS NOT NULL", f"{high} IS NOT NULL"]
@@ -91,7 +93,7 @@ def coverage_proof(finding: Finding, context: Context) -> str | None:
 
 
 def _finite_sql(text: str) -> str:
-    """A text as a finite number; null if it is not one."""
+    """SQL for a text as a finite number; null if it is none."""
     return f"(CASE WHEN isfinite(TRY_CAST({text} AS DOUBLE)) THEN TRY_CAST({text} AS DOUBLE) END)"
 
 

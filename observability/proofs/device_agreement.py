@@ -1,4 +1,4 @@
-"""Write the SQL of the share of a version's answers on devices that differ from the server's answers with the same id."""
+"""Write SQL for the share of a version's answers on devices that differ from the server's answers with the same id."""
 
 from observability.core.analyzer import Context
 from observability.core.finding import Finding
@@ -7,7 +7,7 @@ from observability.proofs.rows import known_predictions, number_literal, text_li
 
 
 def device_disagreement_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the share; None if a sample of the rows was compared."""
+    """The SQL for the share; None if only a sample of the rows was compared."""
     if not finding.evidence.get("whole"):
         return None
     regression = context.model.task == "regression"

@@ -1,4 +1,4 @@
-"""Write the SQL of shares of the devices that serve a model, from their reports. Each device counts once."""
+"""Write SQL for shares of the devices that serve a model, from their reports. Each device counts once."""
 
 from datetime import timedelta
 
@@ -14,13 +14,17 @@ FLAGS = {
     "device_disagree_share": f"CASE WHEN compared >= {MIN_COMPARED} "
     f"THEN coalesce(1 - agreed / compared > {number_literal(DISAGREES)}, false) END",
 }
-"""By metric: whether a device has the property; null if it is not known."""
+"""For each metric, SQL that tells whether a device has the property; null if this is unknown."""
 PAST_DAYS, GRACE_DAYS = 28, 14
-"""Days before the window whose reports show when a version was first seen, and days after which it has replaced the version before."""
+"""First value: reports from up to this many days before the window show when a version was first seen. Second value: this many days after
+that, it should have replaced the version before.
+"""
 
 
 def devices_sql(finding: Finding, context: Context) -> str:
-    """The devices of a model in the window (`devices`): their groups by the newest report, and the values of all their reports."""
+    """SQL for the devices of a model in the window (`devices`): their groups according to the newest report, and figures over all their
+    reports.
+    """
     groups = ", ".join(f'arg_max({name}, "at")::VARCHAR AS {name}' for name in GROUPS)
     return f"""devices AS (
   SELECT device, {groups}, sum(crashes) AS crashes, sum(out_of_memory) AS out_of_memory, sum(compared) AS compared, sum(agreed) AS agreed,
@@ -32,7 +36,7 @@ def devices_sql(finding: Finding, context: Context) -> str:
 
 
 def device_share_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the share of devices that have a property; if the finding is about a group, only of its devices."""
+    """The SQL for the share of devices that have a property. If the finding is about a group, only devices of the group count."""
     group, level = finding.evidence.get("group"), finding.evidence.get("level")
     where = ["flag IS NOT NULL", *([f"{group} = {text_literal(str(level))}"] if group else [])]
     return f"""WITH {devices_sql(finding, context)}, flagged AS (
@@ -43,7 +47,9 @@ SELECT count(*) FILTER (flag) / count(*) AS {finding.metric} FROM flagged
 
 
 def stale_share_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the share of devices with a version older than the newest one that was first reported two weeks ago or earlier."""
+    """The SQL for the share of outdated devices: their version is older than the newest version that was first reported at least two weeks
+    ago.
+    """
     since = time_literal(finding.start - timedelta(days=PAST_DAYS))
     settled = time_literal(finding.end - timedelta(days=GRACE_DAYS))
     return f"""WITH {devices_sql(finding, context)}, versions AS (
@@ -59,7 +65,9 @@ SELECT count(*) FILTER (version IS NULL OR version NOT IN (SELECT version FROM f
 
 
 def latency_ratio_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the mean ratio of the latency of devices to their own past; if the finding is about a group, only of its devices."""
+    """The SQL for the mean ratio of each device's latency to its own past. If the finding is about a group, only devices of the group
+    count.
+    """
     if finding.against != "past":
         return None
     group, level = finding.evidence.get("group"), finding.evidence.get("level")
@@ -82,7 +90,9 @@ SELECT exp(avg(ln(now.latency / past.latency))) AS device_latency_ratio FROM now
 
 
 def ring_gap_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the share of a ring's devices that crashed on a version, minus the share on earlier versions in the same days."""
+    """The SQL for the share of a ring's devices that crashed on a version, minus the share that crashed on earlier versions on the same
+    days.
+    """
     version, ring = (text_literal(str(finding.evidence[name])) for name in ("version", "ring"))
     return f"""WITH reports AS (
   SELECT device, version = {version} AS fresh, ring, crashes, "at" FROM device_reports
@@ -96,7 +106,7 @@ SELECT avg(crashed::INTEGER) FILTER (fresh) - avg(crashed::INTEGER) FILTER (NOT 
 
 
 def _of_model(finding: Finding, context: Context) -> list[str]:
-    """The conditions of the reports about the model of a finding, up to the end of its window."""
+    """The conditions that select the reports about a finding's model, up to the end of its window."""
     return [f"model = {text_literal(finding.model or '')}", f'"at" < {time_literal(finding.end)}', *known_record_conditions(context)]
 
 

@@ -1,4 +1,4 @@
-"""Write the SQL of figures of exports, from the events."""
+"""Write SQL for figures of exports, from the events."""
 
 from observability.core.analyzer import OTHERS, Context, Proofs
 from observability.core.finding import Finding
@@ -10,12 +10,12 @@ TAGS = ("personal", "sensitive")
 
 
 def export_k_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the smallest k of the exports of a dataset to a recipient in the window."""
+    """The SQL for the smallest k among the exports of a dataset to a recipient in the window."""
     return f"SELECT min(k) AS export_k FROM events\n{where_clause(_exports_of_pair(finding, context))}"
 
 
 def _exports_of_pair(finding: Finding, context: Context) -> list[str]:
-    """The conditions of the exports of a dataset to a recipient in the window, without those that the product itself made."""
+    """The conditions that select the exports of a dataset to a recipient in the window, without exports that this product itself made."""
     recipient, dataset = (text_literal(str(finding.evidence.get(name) or "")) for name in ("recipient", "dataset"))
     return [
         "what = 'export'",
@@ -29,7 +29,7 @@ def _exports_of_pair(finding: Finding, context: Context) -> list[str]:
 
 
 def _tagged_in_settings(finding: Finding, context: Context) -> str:
-    """The condition that the settings of an export's model tag its column as personal, where the export states no tag."""
+    """The condition that the settings of an export's model tag the column as personal. It is used if the export states no tag."""
     models = context.counters.get("models") or {}
     pairs = [
         f"({text_literal(model.name)}, {text_literal(column)})"
@@ -42,8 +42,8 @@ def _tagged_in_settings(finding: Finding, context: Context) -> str:
 
 
 def personal_columns_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the number of personal columns that left without a legal basis. Columns without a transform are counted, or if there are
-    none, columns with one.
+    """The SQL for the number of personal columns that were exported without a legal basis. Columns without a transform are counted; if
+    there are none, columns with one.
     """
     pointer = "'/' || replace(replace(name, '~', '~0'), '/', '~1')"
     tag, own = (f"coalesce(json_extract_string(columns, {pointer} || '/{part}'), '')" for part in ("tag", "transform"))

@@ -1,4 +1,4 @@
-"""Write the SQL of rates of sensitive groups, and of figures of slices, from raw rows."""
+"""Write SQL for rates of sensitive groups and for figures of slices, from raw rows."""
 
 from observability.core.analyzer import OTHERWISE, Context, Proofs
 from observability.core.finding import Finding
@@ -17,11 +17,11 @@ from observability.proofs.rows import (
 from observability.proofs.rows import column_in_view as column_of
 
 SAMPLE_ROWS = 20_000
-"""Maximum number of rows of each side that the search for slices reads, those with the smallest `sample_order`."""
+"""Maximum number of rows of each side that the search for slices reads. The rows with the smallest `sample_order` are read."""
 
 
 def group_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of a difference between two groups, or of the rate of one group."""
+    """The SQL for a difference between two groups, or for the rate of one group."""
     if "widest" in finding.evidence:
         return _difference_sql(finding, context)
     attribute, _, level = finding.subject.partition("=")
@@ -34,7 +34,7 @@ def group_proof(finding: Finding, context: Context) -> str | None:
 
 
 def _difference_sql(finding: Finding, context: Context) -> str | None:
-    """The difference (or ratio) of a rate between the groups with the highest and the lowest one."""
+    """The SQL for the difference (or ratio) between the groups with the highest and the lowest rate."""
     evidence, name = finding.evidence, finding.subject
     rates = [_rate_sql(evidence["widest"], context, slice_condition(context.model, name, evidence[side])) for side in ("highest", "lowest")]
     if None in rates:
@@ -49,7 +49,7 @@ def _figure_name(metric: str) -> str:
 
 
 def _rate_sql(metric: str, context: Context, group: str) -> str | None:
-    """The SQL of a rate among the rows of a group; None for an unknown rate."""
+    """The SQL for a rate among the rows of a group; None if the rate is unknown."""
     rate, _, name = metric.partition(" of ")
     if context.model.task == "regression":
         known = f"{group} AND isfinite(score - label)"
@@ -73,7 +73,7 @@ def _rate_sql(metric: str, context: Context, group: str) -> str | None:
 
 
 def slice_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the figure of a slice, on the sample that was searched."""
+    """The SQL for the figure of a slice, on the sample that was searched."""
     inside = " AND ".join(f"({each})" for each in _conditions_of(finding, context)) or "true"
     searched = str(context.window.slice) if context.window.slice else ""
     rows = proven_rows(finding, context, part=searched)
@@ -94,18 +94,18 @@ def slice_proof(finding: Finding, context: Context) -> str | None:
 
 
 def rank_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the shift of a slice's ranks among the reference's values."""
+    """The SQL for the shift of a slice's ranks among the reference's values."""
     inside = " AND ".join(f"({each})" for each in _conditions_of(finding, context)) or "true"
     return rank_shift_sql(finding, context, inside, SAMPLE_ROWS)
 
 
 def _sample_mean(metric: str, value: str, rows: ProvenRows, condition: str) -> str:
-    """A mean over some rows of the sample."""
+    """SQL for a mean over some rows of the sample."""
     return f"WITH sample AS (\n  {sample_sql(rows, SAMPLE_ROWS)}\n)\nSELECT avg({value}) AS {metric} FROM sample\nWHERE {condition}"
 
 
 def _error_sql(finding: Finding, context: Context, rows: ProvenRows, inside: str) -> str | None:
-    """The mean error of a slice on the sample."""
+    """SQL for the mean error of a slice, on the sample."""
     if context.model.task == "regression":
         value = "abs(score - label)" if finding.metric == "mae" else "score - label"
     elif context.model.task == "binary" and finding.metric == "bias":
@@ -116,7 +116,7 @@ def _error_sql(finding: Finding, context: Context, rows: ProvenRows, inside: str
 
 
 def _conditions_of(finding: Finding, context: Context) -> list[str]:
-    """The conditions of the slice of a finding."""
+    """The conditions that select the slice of a finding."""
     named = [(name, level) for name, level in finding.evidence.get("conditions", []) if name]
     if named:
         return [slice_condition(context.model, name, level) for name, level in named]

@@ -1,4 +1,4 @@
-"""Write the SQL of agreement, accuracy, queue and price of labels, from raw annotations and assignments."""
+"""Write SQL for agreement, accuracy, queue and price of labels, from raw annotations and assignments."""
 
 from datetime import timedelta
 
@@ -8,13 +8,13 @@ from observability.proofs.prices import price_sql
 from observability.proofs.rows import known_record_conditions, text_literal, time_literal, where_clause
 
 PAST_DAYS = 28
-"""Days before the window whose labels are read as well."""
+"""Labels from up to this many days before the window are read as well."""
 FIRST = '"at", label, gold, suggestion, seconds, suggestion_confidence, guideline'
-"""Order by which the first answer of a person to an item is chosen."""
+"""The order that determines which answer of a person to an item is the first."""
 
 
 def agreement_proof(finding: Finding, context: Context) -> str:
-    """The SQL of Krippendorff's alpha of the newest labels, of the items that were labelled in the window or in its last days."""
+    """The SQL for Krippendorff's alpha of the newest labels, on items that were labelled in the window or in its last days."""
     return f"""WITH {_newest_labels(finding, context)}, counts AS (
   SELECT project, item, label, count(*) AS n, sum(count(*)) OVER (PARTITION BY project, item) AS labels FROM looked_at
   GROUP BY project, item, label
@@ -28,8 +28,8 @@ SELECT 1 - (SELECT sum(n * (labels - n) / (labels - 1)) FROM paired) / (SELECT s
 
 
 def annotator_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of how often one annotator gives the label that most others give to the same item. Only items on which most of the others
-    agree count.
+    """The SQL for how often one annotator gives the label that most other annotators give to the same item. Only items with such a majority
+    label count.
     """
     who = _annotator_of(finding)
     return (
@@ -46,7 +46,7 @@ FROM looked_at own JOIN consensus USING (project, item) WHERE annotator = {text_
 
 
 def conflicts_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the share of labels that differ from the label which the same person gave to the same item before."""
+    """The SQL for the share of labels that differ from the previous label by the same person for the same item."""
     return f"""WITH labels AS (
   SELECT "at", label, lag(label) OVER (PARTITION BY project, item, annotator ORDER BY "at", label) AS before FROM annotations
   {where_clause([*_of_projects(finding, context), f'"at" >= {time_literal(finding.start - timedelta(days=PAST_DAYS))}'])}
@@ -56,7 +56,7 @@ WHERE "at" > {_look_start(finding, context)}"""
 
 
 def queue_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the mean age in days of the items that wait at the end of the window, for one annotator or for any."""
+    """The SQL for the mean age in days of the items that wait at the end of the window, for one annotator or for all."""
     who = _annotator_of(finding)
     own = [] if who is None else [f"annotator = {text_literal(who)}"]
     end = time_literal(finding.end)
@@ -74,13 +74,13 @@ FROM assigned LEFT JOIN done USING (project, item, annotator) WHERE last IS NULL
 
 
 def label_price_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the price of a label at the end of the window."""
+    """The SQL for the price of a label at the end of the window."""
     last = time_literal(finding.end - timedelta(microseconds=1))
     return f"SELECT {price_sql('amount', context, 'label')} AS label_price FROM (SELECT {last} AS hour)"
 
 
 def answer_share_proof(finding: Finding, context: Context) -> str:
-    """The SQL of a share of first answers, of all people or of one: right answers to gold items, or suggestions that became the label."""
+    """The SQL for a share of first answers, by all people or by one: right answers to gold items, or suggestions that became the label."""
     among, hit = {
         "gold_accuracy": ("gold IS NOT NULL", "label = gold"),
         "suggestion_acceptance": ("suggestion IS NOT NULL", "label = suggestion"),
@@ -96,14 +96,14 @@ SELECT count(*) FILTER ({hit}) / count(*) AS {finding.metric} FROM answers
 
 
 def label_seconds_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the median time of a first answer of the window."""
+    """The SQL for the median time of the first answers in the window."""
     return f"""WITH {_first_answers(finding, context)}
 SELECT median(seconds) AS label_seconds FROM answers
 {where_clause([f'"at" >= {time_literal(finding.start)}', "isfinite(seconds)"])}"""
 
 
 def anchoring_proof(finding: Finding, context: Context) -> str:
-    """The SQL of how much more often a wrong answer is given if it is suggested: Mantel and Haenszel's difference within items."""
+    """The SQL for how much more often a wrong answer is given if it is suggested: Mantel and Haenszel's difference within items."""
     shown = ["suggestion <> gold", *([] if finding.evidence.get("weeks") else [f'"at" >= {time_literal(finding.start)}'])]
     return f"""WITH {_first_answers(finding, context)}, wrong AS (
   SELECT item, suggestion, count(*) AS shown, count(*) FILTER (label = suggestion) AS taken FROM answers
@@ -117,7 +117,7 @@ SELECT sum((hits_a * b - hits_b * a) / (a + b)) / sum(a * b / (a + b)) AS sugges
 
 
 def _annotator_of(finding: Finding) -> str | None:
-    """The annotator that a finding is about; None if it is about all of them."""
+    """The annotator that a finding is about; None if it is about all annotators."""
     if finding.subject.startswith("annotator="):
         return finding.subject.removeprefix("annotator=")
     _, found, name = finding.subject.rpartition("/annotator:")
@@ -125,7 +125,7 @@ def _annotator_of(finding: Finding) -> str | None:
 
 
 def _of_projects(finding: Finding, context: Context) -> list[str]:
-    """The conditions of the records of the projects that a finding is about, up to the end of its window."""
+    """The conditions that select the records of the projects that a finding is about, up to the end of its window."""
     projects = context.model.settings.projects or (context.model.name,)
     if finding.subject.startswith("project:"):
         projects = (finding.subject.removeprefix("project:").partition("/annotator:")[0].partition("/guideline:")[0],)
@@ -134,13 +134,15 @@ def _of_projects(finding: Finding, context: Context) -> list[str]:
 
 
 def _look_start(finding: Finding, context: Context) -> str:
-    """The instant after which items and labels belong to the window, or to its last days."""
+    """The time from which items and labels belong to the window, or to its last days."""
     days = finding.evidence.get("look_days", context.window.days)
     return time_literal(max(finding.end - timedelta(days=days), finding.start))
 
 
 def _newest_labels(finding: Finding, context: Context) -> str:
-    """The newest label of each annotator for each item (`newest`), and of these the items of the window or of its last days."""
+    """SQL for the newest label of each annotator for each item (`newest`), and for those of them whose items belong to the window or to its
+    last days.
+    """
     since = time_literal(finding.start - timedelta(days=PAST_DAYS))
     return f"""newest AS (
   SELECT project, item, annotator, label, max("at") OVER (PARTITION BY project, item) AS dated FROM annotations
@@ -152,7 +154,7 @@ def _newest_labels(finding: Finding, context: Context) -> str:
 
 
 def _first_answers(finding: Finding, context: Context) -> str:
-    """The first answer of each person to each item, in the window and the four weeks before it (`answers`)."""
+    """SQL for the first answer of each person to each item, in the window and the four weeks before it (`answers`)."""
     since = time_literal(finding.start - timedelta(days=PAST_DAYS))
     return f"""answers AS (
   SELECT * FROM annotations

@@ -1,4 +1,4 @@
-"""The shift of a column's mean from raw rows, each at the position of its bin."""
+"""Write SQL for the shift of a column's mean, from raw rows. Each row counts at the position of its bin."""
 
 from observability.core.analyzer import Context
 from observability.core.finding import Finding
@@ -7,9 +7,9 @@ from observability.proofs.rows import column_in_view, indented_clause, number_li
 
 
 def mean_shift_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the mean of the window minus the reference's, in standard deviations of the reference.
+    """The SQL for the mean of the window minus that of the reference, in standard deviations of the reference.
 
-    A value counts at the mean of the reference's values in its bin, at most at the ends of the reference's range. The standard deviation
+    A value counts as the mean of the reference's values in its bin, clipped to the ends of the reference's range. The standard deviation
     was measured when the version was registered.
     """
     reference = finding.evidence["column"]

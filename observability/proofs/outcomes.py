@@ -1,4 +1,4 @@
-"""Write the SQL of performance from raw rows: errors, accuracy and confusion, ranking, probability losses and the share of labels."""
+"""Write SQL for performance, from raw rows: errors, accuracy and confusion, ranking, probability losses and the share of labels."""
 
 import sys
 
@@ -18,22 +18,22 @@ from observability.proofs.rows import (
 )
 
 SMALLEST_PROBABILITY = sys.float_info.epsilon
-"""Probabilities are clipped this far from 0 and 1 in the log loss."""
+"""In the log loss, probabilities are clipped at this distance from 0 and 1."""
 SLOPE_ROWS, REQUEST_ROWS = 10_000, 20_000
-"""Rows of the samples that the slope and the most frequent score are measured on."""
+"""Number of rows in the samples on which the slope and the most frequent score are measured."""
 BOTH = "decision IS NOT NULL AND label IS NOT NULL"
 ERROR = "(score - label)"
 WEIGHTED_MEAN = "sum(weight * {0}) FILTER (isfinite({0})) / sum(weight) FILTER (isfinite({0}))"
 
 
 def performance_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of a performance metric on the measured days of a finding."""
+    """The SQL for a performance metric on the measured days of a finding."""
     return metric_sql(finding.metric, context, measured_rows(finding, context))
 
 
 def reliance_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the share of a model's errors that people followed, or of its right answers that they overrode. None if the figure is
-    of a sample of the predictions.
+    """The SQL for the share of a model's errors that people followed, or of its right answers that they overrode. None if the figure was
+    measured on a sample of the predictions.
     """
     if finding.evidence.get("sampled", True):
         return None
@@ -45,7 +45,7 @@ def reliance_proof(finding: Finding, context: Context) -> str | None:
 
 
 def metric_sql(metric: str, context: Context, rows: ProvenRows) -> str | None:
-    """The SQL of a performance metric of the model's task over some rows; None if the metric has no SQL."""
+    """The SQL for a performance metric of the model's task over some rows; None if there is no SQL for the metric."""
     if context.model.task == "regression":
         return _regression_sql(metric, rows)
     if metric in ("log_loss", "brier"):
@@ -89,7 +89,7 @@ def _binary_sql(metric: str, context: Context, rows: ProvenRows) -> str | None:
 
 
 def _macro_sql(metric: str, context: Context, rows: ProvenRows) -> str:
-    """Precision, recall or F1 averaged over the classes; 0 of a class if it is undefined."""
+    """Precision, recall or F1, averaged over the classes. If it is undefined for a class, it counts as 0."""
     value = {"precision": "hit / nullif(decided, 0)", "recall": "hit / nullif(known, 0)", "f1": "2 * hit / nullif(decided + known, 0)"}
     classes = ", ".join(class_literals(context.model))
     return f"""WITH pairs AS (
@@ -127,7 +127,7 @@ def _probability_sql(metric: str, context: Context, rows: ProvenRows) -> str | N
 
 
 def _ranking_sql(metric: str, context: Context, rows: ProvenRows) -> str:
-    """ROC AUC or PR AUC. Scores of one bin are ties, as in the counts."""
+    """ROC AUC or PR AUC. Scores in the same bin count as ties, as they do in the counts."""
     positive = class_literals(context.model)[1]
     figure, order = ("w - hits", "bin") if metric == "roc_auc" else ("hits", "bin DESC")
     value = {
@@ -141,7 +141,7 @@ SELECT {value} AS {metric} FROM ranked"""
 
 
 def calibration_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the expected or the cumulative calibration error, with the middle of its bin as the score of a row."""
+    """The SQL for the expected or the cumulative calibration error. The score of a row is the middle of its bin."""
     model, rows = context.model, proven_rows(finding, context)
     if model.task == "binary":
         bins = _score_bins(context, rows, f"label = {class_literals(model)[1]}")
@@ -164,7 +164,7 @@ SELECT sum(off) / sum(w) AS ece FROM groups"""
 
 
 def _score_bins(context: Context, rows: ProvenRows, event: str, *more: str) -> str:
-    """The start of a query: rows and events by score bin (`bins`: bin, middle, w, hits), of the labelled rows with a score."""
+    """The first part of a query: for the labelled rows with a score, rows and events by score bin (`bins`: bin, middle, w, hits)."""
     version = text_literal(context.version.name)
     return f"""WITH bins AS (
   SELECT bin, least(greatest((greatest(low, 0) + least(high, 1)) / 2, 0), 1) AS middle, sum(weight) AS w,
@@ -180,18 +180,18 @@ def _score_bins(context: Context, rows: ProvenRows, event: str, *more: str) -> s
 
 
 def label_share_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the share of predictions that are labelled."""
+    """The SQL for the share of predictions that have a label."""
     known = "label IS NOT NULL"
     return f"SELECT count(*) FILTER ({known}) / count(*) AS label_maturity\n{proven_rows(finding, context).where()}"
 
 
 def largest_error_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the largest error of the window."""
+    """The SQL for the largest error in the window."""
     return f"SELECT max(abs(score - label)) AS largest_error\n{proven_rows(finding, context).where('isfinite(score - label)')}"
 
 
 def calibration_slope_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the slope of the label against the score, on the sample that was read."""
+    """The SQL for the slope of the label against the score, on the sample that was read."""
     return f"""WITH sample AS (
   {sample_sql(proven_rows(finding, context), SLOPE_ROWS)}
 )
@@ -199,7 +199,7 @@ SELECT regr_slope(label, score) AS calibration_slope FROM sample WHERE isfinite(
 
 
 def default_score_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the share of the most frequent score, on the sample that was read."""
+    """The SQL for the share of the most frequent score, on the sample that was read."""
     return f"""WITH sample AS (
   {sample_sql(proven_rows(finding, context), REQUEST_ROWS)}
 ), scores AS (
@@ -209,7 +209,7 @@ SELECT max(n) / sum(n) AS default_score_rate FROM scores"""
 
 
 def late_share_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the share of late predictions, on the sample that was read."""
+    """The SQL for the share of late predictions, on the sample that was read."""
     left_out = ", ".join(text_literal(each) for each in finding.evidence["without_devices"])
     devices = f"\nWHERE device IS NULL OR device NOT IN ({left_out})" if left_out else ""
     late = f"date_diff('microsecond', \"at\", arrived) / 3.6e9 > {number_literal(finding.evidence['late_from_hours'])}"
@@ -220,7 +220,7 @@ SELECT count(*) FILTER ({late}) / count(*) AS late_rate FROM sample{devices}"""
 
 
 def restated_share_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the share of answers that were sent long after the end of their day, on the sample that was read."""
+    """The SQL for the share of answers that were sent long after the end of their day, on the sample that was read."""
     after = number_literal(24 + finding.evidence["restated_after_hours"])
     late = f"date_diff('microsecond', date_trunc('day', \"at\"), synced_at) / 3.6e9 > {after}"
     return f"""WITH sample AS (
@@ -231,7 +231,7 @@ WHERE synced_at IS NOT NULL"""
 
 
 def threshold_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the share of decisions that the usual threshold certainly makes differently, on the days since it moved."""
+    """The SQL for the share of decisions that would certainly be different with the usual threshold, on the days since it moved."""
     negative, positive = class_literals(context.model)
     below, above = (number_literal(finding.evidence[each]) for each in ("negative_below", "positive_from"))
     days = ", ".join(f"DATE '{day}'" for day, _ in finding.evidence["positive_decisions_by_day"])

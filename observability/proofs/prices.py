@@ -1,4 +1,4 @@
-"""Write the factors of the price records at an hour as SQL."""
+"""Write SQL for the factors in the price records at an hour."""
 
 from observability.core.analyzer import Context
 from observability.metrics.prices import CARBON_G_PER_KWH, PUE
@@ -6,8 +6,8 @@ from observability.proofs.rows import number_literal, text_literal, time_literal
 
 
 def price_sql(field: str, context: Context, resource: str | None = None) -> str:
-    """The value of a field of the price records at an `hour`, as SQL. A price of the model takes precedence over a price of its region, and
-    that over a price for all models and regions. Of several prices of equal precedence the newest is used.
+    """SQL for the value of a field of the price records at an `hour`. A price of the model takes precedence over a price of its region, and
+    this over a price for all models and regions. If several prices have the same precedence, the newest is used.
     """
     window, settings, model = context.window, context.model.settings, text_literal(context.model.name)
     known = [f"{field} IS NOT NULL", f'"from" < {time_literal(window.end)}']
@@ -24,13 +24,13 @@ def price_sql(field: str, context: Context, resource: str | None = None) -> str:
 
 
 def building_factor_sql(context: Context) -> str:
-    """The power usage effectiveness at an `hour`, as SQL: from the price records, else the owner's setting, else the fallback."""
+    """SQL for the power usage effectiveness at an `hour`: from the price records, else the owner's setting, else the fallback."""
     own = context.model.settings.pue
     return f"coalesce({price_sql('pue', context)}, {number_literal(PUE if own is None else own)})"
 
 
 def carbon_factor_sql(context: Context) -> str:
-    """The carbon intensity (g per kWh) at an `hour`, as SQL: from the price records, else the owner's typical day, else the owner's single
+    """SQL for the carbon intensity (g per kWh) at an `hour`: from the price records, else the owner's typical day, else the owner's single
     value, else the fallback.
     """
     own, by_hour = context.model.settings.carbon_g_per_kwh, context.model.settings.carbon_by_hour

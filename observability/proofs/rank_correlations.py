@@ -1,4 +1,4 @@
-"""Write the SQL of the rank correlation of two numbers, from sampled raw rows."""
+"""Write SQL for the rank correlation of two numbers, from sampled raw rows."""
 
 from datetime import datetime
 
@@ -18,13 +18,15 @@ from observability.proofs.rows import (
 )
 
 ROWS, PAST_ROWS, PAST_DAYS = 2000, 4000, 28
-"""Most rows that are read of the window and of the reference (those with the smallest random numbers of their ids); most rows of the past;
-and days of the past.
+"""Maximum number of rows read from the window and from the reference (those whose ids have the smallest random numbers); maximum number of
+rows from the past; number of days of the past.
 """
 
 
 def rank_correlation_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the correlation of two numbers within days, by their ranks among the rows of reference, window and past together."""
+    """The SQL for the correlation of two numbers within days, computed from their ranks among the rows of reference, window and past
+    together.
+    """
     model = context.model
     one, other = (column_in_view(model, f"feature.{name}") for name in finding.evidence["features"])
     sides = {
@@ -59,7 +61,7 @@ SELECT least(greatest({value}, {number_literal(-EDGE)}), {number_literal(EDGE)})
 
 
 def _compared_span(finding: Finding, context: Context) -> tuple[datetime, datetime]:
-    """Beginning and end of the rows that were compared: the window, or its last complete days."""
+    """Start and end of the rows that were compared: the window, or its last complete days."""
     days = finding.evidence["days"]
     if days >= context.window.days:
         return finding.start, finding.end

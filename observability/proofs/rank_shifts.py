@@ -1,18 +1,19 @@
-"""Write the SQL of the shift of a slice's values within the reference: mean ranks from sampled raw rows."""
+"""Write SQL for how far a slice's values have shifted within the reference: mean ranks from sampled raw rows."""
 
 from observability.core.analyzer import Context
 from observability.core.finding import Finding
 from observability.proofs.rows import column_in_view, indented_clause, proven_rows, reference_rows, sample_sql
 
 NO_QUERY = "its baseline is the month before, or the other rows"
-"""The reason why a shift that is not measured against the reference has no query."""
+"""The reason why there is no query for a shift that is not measured against the reference."""
 
 
 def rank_shift_sql(finding: Finding, context: Context, inside: str, most: int) -> str | None:
-    """The SQL of how much more a slice's mean rank changed than the mean rank of the other rows; None if the baseline is not the reference.
+    """The SQL for how much more a slice's mean rank has changed than the mean rank of all other rows; None if the baseline is not the
+    reference.
 
-    inside: the condition of the slice. most: rows of each side that were searched. A rank is the share of the reference's values below a
-    value, plus half the share of values equal to it. Categories are placed from the most frequent to the rarest.
+    inside: the condition of the slice. most: maximum number of rows of each side that were searched. A rank is the share of the reference's
+    values below a value, plus half the share of values equal to it. Categories are ordered from the most frequent to the rarest.
     """
     if finding.against != "reference":
         return None
@@ -41,7 +42,7 @@ FROM numbers JOIN ranks USING (place)"""
 
 
 def _places() -> str:
-    """The place of each category in the reference, from the most frequent on; other categories get one place after the last."""
+    """SQL for the position of each category in the reference, most frequent first. All other categories get the position after the last."""
     return """levels AS (
   SELECT value, row_number() OVER (ORDER BY count(*) DESC, value) - 1 AS place FROM rows_of_both
   WHERE reference AND value IS NOT NULL GROUP BY value

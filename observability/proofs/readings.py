@@ -1,4 +1,4 @@
-"""Write the SQL of the energy of readings of devices from raw records. Overlaps are counted once, and watts are joined over time
+"""Write SQL for the energy of devices, from raw records of their readings. Overlaps are counted once, and watts are integrated over time
 (metrics/energy_readings.py).
 """
 
@@ -10,7 +10,7 @@ from observability.proofs.rows import indented_clause, number_literal, proven_ro
 
 
 def model_record_conditions(context: Context) -> list[str]:
-    """The conditions of a model's records of other kinds. Such records name the model, or belong to one of its runs."""
+    """The conditions that select a model's records of other kinds than predictions: they name the model, or belong to one of its runs."""
     window, of_model = context.window, f"model = {text_literal(context.model.name)}"
     known = [] if window.as_of is None else [f"arrived <= {time_literal(window.as_of)}"]
     runs = " UNION ".join(f"SELECT run FROM {view} WHERE {' AND '.join([of_model, *known])}" for view in ("runs", "resources"))
@@ -22,7 +22,7 @@ def model_record_conditions(context: Context) -> list[str]:
 
 
 def run_energy_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the energy of a run from its readings, with the factor of the building at its end."""
+    """The SQL for the energy of a run, from its readings and the building's factor at the end of the run."""
     if not finding.evidence.get("all_readings"):
         return None
     run = text_literal(finding.subject.removeprefix("run:"))
@@ -37,7 +37,7 @@ FROM ended"""
 
 
 def idle_share_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the share of the energy of a service's devices that its predictions do not carry, in the hours that have readings."""
+    """The SQL for the share of the energy of a service's devices that its predictions do not state, in the hours that have readings."""
     rows = proven_rows(finding, context)
     span = [f'"at" >= {time_literal(finding.start)}', f'"at" < {time_literal(finding.end)}']
     version = finding.version or context.version.name
@@ -60,7 +60,7 @@ SELECT least(greatest(1 - sum(carried) / sum(carriers) * sum(served) / sum(joule
 
 
 def _energy_sql(conditions: list[str]) -> str:
-    """Common table expressions up to `energy`: run, version, the middle of each reading, and its joules without what overlaps."""
+    """The common table expressions up to `energy`: run, version, the middle of each reading, and its joules without overlaps."""
     joined = f"step > 0 AND step <= least({number_literal(GAP)} * usual, {number_literal(LONGEST_GAP_S)})"
     return f"""WITH readings AS (
   SELECT coalesce(run, '') AS run, coalesce(version, '') AS version, coalesce(device, '') AS device, coalesce(source, '') AS source,

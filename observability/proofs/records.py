@@ -1,4 +1,4 @@
-"""Write the SQL of figures of records of the other kinds: batches, cleaning runs and the steps of training runs."""
+"""Write SQL for figures of records of other kinds: batches, cleaning runs and the steps of training runs."""
 
 from observability.core.analyzer import OTHERS, OTHERWISE, Context, Proof, Proofs
 from observability.core.finding import Finding
@@ -17,7 +17,7 @@ from observability.proofs.run_devices import FIGURES_OF_DEVICES, run_device_proo
 from observability.proofs.studies import failed_trials_proof, pruned_trials_proof
 
 COMMUNICATION = ("communication", "comm", "allreduce", "all_reduce", "sync")
-"""Phases whose time holds the wait for the slowest rank."""
+"""Phases whose time includes the wait for the slowest rank."""
 FIGURES_OF_BATCHES = {
     "batch_rows": "rows",
     "batch_rejected_rate": "least(rejected_rows / rows, 1)",
@@ -27,7 +27,7 @@ FIGURES_OF_BATCHES = {
 
 
 def batch_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the most unusual figure of a source, for the batch that the finding names. If the source is compared with peers, the
+    """The SQL for the most unusual figure of a source, for the batch that the finding names. If the source is compared with peers, it is a
     quantile over its batches.
     """
     if finding.against == "peers":
@@ -63,7 +63,9 @@ SELECT max(hours) AS batch_gap_hours FROM gaps
 
 
 def device_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of a statistic of a column: of the batch that the finding names, else the median over the device's batches of the window."""
+    """The SQL for a statistic of a column: its value in the batch that the finding names, else the median over the device's batches in the
+    window.
+    """
     kept = finding.evidence
     if kept.get("source") is None:
         return None
@@ -84,7 +86,7 @@ def device_proof(finding: Finding, context: Context) -> str | None:
 
 
 def cleaning_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the share of rows that one run of a rule dropped or changed."""
+    """The SQL for the share of rows that one run of a rule dropped or changed."""
     at = instant_from_text(finding.evidence.get("run_at"), "run_at")
     if at is None:
         return None
@@ -94,7 +96,7 @@ def cleaning_proof(finding: Finding, context: Context) -> str | None:
 
 
 def group_gap_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the drop rate of a group minus the drop rate of the other groups, over all runs of a rule in the window."""
+    """The SQL for the drop rate of a group minus the drop rate of all other groups, over all runs of a rule in the window."""
     part = Slice.parse(finding.slice)
     if part is None:
         return None
@@ -113,7 +115,7 @@ SELECT {" - ".join(rates)} AS cleaning_group_gap FROM counted"""
 
 
 def best_metric_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the best value of a metric of a run: of its best step, the median over ranks."""
+    """The SQL for the best value of a metric of a run: the median over ranks at its best step."""
     run, metric, step = finding.subject.removeprefix("run:"), finding.evidence.get("metric"), finding.evidence.get("best_step")
     if metric is None or step is None:
         return None
@@ -124,7 +126,7 @@ def best_metric_proof(finding: Finding, context: Context) -> str | None:
 
 
 def seed_noise_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the standard deviation of a metric's last value between runs that differ by chance only."""
+    """The SQL for the standard deviation of a metric's last value between runs that differ only by chance."""
     runs, metric = finding.evidence.get("runs", []), finding.evidence.get("metric")
     if metric is None or len(runs) != finding.n:
         return None
@@ -141,7 +143,9 @@ SELECT stddev_samp(value) AS seed_noise FROM last_values"""
 
 
 def straggler_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the time of the fastest rank divided by the time of a slow rank in a phase, as the median over the last common steps."""
+    """The SQL for the time of the fastest rank divided by the time of a slow rank in a phase, as the median over the last steps that both
+    have.
+    """
     name, _, named = finding.subject.removeprefix("run:").rpartition("/rank:")
     name, rank = (name, named) if name else (named, finding.evidence.get("rank"))
     phase, steps = finding.evidence.get("phase"), finding.evidence.get("steps")
@@ -166,8 +170,8 @@ WHERE slow.rank = {text_literal(str(rank))} AND fast.rank = (SELECT rank FROM fa
 
 
 def _communication_sql(name: str, rank: str, phase: str, steps: int, context: Context) -> str:
-    """The SQL of the median time of the other ranks in communication divided by the time of one rank, both without the wait for the slowest
-    rank, as the median over steps.
+    """The SQL for the median communication time of the other ranks divided by that of one rank, as the median over steps. The wait for the
+    slowest rank is subtracted from both.
     """
     where = where_clause([f"run = {text_literal(name)}", "json_keys(phase_ms) <> []", *known_record_conditions(context)])
     own = ", ".join(map(text_literal, COMMUNICATION))
@@ -194,7 +198,7 @@ FROM without_wait slow JOIN others USING (step) WHERE slow.rank = {text_literal(
 
 
 def plateau_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the share of steps with a metric that come after the step since which the metric does not improve."""
+    """The SQL for the share of a metric's steps that come after its last improvement."""
     metric, since = finding.evidence.get("metric"), finding.evidence.get("since_step")
     if metric is None or since is None:
         return None
@@ -205,7 +209,7 @@ def plateau_proof(finding: Finding, context: Context) -> str | None:
 
 
 def dead_units_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the median share of dead units over the last tenth of a run's finite steps, at least five of them."""
+    """The SQL for the median share of dead units over the last tenth of a run's finite steps (at least five steps)."""
     metric = finding.evidence.get("metric")
     if metric is None:
         return None
@@ -221,7 +225,7 @@ SELECT median(value) AS dead_units FROM curve"""
 
 
 def overfitting_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of how much worse the last values of a metric are, on average, than the best neighbouring values."""
+    """The SQL for how much worse the last values of a metric are than its best neighbouring values, comparing means."""
     metric, width, better = (finding.evidence.get(name) for name in ("metric", "width", "better"))
     if metric is None or width is None or better not in ("low", "high"):
         return None
@@ -234,7 +238,7 @@ SELECT {rise} AS overfitting_gap FROM means WHERE values = {width}"""
 
 
 def non_finite_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the number of steps at which some rank logged a value that is not finite."""
+    """The SQL for the number of steps at which at least one rank logged a value that is not finite."""
     value, run = metric_sql(finding.evidence["metric"]), run_literal(finding)
     where = where_clause([f"run = {run}", f"{value} IS NOT NULL", *known_record_conditions(context)])
     last = f"SELECT step, arg_max({value}, \"at\") AS value FROM steps\n  {where}\n  GROUP BY step, coalesce(rank, '')"
@@ -242,7 +246,7 @@ def non_finite_proof(finding: Finding, context: Context) -> str:
 
 
 def failed_run_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of whether a run ended with the status that the finding names; None for a run that was lost."""
+    """The SQL that tells whether a run ended with the status that the finding names; None for a run that was lost."""
     status = finding.evidence.get("status")
     if not isinstance(status, str):
         return None
@@ -252,8 +256,8 @@ def failed_run_proof(finding: Finding, context: Context) -> str | None:
 
 
 def contents_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the largest number of different contents that one version of a dataset was logged with, by checksum, else by number of
-    rows.
+    """The SQL for the largest number of different contents with which one version of a dataset was logged. Contents are compared by
+    checksum, else by number of rows.
     """
     named = f"dataset = {text_literal(finding.subject.removeprefix('dataset:'))}"
     where = where_clause([named, f'"at" < {time_literal(finding.end)}', *known_record_conditions(context)])
@@ -267,7 +271,7 @@ SELECT max(contents) AS dataset_contents FROM versions"""
 
 
 def data_audit_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of a share that an audit of data found, from the record of its dataset."""
+    """The SQL for a share that an audit of data found, read from the record of its dataset."""
     at = instant_from_text(finding.evidence.get("audited"), "audited")
     if at is None:
         return None
@@ -287,7 +291,7 @@ def data_audit_proof(finding: Finding, context: Context) -> str | None:
 
 
 def alerts_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the number of messages of the job of a run."""
+    """The SQL for the number of messages from the job of a run."""
     run = finding.subject.removeprefix("run:")
     before = f'"at" < {time_literal(context.window.end)}'
     where = where_clause([f"run = {text_literal(run)}", before, *known_record_conditions(context)])
@@ -295,7 +299,7 @@ def alerts_proof(finding: Finding, context: Context) -> str:
 
 
 def _rule(finding: Finding) -> list[str]:
-    """The conditions of a cleaning rule, from the subject `rule:NAME` or `dataset:D/rule:NAME`."""
+    """The conditions that select a cleaning rule, from the subject `rule:NAME` or `dataset:D/rule:NAME`."""
     if finding.subject.startswith("rule:"):
         return [f"rule = {text_literal(finding.subject.removeprefix('rule:'))}", "coalesce(dataset, '') = ''"]
     dataset, _, rule = finding.subject.removeprefix("dataset:").partition("/rule:")
@@ -325,7 +329,7 @@ CLEANING_PROOFS: Proofs = {
 
 
 def of_every_step(proof: Proof) -> Proof:
-    """A proof that is given only where every step of the run was read."""
+    """The same proof, but None unless every step of the run was read."""
     return lambda finding, context: None if finding.evidence.get("stride", 1) != 1 else proof(finding, context)
 
 

@@ -17,13 +17,13 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class ProvenRows:
-    """The predictions that a value was measured on: the view they are in, and their conditions."""
+    """The predictions on which a value was measured: their view, and the conditions that select them."""
 
     source: str
     conditions: tuple[str, ...]
 
     def where(self, *more: str) -> str:
-        """FROM and WHERE of these rows, with more conditions."""
+        """FROM and WHERE for these rows, with further conditions."""
         return f"FROM {self.source}\nWHERE " + "\n  AND ".join((*self.conditions, *more))
 
 
@@ -33,7 +33,7 @@ def text_literal(value: str) -> str:
 
 
 def number_literal(value: float) -> str:
-    """A number in SQL, of type DOUBLE and exact."""
+    """A number in SQL: exact, and of type DOUBLE."""
     if math.isfinite(value):
         text = repr(float(value))
         return text if "e" in text else f"{text}e0"
@@ -41,21 +41,21 @@ def number_literal(value: float) -> str:
 
 
 def time_literal(instant: datetime) -> str:
-    """An instant in SQL, in UTC."""
+    """A point in time in SQL, in UTC."""
     return f"TIMESTAMP '{naive_utc(instant)}'"
 
 
 def column_in_view(model: Model, reference: str) -> str:
-    """The column of the view of predictions behind a column reference, as SQL writes it."""
+    """The column in the view of predictions that belongs to a column reference, as an SQL identifier."""
     return quoted_identifier(model.view_columns.get(reference, reference))
 
 
 def proven_rows(
     finding: Finding, context: Context, *, start: datetime | None = None, end: datetime | None = None, part: str | None = None
 ) -> ProvenRows:
-    """The predictions of the window, version, environment, slice and time of arrival that a finding is about.
+    """The predictions that a finding is about: those of its window, version, environment, slice and time of arrival.
 
-    start, end: limits of a part of the window. part: the slice, by default the slice of the finding.
+    start, end: limits of a part of the window. part: the slice; by default the slice of the finding.
     """
     window, model = context.window, context.model
     span = f'"at" >= {time_literal(start or finding.start)}', f'"at" < {time_literal(end or finding.end)}'
@@ -66,21 +66,21 @@ def proven_rows(
 
 
 def reference_rows(finding: Finding, context: Context) -> ProvenRows:
-    """The stored reference of the version of a finding, in the slice of the check."""
+    """The stored reference of the version that a finding is about, in the slice of the check."""
     conditions = ["environment = 'reference'", f"version = {text_literal(finding.version or context.version.name)}"]
     conditions += slice_conditions(context.model, context.window.slice)
     return ProvenRows(view_name(context.model, "predictions"), tuple(conditions))
 
 
 def known_predictions(context: Context) -> str:
-    """The view of a model's predictions, as they were known at the time of the check."""
+    """The view of a model's predictions as they were known at the time of the check."""
     if context.window.as_of is None:
         return view_name(context.model, "predictions")
     return f"{view_name(context.model, 'predictions_as_of')}({time_literal(context.window.as_of)})"
 
 
 def measured_rows(finding: Finding, context: Context) -> ProvenRows:
-    """The predictions of the days of a window that a finding about performance is about (`measured` in its evidence)."""
+    """The predictions on the days of a window to which a finding about performance refers (`measured` in its evidence)."""
     days = [date.fromisoformat(day) for day in finding.evidence.get("measured_days") or finding.evidence["measured"]]
     first, last = day_start(days[0]), day_start(days[-1]) + DAY
     start = first if first.date() < finding.start.date() else max(first, finding.start)
@@ -92,7 +92,7 @@ def measured_rows(finding: Finding, context: Context) -> ProvenRows:
 
 
 def last_days(finding: Finding, context: Context, days: float) -> ProvenRows:
-    """The predictions of the last `days` complete days of a window. If it has fewer days, the predictions of the whole window."""
+    """The predictions of the last `days` complete days of a window. If the window has fewer days: the predictions of the whole window."""
     if days >= context.window.days:
         return proven_rows(finding, context)
     end = EPOCH + (context.whole_days[1] + 1) * DAY
@@ -105,7 +105,7 @@ def day_start(day: date) -> datetime:
 
 
 def slice_conditions(model: Model, part: Slice | None) -> list[str]:
-    """The conditions of a slice; none without one."""
+    """The conditions of a slice; empty if there is no slice."""
     return [] if part is None else [slice_condition(model, name, value) for name, value in part.conditions]
 
 
@@ -130,12 +130,12 @@ def slice_condition(model: Model, name: str, value: str) -> str:
 
 
 def sample_sql(rows: ProvenRows, most: int) -> str:
-    """A bounded sample of some rows, drawn as in the product: the rows with the smallest random numbers of their ids."""
+    """A sample of limited size from some rows, drawn as the product draws it: the rows whose ids have the smallest random numbers."""
     return f'SELECT * {indented_clause(rows.where())}\n  ORDER BY sample_order, id, "at", version LIMIT {most}'
 
 
 def class_literals(model: Model) -> Sequence[str]:
-    """The classes of a model in SQL, in the order of their index."""
+    """The classes of a model as SQL literals, in the order of their index."""
     return [text_literal(name) for name in model.classes]
 
 
@@ -145,13 +145,13 @@ def indented_clause(text: str, spaces: int = 2) -> str:
 
 
 def window_conditions(finding: Finding) -> list[str]:
-    """The conditions of the window of a finding, of records."""
+    """The conditions that select the records in the window of a finding."""
     return [f'"at" >= {time_literal(finding.start)}', f'"at" < {time_literal(finding.end)}']
 
 
 def known_record_conditions(context: Context) -> list[str]:
-    """The conditions of the records that a check reads: they had arrived, and for a model outside the sample fleet they are not of the
-    sample fleet.
+    """The conditions that select the records which a check reads: they had arrived, and they do not belong to the sample fleet unless the
+    model does.
     """
     known = [] if context.window.as_of is None else [f"arrived <= {time_literal(context.window.as_of)}"]
     if not context.window.model:
@@ -167,5 +167,5 @@ def where_clause(conditions: Sequence[str]) -> str:
 
 
 def json_pointer_part(name: str) -> str:
-    """A name as a part of a JSON pointer."""
+    """A name, escaped as a part of a JSON pointer."""
     return name.replace("~", "~0").replace("/", "~1")

@@ -1,4 +1,4 @@
-"""The SQL of sudden changes in the curves of a training run: spikes of a metric, and jumps of the learning rate."""
+"""Write SQL for sudden changes in the curves of a training run: spikes of a metric, and jumps of the learning rate."""
 
 from observability.core.analyzer import Context
 from observability.core.finding import Finding
@@ -6,7 +6,7 @@ from observability.proofs.rows import json_pointer_part, known_record_conditions
 
 
 def metric_sql(metric: str) -> str:
-    """The SQL of a metric of a step, as a number; NULL if it was not logged."""
+    """SQL for a metric of a step, as a number; NULL if it was not logged."""
     return f"CAST(json_extract(metrics, {text_literal(f'/{json_pointer_part(metric)}')}) AS DOUBLE)"
 
 
@@ -16,7 +16,7 @@ def run_literal(finding: Finding) -> str:
 
 
 def curve_sql(finding: Finding, metric: str, context: Context) -> str:
-    """The SQL of the finite values of a metric by step, as the median over ranks: the tables `logged` and `curve`."""
+    """The first part of a query: the finite values of a metric by step, as the median over ranks (tables `logged` and `curve`)."""
     value = metric_sql(metric)
     where = where_clause([f"run = {run_literal(finding)}", f"{value} IS NOT NULL", *known_record_conditions(context)])
     return f"""WITH logged AS (
@@ -28,7 +28,7 @@ def curve_sql(finding: Finding, metric: str, context: Context) -> str:
 
 
 def spike_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of how far the worst value of a spike is from the median of the five values before it."""
+    """The SQL for the distance between the worst value of a spike and the median of the five values before the spike."""
     metric, step, better = (finding.evidence.get(name) for name in ("metric", "step", "better"))
     if metric is None or step is None or better not in ("low", "high"):
         return None
@@ -40,7 +40,7 @@ def spike_proof(finding: Finding, context: Context) -> str | None:
 
 
 def rate_jump_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of a learning rate divided by the rate of the step before; None if the finding is about rates of zero."""
+    """The SQL for a learning rate divided by the rate at the step before; None if the finding is about rates of zero."""
     metric, step = finding.evidence.get("metric"), finding.evidence.get("step")
     if metric is None or step is None or not finding.value:
         return None

@@ -1,11 +1,11 @@
-"""Write the SQL of figures of the devices of a training run, from its readings."""
+"""Write SQL for figures of the devices of a training run, from their readings."""
 
 from observability.core.analyzer import Context
 from observability.core.finding import Finding
 from observability.proofs.rows import known_record_conditions, text_literal, time_literal, where_clause
 
 MOST_READINGS = 50_000
-"""The newest readings of all runs that are read (`analyzers/training/runs.py`)."""
+"""Maximum number of readings that are read; the newest of all runs (`analyzers/training/runs.py`)."""
 FIGURES_OF_DEVICES = {
     "device_temperature": ("quantile_cont(temperature_c, 0.9)", "NOT isnan(temperature_c)"),
     "device_idle_share": ("avg((utilisation < 0.1)::INTEGER)", "NOT isnan(utilisation)"),
@@ -14,11 +14,13 @@ FIGURES_OF_DEVICES = {
         "NOT isnan(watts) AND NOT isnan(utilisation)",
     ),
 }
-"""The figure over the readings of a device, and which of them have what it needs. place: in the order of time, from 1, among n."""
+"""For each metric: the figure over the readings of a device, and which readings have what the figure needs. place: position in order of
+time, from 1, among n.
+"""
 
 
 def run_device_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of a figure of one device of a run; None if the finding does not name the device."""
+    """The SQL for a figure of one device of a run; None if the finding does not name the device."""
     kept = finding.evidence.get("reader")
     if kept is None:
         return None

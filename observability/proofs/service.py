@@ -1,4 +1,4 @@
-"""Write the SQL of service figures from raw rows: latency percentiles, the share of failures and requests per hour."""
+"""Write SQL for figures of a service, from raw rows: latency percentiles, the share of failures and requests per hour."""
 
 from observability.core.analyzer import Context, Proofs
 from observability.core.finding import Finding
@@ -9,9 +9,9 @@ from observability.stats.quantile import LOG_EDGES, RELATIVE_ERROR
 
 
 def service_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of a version's latency percentile, error rate or request rate, or of one of its replicas.
+    """The SQL for a latency percentile, error rate or request rate of a version, or of one of its replicas.
 
-    A latency beyond the outermost bins counts as the outer edge of the nearest bin.
+    A latency beyond the outermost edges counts as the outermost edge.
     """
     rows = _served_rows(finding, context)
     if finding.metric == "error_rate":
@@ -31,7 +31,7 @@ WHERE share >= {number_literal(QUANTILES[finding.metric] * (1 - 1e-12))}"""
 
 
 def _served_rows(finding: Finding, context: Context) -> ProvenRows:
-    """The rows of a finding. If the subject of the finding names a replica or device, only the rows of that replica or device."""
+    """The rows of a finding. If its subject names a replica or device, only the rows of that replica or device."""
     rows = proven_rows(finding, context)
     if "=" not in finding.subject:
         return rows
@@ -45,4 +45,6 @@ SERVICE_PROOFS: Proofs = {
     "burn_rate": "it is the fastest of several rolling windows that a search found",
 }
 STATED_ERRORS = dict.fromkeys(QUANTILES, RELATIVE_ERROR)
-"""Relative error of a percentile from stored counts, compared with the percentile of raw rows. Other values equal those of raw rows."""
+"""Relative error of a percentile that is computed from stored counts, compared with the percentile of the raw rows. Other values equal
+those of raw rows.
+"""

@@ -1,5 +1,5 @@
-"""Write the SQL of cost and energy from raw rows, per prediction, right decision and avoided error. They come from the fields of
-predictions, or from the price of a request.
+"""Write SQL for cost and energy, from raw rows: per prediction, per right decision and per avoided error. They come from the fields of
+predictions, or from a price per request.
 """
 
 from datetime import datetime, timedelta
@@ -25,18 +25,18 @@ from observability.proofs.rows import (
 
 JOULES_A_WH, PAST_DAYS = 3600.0, 56
 HOT_SHARE = 0.95
-"""Share of a device's readings at most as hot as its temperature."""
+"""The temperature of a device is the one that this share of its readings does not exceed."""
 BOTH = "decision IS NOT NULL AND label IS NOT NULL"
 
 
 def cost_per_thousand_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the serving cost of a thousand predictions."""
+    """The SQL for the serving cost per thousand predictions."""
     hours = _costed_hours(context, _compared_rows(finding, context), finding.evidence.get("method"), finding.start)
     return hours and f"{hours}\nSELECT 1000 * sum(amount) / sum(served) AS cost_per_thousand FROM costed"
 
 
 def cost_per_decision_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the cost of a right decision, or of an avoided error: the cost of a prediction divided by their share."""
+    """The SQL for the cost per right decision, or per avoided error: the cost per prediction divided by their share."""
     rows = proven_rows(finding, context)
     if (spent := _spent_sql(finding, context, finding.start)) is None:
         return None
@@ -51,18 +51,18 @@ SELECT (SELECT sum(amount) / sum(served) FROM spent) / share AS {finding.metric}
 
 
 def month_cost_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the spending of a past month, on serving and on labels."""
+    """The SQL for the spending in a past month, on serving and on labels."""
     month = (finding.end - timedelta(microseconds=1)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     spent = _spent_sql(finding, context, month)
     return spent and f"{spent}\nSELECT sum(amount) AS month_cost FROM spent"
 
 
 def _spent_sql(finding: Finding, context: Context, since: datetime) -> str | None:
-    """The SQL of the spending from an instant to the end of a window, row by row (`spent`: amount, served); None for other parts or
+    """The SQL for the spending from a point in time to the end of a window, row by row (`spent`: amount, served); None for other parts or
     methods.
 
-    Hours whose predictions carry no cost get a mean cost: of the hours before the window, or of the window. Labels are annotations; without
-    annotations, labels that people gave.
+    If the predictions of an hour state no cost, the hour gets a mean cost: that of the hours before the window, or that of the window.
+    Labels are annotations; if there are none, labels that people gave.
     """
     paid = {name for name, amount in finding.evidence.get("parts", {}).items() if amount}
     if not finding.evidence.get("one_currency") or not paid <= {"serving", "labelling"}:
@@ -92,7 +92,9 @@ def _spent_sql(finding: Finding, context: Context, since: datetime) -> str | Non
 
 
 def money_lost_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the money that errors lose in a thousand labelled decisions, by the owner's costs of both errors."""
+    """The SQL for the money that errors lose per thousand labelled decisions, from the costs that the owner set for the two kinds of
+    errors.
+    """
     costs = context.model.settings.cost_false_positive, context.model.settings.cost_false_negative
     if costs[0] is None or costs[1] is None or len(context.model.classes) != 2:
         return None
@@ -105,7 +107,7 @@ def money_lost_proof(finding: Finding, context: Context) -> str | None:
 
 
 def energy_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the energy of a thousand predictions, from the energy that they carry."""
+    """The SQL for the energy per thousand predictions, from the energy that predictions state."""
     if finding.evidence.get("method") != "predictions":
         return None
     wh = f"joules / {number_literal(JOULES_A_WH)} * {building_factor_sql(context)}"
@@ -113,8 +115,8 @@ def energy_proof(finding: Finding, context: Context) -> str | None:
 
 
 def carbon_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the carbon of a thousand predictions: from the energy that they carry, and from the embodied carbon of the machines that
-    serve them.
+    """The SQL for the carbon per thousand predictions: from the energy that predictions state, and from the embodied carbon of the machines
+    that serve them.
     """
     if finding.evidence.get("method") != "predictions":
         return None
@@ -129,7 +131,9 @@ SELECT 1000 * sum(grams) / sum(served) AS sci FROM emitted"""
 
 
 def _drawn_hours(finding: Finding, context: Context) -> str:
-    """The predictions that carry their energy by hour (`hours`): weight, joules, and hours of a busy core of all predictions."""
+    """By hour, the predictions that state their energy (`hours`): their weight and joules, and the hours of a busy core over all
+    predictions.
+    """
     carries = "isfinite(energy_j)"
     return f"""WITH hours AS (
   SELECT date_trunc('hour', "at") AS hour, sum(weight) FILTER ({carries}) AS served, sum(weight * energy_j) FILTER ({carries}) AS joules,
@@ -140,7 +144,7 @@ def _drawn_hours(finding: Finding, context: Context) -> str:
 
 
 def device_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the mean utilisation of a device, or of the temperature or memory that one reading in twenty exceeds."""
+    """The SQL for the mean utilisation of a device, or for the temperature or memory that one reading in twenty exceeds."""
     conditions = [
         *model_record_conditions(context),
         f"device || coalesce(' on ' || nullif(host, ''), '') = {text_literal(finding.subject.removeprefix('device='))}",
@@ -154,7 +158,7 @@ def device_proof(finding: Finding, context: Context) -> str:
 
 
 def _compared_rows(finding: Finding, context: Context) -> ProvenRows:
-    """The rows of a ratio to the past: the last days if the finding reports a change of these, else the window."""
+    """The rows of a ratio to the past: those of the last days if the finding reports a change in these days, else those of the window."""
     evidence = finding.evidence
     longest = max((row["days"] for row in evidence["windows"]), default=None)
     days = evidence.get("look_days")
@@ -164,9 +168,10 @@ def _compared_rows(finding: Finding, context: Context) -> ProvenRows:
 
 
 def _costed_hours(context: Context, rows: ProvenRows, method: str | None, start: datetime) -> str | None:
-    """Serving cost by hour (`costed`: hour, amount, served), if predictions carry it or a request has a price; None for other methods.
+    """Serving cost by hour (`costed`: hour, amount, served), if predictions state their cost or there is a price per request; None for
+    other methods.
 
-    start: start of the window. An hour without a carried cost has the mean of the hours on its side of the start.
+    start: start of the window. An hour whose predictions state no cost gets the mean of the hours on its side of the start.
     """
     if method == "cost":
         return f"""WITH hours AS (
@@ -212,7 +217,7 @@ ENERGY_PROOFS: Proofs = {
     "run_energy": run_energy_proof,
     f"run_energy{OTHERWISE}": "its oldest readings were not read, or it has none and its energy is that of its cores",
     "run_energy_forecast": "it is a forecast from the energy so far and from earlier runs",
-    "batch_energy": batch_proof,  # where a meter was read
+    "batch_energy": batch_proof,  # only if a meter was read
     "batch_saving": batch_proof,
     "audit_days_left": validity_proof,
     "utilisation": device_proof,

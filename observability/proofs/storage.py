@@ -1,4 +1,4 @@
-"""Write the SQL of figures of places that store data, from their reports, and of stored forms of datasets, from their audits."""
+"""Write SQL for figures of places that store data, from their reports, and for figures of stored forms of datasets, from their audits."""
 
 from datetime import datetime, timedelta
 
@@ -22,20 +22,20 @@ AGES = {
     "storage_restore_age_days": ("max(restored_at)", "8.64e10"),
     "storage_behind_hours": ("max(complete_to)", "3.6e9"),
 }
-"""By metric, the instant since which an age is counted, and its unit in microseconds."""
+"""For each metric, the time from which an age is counted, and the unit of the age in microseconds."""
 DAILY = {"storage_read_p99_ms": "read_p99_ms", "storage_write_p99_ms": "write_p99_ms"}
 OPERATIONS = (("reads", "read_errors"), ("writes", "write_errors"))
 
 
 def newest_figure_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the median of a figure in the newest reports of a place."""
+    """The SQL for the median of a figure over the newest reports of a place."""
     where = where_clause([*_of_place(finding, context), *window_conditions(finding), "value IS NOT NULL"])
     newest = f'SELECT "at", {FIGURES[finding.metric]} AS value FROM storage_reports\n  {where}\n  ORDER BY "at" DESC LIMIT {MIN_REPORTS}'
     return f"SELECT median(value) AS {finding.metric} FROM (\n  {newest}\n)"
 
 
 def daily_median_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the median over days of the median of a figure in the reports of a day."""
+    """The SQL for the median over days, where each day counts with the median of the figure in its reports."""
     column = DAILY[finding.metric]
     where = where_clause([*_of_place(finding, context), *window_conditions(finding), f"{column} IS NOT NULL"])
     of_day = f'SELECT median({column}) AS value FROM storage_reports {where} GROUP BY "at"::DATE'
@@ -43,7 +43,9 @@ def daily_median_proof(finding: Finding, context: Context) -> str:
 
 
 def growth_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the median growth by day, in gigabytes: from the last report of a day to the last report of the next day with reports."""
+    """The SQL for the median growth per day, in gigabytes: from the last report of a day to the last report of the next day that
+    has one.
+    """
     where = where_clause([*_of_place(finding, context), *_with_past(finding), "used_bytes IS NOT NULL"])
     first = f'(SELECT min("at") FROM storage_reports {where_clause([*_of_place(finding, context), *window_conditions(finding)])})'
     return f"""WITH days AS (
@@ -57,21 +59,23 @@ SELECT median(gb / days) AS storage_growth FROM steps WHERE last >= {first}"""
 
 
 def error_rate_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the share of reads and writes that failed."""
+    """The SQL for the share of reads and writes that failed."""
     where = where_clause([*_of_place(finding, context), *window_conditions(finding)])
     sums = [f"coalesce(sum({part}) FILTER ({n} IS NOT NULL AND {hits} IS NOT NULL), 0)" for n, hits in OPERATIONS for part in (hits, n)]
     return f"SELECT ({sums[0]} + {sums[2]}) / ({sums[1]} + {sums[3]}) AS storage_error_rate\nFROM storage_reports {where}"
 
 
 def corrupt_rate_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the share of checked blocks with another checksum."""
+    """The SQL for the share of checked blocks whose checksum differs."""
     known = ("checked IS NOT NULL", "corrupt IS NOT NULL")
     where = where_clause([*_of_place(finding, context), *window_conditions(finding), *known])
     return f"SELECT sum(corrupt) / sum(checked) AS storage_corrupt_rate FROM storage_reports\n{where}"
 
 
 def storage_age_proof(finding: Finding, context: Context) -> str:
-    """The SQL of an age at the newest report of a place: of its last backup, its last restore test, or the newest data in its copy."""
+    """The SQL for an age at the time of a place's newest report: the age of its last backup, of its last restore test, or of the newest
+    data in its copy.
+    """
     since, unit = AGES[finding.metric]
     if finding.evidence.get("never"):
         since = 'min("at")' if finding.metric == "storage_backup_age_hours" else 'least(min(backup_at), min("at"))'
@@ -88,7 +92,7 @@ def silence_proof(finding: Finding, context: Context) -> str:
 
 
 def stored_form_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of a figure of the form in which a dataset is stored, from the newest audit; None for data that are stored exactly."""
+    """The SQL for a figure of the form in which a dataset is stored, from the newest audit; None if the data are stored exactly."""
     form, at = str(finding.evidence["form"]), instant_from_text(finding.evidence.get("audited"), "audited")
     if form == EXACT or at is None:
         return None
@@ -115,7 +119,7 @@ def stored_form_proof(finding: Finding, context: Context) -> str | None:
 
 
 def undecided_form_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of whether a dataset is stored in another form than was decided, from the newest audit."""
+    """The SQL that tells whether a dataset is stored in another form than was decided, from the newest audit."""
     at = instant_from_text(finding.evidence.get("audited"), "audited")
     if at is None:
         return None
@@ -125,19 +129,19 @@ def undecided_form_proof(finding: Finding, context: Context) -> str | None:
 
 
 def _of_storage_audit(finding: Finding, context: Context, at: datetime) -> str:
-    """The WHERE clause of the audit of a dataset at an instant."""
+    """The WHERE clause that selects the audit of a dataset made at a certain time."""
     named = {"dataset": str(finding.evidence["dataset"]), "version": str(finding.evidence["dataset_version"])}
     audited = [f"{name} = {text_literal(value)}" for name, value in named.items()]
     return where_clause([*audited, f'"at" = {time_literal(at)}', *known_record_conditions(context)])
 
 
 def _of_place(finding: Finding, context: Context) -> list[str]:
-    """The conditions of the reports of a place that a check reads."""
+    """The conditions that select the reports of a place which a check reads."""
     return [f"place = {text_literal(str(finding.evidence['place']))}", *known_record_conditions(context)]
 
 
 def _with_past(finding: Finding) -> list[str]:
-    """The conditions of the window and the days before it."""
+    """The conditions that select the window and the days before it."""
     start = finding.start - timedelta(days=PAST_DAYS)
     return [f'"at" >= {time_literal(start)}', f'"at" < {time_literal(finding.end)}']
 

@@ -1,4 +1,4 @@
-"""Write the SQL of shares of the trials of a study: trials that failed, and trials that led when they were pruned."""
+"""Write SQL for shares of the trials of a study: trials that failed, and trials that led when they were pruned."""
 
 from observability.core.analyzer import Context
 from observability.core.finding import Finding
@@ -9,14 +9,16 @@ from observability.proofs.run_curves import metric_sql
 
 
 def failed_trials_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the share of the trials of a study that failed."""
+    """The SQL for the share of a study's trials that failed."""
     fine = _status_list(FINISHED | PRUNED)
     return f"""{_ends_sql(finding, context)}
 SELECT (SELECT count(*) FROM ends WHERE lower(status) NOT IN ({fine})) / (SELECT count(*) FROM members) AS study_failed_share"""
 
 
 def pruned_trials_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the share of the pruned trials of a study that were better, when pruned, than three quarters of the completed ones."""
+    """The SQL for the share of a study's pruned trials that, when they were pruned, were better than three quarters of the completed
+    trials.
+    """
     metric, better = finding.evidence.get("metric"), finding.evidence.get("better")
     if metric is None or better not in ("low", "high"):
         return None
@@ -43,7 +45,7 @@ SELECT avg(led::INTEGER) AS study_pruned_share FROM compared"""
 
 
 def _ends_sql(finding: Finding, context: Context) -> str:
-    """The SQL of the trials of a study and of the status with which each ended: the tables `members` and `ends`."""
+    """The first part of a query: the trials of a study, and the status with which each ended (tables `members` and `ends`)."""
     known = [f'"at" < {time_literal(finding.end)}', *known_record_conditions(context)]
     of_study = where_clause([f"study = {text_literal(finding.subject.removeprefix('study:'))}", *known])
     return f"""WITH members AS (

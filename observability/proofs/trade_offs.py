@@ -1,4 +1,4 @@
-"""Write the SQL of figures of audits of kind `precision`: values of one form in the results."""
+"""Write SQL for figures of audits of kind `precision`: values of one form, from the results."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from observability.proofs.rows import known_record_conditions, text_literal, tim
 
 
 def form_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of a figure of the form that the finding names, from the results of its audit."""
+    """The SQL for a figure of the form that the finding names, from the results of its audit."""
     at, place = instant_from_text(finding.evidence.get("audited"), "audited"), finding.evidence.get("place")
     if at is None or not isinstance(place, int):
         return None
@@ -29,7 +29,7 @@ def form_proof(finding: Finding, context: Context) -> str | None:
 
 
 def fallbacks_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the number of forms that ran on another device than requested."""
+    """The SQL for the number of forms that ran on another device than was requested."""
     at = instant_from_text(finding.evidence.get("audited"), "audited")
     if at is None:
         return None
@@ -41,7 +41,7 @@ SELECT count(*) FILTER (form->>'provider' <> form->>'used_provider') AS form_fal
 
 
 def _of_audit(finding: Finding, context: Context, at: datetime) -> str:
-    """The WHERE clause of the audit of a model version at an instant."""
+    """The WHERE clause that selects the audit of a model version made at a certain time."""
     named = {"model": finding.model or "", "version": finding.version or "", "audit": "precision"}
     of_audit = [f"{name} = {text_literal(value)}" for name, value in named.items()]
     return where_clause([*of_audit, f'"at" = {time_literal(at)}', *known_record_conditions(context)])

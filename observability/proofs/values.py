@@ -1,4 +1,4 @@
-"""Write the SQL of data quality, arrival and drift from raw rows: rates of values, counts of predictions, PSI on the reference's bins."""
+"""Write SQL for data quality, arrival and drift, from raw rows: rates of values, counts of predictions, PSI on the reference's bins."""
 
 from bisect import bisect_right
 from datetime import datetime
@@ -25,12 +25,12 @@ from observability.proofs.rows import (
 )
 
 PSI_FLOOR = 1e-4
-"""Smaller shares are raised to it in the PSI."""
+"""Smaller shares are raised to this value in the PSI."""
 PAST_DAYS = 28
 
 
 def rate_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the rate of values of a column that are missing, of another type, unseen, or out of range."""
+    """The SQL for the share of a column's values that are missing, of another type, unseen, or out of range."""
     reference = finding.evidence["column"]
     column, edges = column_in_view(context.model, reference), context.version.edges.get(reference, Edges())
     name = text_literal(column[1:-1].replace('""', '"'))
@@ -55,7 +55,7 @@ def rate_proof(finding: Finding, context: Context) -> str | None:
 
 
 def out_of_range_sql(column: str, edges: Edges) -> str:
-    """The condition that a number lies in a bin beyond the range of the reference."""
+    """The condition that a number is in a bin outside the range of the reference."""
     if edges.limits is None:
         return "false"
     low, high = edges.limits
@@ -66,7 +66,7 @@ def out_of_range_sql(column: str, edges: Edges) -> str:
 
 
 def constant_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the share of the bin that holds most values of a column."""
+    """The SQL for the share of a column's values that are in its fullest bin."""
     reference = finding.evidence["column"]
     column = column_in_view(context.model, reference)
     rows = proven_rows(finding, context)
@@ -83,7 +83,7 @@ def constant_proof(finding: Finding, context: Context) -> str | None:
 
 
 def line_rate_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the share of lines that services sent which were repeated, or rejected."""
+    """The SQL for the share of the lines sent by services that were repeated, or that were rejected."""
     part = {"duplicate_rate": "duplicates", "rejected_rate": "rejected"}[finding.metric]
     window = context.window
     start, end = window.start, window.end if window.as_of is None else min(window.end, window.as_of)
@@ -95,7 +95,7 @@ WHERE sent AND model = {text_literal(context.model.name)} AND kind = 'prediction
 
 
 def volume_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the predictions in the whole hours of a window, or in its last 24 hours."""
+    """The SQL for the number of predictions in the whole hours of a window, or in its last 24 hours."""
     first = finding.start + (EPOCH - finding.start) % HOUR
     last = min(finding.end, context.now)
     last = max(last - (last - EPOCH) % HOUR, first)
@@ -105,7 +105,7 @@ def volume_proof(finding: Finding, context: Context) -> str:
 
 
 def freshness_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the smallest age of the newest prediction in hours, because counts resolve it only to the hour."""
+    """The SQL for the smallest possible age of the newest prediction, in hours, because counts give its time only to the hour."""
     at = time_literal(min(finding.end, context.now))
     rows = proven_rows(finding, context, start=finding.start - PAST_DAYS * DAY)
     return f"""SELECT greatest(date_diff('microsecond', date_trunc('hour', max("at")), {at}) / 3.6e9 - 1, 0) AS freshness_hours
@@ -113,9 +113,9 @@ def freshness_proof(finding: Finding, context: Context) -> str:
 
 
 def silence_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the hours without predictions in the gap that a finding names.
+    """The SQL for the number of hours without predictions in the gap that a finding names.
 
-    If it names none, the SQL of the number of empty hours: hours of the window without predictions, at a time of the week at which
+    If it names none: the SQL for the number of empty hours, that is, hours of the window without predictions at a time of the week at which
     predictions were made in the four weeks before.
     """
     evidence = finding.evidence
@@ -133,7 +133,7 @@ def silence_proof(finding: Finding, context: Context) -> str:
 
 
 def _silent_hours_sql(start: datetime, end: datetime, rows: ProvenRows) -> str:
-    """The SQL of the hours of a span without predictions."""
+    """The SQL for the hours without predictions in a time span."""
     return f"""WITH made AS (
   SELECT DISTINCT date_trunc('hour', "at") AS hour
   {indented_clause(rows.where())}
@@ -145,8 +145,8 @@ WHERE hour NOT IN (SELECT hour FROM made)"""
 
 
 def psi_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the PSI of a column against the reference, on the reference's deciles. Missing and unseen values are groups of their
-    own.
+    """The SQL for the PSI of a column against the reference, on the reference's deciles. Missing and unseen values are
+    groups of their own.
     """
     reference, days = finding.evidence["column"], finding.evidence["look_days"]
     own = finding.evidence["windows"]
@@ -179,7 +179,7 @@ SELECT sum((q - p) * ln(q / p)) AS psi FROM floored"""
 
 
 def level_trade_proof(finding: Finding, context: Context) -> str:
-    """The SQL of the smaller change of two levels' shares since the reference."""
+    """The SQL for how much the shares of two levels have changed since the reference; the smaller of the two changes."""
     column = column_in_view(context.model, finding.evidence["column"])
     rows = last_days(finding, context, finding.evidence["days"])
     changes = (
@@ -206,7 +206,7 @@ def _rows_of_both(column: str, rows: ProvenRows, finding: Finding, context: Cont
 
 
 def _category_parts(reference: str, context: Context) -> str:
-    """Parts of a category: each level that is not rare in the reference, the rare ones together, unseen, and missing."""
+    """The groups of a category: each level that is not rare in the reference, all rare levels together, unseen, and missing."""
     levels = f"""(
     SELECT level, bin FROM {view_name(context.model, "edges")}
     WHERE version = {text_literal(context.version.name)} AND "column" = {text_literal(reference)} AND level IS NOT NULL)"""
@@ -218,7 +218,7 @@ def _category_parts(reference: str, context: Context) -> str:
 
 
 def _bins(context: Context, reference: str, figure: str) -> str:
-    """The bins of a number in the version of a finding: lower edge and a figure of each."""
+    """The bins of a number in the version that a finding is about: the lower edge of each, and a figure."""
     return f"""(
     SELECT low, {figure} FROM {view_name(context.model, "edges")}
     WHERE version = {text_literal(context.version.name)} AND "column" = {text_literal(reference)})"""

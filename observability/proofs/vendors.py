@@ -1,7 +1,7 @@
-"""Write the SQL of answers of models that serve elsewhere to fixed questions, from the predictions of environment `probe`.
+"""Write SQL for the answers that models which run elsewhere give to fixed questions, from the predictions with environment `probe`.
 
-SQL compares answers as the product does: without case, outer blanks, a final stop and quotation marks. Letters without a single small form
-(as the German sharp s) are compared as `lower` writes them.
+SQL compares answers as the product does: ignoring case, outer blanks, a final stop and quotation marks. Letters without a single lower-case
+form (such as the German sharp s) are compared in the form that `lower` gives.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ FREE_TEXT = "answers of free text are compared by similarity, and steps of numbe
 
 
 def round_rate_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of a share of the newest round: refusals, answers that lack the requested form, or questions without an answer."""
+    """The SQL for a share in the newest round: refusals, answers without the requested format, or questions without an answer."""
     hit, among = {
         "refusal_rate": ("refused", "answered AND refused IS NOT NULL"),
         "format_failure_rate": ("NOT well_formed", "answered AND well_formed IS NOT NULL"),
@@ -31,7 +31,7 @@ def round_rate_proof(finding: Finding, context: Context) -> str | None:
 
 
 def round_level_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of a level of the newest round: median latency, mean tokens of an answer, or the mean of a score."""
+    """The SQL for a level in the newest round: median latency, mean tokens per answer, or the mean of a score."""
     start, model = _answers_sql(finding, context), _model_of(finding, context)
     if start is None or model is None:
         return None
@@ -48,7 +48,7 @@ def round_level_proof(finding: Finding, context: Context) -> str | None:
 
 
 def changed_answers_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the share of answers of the newest round that differ from the typical answers of the baseline; None for free text."""
+    """The SQL for the share of answers in the newest round that differ from the typical answers of the baseline; None for free text."""
     if finding.evidence.get("numbers"):
         start = _typical_number_sql(finding, context)
         rate = "count(*) FILTER (abs(newest.number - typical.number) > tolerance) / count(*)"
@@ -62,14 +62,14 @@ SELECT count(*) FILTER (newest.said <> typical.said) / count(*) AS {finding.metr
 
 
 def shift_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the mean difference of the newest round's numbers from the typical ones of the baseline."""
+    """The SQL for the mean difference between the newest round's numbers and the typical numbers of the baseline."""
     start = _typical_number_sql(finding, context)
     figure = f"SELECT avg(newest.number - typical.number) AS {finding.metric} FROM newest JOIN typical USING (item)"
     return start and f"{start}\n{figure}\nWHERE newest.number IS NOT NULL"
 
 
 def number_error_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the mean distance of the newest round's numbers from the right numbers, on questions that the baseline answers with a
+    """The SQL for the mean distance of the newest round's numbers from the right numbers, on questions that the baseline answers with a
     number.
     """
     start, right = _typical_number_sql(finding, context), "TRY_CAST(newest.expected AS DOUBLE)"
@@ -78,8 +78,8 @@ def number_error_proof(finding: Finding, context: Context) -> str | None:
 
 
 def right_answers_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the share of right answers of the newest round, on questions whose typical answer in the baseline is marked as right or
-    wrong too.
+    """The SQL for the share of right answers in the newest round. Only questions count whose typical answer in the baseline is also marked
+    as right or wrong.
     """
     start = _typical_sql(finding, context)
     return (
@@ -91,7 +91,7 @@ WHERE answered AND newest.expected IS NOT NULL AND typical.expected IS NOT NULL"
 
 
 def flips_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the share of answers of the newest round that differ from the round before; None for free text."""
+    """The SQL for the share of answers in the newest round that differ from those of the round before; None for free text."""
     start = None if finding.evidence.get("free_text") or finding.evidence.get("numbers") else _answers_sql(finding, context)
     return (
         start
@@ -103,7 +103,7 @@ SELECT count(*) FILTER (newest.said <> before.said) / count(*) AS {finding.metri
 
 
 def versions_proof(finding: Finding, context: Context) -> str | None:
-    """The SQL of the number of rounds of the window that declare another version than the round before."""
+    """The SQL for the number of rounds in the window that state another version than the round before."""
     start = _answers_sql(finding, context)
     inside = f"began >= {time_literal(finding.start)} AND began < {time_literal(finding.end)}"
     return (
@@ -125,7 +125,7 @@ def _model_of(finding: Finding, context: Context) -> Model | None:
 
 
 def _answers_sql(finding: Finding, context: Context) -> str | None:
-    """The start of a query: the last answer to each question of each round (`asked`), the rounds, and the newest one of the window.
+    """The first part of a query: the last answer to each question in each round (`asked`), the rounds, and the newest round of the window.
 
     None if the model is not known.
     """
@@ -161,7 +161,9 @@ def _answers_sql(finding: Finding, context: Context) -> str | None:
 
 
 def _typical_sql(finding: Finding, context: Context) -> str | None:
-    """The start of a query with the typical answer of the baseline to each question: the most frequent one, of equals the earliest."""
+    """The first part of a query, with the typical answer of the baseline to each question: the most frequent answer, and among equally
+    frequent ones the earliest.
+    """
     start, rounds = _answers_sql(finding, context), finding.evidence.get("baseline_times")
     if start is None or not rounds or finding.evidence.get("free_text"):
         return None
@@ -175,7 +177,7 @@ def _typical_sql(finding: Finding, context: Context) -> str | None:
 
 
 def _typical_number_sql(finding: Finding, context: Context) -> str | None:
-    """The start of a query with the typical number of the baseline for each question, the lower median, and its tolerance."""
+    """The first part of a query, with the typical number of the baseline for each question (the lower median) and its tolerance."""
     start, rounds = _answers_sql(finding, context), finding.evidence.get("baseline_times")
     if start is None or not rounds:
         return None
@@ -197,7 +199,7 @@ def _typed_sql(name: str, kind: str) -> str:
 
 
 def _normal_sql(text: str) -> str:
-    """A text in the form in which answers are compared."""
+    """A text in the form that is used to compare answers."""
     blanks = rf"trim(regexp_replace({text}, '\s+', ' ', 'g'))"
     return f"""lower(rtrim(ltrim({blanks}, '"''`*'), '"''`*.!'))"""
 

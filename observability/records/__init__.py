@@ -1,1 +1,1 @@
-"""Record kinds, their fields and the validation that the SDK and the loader share."""
+"""The kinds of records, their fields, and the validation that the SDK and the loader share."""

@@ -1,8 +1,8 @@
 """Make keyed hashes (HMAC-SHA-256) of values that must not be kept: subjects that were erased, and features that are hashed before they are
 written.
 
-The key lies in a file of its own, `HOME/secret.key` or the file that OBSERVABILITY_KEY_FILE names. It is never part of the database, of a
-backup or of a record. Without it a hash reveals nothing about the value.
+The key is in a file of its own: `HOME/secret.key`, or the file that OBSERVABILITY_KEY_FILE names. It is never part of the database, of a
+backup or of a record. Without the key, a hash reveals nothing about the value.
 """
 
 import hashlib
@@ -20,14 +20,12 @@ KEY_BYTES = 32
 
 
 def key_path(home: Path) -> Path:
-    """The file of the key of a home."""
+    """The path of the file that holds the key of a home."""
     return Path(os.environ.get(KEY_VARIABLE) or home / KEY_FILE)
 
 
 def stored_key(home: Path) -> bytes | None:
-    """The key of a home; None if there is none yet. Raises OSError if it cannot be read, ValueError if the file holds no valid
-    key.
-    """
+    """The key of a home; None if there is none yet. Raises OSError if the file cannot be read, ValueError if it holds no valid key."""
     try:
         key = bytes.fromhex(key_path(home).read_text(encoding="ascii").strip())
     except FileNotFoundError:
@@ -38,7 +36,7 @@ def stored_key(home: Path) -> bytes | None:
 
 
 def home_key(home: Path) -> bytes:
-    """The key of a home, which is made if there is none. Processes that make it at the same time get the same key. Raises OSError,
+    """The key of a home; it is created if there is none. Processes that create it at the same time get the same key. Raises OSError,
     ValueError.
     """
     if (key := stored_key(home)) is not None:

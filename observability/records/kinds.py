@@ -15,17 +15,18 @@ TRIAGE_SOURCES = ("input", "far_from_reference", "label", "weak_slice", "boundar
 """Possible sources of a wrong prediction, in the triage of a case and in verdicts."""
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 KEPT_IN_EXTRA = ("item", "synced_at", "baseline")
-"""Fields of a prediction that are stored in `extra` unchanged: `item`, the fixed question of a probe; `synced_at`, the time at which a
-store-and-forward device sent the record; `baseline`, the old rule's answer. The view `predictions` has a column for each.
+"""Fields of a prediction that are stored unchanged in `extra`: `item`, the fixed question of a probe; `synced_at`, the time at which a
+device that stores answers and sends them later sent the record; `baseline`, the answer of the old rule. The view `predictions` has a column
+for each.
 """
 NOTES = ("verdict", "action", "what_if", "saved_case", "review", "agenda", "signature", "dashboard", "pin", "alert", "message", "item")
-"""Kinds that no analyzer reads: entries by people, states of alerts, and items waiting for a label. They change no finding."""
+"""Kinds that no analyzer reads, so they change no finding: entries by people, states of alerts, and items waiting for a label."""
 OF_NO_MODEL = ("batch", "cleaning", "storage_report", "skip")
-"""Kinds whose records name no model. No analyzer of single models reads them, so they change no finding about a model's own rows."""
+"""Kinds whose records name no model. Analyzers of single models do not read them, so they change no finding about a model's own rows."""
 OF_RUNS = ("run", "step", "resource")
-"""Kinds whose records belong to the model of their run if they name none."""
+"""Kinds whose records belong to the model of their run if they do not name a model."""
 OF_ALL_MODELS = ("price",)
-"""Kinds whose records belong to every model if they name none."""
+"""Kinds whose records belong to every model if they do not name one."""
 BATCH_STATISTICS = (
     "mean",
     "std",
@@ -37,9 +38,9 @@ BATCH_STATISTICS = (
     "saturation_share",
     "out_of_range_share",
 )
-"""The statistics of a column that findings and pages read. A statistic with two names in `stats` of a batch is listed under both."""
+"""The statistics of a column that findings and pages read. If a statistic has two names in the `stats` of a batch, both are listed."""
 ENVIRONMENTS = ("production", "shadow", "validation", "probe", "controller")
-"""Where a prediction may be made."""
+"""The environments in which a prediction can be made."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Kind:
 
     @cached_property
     def checks(self) -> dict[str, Check]:
-        """The function that checks and types each field's value."""
+        """For each field, the function that checks its value and converts it to its type."""
         return {field.name: check_inline_label if field.type == "label" else field_checker(field) for field in self.fields.values()}
 
 
@@ -110,7 +111,7 @@ _EXPORT = (
     RecordField("canaries", "list", 'of an export: planted marks, {"name", "text"} or {"name", "row": {feature: value}, "label"}'),
     RecordField("checklist", "object", "of training on a third party's machines: {item: true or false}"),
 )
-"""Further fields of an event whose `what` is `export`."""
+"""Additional fields of an event whose `what` is `export`."""
 OWN_SOURCE = "dashboard"
 """Value of the field `source` in the records of exports that the product itself made."""
 _ALL = (
@@ -584,7 +585,7 @@ KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
 
 
 def check_inline_label(value: Any, zone: tzinfo | None) -> dict[str, Any]:
-    """An inline label in typed values: "value", its other known fields, and "extra"."""
+    """A label inside its prediction, as typed values: "value", its other known fields, and "extra"."""
     if value.__class__ in SCALARS:
         return {"value": value, "extra": {}}
     if not isinstance(value, dict):

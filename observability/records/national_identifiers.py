@@ -1,12 +1,14 @@
-"""Recognize national identifiers by form and check digits: of the United States, Canada, Brazil, China and eleven countries of Europe."""
+"""Recognize national identifiers by form and check digits: those of the United States, Canada, Brazil, China and eleven European
+countries.
+"""
 
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 Check = Callable[[str], bool | None]
-"""Takes a text that matches a form, without spaces and separators; returns whether its check digits are right, or None if the text does not
-have that form after all (no valid date, for example).
+"""A function of a text that matches a form, without spaces and separators. It returns whether the check digits are right, or None if the
+text turns out not to have the form (it contains no valid date, for example).
 """
 END = r"(?![\w.-]?\w)"
 START = r"(?<![\w.+-])"
@@ -18,9 +20,9 @@ CHINESE_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
 @dataclass(frozen=True)
 class IdentifierForm:
-    """One form. country, rule: the country and its rule, in words. chance: share of other texts of this form whose check digits are right
-    by chance. least: share of a column's texts of this form that must have right check digits; above 1: they count only if there are more
-    of them than chance explains.
+    """One form of identifier. country, rule: the country and its rule, in words. chance: share of other texts with this form whose check
+    digits are right by chance. least: share of a column's texts with this form that must have right check digits; above 1: they count only
+    if there are more of them than chance explains.
     """
 
     country: str
@@ -32,7 +34,7 @@ class IdentifierForm:
 
 
 def has_luhn_digit(digits: str) -> bool:
-    """Whether the last digit is the check digit of the other digits (ISO/IEC 7812)."""
+    """Whether the last digit is the right check digit for the other digits (ISO/IEC 7812)."""
     doubled = (int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(digits)))
     return sum(value - 9 * (value > 9) for value in doubled) % 10 == 0
 
@@ -159,11 +161,11 @@ IDENTIFIERS = (
     IdentifierForm("Germany", "check digit of a tax number (IdNr)", _form(r"[1-9]\d{10}|[1-9]\d \d{3} \d{3} \d{3}"), _german, 0.1, 2.0),
     IdentifierForm("Netherlands", "check digit of a BSN", _form(r"\d{9}"), _dutch, 1 / 11, 2.0),
 )
-"""Forms of single digits stand last: a text that has another form is taken for that one."""
+"""Forms of plain digits come last, so that a text that also has another form counts as that form."""
 
 
 def identifier_check(form: IdentifierForm) -> Callable[[re.Match[str]], bool | None]:
-    """The check of a form on a match of its pattern."""
+    """A function that checks a match of the form's pattern."""
     kept = r"[^0-9A-Z+-]" if form.country == "Finland" else r"[^0-9A-Z]"
 
     def check(match: re.Match[str]) -> bool | None:

@@ -1,8 +1,8 @@
 """Find personal data in texts by form and check digits: e-mail addresses, phone, card and account numbers, national identifiers.
 
-The functions return counts and reasons, never a text. Ids, plain numbers, times and coordinates are not taken for personal data. A run of
-digits is a phone number only with a plus sign, the separators of a phone number, or a word such as “phone” before it. A form with check
-digits counts only if most texts of that form have right check digits, or more texts than chance explains.
+The functions return counts and reasons, never a text. Ids, plain numbers, times and coordinates do not count as personal data. Digits count
+as a phone number only with a plus sign, the separators of a phone number, or a word such as “phone” before them. A form with check digits
+counts only if most texts of that form have right check digits, or more texts than chance explains.
 """
 
 import math
@@ -14,19 +14,19 @@ from dataclasses import dataclass
 from observability.records.national_identifiers import END, IDENTIFIERS, START, has_luhn_digit, identifier_check
 
 MIN_TEXTS = 2
-"""Texts from which a kind is reported; a single one may be a coincidence."""
+"""A kind is reported from this number of texts on, because a single text may be a coincidence."""
 RARE = 1e-6
-"""Right check digits are not due to chance if so many are less probable than this."""
+"""Right check digits do not count as chance if the probability of so many is below this."""
 EMAILS, PHONES, CARDS = "e-mail addresses", "phone numbers", "payment card numbers"
 ACCOUNTS, IDENTIFIED = "bank account numbers", "national identifiers"
 WORTH_READING = re.compile(r"@|[(\[]at[)\]]|(?:\d\D{0,3}){6}", re.IGNORECASE)
-"""Characters that every form below contains; most texts do not contain them."""
+"""Every form below contains such characters; most texts do not, so they need not be examined."""
 SIGNS = dict.fromkeys((*range(0x2010, 0x2016), 0x2212), "-") | dict.fromkeys(
     (*range(0x200B, 0x2010), *range(0x202A, 0x202F), 0x2060, 0xFEFF)
 )
-"""Dashes that look like a hyphen, and characters that nobody sees."""
+"""Characters that are replaced or removed: dashes that look like a hyphen, and invisible characters."""
 FILES = "png|jpe?g|gif|svg|webp|ico|css|scss|jsx?|tsx?|py|json|html?|csv|txt|pdf|xml|ya?ml|md|zip|gz|whl|jar"
-"""Endings of file names, which no domain has."""
+"""Endings of file names; no domain ends like this."""
 ISSUERS = re.compile(
     r"4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2[2-7]\d{14}|3[47]\d{13}|3(?:0[0-5]|[68]\d)\d{11}|6(?:011|5\d\d)\d{12}|35\d{14}|62\d{14,17}"
     r"|(?:5018|5020|5038|5893|6304|6759|676[1-3])\d{9,15}"
@@ -41,7 +41,7 @@ ACCOUNT_LENGTHS = {
     )
 }
 APART = START + r"(?<!\d[ -])"
-"""Not in the middle of groups of digits."""
+"""The match must not begin in the middle of groups of digits."""
 PHONE_WORDS = r"tel|phone|telephone|telefon|téléphone|telefono|teléfono|mobile|mobil|handy|fax|whatsapp"
 
 Check = Callable[[re.Match[str]], bool | None]
@@ -49,8 +49,8 @@ Check = Callable[[re.Match[str]], bool | None]
 
 @dataclass(frozen=True)
 class PersonalForm:
-    """One form of a kind. why: what a text of it has, in words. check: whether its check digits are right; None: the text does not have the
-    form. chance, least: as in `IdentifierForm`.
+    """One form of personal data. why: what such a text has, in words. check: whether its check digits are right; None: the text does not
+    have the form. chance, least: as in `IdentifierForm`.
     """
 
     kind: str
@@ -62,32 +62,32 @@ class PersonalForm:
 
 
 def _has_right_digits_of_card(match: re.Match[str]) -> bool | None:
-    """Whether the issuer and the check digit of a card number are right. Digits of a check value may follow the number."""
+    """Whether the issuer and the check digit of a card number are right. The digits of a security code may follow the number."""
     digits = re.sub(r"\D", "", match[0])
     of_issuer = [part for part in (digits, digits[:16]) if ISSUERS.fullmatch(part) and len(set(part)) > 1]
     return any(map(has_luhn_digit, of_issuer)) if of_issuer else None
 
 
 def _has_right_digits_of_account(match: re.Match[str]) -> bool | None:
-    """Whether an account number has the length of its country and right check digits. Words may follow the number."""
+    """Whether an account number has the length that its country requires, and right check digits. Words may follow the number."""
     signs = re.sub(r"[ -]", "", match[0]).upper()
     length = ACCOUNT_LENGTHS.get(signs[:2])
     return has_account_checksum(signs[:length]) if length is not None and len(signs) >= length else None
 
 
 def has_account_checksum(text: str) -> bool:
-    """Whether the check digits of an international bank account number are right (ISO 13616: its number, rearranged, is 1 modulo 97)."""
+    """Whether the check digits of an international bank account number are right (ISO 13616: the rearranged number is 1 modulo 97)."""
     signs = re.sub(r"\s", "", text)
     return int("".join(str(int(each, 36)) for each in signs[4:] + signs[:4])) % 97 == 1
 
 
 def _is_in_no_address(match: re.Match[str]) -> bool | None:
-    """Whether the match is something other than the user and password of a web address."""
+    """True if the match is not the user and password in a web address; else None."""
     return None if re.search(r"://[^\s/]*$", match.string[: match.start()]) else True
 
 
 def _has_digits_of_phone(match: re.Match[str]) -> bool | None:
-    """True if the match has nine to eleven digits, as a phone number has; else None."""
+    """True if the match has nine to eleven digits, as phone numbers have; else None."""
     return True if 9 <= len(re.sub(r"\D", "", match[0])) <= 11 else None
 
 
@@ -155,12 +155,12 @@ FORMS = (
         ),
     ),
 )
-"""In this order; what one form has taken, the next ones do not see."""
+"""The forms are tried in this order. Characters that one form has matched are not available to later forms."""
 
 
 @dataclass(frozen=True)
 class PersonalDataCount:
-    """How many texts hold personal data of a kind for one reason. kind: in words, in the plural. places: which texts."""
+    """How many texts hold personal data of one kind, for one reason. kind: in words, in the plural. places: positions of these texts."""
 
     kind: str
     why: str
@@ -168,12 +168,14 @@ class PersonalDataCount:
 
     @property
     def texts(self) -> int:
-        """The number of examined texts."""
+        """The number of texts that hold such data."""
         return len(self.places)
 
 
 def personal_data_counts(texts: Sequence[str]) -> list[PersonalDataCount]:
-    """The texts with each kind of personal data for each reason, most frequent first; kinds with fewer than MIN_TEXTS are left out."""
+    """For each kind of personal data and each reason, the texts that hold it, most frequent first. Kinds with fewer than MIN_TEXTS texts
+    are left out.
+    """
     places: dict[str, list[int]] = {}
     for place, text in enumerate(texts):
         places.setdefault(text, []).append(place)
@@ -200,7 +202,7 @@ def personal_data_counts(texts: Sequence[str]) -> list[PersonalDataCount]:
 
 
 def texts_of_kinds(counts: Sequence[PersonalDataCount]) -> dict[str, set[int]]:
-    """The places of the texts of each kind, for whatever reason; in the order of the counts."""
+    """For each kind, the positions of its texts (for any reason), in the order of the counts."""
     found: dict[str, set[int]] = {}
     for count in counts:
         found.setdefault(count.kind, set()).update(count.places)
@@ -208,7 +210,7 @@ def texts_of_kinds(counts: Sequence[PersonalDataCount]) -> dict[str, set[int]]:
 
 
 def plain_signs(text: str) -> str:
-    """A text with digits, spaces and dashes of other scripts and widths replaced by ASCII ones, without invisible characters."""
+    """A text in which digits, spaces and dashes of other scripts and widths are replaced by ASCII ones, without invisible characters."""
     if text.isascii():
         return text
     return re.sub(r"\d", lambda digit: str(int(digit[0])), unicodedata.normalize("NFKC", text).translate(SIGNS))

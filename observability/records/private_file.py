@@ -1,6 +1,6 @@
-"""Write files that only their owner may read, and that are still there after a loss of power.
+"""Write files that only their owner may read and that survive a loss of power.
 
-A synced file can still lose its name, because the entry of a new or renamed file is on disk only once its folder was synced too.
+A synced file can still lose its name: the entry of a new or renamed file is on disk only after its folder has been synced too.
 """
 
 import errno
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def sync_folder(folder: Path) -> None:
-    """Sync the entries of a folder to the disk, where platform and file system sync folders. Raises OSError."""
+    """Sync the entries of a folder to the disk, if the platform and the file system support this. Raises OSError."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -25,19 +25,19 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make a folder, and those above it that are missing, for this user only and with its entry on disk. Raises OSError."""
+    """Create a folder and its missing parents, for this user only. Their entries are on disk when this returns. Raises OSError."""
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     for path in reversed(made) if made else (folder,):
         path.mkdir(mode=0o700, exist_ok=True)
     for path in reversed(made):
-        with suppress(PermissionError):  # of a folder whose entries this user may not list
+        with suppress(PermissionError):  # a folder whose entries this user may not list cannot be synced
             sync_folder(path.parent)
 
 
 def replace_private_file(path: Path, content: str) -> None:
     """Replace a file in one step (write, sync, rename, sync), readable by its owner only.
 
-    Raises OSError; the old file then stays, unless only the last sync failed.
+    Raises OSError. The old file then stays in place, unless only the last sync failed.
     """
     handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -1,11 +1,11 @@
-"""Protect features before anything is written. They are hashed, put into buckets or dropped, as their model's settings declare.
+"""Protect features before anything is written: they are hashed, put into buckets or dropped, as the settings of their model require.
 
-The rules of every model lie in `HOME/protect.json`, which registration writes, so that the SDK, HTTP and `load` apply the same rules.
+The rules of all models are in `HOME/protect.json`, which registration writes, so that the SDK, HTTP and `load` apply the same rules.
 Applying them twice gives the same result as applying them once.
 
 A rule is `keep`, `hash` (HMAC with the key of the home, as `hmac:…`; equal values stay equal), `drop`, a number (the width of buckets: a
-value becomes the lower end of its bucket) or a list of numbers (the ends of buckets). `subject` names the subject, other names features,
-groups and fields that a record has beside those of its kind.
+value becomes the lower end of its bucket) or a list of numbers (the ends of buckets). The name `subject` refers to the subject; other names
+refer to features, groups, and fields that a record has beyond those of its kind.
 """
 
 import bisect
@@ -31,14 +31,14 @@ NO_RENAMES: Mapping[str, str] = MappingProxyType({})
 
 
 def hashed_value(key: bytes, value: object) -> str:
-    """A value as its keyed hash. A value that is hashed already stays unchanged."""
+    """The keyed hash of a value. A value that is already hashed stays unchanged."""
     plain = int(value) if isinstance(value, float) and value.is_integer() else value
     text = plain if isinstance(plain, str) else json.dumps(plain)
     return text if HASHED.fullmatch(text) else f"hmac:{keyed_hash(key, f'value {text}')}"
 
 
 def protected_value(rule: Any, value: Any, key: bytes) -> Any:
-    """A value under a rule other than `drop`. A value that is not a number has no bucket and becomes null."""
+    """A value after a rule other than `drop` is applied. For buckets, a value that is not a number becomes null."""
     if value is None or rule == "keep":
         return value
     if rule == "hash":
@@ -48,7 +48,7 @@ def protected_value(rule: Any, value: Any, key: bytes) -> Any:
     if isinstance(rule, int | float):
         return float(math.floor(value / rule) * rule)
     place = bisect.bisect_right(rule, value)
-    return float(rule[max(place - 1, 0)])  # below the first end: the first bucket
+    return float(rule[max(place - 1, 0)])  # a value below the first end belongs to the first bucket
 
 
 def protected_record(
@@ -59,10 +59,10 @@ def protected_record(
     renames: Mapping[str, str] = NO_RENAMES,
     flat: Collection[str] = (),
 ) -> dict[str, Any]:
-    """A record with the rules of its model applied, to features, groups, the subject and fields that its kind does not have.
+    """A record after the rules of its model are applied to features, groups, the subject, and fields that its kind does not have.
 
-    The record itself is not changed. model: the model of records that name none. renames: name in the record → name that the rules know.
-    flat: names on the top level that are features.
+    The given record is not changed. model: the model of records that name none. renames: name in the record → name in the rules. flat:
+    names on the top level that are features.
     """
     theirs = {ours: name for name in record if (ours := renames.get(name, name)) in ("kind", "model")}
     named = record.get(theirs.get("model", "model"))
@@ -86,7 +86,7 @@ def protected_record(
 
 
 def _protected_fields(values: Mapping[str, Any], own: Mapping[str, Any], key: bytes, renames: Mapping[str, str]) -> dict[str, Any]:
-    """Values by name under the rules of one model."""
+    """Values by name, after the rules of one model are applied."""
     ruled = ((name, own.get(renames.get(name, name), "keep"), value) for name, value in values.items())
     return {name: protected_value(rule, value, key) for name, rule, value in ruled if rule != "drop"}
 
@@ -99,8 +99,8 @@ def protected_line(
     renames: Mapping[str, str] = NO_RENAMES,
     flat: Collection[str] = (),
 ) -> bytes | None:
-    """A line of JSON with the rules of `protected_record` applied. The line itself if nothing changes; None if it is no JSON object, or
-    repeats a key.
+    """A line of JSON after `protected_record` is applied; the line itself if nothing changes. None if it is not a JSON object, or has the
+    same key twice.
     """
     try:
         record = json.loads(line, object_pairs_hook=_unique_keys, parse_int=_number, parse_float=_number)
@@ -113,7 +113,7 @@ def protected_line(
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object. Raises ValueError if a key occurs twice, because readers differ in which of the values they take."""
+    """The pairs as an object. Raises ValueError if a key occurs twice, because readers differ in which of the two values they use."""
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a key stands twice")
@@ -121,7 +121,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _number(digits: str) -> int | float | str:
-    """A number; a number beyond the range of a double becomes the text that records use for infinity."""
+    """A number. If it is beyond the range of a double, it becomes the text that records use for infinity."""
     if len(digits) < 300 and digits.lstrip("-").isdecimal():
         return int(digits)
     value = float(digits)
@@ -129,7 +129,7 @@ def _number(digits: str) -> int | float | str:
 
 
 class Protection:
-    """The rules and the key of a home, read again when the file changes. Safe under threads."""
+    """The rules and the key of a home. The rules are read again when their file changes. Thread-safe."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -138,7 +138,7 @@ class Protection:
         self._key: bytes | None = None
 
     def rules(self) -> Rules:
-        """The rules by model, as of at most a second ago. Raises OSError, ValueError if the file cannot be read."""
+        """The rules by model, at most one second old. Raises OSError, ValueError if the file cannot be read."""
         now = time.monotonic()
         if now - self._looked >= LOOK_SECONDS:
             try:
@@ -153,7 +153,7 @@ class Protection:
         return self._rules
 
     def key(self) -> bytes:
-        """The key. Raises OSError or ValueError; nothing may then be written."""
+        """The key. Raises OSError or ValueError; in that case, nothing may be written."""
         if self._key is None:
             self._key = home_key(self.home)
         return self._key

@@ -1,7 +1,7 @@
-"""Validate records against the kinds in records/kinds.py.
+"""Validate records against the kinds that records/kinds.py defines.
 
-Validation, the store's tables and the documentation are derived from `KINDS`. Records are checked once, on arrival; the output of
-`validate` is trusted afterwards.
+Validation, the store's tables and the documentation are derived from `KINDS`. Records are checked once, on arrival. After that, the output
+of `validate` is trusted.
 """
 
 import difflib
@@ -14,16 +14,16 @@ from observability.records.validation import field_description, field_suggestion
 from observability.records.values import Rejected, quoted_value
 
 FAILED = ("error", "timeout", "rejected")
-"""Statuses of a prediction that need no score."""
+"""Statuses of a prediction for which no score is required."""
 
 
 def validate(obj: Any, *, timezone: tzinfo | None = None) -> dict[str, Any]:
     """The record in typed values: `kind`, each field that is not null, and `extra` with all fields that the kind does not define.
 
-    Times become datetimes in UTC, numbers floats, counts ints; scalars are unchanged. features and groups are unchanged: only the feature
-    of an invalid value is lost, and its reader reports it. An inline label becomes {"value", "at"?, …, "extra"}. timezone: for times
-    without an offset; None rejects them. Raises Rejected. Reasons: not_an_object, unknown_kind, missing_field, wrong_type, bad_time,
-    no_offset, no_score, bad_value.
+    Times become datetimes in UTC, numbers floats, counts ints; scalars stay unchanged. features and groups stay unchanged too: if a feature
+    has an invalid value, only that feature is lost, and the code that reads it reports this. An inline label becomes {"value", "at"?, …,
+    "extra"}. timezone: for times without an offset; None rejects them. Raises Rejected. Reasons: not_an_object, unknown_kind,
+    missing_field, wrong_type, bad_time, no_offset, no_score, bad_value.
     """
     if not isinstance(obj, dict):
         raise Rejected("not_an_object", f"a record is a JSON object; got {quoted_value(obj)}")
@@ -67,7 +67,7 @@ def record_kind(obj: Mapping[str, Any]) -> Kind:
 
 
 def missing_field(kind: Kind, name: str, obj: Mapping[str, Any], extra: Mapping[str, Any]) -> Rejected:
-    """The rejection of a record without a required field, with the nearest name among its unknown fields."""
+    """The rejection of a record that lacks a required field. It names the most similar one of the record's unknown fields."""
     if name in obj:
         return Rejected("missing_field", f"{name!r} of a {kind.name} is null; expected {field_description(kind.fields[name])}")
     return Rejected(

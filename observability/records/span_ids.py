@@ -1,4 +1,4 @@
-"""Ids of predictions that came as spans, `TRACE-SPAN` (server/otlp_traces.py), and how long a span can take."""
+"""Ids of predictions that arrived as spans, `TRACE-SPAN` (server/otlp_traces.py), and the longest plausible duration of a span."""
 
 import re
 
@@ -7,4 +7,4 @@ TRACE_LETTERS = 32
 SPAN_ID = re.compile(rf"([0-9a-f]{{{TRACE_LETTERS}}})-[0-9a-f]{{16}}")
 """The id of a span; its group is the trace."""
 LONGEST_SPAN_MS = 10**12
-"""Latency (32 years) from which the end of a span counts as unknown."""
+"""From this latency on (32 years), the end of a span counts as unknown."""

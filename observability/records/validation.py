@@ -1,4 +1,4 @@
-"""Check and type the value of one field of a record."""
+"""Check the value of one field of a record and convert it to its type."""
 
 import difflib
 import math
@@ -33,12 +33,14 @@ OTHER_NAMES = {
     "value": ("label", "target", "actual", "outcome", "y_true", "truth"),
     "kind": ("type", "record"),
 }
-"""Names of our fields in other tools, for suggestions only."""
+"""Names that other tools use for our fields; only for suggestions."""
 
 
 @dataclass(frozen=True)
 class RecordField:
-    """One field. values: the allowed ones, empty for any. members: type of an object's values. least, above, finite: bounds of a number."""
+    """One field. values: the allowed values, empty for any. members: type of an object's values. least, above, finite: limits of a
+    number.
+    """
 
     name: str
     type: FieldType
@@ -51,7 +53,7 @@ class RecordField:
 
 
 def field_checker(field: RecordField) -> Check:
-    """The function that checks and types a value of this field, or raises Rejected."""
+    """A function that checks a value of this field and converts it to its type, or raises Rejected."""
     name = field.name
 
     def refuse(value: Any) -> Rejected:
@@ -154,7 +156,7 @@ def field_description(field: RecordField) -> str:
 
 
 def field_suggestion(name: str, others: Mapping[str, Any]) -> str:
-    """`; it has 'timestamp': rename it to 'at'` where one of the other fields looks like `name`, else nothing."""
+    """If one of the other fields looks like `name`, a hint such as `; it has 'timestamp': rename it to 'at'`; else an empty text."""
     near = [other for other in others if other.lower() in OTHER_NAMES.get(name, ()) or other.lower().strip("_ ") == name]
     near = near or difflib.get_close_matches(name, [other for other in others if len(other) > 2], n=1, cutoff=0.7)
     return f"; it has {near[0]!r}: rename it to {name!r}, or load with --map {near[0]}={name}" if near else ""

@@ -1,4 +1,4 @@
-"""Convert JSON values to typed values: numbers, times, and texts for comparison."""
+"""Convert JSON values to typed values: numbers, times, and texts that can be compared."""
 
 import json
 import math
@@ -8,18 +8,20 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 
 EXACT = 2**53
-"""Largest whole number up to which a double holds every one."""
+"""Up to this number, a double represents every whole number exactly."""
 NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-"""Texts of the numbers that JSON does not have; distinct from null."""
+"""Texts that stand for numbers which JSON cannot express. They differ from null."""
 FIRST, AFTER_LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2201, 1, 1, tzinfo=UTC)
-"""Times are from FIRST on and before AFTER_LAST."""
+"""Times must be at or after FIRST and before AFTER_LAST."""
 
 
 SCALARS = frozenset((str, int, float, bool))
 
 
 class Rejected(Exception):  # noqa: N818 - a result of validation, not a failure of the program
-    """The record violates a rule. reason: a short stable code. message: a sentence with the got and the expected value."""
+    """The record violates a rule. reason: a short code that does not change between releases. message: a sentence with the received and the
+    expected value.
+    """
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -27,7 +29,7 @@ class Rejected(Exception):  # noqa: N818 - a result of validation, not a failure
 
 
 def quoted_value(value: Any) -> str:
-    """A value for a message: its type if the type matters, and its JSON, cut to 60 characters."""
+    """A value for a message: its JSON, cut to 60 characters, preceded by its type if the type matters."""
     if isinstance(value, dict | list):
         return f"an object with {len(value)} fields" if isinstance(value, dict) else f"a list of {len(value)}"
     body = json.dumps(value, ensure_ascii=False, default=str)
@@ -37,7 +39,9 @@ def quoted_value(value: Any) -> str:
 
 
 def number_or_none(value: Any) -> float | None:
-    """A number, or "NaN", "Infinity", "-Infinity", as a float; None for anything else. Beyond the range of a double it is an infinity."""
+    """A number, or "NaN", "Infinity", "-Infinity", as a float; None for anything else. A number beyond the range of a double becomes
+    infinite.
+    """
     if value.__class__ is float:
         return float(value)
     if value.__class__ is int:
@@ -49,7 +53,7 @@ def number_or_none(value: Any) -> float | None:
 
 
 def member_number(name: str, value: Any, _zone: tzinfo | None) -> float:
-    """A number inside an object."""
+    """The value, a member of an object, as a number. Raises Rejected if it is not a number."""
     got = number_or_none(value)
     if got is None:
         raise Rejected("wrong_type", f"{name!r} is a number; got {quoted_value(value)}")
@@ -57,7 +61,7 @@ def member_number(name: str, value: Any, _zone: tzinfo | None) -> float:
 
 
 def member_probability(name: str, value: Any, zone: tzinfo | None) -> float:
-    """A number from 0 to 1 inside an object."""
+    """The value, a member of an object, as a number from 0 to 1. Raises Rejected if it is not one."""
     got = member_number(name, value, zone)
     if not 0 <= got <= 1:
         raise Rejected("bad_value", f"{name!r} is a probability from 0 to 1; got {quoted_value(value)}")
@@ -65,14 +69,16 @@ def member_probability(name: str, value: Any, zone: tzinfo | None) -> float:
 
 
 def member_attribution(name: str, value: Any, zone: tzinfo | None) -> float | dict[str, float]:
-    """A number, or for a class an object of numbers."""
+    """A number, or an object with a number for each class."""
     if isinstance(value, dict):
         return {key: member_number(f"{name}.{key}", member, zone) for key, member in value.items()}
     return member_number(name, value, zone)
 
 
 def canonical_text(value: str | float | bool) -> str:
-    """A scalar as the text by which classes and labels are compared: whole numbers without a point, true and false, texts unchanged."""
+    """A scalar as text, in the form in which classes and labels are compared: whole numbers without a decimal point, true and false, texts
+    unchanged.
+    """
     if value.__class__ is str:
         return str(value)
     if value.__class__ is bool:
@@ -88,10 +94,10 @@ _TIME = re.compile(r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))
 
 
 def parse_time(name: str, value: Any, zone: tzinfo | None) -> datetime:
-    """An instant in UTC from RFC 3339 text (digits beyond microseconds are cut off), or from a datetime.
+    """The time in UTC, from RFC 3339 text (digits beyond microseconds are cut off), or from a datetime.
 
-    A bare date is midnight UTC. 24:00:00 is the end of the day; a leap second (23:59:60 UTC) is the first instant of the next day. Without
-    an offset it is local time in `zone` (the earlier of two where clocks go back), and rejected without a zone. Years 1970 to 2200.
+    A bare date is midnight UTC. 24:00:00 is the end of the day; a leap second (23:59:60 UTC) is the first moment of the next day. A time
+    without an offset is local time in `zone` (the earlier one where clocks go back); without a zone it is rejected. Years 1970 to 2200.
     """
     if isinstance(value, datetime | date):
         value = value.isoformat()

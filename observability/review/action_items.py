@@ -1,7 +1,7 @@
 """Action items: owner, due date, stage (assigned, done, verified), and whether the target metric improved after the action was done.
 
-An entry belongs to the week of its review; an entry written outside a review belongs to the week of its time. An action belongs to the week
-of its first entry, and is done in the week of the entry that closed it. So past weeks can be reviewed later, one after another.
+An entry belongs to the week of its review; if it was written outside a review, to the week of its time. An action belongs to the week of
+its first entry, and it is done in the week of the entry that closed it. Past weeks can therefore be reviewed later, one after another.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ Stage = Literal["unassigned", "assigned", "done", "verified", "cancelled"]
 SHOWN_CLOSED = 2
 """Number of reviews that show an action after it was closed."""
 DASHBOARD = "the dashboard"
-"""Author of records that the dashboard writes itself."""
+"""Author of the records that the dashboard itself writes."""
 COPIED_FIELDS = ("model", "metric", "goal", "slice", "incident", "finding", "review", "prediction", "do")
 
 
@@ -31,11 +31,11 @@ def promised_actions(store: Store, week: Week, earlier: Sequence[Body], known: d
     """Action items of earlier weeks that are open or were closed recently, earliest due date first. known: only records up to this instant
     count.
 
-    A closed action is shown in two reviews, so that its effect can be read.
+    A closed action is shown in two reviews, so that readers can see its effect.
 
     Each item has its fields, `since` (its week), `stage`, `overdue`, `entries` (author and changed fields by time), `moved` (None without a
-    target metric, with the reason in `why`), `weeks` (consecutive reviews in which it was not done, this one included; 0 if it is),
-    and `escalated`.
+    target metric; `why` then states the reason), `weeks` (number of consecutive reviews, including this one, in which it was not done; 0 if
+    it is done), and `escalated`.
     """
     found = []
     for whole in store.actions():
@@ -70,8 +70,8 @@ def promised_actions(store: Store, week: Week, earlier: Sequence[Body], known: d
 
 
 def is_settled_action(item: decision_items.DecisionItem, week: Week, earlier: Sequence[Body]) -> bool:
-    """Whether an action was closed before last week began, or two reviews have shown it as closed. A review that could not judge its effect
-    yet does not count.
+    """Whether an action was closed before last week began, or two reviews have shown it as closed. A review in which it was too early to
+    judge the effect does not count.
     """
     if item.state not in CLOSED:
         return False
@@ -81,12 +81,12 @@ def is_settled_action(item: decision_items.DecisionItem, week: Week, earlier: Se
 
 
 def is_closed_and_judged(action: Body) -> bool:
-    """Whether a review showed an action as closed, and not as too early to judge."""
+    """Whether a review showed an action as closed and could judge its effect."""
     return action["state"] in CLOSED and (action.get("moved") or {}).get("answer") != "too early"
 
 
 def action_stage(state: str, owner: str | None, moved: Body | None = None) -> Stage:
-    """The stage of an action: assigned (unassigned without an owner), done, verified (somebody confirmed it, or the target metric improved
+    """The stage of an action: assigned (without an owner: unassigned), done, verified (somebody confirmed it, or the target metric improved
     after it was done) or cancelled.
     """
     if state == "cancelled":
@@ -97,7 +97,7 @@ def action_stage(state: str, owner: str | None, moved: Body | None = None) -> St
 
 
 def is_overdue(due: datetime | None, state: str, day: date) -> bool:
-    """Whether an action is open and was due before a day (UTC)."""
+    """Whether an action is still open although it was due before a day (UTC)."""
     return due is not None and due.date() < day and state not in CLOSED
 
 
@@ -110,15 +110,15 @@ def done_week(item: decision_items.DecisionItem) -> Week | None:
 
 
 def as_of(item: decision_items.DecisionItem, known: datetime) -> decision_items.DecisionItem | None:
-    """An action or decision as known at an instant; None before its first entry. Entries of the dashboard at that very instant are
-    excluded.
+    """An action or decision as it was known at a certain time; None before its first entry. Entries that the dashboard made at exactly that
+    time are excluded.
     """
     entries = tuple(entry for entry in item.entries if entry.at < known or (entry.at == known and entry.author != DASHBOARD))
     return replace(item, entries=entries) if entries else None
 
 
 def reviews_waited(action: Body, earlier: Sequence[Body]) -> int:
-    """Number of consecutive reviews, this one included, in which an action was not done. earlier: newest first."""
+    """Number of consecutive reviews, including this one, in which an action was not done. earlier: newest first."""
     if is_action_settled(action):
         return 0
     weeks = 1
@@ -131,20 +131,20 @@ def reviews_waited(action: Body, earlier: Sequence[Body]) -> int:
 
 
 def is_action_settled(action: Body) -> bool:
-    """Whether an action is closed. Earlier versions judged the effect of open actions too. In weeks that they froze, a judged action
-    therefore counts as closed.
+    """Whether an action is closed. Earlier versions of the program also judged the effect of open actions. In weeks frozen by them, an
+    action whose effect was judged therefore counts as closed.
     """
     return action["state"] in CLOSED or (action["moved"] or {}).get("answer") in ("yes", "no")
 
 
 def is_escalated(action: Body, weeks: int, by: datetime) -> bool:
-    """Whether the action has not been done for UNDECIDED reviews, and is not extended beyond `by`."""
+    """Whether the action has not been done for UNDECIDED reviews, and its due date is not after `by`."""
     return weeks >= UNDECIDED and (action["due"] is None or action["due"] <= iso(by))
 
 
 def action_answer(store: Store, target: Target | None, since: Week, done: Week | None, week: Week) -> Body:
-    """The movement of the target metric (`moved`), or `why` it is unknown. done: the week in which the action was done, or None. An error
-    concerns this action only.
+    """How the target metric moved (`moved`), or `why` this is unknown. done: the week in which the action was done, or None. An error
+    affects only this action.
     """
     if target is None:
         return {"moved": None, "why": "No target metric is set."}
@@ -160,7 +160,7 @@ def week_of(item: decision_items.DecisionItem) -> Week:
 
 
 def entry_week(entry: decision_items.DecisionEntry) -> Week:
-    """The week of the review in which an entry was written, else the week of its time."""
+    """The week of the review in which an entry was written; without a review, the week of its time."""
     review = entry.fields.get("review")
     if review:
         try:
@@ -171,6 +171,6 @@ def entry_week(entry: decision_items.DecisionEntry) -> Week:
 
 
 def frozen_findings(earlier: Sequence[Body], review: str | None) -> list[Body]:
-    """The findings of an earlier frozen week; none if it is not in `earlier`."""
+    """The findings of an earlier frozen week; empty if the week is not in `earlier`."""
     body = next((week for week in earlier if week["review"] == review), None)
     return [finding for part in body["models"] for finding in part["findings"]] + body["records"] if body else []

@@ -1,6 +1,6 @@
-"""Agenda of the weekly review: most urgent items first, each by change since last week and exposure.
+"""The agenda of the weekly review. The most urgent items come first; urgency depends on the change since last week and on exposure.
 
-The ranking is fixed when the week is frozen. Pins, removals and added items are recorded later and only rearrange it.
+The ranking is fixed when the week is frozen. Items that people pin, remove or add are recorded later and only rearrange it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,18 +10,18 @@ from typing import Any, Literal, cast
 from observability.core.finding import STATE_OF, Severity, State, urgency
 
 MAX_ITEMS = 7
-"""Maximum number of items on the agenda. Further items that are overdue follow; all others are folded."""
+"""Maximum number of items on the agenda. Overdue items beyond it are appended; all other items are folded."""
 OUTCOMES = ("accept", "watch", "act")
 """Changes that give an item its outcome."""
 UNDECIDED = 3
-"""Consecutive weeks without a decision after which an item moves to the top of its severity, with a flag."""
+"""After this number of consecutive weeks without a decision, an item moves to the top of its severity and gets a flag."""
 Change = Literal["new", "worse", "as before", "better", "due"]
 Sort = Literal["incident", "action", "decision", "signature", "audit", "added"]
 WEIGHT_OF_CHANGE: dict[str, float] = {"new": 1.0, "worse": 0.8, "due": 0.8, "as before": 0.3, "better": 0.2}
 WEIGHT_OF_SEVERITY: dict[str, float] = {"act": 1.0, "watch": 0.35, "unknown": 0.1, "ok": 0.05}
 MIN_EXPOSURE, MIN_DUE = 0.05, 0.5
-"""Lower limits of the exposure: of items about a model with little traffic, and of actions, decisions and signatures that are due, which
-do not depend on traffic.
+"""Minimum exposure of items about a model with little traffic; minimum exposure of actions, decisions and signatures that are due, which do
+not depend on traffic.
 """
 
 
@@ -29,12 +29,13 @@ do not depend on traffic.
 class Item:
     """One agenda item.
 
-    item: id, stable from week to week. title: one sentence. reasons: why it is on the agenda, short sentences. score: severity × change ×
-    exposure × weight, which orders the items. exposure: share of the fleet's weekly predictions that it may affect. weight: 1 if outcomes
-    are wrong, late or unequal; less if only inputs changed. rank: the rank of the leading finding, for ties. weeks: consecutive weeks on an
-    agenda without a decision, this one included. about: ids of the things on which it is based (incident, finding, action, slice). also:
-    further models with the same fault, each with model, item (the id that its item alone would have), incident and finding. acknowledged:
-    whether its incident is critical and a person had acted on it before the week was frozen. Its severity is then watch.
+    item: id, stable from week to week. title: one sentence. reasons: why it is on the agenda, in short sentences. score: severity × change
+    × exposure × weight, by which items are ordered. exposure: share of the fleet's weekly predictions that it may affect. weight: 1 if
+    outcomes are wrong, late or unequal; less if only inputs changed. rank: the rank of the leading finding, for ties. weeks: number of
+    consecutive weeks on an agenda without a decision, including this one. about: ids of the things on which it is based (incident, finding,
+    action, slice). also: further models with the same fault, each with model, item (the id that a separate item for it would have),
+    incident and finding. acknowledged: whether its incident is critical and a person had acted on it before the week was frozen. Its
+    severity is then `watch`.
     """
 
     item: str
@@ -60,31 +61,31 @@ class Item:
 
     @property
     def shown_severity(self) -> Severity:
-        """The severity whose word, icon and colour pages and files show: the severity of the state."""
+        """The severity that determines word, icon and colour on pages and in files. It is the severity of the state."""
         return "act" if self.acknowledged else self.severity
 
     @property
     def models(self) -> tuple[str, ...]:
-        """All models that it concerns."""
+        """All models that the item is about."""
         return (*((self.model,) if self.model else ()), *(other["model"] for other in self.also))
 
     @property
     def ids(self) -> frozenset[str]:
-        """Its id, and the ids that it has in weeks in which only one of the other models shows the fault."""
+        """The item's id, and the ids that it has in weeks in which only one of the other models shows the fault."""
         return frozenset((self.item, *(other["item"] for other in self.also if "item" in other)))
 
     @property
     def incidents(self) -> frozenset[str]:
-        """The incidents of all its models."""
+        """The incidents of all models of the item."""
         return frozenset(other["incident"] for other in (self.about, *self.also) if "incident" in other)
 
     def of(self, model: str | None) -> dict[str, str]:
-        """The ids of its incident, finding, action or slice in one of its models."""
+        """The ids of the item's incident, finding, action or slice in one of its models."""
         own = next((other for other in self.also if other["model"] == model), {})
         return self.about | {name: value for name, value in own.items() if name in ("incident", "finding")}
 
     def of_model(self, model: str) -> list["Item"]:
-        """The item as it would be for each incident of one model alone, with the severity of that incident."""
+        """The items that would exist for the incidents of one model alone, each with the severity of its incident."""
         own = (*((self.about,) if self.model == model else ()), *(other for other in self.also if other["model"] == model))
         return [
             replace(self, severity=cast(Severity, each["severity"]), acknowledged="acknowledged" in each) if "severity" in each else self
@@ -93,12 +94,12 @@ class Item:
 
     @property
     def overdue(self) -> bool:
-        """Whether it has been undecided for UNDECIDED weeks."""
+        """Whether the item has been without a decision for UNDECIDED weeks."""
         return self.weeks >= UNDECIDED
 
     @property
     def late(self) -> bool:
-        """Whether the item always stays visible: it is overdue, or its date is over."""
+        """Whether the item is never folded, because it is overdue or its date has passed."""
         return self.overdue or (self.change == "due" and self.severity == "act")
 
     def to_json(self) -> dict[str, Any]:
@@ -133,8 +134,8 @@ def agenda_score(item: Item) -> float:
 
 
 def incident_change(severity: str, value: float | None, before: Mapping[str, Any] | None, higher_is_worse: bool | None = None) -> Change:
-    """Change of an incident against last week's incident with the same id; `new` if there was none. before: its frozen severity and
-    value.
+    """How an incident changed compared with last week's incident with the same id; `new` if there was none. before: severity and value in
+    the frozen week.
     """
     if before is None:
         return "new"
@@ -150,7 +151,7 @@ def incident_change(severity: str, value: float | None, before: Mapping[str, Any
 
 @dataclass(frozen=True)
 class Arranged:
-    """The agenda as rearranged by its readers. pinned, removed: ids."""
+    """The agenda after its readers rearranged it. pinned, removed: ids."""
 
     items: tuple[Item, ...]
     folded: tuple[Item, ...]
@@ -161,8 +162,8 @@ class Arranged:
 def arranged_agenda(items: Sequence[Item], said: Sequence[Mapping[str, Any]]) -> Arranged:
     """The agenda after the changes in `said`, oldest first: {"item", "does": pin, unpin, rank or add, "text", "author", "model"}.
 
-    Pinned and added items come first, in the order of their changes. Then come ranked items, up to MAX_ITEMS in all, and after them late
-    items. Unpinned items are folded, and `rank` returns an item to its rank. The last change of an item counts.
+    Pinned and added items come first, in the order of their changes. Ranked items follow, up to MAX_ITEMS in total, and then late items.
+    Unpinned items are folded; `rank` puts an item back at its rank. The last change of an item counts.
     """
     known = {item.item: item for item in items}
     pinned: list[str] = []

@@ -1,4 +1,4 @@
-"""The figure inside an agenda item: the metric by day, reference beside current, and the worst slice, from the frozen week."""
+"""The figure of an agenda item, from the frozen week: the metric by day, the reference next to the current value, and the worst slice."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from observability.review.agenda import Item
 Body = dict[str, Any]
 BESIDE = {"reference": "reference", "past": "own past", "level": "stated level", "peers": "peers"}
 WITHOUT_SLICES = "operations/"
-"""Analyzers of cost, energy and controllers: a slice with a bad outcome says nothing of their findings."""
+"""Analyzers of cost, energy and controllers. A slice with bad outcomes does not explain their findings."""
 
 
 @dataclass(frozen=True)
 class ItemFigure:
-    """The figure of an agenda item: its leading finding in one model. days: empty if the metric has none. worst: the frozen finding
-    about the worst slice of the model, or None; always None for a finding about operations.
+    """The figure of an agenda item: its leading finding in one model. days: empty if the metric has no daily values. worst: the frozen
+    finding about the model's worst slice, or None; always None for a finding about operations.
     """
 
     model: str
@@ -29,19 +29,19 @@ class ItemFigure:
 
     @property
     def title(self) -> str:
-        """The metric, with its subject unless the subject is the model."""
+        """The title of the metric, with its subject unless the subject is the model."""
         title, subject = metric_title(self.finding["metric"]), self.finding["subject"]
         return title if subject in ("model", "score") else f"{title} of {subject}"
 
     @property
     def baseline(self) -> float | None:
-        """The value that the current value is compared with; None if there is none."""
+        """The value with which the current value is compared; None if there is none."""
         value = self.finding["evidence"].get("baseline")
         return float(value) if isinstance(value, int | float) else None
 
     @property
     def limit(self) -> float | None:
-        """The limit if it is one number."""
+        """The limit, if it is a single number; else None."""
         limit = self.finding["limit"]
         return float(limit) if isinstance(limit, int | float) else None
 
@@ -53,7 +53,7 @@ class ItemFigure:
 
     @property
     def comparison(self) -> str:
-        """`MAE: reference 20.1, this week 37.8 (35.5 to 40.0), n = 1,204.`"""
+        """The comparison in words: `MAE: reference 20.1, this week 37.8 (35.5 to 40.0), n = 1,204.`"""
         finding, unit = self.finding, self.finding["unit"]
         against = BESIDE[finding["against"]]
         before = f"{against} {format_value(self.baseline, unit)}, " if self.baseline is not None else ""
@@ -70,7 +70,9 @@ class ItemFigure:
 
 
 def item_figure(body: Mapping[str, Any], item: Item) -> ItemFigure | None:
-    """The figure of an item in its first model with a frozen finding; None for items without one, as decisions and actions."""
+    """The figure of an item in the first of its models that has a frozen finding; None for items without a finding, such as decisions and
+    actions.
+    """
     for model in item.models:
         part = next((part for part in body["models"] if part["model"] == model), None)
         named = item.of(model).get("finding")

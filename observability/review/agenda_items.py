@@ -37,10 +37,10 @@ def agenda_candidates(
     counted: Sequence[CountedIncident],
 ) -> list[Item]:
     """All candidates, not ranked. models: the parts of the frozen week about models, and its part about the pipeline; earlier: frozen
-    weeks, newest first; counted: the incidents of all models, as Home counts them.
+    weeks, newest first; counted: the incidents of all models, counted as on Home.
 
-    known: records up to this instant count, including acknowledgements, and so do records of reviews of earlier weeks. Freezing a week
-    again therefore gives the same result.
+    known: only records up to this time count, including acknowledgements. If a record belongs to a review, it counts only if that is the
+    review of an earlier week. Freezing a week again therefore gives the same result.
     """
     total = sum(part["served"] for part in models) or 1
     exposure: dict[Any, float] = {part["model"]: part["served"] / total for part in models}
@@ -87,13 +87,15 @@ def due_item(
     why: Iterable[str],
     about: dict[str, str],
 ) -> Item:
-    """An item that is due. It is Critical if its date is over, else a Warning."""
+    """An item that is due: Critical if its date has passed, else a Warning."""
     share = round(exposure.get(model or "", 0.0), 6)
     return Item(f"{sort}:{name}", sort, title, "act" if over else "watch", "due", share, model, tuple(why), about=about)
 
 
 def of_decisions(store: Store, week: Week, exposure: Mapping[str, float], known: datetime) -> Iterable[Item]:
-    """Standing decisions to revisit before the end of the coming week, until an item about that date has an outcome."""
+    """Decisions in force that are to be revisited before the end of the coming week, unless an item about that date already has an
+    outcome.
+    """
     seen = ended_items(store, week, known)
     for whole in store.decisions():
         decision = as_of(whole, known)
@@ -112,8 +114,8 @@ def of_decisions(store: Store, week: Week, exposure: Mapping[str, float], known:
 
 
 def of_signatures(store: Store, week: Week, exposure: Mapping[str, float], known: datetime) -> Iterable[Item]:
-    """Accepted states that end before the end of the coming week. The newest signature of each state counts, until an item about its date
-    has an outcome.
+    """Accepted states whose acceptance ends before the end of the coming week. The newest signature of each state counts, unless an item
+    about its date already has an outcome.
     """
     seen = ended_items(store, week, known)
     signed = (row for row in records_until(store, "signature", known) if from_earlier_week(row["review"], week))
@@ -141,8 +143,8 @@ def of_signatures(store: Store, week: Week, exposure: Mapping[str, float], known
 
 
 def standing_signatures(signed: Iterable[dict[str, Any]], models: Sequence[Model]) -> list[dict[str, Any]]:
-    """The newest signature of each state of each model, from records in order of time. A signature of somebody who is not a
-    risk owner does not replace the signature of a risk owner. Case and spaces do not distinguish states.
+    """The newest signature for each state of each model, from records in order of time. A signature by somebody who is not a risk owner
+    does not replace one by a risk owner. Upper and lower case and spaces do not distinguish states.
     """
     newest: dict[tuple[str, str], dict[str, Any]] = {}
     for row in signed:
@@ -164,10 +166,10 @@ def normalized_subject(subject: str) -> str:
 
 
 def of_audits(store: Store, week: Week, exposure: Mapping[str, float], known: datetime) -> Iterable[Item]:
-    """Audits that have expired or expire within two weeks: the newest of each kind and version, as long as its version serves. For a model
-    without predictions, the audits of the newest audited version.
+    """Audits that have expired or expire within two weeks: the newest audit of each kind and version, as long as the version serves. For a
+    model without predictions: the audits of the newest audited version.
 
-    The audits and their dates of expiry are those of a check as of the end of the week.
+    The audits and their dates of expiry are those that a check at the end of the week would use.
     """
     until = min(known, week.end)
     audits = made_by(map(stored_audit, audit_records(store, until)), until)
@@ -188,12 +190,12 @@ def of_audits(store: Store, week: Week, exposure: Mapping[str, float], known: da
 
 
 def audit_records(store: Store, until: datetime) -> list[dict[str, Any]]:
-    """Records of audits that had arrived by an instant, oldest first, as a check as of that instant reads them."""
+    """Audit records that had arrived by a certain time, oldest first, as a check at that time would read them."""
     return row_dicts(store.ask(Records("audit", ever=True), Window("", FIRST, until, as_of=until)))
 
 
 def version_starts(store: Store, audits: Iterable[StoredAudit]) -> dict[tuple[str, str], datetime]:
-    """The earlier of the registration and the first audit of each version; naive UTC, by model and version."""
+    """When each version began: its registration or its first audit, whichever is earlier; naive UTC, by model and version."""
     registered = ((model.name, version) for model in store.catalog().models for version in model.versions)
     starts = {(model, each.name): naive_utc(each.registered_at) for model, each in registered if each.registered_at}
     for audit in audits:
@@ -203,8 +205,8 @@ def version_starts(store: Store, audits: Iterable[StoredAudit]) -> dict[tuple[st
 
 
 def out_of_service(store: Store, week: Week, model: str, version: str, began: Mapping[tuple[str, str], datetime], latest: datetime) -> bool:
-    """Whether a version has served and no longer does, or never did while a newer one serves. A version counts as serving if it has
-    predictions in the week; if no version has, those with predictions in the four weeks before the week's end count. For a model without
+    """Whether a version has served but no longer does, or has never served while a newer one does. A version counts as serving if it has
+    predictions in the week. If no version has, those with predictions in the four weeks before the week's end count. For a model without
     predictions: whether a newer version was audited.
 
     began: when versions began. latest: when the newest version with an audit of this kind began.
@@ -220,7 +222,7 @@ def out_of_service(store: Store, week: Week, model: str, version: str, began: Ma
 
 
 def served_versions(store: Store, model: str, start: datetime, week: Week) -> set[str]:
-    """Versions with predictions in production from `start` to the end of the week, as known then."""
+    """The versions with predictions in production from `start` to the end of the week, as known at its end."""
     if model not in store.catalog().by_name:
         return set()
     window = Window(model, start, week.end, as_of=week.end)
@@ -239,7 +241,9 @@ def from_earlier_week(review: Any, week: Week) -> bool:
 
 
 def records_until(store: Store, kind: str, known: datetime | None = None) -> list[dict[str, Any]]:
-    """Records of a kind, oldest first. known: records up to this instant, without the dashboard's own at the very instant."""
+    """Records of one kind, oldest first. known: only records up to this time, without those that the dashboard made at exactly this
+    time.
+    """
     found = row_dicts(store.ask(Records(kind, ever=True), Window("", FIRST, AFTER_LAST)))
     if known is None:
         return found
@@ -248,12 +252,14 @@ def records_until(store: Store, kind: str, known: datetime | None = None) -> lis
 
 
 def row_dicts(frame: "DataFrame") -> list[dict[str, Any]]:
-    """The rows of a table, each by the names of its columns."""
+    """The rows of a table as dicts by column name."""
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
 def weeks_waited(item: Item, earlier: Sequence[Body]) -> int:
-    """Consecutive weeks of an item on an agenda without an outcome, this one included. earlier: newest first, with `outcomes` by item."""
+    """Number of consecutive weeks, including this one, that an item has been on an agenda without an outcome. earlier: newest first, with
+    `outcomes` by item.
+    """
     weeks = 1
     for body in earlier:
         then = [other.item for other in map(Item.from_json, body["agenda"]) if other.ids & item.ids]

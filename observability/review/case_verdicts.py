@@ -1,6 +1,6 @@
-"""Collect verdicts about single predictions of a week.
+"""Collect the verdicts on single predictions of a week.
 
-They are not part of the frozen numbers: a verdict belongs to the week of its prediction, whenever it was given.
+They are not part of the frozen numbers, because a verdict belongs to the week of its prediction, whenever it is given.
 """
 
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ MAX_VERDICTS = 500
 
 @dataclass(frozen=True)
 class Concluded:
-    """A standing verdict about a prediction of the week. wrong: yes, no or label_wrong; recurring: the model has a verdict with the same
-    source from an earlier week.
+    """A verdict in force on a prediction of the week. wrong: yes, no or label_wrong; recurring: whether the model has a verdict with the
+    same source from an earlier week.
     """
 
     prediction: str
@@ -34,8 +34,8 @@ class Concluded:
 
 
 def week_verdicts(store: Store, week: Week) -> tuple[list[Concluded], str | None]:
-    """Verdicts about predictions of a week, oldest prediction first, and a sentence on the sources of confirmed errors (None without
-    any).
+    """The verdicts on predictions of a week, oldest prediction first, and a sentence about the sources of confirmed errors (None without
+    confirmed errors).
     """
     placed: list[tuple[decision_items.DecisionItem, datetime]] = []
     for item in store.verdicts()[:MAX_VERDICTS]:

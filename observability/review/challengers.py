@@ -1,4 +1,4 @@
-"""Paired comparison of each shadow version with the serving version on the same rows."""
+"""Compare each shadow version with the serving version on the same rows."""
 
 from dataclasses import asdict, replace
 from typing import Any
@@ -21,8 +21,8 @@ SHOWN = 12
 
 
 def challengers(store: Store, week: Week) -> list[Body]:
-    """A card for each version that answered only in the shadow in the week, as known at its end. The card gives the reason if the version
-    cannot be compared.
+    """A card for each version that answered only in shadow in the week, as known at the end of the week. If the version cannot be compared,
+    the card states the reason.
     """
     return [
         challenger_card(store, model, week, name, then)
@@ -32,7 +32,7 @@ def challengers(store: Store, week: Week) -> list[Body]:
 
 
 def waiting_challengers(store: Store, model: Model, week: Week) -> list[tuple[str, str]]:
-    """(version that answered only in the shadow, version with the most production predictions) of one model."""
+    """For one model: (version that answered only in shadow, version with the most production predictions)."""
     serves = predictions_by_version(store, model, week, "production")
     then = version_with_most(serves)
     return [

@@ -1,6 +1,7 @@
-"""Chronological list of deploys, data versions, thresholds, incidents, alerts, reviews, decisions, signatures, actions and verdicts.
+"""The change log: deploys, data versions, thresholds, incidents, alerts, reviews, decisions, signatures, actions and verdicts, in order of
+time.
 
-The list is read from records and the catalog, and has no storage of its own.
+It is derived from records and the catalog, so nothing is stored for it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from observability.store.engine import Store
 
 DECISION = "decision"
-"""The further field of an event that names the decision that it marks."""
+"""The additional field in which an event names the decision that it marks."""
 MAX_ENTRIES = 2000
 """Maximum number of newest entries of each record kind."""
 
@@ -49,8 +50,8 @@ class Entry:
 def change_entries(
     store: "Store", start: datetime, end: datetime, *, model: str | None = None, as_of: datetime | None = None
 ) -> list[Entry]:
-    """Entries in the half-open window, newest first, of all models, or of one model and those without a model. as_of: only what had
-    arrived by then.
+    """The entries in a window whose end is excluded, newest first: of all models, or of one model together with entries that name no model.
+    as_of: only what had arrived by then.
     """
     window = Window(model or "", start, end, as_of=as_of)
     found = [*registration_entries(store, start, end, model, as_of)]
@@ -60,7 +61,7 @@ def change_entries(
 
 
 def registration_entries(store: "Store", start: datetime, end: datetime, name: str | None, as_of: datetime | None) -> Iterable[Entry]:
-    """Registered versions of a model, or of all."""
+    """Entries for the registered versions of one model, or of all models."""
     until = min(end, as_of) if as_of else end
     for model in store.catalog().models:
         for version in model.versions:
@@ -71,7 +72,7 @@ def registration_entries(store: "Store", start: datetime, end: datetime, name: s
 
 
 def event_entries(frame: "DataFrame") -> Iterable[Entry]:
-    """Entries of `event` records, without events that mark a decision on charts: the decision has its own entry."""
+    """Entries made from `event` records. Events that mark a decision on charts are left out, because the decision has its own entry."""
     for row in frame.to_dict("records"):
         if isinstance(extra := row.get("extra"), Mapping) and DECISION in extra:
             continue
@@ -157,7 +158,7 @@ def review_entries(frame: "DataFrame") -> Iterable[Entry]:
 
 SAYS = {"opened": "opened", "worse": "worse", "resolved": "resolved", "acknowledged": "acknowledged"}
 SAYS |= {"snoozed": "snoozed", "woken": "snooze ended", "reopened": "reopened", "assigned": "assigned"}
-"""States of an alert that the list shows, as people read them."""
+"""States of an alert that the change log shows, in the words for people."""
 
 
 def alert_entries(frame: "DataFrame") -> Iterable[Entry]:
@@ -187,7 +188,7 @@ READERS: dict[str, tuple[Callable[["DataFrame"], Iterable[Entry]], tuple[str, ..
     "review": (review_entries, ("review", "week", "at", "author", "model")),
     "alert": (alert_entries, None),
 }
-"""For each record kind: the function that makes its entries, and the fields to read (None: all)."""
+"""For each record kind: the function that makes entries from its records, and the fields to read (None: all)."""
 
 
 def entry_time(row: dict[Any, Any]) -> datetime:
@@ -196,13 +197,13 @@ def entry_time(row: dict[Any, Any]) -> datetime:
 
 
 def present_fields(row: dict[Any, Any], *names: str) -> tuple[tuple[str, str], ...]:
-    """Named fields that have a value, as text."""
+    """Those of the named fields that have a value, as text."""
     given = ((name, row.get(name)) for name in names)
     return tuple((name, field_text(value)) for name, value in given if value is not None and (isinstance(value, list) or value == value))
 
 
 def field_text(value: Any) -> str:
-    """A field as text: a list joined by semicolons, an instant as its day."""
+    """A field as text: a list is joined by semicolons, a time becomes its day."""
     return (
         "; ".join(map(str, value)) if isinstance(value, list) else f"{format_day(value)}" if hasattr(value, "to_pydatetime") else str(value)
     )

@@ -1,7 +1,7 @@
-"""References to the evidence of a decision, as readable and searchable texts with ids.
+"""References to the evidence for a decision, as texts with ids that people can read and search.
 
-`2013-W27: Mean absolute error 30.5 … [incident:flights-delay:serving/performance/model/mae/]` names the review, the title of the item,
-and its id.
+For example, `2013-W27: Mean absolute error 30.5 … [incident:flights-delay:serving/performance/model/mae/]` states the review, the title of
+the item, and its id.
 """
 
 import re
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 SHAPE = re.compile(r"(?P<review>\d{4}-W\d{2}): (?P<title>.*?)(?: \[(?P<item>[^\[\]]+)\])?", re.DOTALL)
 STEPS = {"challenger": "changes", "action": "promises"}
-"""Review step of evidence that is not an agenda item, by the first part of the evidence's id."""
+"""The step of the review that shows evidence which is not an agenda item, by the first part of the evidence's id."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """One reference. review, item: ids, None if the text does not contain them."""
+    """One reference to evidence. review, item: ids; None if the text does not contain them."""
 
     title: str
     review: str | None = None
@@ -30,7 +30,7 @@ class Evidence:
 
     @property
     def step(self) -> str:
-        """The review step that shows it."""
+        """The step of the review that shows the evidence."""
         return STEPS.get(str(self.item).partition(":")[0], "agenda")
 
 

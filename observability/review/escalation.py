@@ -1,8 +1,8 @@
 """Escalation of actions and agenda items that have been open for three weeks.
 
-When a week is frozen, actions that were not done in three reviews in a row are escalated. Owners are notified of these actions, and of
-agenda items that were undecided for as long. The messages go through the alert channels, once every three weeks, with a deterministic key.
-Actions that were done and whose target metric improved since are recorded as verified.
+When a week is frozen, actions that were not done in three consecutive reviews are escalated. Owners are notified of these actions, and of
+agenda items that have been undecided as long. The messages go through the alert channels, once every three weeks, with a deterministic key.
+If an action was done and its target metric has improved since, it is recorded as verified.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from observability.store.engine import Store
 Body = dict[str, Any]
 LOG = logging.getLogger(__name__)
 NEWS = timedelta(days=30)
-"""No notifications for weeks that ended longer ago, such as reviews of old logs."""
+"""No notifications are sent for weeks that ended longer ago, for example when old logs are reviewed."""
 
 
 def pass_up(store: Store, body: Body, now: datetime) -> None:
@@ -47,7 +47,7 @@ def action_escalations(body: Body, now: datetime) -> Iterable[dict[str, Any]]:
 
 
 def action_verifications(body: Body, now: datetime) -> Iterable[dict[str, Any]]:
-    """Records that verify actions whose target metric improved after they were done."""
+    """Records that mark actions as verified because their target metric improved after they were done."""
     for action in body["promises"]:
         if action["state"] == "done" and action.get("stage") == "verified":
             reason = f"The target metric improved, measured in {body['week']}."
@@ -55,7 +55,7 @@ def action_verifications(body: Body, now: datetime) -> Iterable[dict[str, Any]]:
 
 
 def escalation_messages(body: Body, config: AlertConfig, now: datetime) -> Iterable[dict[str, Any]]:
-    """One message per channel of the owner for each item in its third, sixth, … week without an outcome."""
+    """For each item in its third, sixth, … week without an outcome, one message per channel of its owner."""
     owners = {part["model"]: part["owner"] for part in body["models"]}
     responsible = {f"action:{action['action']}": action["owner"] for action in body["promises"]}
     for item in map(Item.from_json, body["agenda"]):

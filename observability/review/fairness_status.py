@@ -14,7 +14,7 @@ MAX_AUDIT_RESULTS = 8
 
 
 def criteria_status(findings: Sequence[Finding]) -> Body:
-    """rows: findings on each sensitive attribute by the model's criterion, worst first; small: number of groups that are too small."""
+    """rows: findings on each sensitive attribute by the model's own criterion, worst first; small: number of groups with too few rows."""
     found = [finding for finding in findings if finding.analyzer == ANALYZER]
     criterion = [finding for finding in found if "=" not in finding.subject and "criterion" in finding.evidence]
     small = [finding for finding in found if "=" in finding.subject and finding.severity == "unknown"]
@@ -24,8 +24,8 @@ def criteria_status(findings: Sequence[Finding]) -> Body:
 
 
 def newest_audits(records: Iterable[Body]) -> list[Body]:
-    """The newest audit of each kind and version, with the intervals of its results and the results of the one before. records: known
-    audits, oldest first.
+    """The newest audit of each kind and version, with the intervals of its results and with the results of the audit before it. records:
+    known audits, oldest first.
     """
     newest: dict[tuple[str, str, str], list[Body]] = {}
     for record in records:
@@ -49,13 +49,13 @@ def numeric_results(audit: Body) -> dict[str, float]:
 
 
 def headline_intervals(audit: Body) -> dict[str, list[float]]:
-    """The low and high end of each result of an audit that has an interval, by metric: of the headline and of further figures."""
+    """For each result of an audit that has an interval (the headline and further figures), the lower and upper end, by metric."""
     known = [stored for each in audits_for_schedule([audit]) for stored in (each, *each.further)]
     return {str(each.metric): [each.low, each.high] for each in known if each.low is not None and each.high is not None}
 
 
 def summary_results(audit: Body) -> Body:
-    """The results that stand for an audit: its `summary`, or all of them if it has none."""
+    """The results that summarise an audit: its `summary`, or all results if it has none."""
     results: Body = audit["results"]
     return results["summary"] if isinstance(results.get("summary"), dict) else results
 

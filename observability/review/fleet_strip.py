@@ -26,7 +26,7 @@ FIGURES = (
 VERDICTS = (("quality", "data/quality"), ("drift", "serving/drift"), ("fairness", "trust/fairness"))
 """Cell and analyzer of cells that count findings."""
 COMPARED = ("serving/performance", "serving/estimated_performance", "serving/latency", "operations/cost", "operations/energy")
-"""Analyzers whose figures are compared with last week's."""
+"""Analyzers whose figures are compared with those of last week."""
 
 NOTHING: Cell = dict.fromkeys(("metric", "value", "low", "high", "because", "reference", "currency", "before"))
 NOTHING |= {"n": 0, "unit": "", "basis": "measured", "severity": "unknown", "differs": "cannot tell"}
@@ -34,7 +34,9 @@ NOTHING |= {"n": 0, "unit": "", "basis": "measured", "severity": "unknown", "dif
 
 
 def strip_cells(model: Model, now: Sequence[Finding], before: Sequence[Finding]) -> dict[str, Cell]:
-    """All cells of a model's row by name. now, before: findings of this week and of last week (from the analyzers in COMPARED)."""
+    """All cells of a model's row, by name. now, before: findings of this week and of last week (last week only from the analyzers in
+    COMPARED).
+    """
     headline = HEADLINE.get(model.task or "", "")
     cells = {"performance": strip_cell("serving/performance", headline, now, before)}
     cells["estimated"] = strip_cell("serving/estimated_performance", headline, now, before)
@@ -48,8 +50,8 @@ def strip_cells(model: Model, now: Sequence[Finding], before: Sequence[Finding])
 
 
 def main_metric_cell(strip: Mapping[str, Cell]) -> Cell:
-    """The cell of the main metric, measured, else estimated. An unknown estimate has no value, as on Home. strip: the row of a frozen
-    week.
+    """The cell of the main metric: measured, else estimated. If the estimate's severity is unknown, the cell has no value, as on Home.
+    strip: the row in a frozen week.
     """
     measured, estimated = strip["performance"], strip["estimated"]
     if measured["value"] is not None:
@@ -78,8 +80,8 @@ def finding_cell(finding: Finding) -> Cell:
 
 
 def whole_model_finding(findings: Sequence[Finding], analyzer: str, metric: str) -> Finding | None:
-    """An analyzer's finding on the whole model by one metric, over the whole week; None without a value. With several versions, the one
-    with the most rows.
+    """An analyzer's finding about the whole model for one metric, over the whole week; None if there is no value. If there are several
+    versions: the one with the most rows.
     """
     found = [
         with_window_value(finding)
@@ -90,8 +92,8 @@ def whole_model_finding(findings: Sequence[Finding], analyzer: str, metric: str)
 
 
 def differs_from_last_week(now: Finding, before: Finding | None) -> str:
-    """`yes`, `no` or `cannot tell`: whether the figure differs significantly (95 %) from last week's figure. It is `cannot tell` without an
-    interval or without a last week.
+    """`yes`, `no` or `cannot tell`: whether the figure differs significantly (95 %) from last week's figure. It is `cannot tell` if an
+    interval or last week's figure is missing.
     """
     if before is None or now.value is None or before.value is None:
         return "cannot tell"
@@ -107,8 +109,8 @@ def finding_interval(finding: Finding) -> Interval:
 
 
 def needs_action_cell(findings: Sequence[Finding]) -> Cell:
-    """Number of findings of one analyzer that need action, their total, and the sentence of the worst. If none needs action, the sentence
-    and word of the first OK finding.
+    """The number of findings of one analyzer that need action, the number of all its findings, and sentence and severity of the worst. If
+    none needs action: those of the first OK finding.
     """
     if not findings:
         return {"bad": 0, "of": 0, "severity": "unknown", "because": None}

@@ -1,7 +1,7 @@
 """Freeze review weeks, and read frozen weeks.
 
-A frozen week is stored as records of kind `review`. Its numbers never change: a week is frozen once, and later labels appear separately,
-as restated.
+A frozen week is stored as records of kind `review`. Its numbers never change: a week is frozen only once. The effect of labels that arrive
+later is shown separately, as restated figures.
 """
 
 import json
@@ -24,7 +24,7 @@ from observability.store.engine import Store
 
 EVER = Window("", FIRST, AFTER_LAST)
 EARLIER = 8
-"""Maximum number of earlier frozen weeks that a new one reads."""
+"""Maximum number of earlier frozen weeks that are read when a week is frozen."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class FrozenWeek:
 
 
 def freeze(store: Store, week: Week, *, author: str, now: datetime, progress: Progress | None = None) -> Body:
-    """The frozen week. If it is not stored, it is computed now and stored. Raises UsageError for a week that is not over."""
+    """The frozen week. If it is not stored yet, it is computed now and stored. Raises UsageError if the week is not over."""
     if week.end > now:
         raise UsageError(f"week {week} is not over", got=f"it ends {week.end:%Y-%m-%d} 00:00 UTC", attempt=f"Freeze {week.back()}, or wait")
     if (found := week_body(store, str(week))) is not None:
@@ -54,7 +54,7 @@ def freeze(store: Store, week: Week, *, author: str, now: datetime, progress: Pr
 
 
 def frozen_weeks(store: Store) -> list[FrozenWeek]:
-    """All frozen weeks, newest first. If a week was frozen twice concurrently, the first freezing counts."""
+    """All frozen weeks, newest first. If two processes froze a week at the same time, the first one counts."""
     frame = store.ask(Records("review", ("review", "week", "at", "author", "model"), ever=True), EVER)
     found: dict[str, FrozenWeek] = {}
     for row in frame[frame["model"].isna()].to_dict("records"):
@@ -69,7 +69,9 @@ def is_frozen(store: Store, review: str) -> bool:
 
 
 def week_body(store: Store, review: str) -> Body | None:
-    """The numbers of a frozen week; None if it is not frozen. The first freezing counts; models removed since are missing."""
+    """The numbers of a frozen week; None if it is not frozen. If it was frozen twice, the first time counts. Models that were removed since
+    then are missing.
+    """
     frame = store.ask(Records("review", ("at", "author", "model", "body"), ever=True, only=(("review", review),)), EVER)
     heads = frame[frame["model"].isna()]
     if heads.empty:
@@ -80,7 +82,7 @@ def week_body(store: Store, review: str) -> Body | None:
 
 
 def stored_week(store: Store, review: str) -> Body:
-    """The numbers of a frozen week; raises NotFoundError with the weeks that exist."""
+    """The numbers of a frozen week. Raises NotFoundError, which names the weeks that exist."""
     body = week_body(store, review)
     if body is None:
         known = ", ".join(frozen.review for frozen in frozen_weeks(store)[:5]) or "none yet"
@@ -91,7 +93,7 @@ def stored_week(store: Store, review: str) -> Body:
 
 
 def earlier_weeks(store: Store, week: Week, known: datetime) -> list[Body]:
-    """Frozen weeks before one, newest first, each with `outcomes` by item. known: only records up to this instant count."""
+    """The frozen weeks before a week, newest first, each with `outcomes` by item. known: only records up to this time count."""
     bodies = []
     for frozen in [frozen for frozen in frozen_weeks(store) if frozen.week < week and frozen.frozen_at <= known][:EARLIER]:
         body = week_body(store, frozen.review)
@@ -103,14 +105,14 @@ def earlier_weeks(store: Store, week: Week, known: datetime) -> list[Body]:
 
 
 def said_about(store: Store, review: str) -> list[dict[str, Any]]:
-    """Changes that people made to the items of a review, oldest first: records of kind `agenda`."""
+    """The changes that people made to the items of a review (records of kind `agenda`), oldest first."""
     frame = store.ask(Records("agenda", ever=True, only=(("review", review),)), EVER)
     rows = [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
     return [row | {"at": aware_utc(row["at"].to_pydatetime())} for row in rows]
 
 
 def meetings_closed(store: Store) -> dict[str, bool]:
-    """For each review in which people wrote (records of kind `agenda`), whether its meeting is closed."""
+    """For each review with entries by people (records of kind `agenda`), whether its meeting is closed."""
     frame = store.ask(Records("agenda", ("at", "review", "item", "does"), ever=True), EVER)
     said: dict[str, list[dict[str, Any]]] = {}
     for entry in frame.to_dict("records"):
@@ -119,7 +121,7 @@ def meetings_closed(store: Store) -> dict[str, bool]:
 
 
 def item_outcomes(said: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The outcome of each item: its last change among accept, watch and act, unless it was reopened later."""
+    """The outcome of each item: its last change that is accept, watch or act, unless the item was reopened afterwards."""
     ended: dict[str, dict[str, Any]] = {}
     for change in said:
         if change["does"] in OUTCOMES:
@@ -130,5 +132,5 @@ def item_outcomes(said: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]
 
 
 def canonical_week(body: Body) -> bytes:
-    """A frozen week as canonical JSON bytes, for comparison."""
+    """A frozen week as canonical JSON bytes, which can be compared."""
     return json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,4 +1,4 @@
-"""Agenda items from incidents, with their exposure; incidents that are counted as one on Home become one item."""
+"""Make agenda items from incidents, with their exposure. Incidents that Home counts as one become one item."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -17,18 +17,20 @@ from observability.review.agenda import WEIGHT_OF_CHANGE, Item, incident_change
 
 Body = dict[str, Any]
 HIGHER_IS_WORSE = {"low": True, "high": False}
-"""Whether a higher value is worse, by the better side of the metric."""
+"""Whether a higher value is worse, by which side of the metric is better."""
 WITH_RECORDS = 7
 """The first format of frozen weeks that has incidents of records."""
 QUIET = frozenset(("input", "explanation", "dataset"))
-"""Stages without an effect on outcomes yet."""
+"""Stages whose faults have no effect on outcomes yet."""
 BESIDE, AHEAD = 0.15, 0.6
-"""Weights of incidents at only these stages: if performance was measured and did not fall; if it cannot be measured yet."""
+"""Weights of incidents that are only at these stages: the first if performance was measured and did not fall, the second if it cannot be
+measured yet.
+"""
 
 
 def of_incidents(part: Body, share: float, last: Body | None, acknowledged: AcknowledgedClaims = frozenset()) -> Iterable[Item]:
-    """Agenda items of incidents that need action. share: the model's share of the fleet's predictions; last: last week's frozen body;
-    acknowledged: claims that a person has acted on.
+    """Agenda items for the incidents that need action. share: the model's share of the fleet's predictions; last: the body of last week's
+    frozen week; acknowledged: claims on which a person has acted.
     """
     findings = {finding["id"]: finding for finding in part["findings"]}
     for incident in part["incidents"]:
@@ -66,7 +68,9 @@ def of_incidents(part: Body, share: float, last: Body | None, acknowledged: Ackn
 
 
 def new_fall_within(incident: Body, part: Body) -> str:
-    """The sentence of the model's main metric if it became worse this week within an incident that another finding leads; else empty."""
+    """The sentence about the model's main metric, if the metric became worse this week and its finding is in this incident without leading
+    it; else empty.
+    """
     cell = part["strip"]["performance"]
     if not needs_action(cell["severity"]) or cell["differs"] != "yes":
         return ""
@@ -77,8 +81,8 @@ def new_fall_within(incident: Body, part: Body) -> str:
 
 
 def new_details_reason(incident: Body, findings: Mapping[str, Body]) -> str:
-    """`New in it: root mean squared error.` names what is new in an incident beside its lead. Empty if nothing is new, or if the lead is
-    new.
+    """Names what is new in an incident besides its leading finding, as in `New in it: root mean squared error.` Empty if nothing is new, or
+    if the leading finding itself is new.
 
     findings: the model's frozen findings by id.
     """
@@ -89,14 +93,14 @@ def new_details_reason(incident: Body, findings: Mapping[str, Body]) -> str:
 
 FIRST_WEEK = "The week before is not frozen, so what is new is unknown."
 WITHOUT_RECORDS = "The week before was frozen without incidents of records, so whether it is new is unknown."
-"""Why it is not known whether an item is new."""
+"""The reason why it is unknown whether an item is new."""
 
 
 def rank_reasons(
     change: str, new: str, part: Body, share: float, collateral: int, rows: float, weight: float, *, stands: bool
 ) -> tuple[str, ...]:
-    """Why an incident has its rank, as short sentences. new: the words if no earlier week names the incident. stands: whether it is ongoing
-    although no earlier week names its lead.
+    """Why an incident has its rank, in short sentences. new: the words to use if no earlier week names the incident. stands: whether it is
+    ongoing although no earlier week names its leading finding.
     """
     first = {
         "new": new,
@@ -112,8 +116,8 @@ def rank_reasons(
 
 
 def affected_share(incident: Body, findings: Mapping[str, Body]) -> float:
-    """Share of the model's rows that an incident affects. It is 1, unless the metric is a rate of rows, or the incident lies in a slice
-    with known coverage.
+    """Share of the model's rows that an incident affects. It is 1, unless the metric is a rate of rows, or the incident is in a slice whose
+    coverage is known.
     """
     lead = findings.get(incident["lead"], {})
     coverage = lead.get("evidence", {}).get("coverage")
@@ -124,13 +128,13 @@ def affected_share(incident: Body, findings: Mapping[str, Body]) -> float:
 
 
 def share_increase(finding: Body) -> float:
-    """Increase of a share of rows over its baseline; 1 for other metrics."""
+    """How much a share of rows rose above its baseline; 1 for other metrics."""
     return risen_share(finding.get("metric"), finding.get("value"), finding.get("evidence", {}))
 
 
 def exposure_weight(incident: Body, part: Body) -> float:
-    """1 if outcomes are affected, performance fell that week, or the incident belongs to no model; less if only inputs or explanations
-    changed.
+    """1 if outcomes are affected, if performance fell in that week, or if the incident belongs to no model; less if only inputs or
+    explanations changed.
     """
     measured = part["strip"]["performance"]
     if part["model"] is None or not QUIET.issuperset(incident["stages"]) or needs_action(measured["severity"]):
@@ -139,21 +143,22 @@ def exposure_weight(incident: Body, part: Body) -> float:
 
 
 def incidents_of(body: Body | None, model: str | None) -> Mapping[str, Body]:
-    """The incidents of a model in a frozen week, by fault_key. If the model is None, the incidents of the pipeline."""
+    """The incidents of a model in a frozen week, by fault_key. If `model` is None: the incidents of the pipeline."""
     parts = [*body["models"], *filter(None, [body.get("pipeline")])] if body else []
     part = next((part for part in parts if part["model"] == model), None)
     return {fault_key(incident): incident for incident in part["incidents"]} if part else {}
 
 
 def fault_key(incident: Body) -> str:
-    """Identity of a fault across weeks. It excludes the onset, which may be estimated differently in each week."""
+    """Identifies a fault across weeks. The onset is not part of the key, because its estimate may differ from week to week."""
     return "/".join([incident["analyzer"], incident["subject"], incident["metric"], incident["slice"] or ""])
 
 
 def shared_incidents(items: Sequence[Item], counted: Iterable[CountedIncident]) -> list[Item]:
-    """The items. Incidents that are counted as one (`counted_incidents`, as on Home) become one item.
+    """The items, where incidents that count as one (`counted_incidents`, as on Home) form one item.
 
-    A joined item has the name of the first model, the exposure of all models, and the worst severity. It counts as an item of each model.
+    A joined item has the name of the first model, the exposure of all models together, and the worst severity. It counts as an item of each
+    model.
     """
     entry_of = {incident.id: entry for entry in counted for incident in entry.incidents}
     groups: dict[str, list[Item]] = {}
@@ -164,11 +169,11 @@ def shared_incidents(items: Sequence[Item], counted: Iterable[CountedIncident]) 
 
 
 OF_EACH_MODEL = ("incident", "finding", "severity", "acknowledged")
-"""The fields of each model's incident that a shared item keeps."""
+"""The fields of each model's incident that a joined item keeps."""
 
 
 def shared_item(group: Sequence[Item], fault: SharedFault | None) -> Item:
-    """One item for incidents of several models that are one problem. fault: what the models have in common, if they are many."""
+    """One item for incidents of several models that are the same problem. fault: what the models have in common, if there are many."""
     first, names = group[0], list(dict.fromkeys(str(item.model) for item in group[1:]))
     severity = next(name for name in SEVERITIES if name in {item.severity for item in group})
     title = f"{first.title.rstrip('.')}; also in {join_words([f'`{name}`' for name in names], 3)}."
@@ -191,5 +196,5 @@ def shared_item(group: Sequence[Item], fault: SharedFault | None) -> Item:
 
 
 def _own_state(item: Item) -> dict[str, str]:
-    """The severity of an item before it was joined with those of other models, and whether it was acknowledged."""
+    """The severity of an item before it was joined with other models' items, and whether it was acknowledged."""
     return {"severity": item.severity} | ({"acknowledged": "yes"} if item.acknowledged else {})

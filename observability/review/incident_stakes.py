@@ -1,10 +1,10 @@
-"""Compute the stakes of each incident of a week: affected predictions, the cost of their errors, and groups that are affected more than
-others.
+"""Compute what is at stake in each incident of a week: the affected predictions, the cost of their errors, and the groups that are affected
+more than others.
 
 The cost is estimated: the mean loss of labelled affected predictions minus the mean loss of the reference, at the owner's error costs,
 times the number of affected predictions. Ordinary errors belong to no incident, and neither do errors of a service or its energy. A group
-is named where its share among affected predictions differs significantly from its share among the others (false discovery rate 5 % over the
-incident's groups) and by at least MIN_SHARE_DIFFERENCE.
+is named if its share among the affected predictions differs from its share among all others significantly (false discovery rate 5 % over
+the incident's groups) and by at least MIN_SHARE_DIFFERENCE.
 """
 
 from collections.abc import Callable
@@ -40,9 +40,9 @@ Ask = Callable[[Aggregate, Window], "DataFrame"]
 MAX_STAKES = 10
 """Maximum number of incidents of a model whose stakes are computed, worst first."""
 MIN_SHARE_DIFFERENCE, MIN_ROWS = 0.05, 100
-"""Minimum difference of a group's shares, and minimum predictions on each side."""
+"""Minimum difference between a group's two shares, and minimum number of predictions on each side."""
 WITHOUT_ERRORS = frozenset(("run", "arrival", "service", "energy"))
-"""Stages of the pipeline whose faults make no answer wrong."""
+"""Stages of the pipeline whose faults do not make any answer wrong."""
 GROUPS = 4
 """Maximum number of groups that are named, largest difference first."""
 OUTCOMES = Aggregate("outcomes", keys=(By("decision"), By("label")))
@@ -58,8 +58,8 @@ def stakes(ask: Ask, model: Model, window: Window, incidents: tuple[Incident, ..
 
 
 def incident_stake(ask: Ask, model: Model, window: Window, incident: Incident) -> Body:
-    """rows: affected predictions, weighted; of: predictions of the week; slice: the affected slice; money, groups: None, with the reason,
-    if unknown.
+    """rows: number of affected predictions, weighted; of: number of predictions in the week; slice: the affected slice; money, groups: None
+    if unknown, with the reason.
     """
     lead = incident.lead
     part, began = touched_slice(lead), min(max(window.start, incident.onset or window.start), window.end)
@@ -80,15 +80,15 @@ def incident_stake(ask: Ask, model: Model, window: Window, incident: Incident) -
 
 
 def touched_slice(lead: Finding) -> Slice | None:
-    """The slice that a finding is about: its own, or the rows with the missing value; None without a slice."""
+    """The slice that a finding is about: its own slice, or the rows in which the value is missing; None if there is no slice."""
     if lead.slice:
         return Slice.parse(lead.slice)
     return Slice(((lead.subject, "null"),)) if lead.metric == "null_rate" and lead.subject != "model" else None
 
 
 def excess_error_words(incident: Incident, unit: str | None) -> str:
-    """How much more absolute error the labelled predictions have than at the reference's mean, in the label's unit; empty if the
-    incident has no such finding.
+    """By how much the absolute error summed over the labelled predictions exceeds what the reference's mean error would give, in the
+    label's unit; empty if the incident has no such finding.
     """
     about = (each for each in incident.findings if each.metric == "mae" and not each.slice and each.against == "reference")
     finding = next((each for each in about if each.value is not None and isinstance(each.evidence.get("baseline"), int | float)), None)
@@ -104,7 +104,9 @@ def excess_error_words(incident: Incident, unit: str | None) -> str:
 
 
 def reference_outcomes(ask: Ask, window: Window, lead: Finding, part: Slice | None) -> "DataFrame":
-    """Counts of the reference by decision and label: of the same slice if it has MIN_ROWS labelled decisions, else of all rows."""
+    """Counts of the reference by decision and label: from the same slice if it has at least MIN_ROWS labelled decisions, else from all
+    rows.
+    """
     whole = replace(window, version=lead.version, slice=None).reference()
     within = ask(OUTCOMES, replace(whole, slice=part)) if part else None
     if within is not None and float(labelled_decisions(within)["n"].sum()) >= MIN_ROWS:
@@ -113,8 +115,8 @@ def reference_outcomes(ask: Ask, window: Window, lead: Finding, part: Slice | No
 
 
 def touched_error_cost(model: Model, touched: "DataFrame", rows: float, reference: Callable[[], "DataFrame"]) -> Body:
-    """Estimated cost of errors on affected predictions beyond the cost that the reference implies. `an_answer`, `usual`: cost of a
-    prediction among the affected ones and in the reference.
+    """Estimated cost of errors on affected predictions beyond the cost that the reference implies. `an_answer`, `usual`: cost per
+    prediction among the affected predictions and in the reference.
     """
     settings = model.settings
     if model.task != "binary":
@@ -140,7 +142,7 @@ def labelled_decisions(counts: "DataFrame") -> "DataFrame":
 
 
 def loss_per_answer(model: Model, counts: "DataFrame") -> tuple[Interval | None, float]:
-    """Mean loss per labelled prediction, and their number."""
+    """Mean loss per labelled prediction, and the number of labelled predictions."""
     known = labelled_decisions(counts)
     if not float(known["w"].sum()) > 0:
         return None, 0.0
@@ -148,8 +150,8 @@ def loss_per_answer(model: Model, counts: "DataFrame") -> tuple[Interval | None,
 
 
 def overrepresented_groups(ask: Ask, model: Model, window: Window, began: datetime, lead: Finding, part: Slice | None) -> Body:
-    """Levels of sensitive attributes whose share among affected predictions differs from their share among the others of the same period,
-    largest difference first.
+    """Levels of sensitive attributes whose share among affected predictions differs from their share among all other predictions of the
+    same period, largest difference first.
     """
     if lead.analyzer == "trust/fairness" and "=" in lead.subject:
         return {"groups": None, "no_groups": f"The incident is about the group {lead.subject} itself."}
@@ -181,7 +183,7 @@ def overrepresented_groups(ask: Ask, model: Model, window: Window, began: dateti
 
 
 def level_shares(name: str, touched: "DataFrame", others: "DataFrame") -> list[Body]:
-    """Each level's share on both sides with the p-value of a two-proportion z test on effective sample sizes; empty if a side is too
+    """For each level, its share on both sides and the p-value of a two-proportion z test on effective sample sizes; empty if a side is too
     small.
     """
     from scipy.special import ndtr

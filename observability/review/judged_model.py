@@ -10,7 +10,7 @@ from observability.incidents.grouping import Incident
 
 @dataclass(frozen=True)
 class JudgedModel:
-    """A model's week: window, findings worst first, incidents worst first, last week's findings, number of predictions."""
+    """The week of one model: window, findings (worst first), incidents (worst first), last week's findings, number of predictions."""
 
     model: Model
     window: Window

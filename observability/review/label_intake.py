@@ -1,4 +1,4 @@
-"""Label supply of a model: queue, annotator agreement, price per label, and the month's budget."""
+"""The label supply of a model: queue, agreement of annotators, price per label, and the budget of the month."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -24,7 +24,7 @@ PAIR = ["project", "item", "annotator"]
 
 
 def label_intake(ask: Ask, model: Model, window: Window, findings: Sequence[Finding]) -> Body:
-    """queue, agreement, price and budget, each None if unknown, all as of the end of the week. window: the week."""
+    """queue, agreement, price and budget as of the end of the week, each None if unknown. window: the week."""
     place = PriceScope(model.name, model.settings)
     projects = model.settings.projects or (model.name,)
     assigned, annotated = (frame[frame["project"].isin(projects)] for frame in (ask(ASSIGNED, window), ask(ANNOTATED, window)))
@@ -39,7 +39,7 @@ def label_intake(ask: Ask, model: Model, window: Window, findings: Sequence[Find
 
 
 def label_queue_state(assigned: "DataFrame", annotated: "DataFrame", end: datetime) -> Body | None:
-    """Assigned items without a label: their number, and their median and longest wait in days; None without assignments."""
+    """Assigned items that have no label yet: their number, and their median and longest wait in days; None without assignments."""
     if assigned.empty:
         return None
     last = assigned.groupby(PAIR)["at"].max()
@@ -51,7 +51,7 @@ def label_queue_state(assigned: "DataFrame", annotated: "DataFrame", end: dateti
 
 
 def label_agreement(annotated: "DataFrame") -> Body | None:
-    """Krippendorff's alpha over each annotator's newest label of each item; None without annotations."""
+    """Krippendorff's alpha over the newest label of each annotator for each item; None without annotations."""
     if annotated.empty:
         return None
     newest = annotated.sort_values("at", kind="stable").drop_duplicates(PAIR, keep="last")
@@ -83,7 +83,7 @@ def label_price(ask: Ask, window: Window, place: PriceScope, end: datetime) -> B
 
 
 def budget_state(findings: Sequence[Finding]) -> Body | None:
-    """The month's forecast cost against its budget, from `operations/cost`; None without a forecast."""
+    """The forecast cost of the month compared with its budget, from `operations/cost`; None without a forecast."""
     finding = next((finding for finding in findings if finding.analyzer == "operations/cost" and "month_end" in finding.evidence), None)
     if finding is None:
         return None

@@ -1,4 +1,4 @@
-"""List the agreements of a review meeting (its actions with owner, due date and stage), for the page and every export."""
+"""List what a review meeting agreed on (its actions with owner, due date and stage), for the page and for all exports."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date
@@ -14,19 +14,21 @@ Body = dict[str, Any]
 
 
 def agreed_actions(store: Store, review: str, day: date) -> list[Body]:
-    """The actions that were agreed in a review, oldest first, in their current state. day: decides which are overdue."""
+    """The actions agreed on in a review, oldest first, in their current state. day: the day by which overdue is judged."""
     found = [action_body(item, day) for item in store.actions() if item.first.fields.get("review") == review]
     return sorted(found, key=lambda action: (action["at"], action["action"]))
 
 
 def all_actions(store: Store, day: date) -> list[Body]:
-    """Every action in its current state: open ones first, each group by due date. day: decides which are overdue."""
+    """All actions in their current state: open ones first; within open and closed ones, by due date. day: the day by which overdue is
+    judged.
+    """
     found = [action_body(item, day) for item in store.actions()]
     return sorted(found, key=lambda action: (action["state"] in CLOSED, action["due"] is None, action["due"] or "", action["action"]))
 
 
 def action_body(item: DecisionItem, day: date) -> Body:
-    """An action in its current state: text, owner, due date, whether it is overdue, stage, state, who wrote it and when."""
+    """An action in its current state: text, owner, due date, whether it is overdue, stage, state, author and time."""
     fields = item.fields
     return {
         "action": item.id,
@@ -50,7 +52,7 @@ def action_body(item: DecisionItem, day: date) -> Body:
 
 
 MEETING = "meeting"
-"""The item of the records that close a meeting and open it again."""
+"""The item named in the records that close a meeting and reopen it."""
 
 
 def closed_by(said: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
@@ -69,13 +71,13 @@ def closing_sentence(said: Iterable[Mapping[str, Any]]) -> str:
 
 
 def stage_of_action(action: Mapping[str, Any]) -> Stage:
-    """The stage of an action of a frozen week, of any format, or of its current state."""
+    """The stage of an action in a frozen week (of any format), or in its current state."""
     return action_stage(action["state"], action["owner"], action.get("moved"))
 
 
 def effect_answer(action: Mapping[str, Any]) -> str | None:
-    """Whether the target metric of a frozen action moved after it was done; None without a target metric. Weeks frozen by an earlier
-    version answered before the action was done.
+    """Whether the target metric of a frozen action moved after the action was done; None without a target metric. Weeks frozen by an
+    earlier version of the program judged this even before the action was done.
     """
     answer = (action["moved"] or {}).get("answer")
     if action["state"] in ("done", "verified") or answer not in ("yes", "no", "cannot tell"):
@@ -84,7 +86,7 @@ def effect_answer(action: Mapping[str, Any]) -> str | None:
 
 
 def who_and_when(action: Mapping[str, Any]) -> str:
-    """`bob, due 15 Jul 2013 (overdue), assigned` of an action."""
+    """Owner, due date and stage of an action, as in `bob, due 15 Jul 2013 (overdue), assigned`."""
     due = f"due {format_iso_day(action['due'])}{' (overdue)' if action['overdue'] else ''}" if action["due"] else "no due date"
     stage = stage_of_action(action)
     words = [action["owner"] or "unassigned", due, *([] if stage == "unassigned" else [stage])]

@@ -1,10 +1,10 @@
-"""Measure the change of an action's target metric after the action was done, with an interval: improved, not improved, or unknown.
+"""Measure how an action's target metric changed after the action was done, with an interval: improved, not improved, or unknown.
 
-Before the action is done, it cannot have caused a change. The answer is then `moved before the action` or `not done yet`. In the week in
+An action that is not done yet cannot have caused a change. The answer is then `moved before the action` or `not done yet`. In the week in
 which the action was done, the answer is `too early`.
 
-If another version serves than before, both are compared on the same rows. Otherwise a week is compared with the week before the
-action, which does not prove causation; the sentence says so.
+If another version serves than before, the two versions are compared on the same rows. Otherwise a week is compared with the week before the
+action. That does not prove causation, and the sentence says so.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from observability.store.engine import Store
 Answer = Literal["yes", "no", "cannot tell", "moved before the action", "not done yet", "too early"]
 How = Literal["same rows", "weeks"]
 SAME_ROWS = ("serving/performance", "serving/slices")
-"""Analyzers whose metrics allow a comparison of two versions on the same rows, of all rows or of a slice."""
+"""Analyzers for whose metrics two versions can be compared on the same rows, either on all rows or in a slice."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,9 @@ class Target:
 
 @dataclass(frozen=True)
 class MetricMovement:
-    """The result. improvement: in the metric's unit, positive is better, with its 95 % interval. before, now: value, low, high, n."""
+    """The change of a target metric. improvement: in the metric's unit, positive is better, with its 95 % interval. before, now: value,
+    low, high, n.
+    """
 
     answer: Answer
     sentence: str
@@ -60,9 +62,10 @@ class MetricMovement:
 
 
 def movement_of_action(store: Store, target: Target, since: Week, done: Week | None, now: Week) -> MetricMovement:
-    """Change of an action's target from the week of the action (`since`) to the week `now`, judged in the weeks after it was done.
+    """How an action's target changed from the week of the action (`since`) to the week `now`; it is judged only in the weeks after the
+    action was done.
 
-    done: the week in which it was done, None while it is not. Raises NotFoundError if the model was removed.
+    done: the week in which the action was done, None if it is not done. Raises NotFoundError if the model was removed.
     """
     if done is not None and done >= now:
         return MetricMovement("too early", f"Done in {done}: judged from {done.back(-1)} on.", "weeks")
@@ -75,7 +78,7 @@ def movement_of_action(store: Store, target: Target, since: Week, done: Week | N
 
 
 def metric_movement(store: Store, target: Target, since: Week, now: Week) -> MetricMovement:
-    """Change of the target from the week of the action (`since`) to the week `now`, as known at the end of `now`.
+    """How the target changed from the week of the action (`since`) to the week `now`, as known at the end of `now`.
 
     Raises NotFoundError if the model was removed.
     """
@@ -89,7 +92,7 @@ def metric_movement(store: Store, target: Target, since: Week, now: Week) -> Met
 
 
 def target_value(store: Store, model: Model, target: Target, week: Week, known: Week) -> Finding | None:
-    """The analyzer's finding on the target in a week, as of the end of the week `known`; None without one."""
+    """The analyzer's finding about the target in a week, as of the end of the week `known`; None if there is none."""
     scope = Slice.parse(target.slice) if target.slice and target.analyzer != "serving/slices" else None
     report = check.check(
         store,
@@ -125,9 +128,9 @@ def compare_weeks(target: Target, before: Finding | None, after: Finding | None,
 
 
 def improvement_sign(metric: str, before: Finding) -> float:
-    """The sign that makes the change `before − after` an improvement: +1 if lower is better, −1 if higher is better.
+    """The sign by which the change `before − after` is multiplied to give an improvement: +1 if lower is better, −1 if higher is better.
 
-    For bias, nearer to zero is better. For metrics without a better side, nearer to the reference is better.
+    For bias, a value nearer to zero is better. For metrics without a better side, a value nearer to the reference is better.
     """
     better = METRICS[metric].better
     if better is not None:
@@ -137,7 +140,7 @@ def improvement_sign(metric: str, before: Finding) -> float:
 
 
 def signed_improvement(change: Interval, sign: float) -> Interval:
-    """A change times its sign (`improvement_sign`), for which positive is better."""
+    """A change times its sign (`improvement_sign`), so that positive is better."""
     if change.value is None or sign > 0:
         return change
     low = None if change.high is None else -change.high
@@ -146,7 +149,7 @@ def signed_improvement(change: Interval, sign: float) -> Interval:
 
 
 def movement_verdict(improvement: Interval, least: float) -> Answer:
-    """Yes if the interval is above zero, no if it excludes a relevant improvement, else cannot tell."""
+    """`yes` if the whole interval is above zero, `no` if it excludes a relevant improvement, else `cannot tell`."""
     if improvement.value is None or improvement.low is None or improvement.high is None:
         return "cannot tell"
     if improvement.low > 0:
@@ -155,8 +158,8 @@ def movement_verdict(improvement: Interval, least: float) -> Answer:
 
 
 def relevant_improvement(target: Target, before: float | None) -> float:
-    """Smallest relevant improvement: half of the distance to the goal, else the performance analyzer's Warning limit, else a tenth of the
-    value.
+    """Smallest improvement that is relevant: half of the distance to the goal, else the Warning limit of the performance analyzer, else a
+    tenth of the value.
     """
     value = abs(before or 0.0)
     if target.goal is not None:
@@ -173,7 +176,7 @@ def goal_reached(target: Target, after: float | None) -> bool | None:
 
 
 def on_same_rows(target: Target, both: paired_versions.PairedVersions, now: Week) -> MetricMovement:
-    """Result of the paired comparison."""
+    """The result of comparing two versions on the same rows."""
     paired = both.difference
     improvement = signed_improvement(paired.change, 1.0 if METRICS[target.metric].better == "high" else -1.0)
     answer = movement_verdict(improvement, relevant_improvement(target, paired.b.value))
@@ -222,12 +225,14 @@ def value_with_interval_text(finding: Finding) -> str:
 
 
 def movement_number(value: float | None) -> str:
-    """Three significant digits; whole numbers from 1,000."""
+    """A number with three significant digits; from 1,000 on, a whole number."""
     return "unknown" if value is None else f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
 def target_of(action: dict[str, Any], findings: Sequence[dict[str, Any]]) -> Target | None:
-    """Target of an action: the metric of its finding in the frozen week, else the action's own metric. None if it has neither."""
+    """Target of an action: the metric of its finding in the frozen week, else the metric that the action itself names. None if it has
+    neither.
+    """
     about = next((finding for finding in findings if finding["id"] == action.get("finding")), None)
     metric, model = action.get("metric") or (about or {}).get("metric"), action.get("model") or (about or {}).get("model")
     if not metric or not model or metric not in METRICS:

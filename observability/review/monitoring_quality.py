@@ -16,7 +16,7 @@ REPORTED = ("incident", "complaint")
 
 
 def week_monitoring(store: Store, week: Week, models: Sequence[Body], happened: Sequence[Entry]) -> Body:
-    """Alerts of the week as of its end (changed in it, or still open), their precision, rules that fired or not, and missed incidents."""
+    """As of the end of the week: its alerts (changed in it, or still open), their precision, which rules fired, and missed incidents."""
     records = [record for record in alert_log.alert_records(store) if record["at"] < week.end]
     standing = list(alert_state.alerts_from_records(records, week.end).values())
     shown = [alert for alert in standing if alert.changed_at >= week.start or alert.state != "resolved"]
@@ -46,6 +46,6 @@ def week_monitoring(store: Store, week: Week, models: Sequence[Body], happened: 
 
 
 def missed_incidents(models: Sequence[Body], happened: Sequence[Entry]) -> list[Body]:
-    """Incidents and complaints that people logged about models without a critical incident in the week."""
+    """Incidents and complaints that people logged about models that had no critical incident in the week."""
     quiet = {part["model"] for part in models if not any(incident["severity"] == "act" for incident in part["incidents"])}
     return [entry.to_json() for entry in happened if entry.sort in REPORTED and entry.model in quiet]

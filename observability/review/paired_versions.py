@@ -1,4 +1,6 @@
-"""Paired comparison of two versions: on rows that both scored (one in the shadow), or by replaying the older version on stored inputs."""
+"""Compare two versions on the same rows: on rows that both scored (one of them in shadow), or by replaying the older version on stored
+inputs.
+"""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -19,14 +21,14 @@ if TYPE_CHECKING:
     from observability.store.engine import Store
 
 ROWS = 5000
-"""Rows for a replay, those with the smallest sample hash."""
+"""Maximum number of rows in a replay. Those with the smallest sample hash are used."""
 SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class PairedVersions:
-    """Two versions on the same rows. difference: the difference of one metric, new minus then; labelled: rows with a label; how: source of
-    the older version's scores.
+    """Two versions on the same rows. difference: the difference in one metric, new minus then; labelled: number of rows with a label; how:
+    where the older version's scores come from.
     """
 
     difference: Difference
@@ -52,7 +54,7 @@ def compare_paired(store: "Store", model: Model, metric: str, since: Week, now: 
 
 
 def predictions_by_version(store: "Store", model: Model, week: Week, environment: Environment) -> dict[str, int]:
-    """Number of predictions of a week by version."""
+    """Number of predictions of each version in a week."""
     window = Window(model.name, week.start, week.end, as_of=week.end, environment=environment)
     counts = store.ask(Aggregate("predictions", keys=(By("version"),)), window)
     return dict(zip(counts["version"].astype(str), counts["n"].astype(int), strict=True))
@@ -64,7 +66,7 @@ def version_with_most(answered: dict[str, int]) -> str | None:
 
 
 def new_version(store: "Store", model: Model, week: Week, served: dict[str, int]) -> tuple[str | None, Environment]:
-    """The version with the most predictions among the versions that did not serve before: in production, else in shadow."""
+    """The version with the most predictions among those that did not serve before: in production, or if there is none, in shadow."""
     found: Environment
     for found in ("production", "shadow"):
         others = {name: n for name, n in predictions_by_version(store, model, week, found).items() if name not in served}
@@ -74,7 +76,7 @@ def new_version(store: "Store", model: Model, week: Week, served: dict[str, int]
 
 
 def in_shadow(store: "Store", model: Model, metric: str, a: Window, then: str) -> PairedVersions | None:
-    """Comparison on rows that both scored."""
+    """The comparison on rows that both versions scored; None if there are none."""
     other: Environment
     for other in ("production", "shadow"):
         b = replace(a, version=then, environment=other)
@@ -90,8 +92,8 @@ def in_shadow(store: "Store", model: Model, metric: str, a: Window, then: str) -
 
 
 def replayed_comparison(store: "Store", model: Model, metric: str, a: Window, then: str) -> PairedVersions | None:
-    """The newer version's logged scores compared with the older version's artifact on the same inputs. None without an artifact, or if the
-    artifact fails.
+    """The logged scores of the newer version, compared with the scores that the older version's model file gives to the same inputs. None
+    if there is no model file, or if it fails.
     """
     from observability.investigation.sampled_rows import artifact_of, probability_columns, task_and_classes
     from observability.worker.process import warm_worker
@@ -121,7 +123,7 @@ def replayed_comparison(store: "Store", model: Model, metric: str, a: Window, th
 
 
 def with_scores(model: Model, rows: "DataFrame", scores: "np.ndarray") -> "DataFrame":
-    """The rows with the scores and decisions of the other version."""
+    """The rows, with the scores and decisions replaced by those of the other version."""
     answered = rows.copy()
     if model.task == "multiclass":
         for place in range(len(model.classes)):

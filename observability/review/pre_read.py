@@ -1,7 +1,8 @@
-"""The pre-read of the weekly review: the agenda as plain text with a short summary and links for each item, sent the evening before.
+"""The pre-read of the weekly review: the agenda as plain text, with a short summary and links for each item. It is sent on the evening
+before the meeting.
 
-It is a `message` record for each channel, queued once a week and sent as alerts are. For a meeting on Monday it is sent on Monday morning,
-as soon as the week is frozen, because the week is not over on Sunday evening.
+It is a `message` record for each channel, queued once a week and sent like alerts. For a meeting on Monday it is sent on Monday morning, as
+soon as the week is frozen, because on Sunday evening the week is not over yet.
 """
 
 from collections.abc import Container, Mapping, Sequence
@@ -25,11 +26,11 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 MAX_REASONS = 2
-"""Maximum number of reasons of an item that a pre-read gives."""
+"""Maximum number of reasons that a pre-read gives for an item."""
 
 
 def pre_read_text(store: "Store", review: str, now: datetime, dashboard: str = "") -> str:
-    """The agenda of a frozen week as plain text. dashboard: the address for links; without it there are none.
+    """The agenda of a frozen week as plain text. dashboard: the address for links; without it, there are no links.
 
     Raises NotFoundError if the week is not frozen.
     """
@@ -37,7 +38,7 @@ def pre_read_text(store: "Store", review: str, now: datetime, dashboard: str = "
 
 
 def pre_read(store: "Store", review: str, now: datetime, dashboard: str = "") -> tuple[str, list[DailyLine]]:
-    """The text, and the metrics that an e-mail draws in it."""
+    """The text of the pre-read, and the metrics that an e-mail draws within it."""
     body = week_without_small_groups(stored_week(store, review))
     agenda = arranged_agenda([Item.from_json(item) for item in body["agenda"]], said_about(store, review))
     current = {action["action"]: action for action in meeting.all_actions(store, now.date())}
@@ -45,7 +46,9 @@ def pre_read(store: "Store", review: str, now: datetime, dashboard: str = "") ->
 
 
 def agenda_text(body: Body, agenda: Arranged, actions: Mapping[str, Body], dashboard: str = "") -> tuple[str, list[DailyLine]]:
-    """The text of an agenda, and the metric of each item below its summary. actions: the present state of actions by id."""
+    """The text of an agenda; and the metrics to draw, one below the summary of each item that has one. actions: the present state of
+    actions, by id.
+    """
     span = formatting.format_span(datetime.fromisoformat(body["start"]), datetime.fromisoformat(body["end"]))
     items = formatting.plural(len(agenda.items), "item")
     lines = [f"Model review, week {body['week']} ({span}, UTC): {items} on the agenda."]
@@ -73,7 +76,7 @@ def item_headline(item: Item) -> str:
 
 
 def item_summary(body: Body, item: Item) -> list[str]:
-    """The metric beside its reference, the worst slice, and the first reasons; one line each."""
+    """The metric next to its reference, the worst slice, and the first reasons; each on one line."""
     figure = agenda_figures.item_figure(body, item)
     measured = [figure.comparison, *([figure.worst_words] if figure.worst_words else [])] if figure else []
     return [plain_line(line) for line in (*measured, *item.reasons[:MAX_REASONS])]
@@ -90,8 +93,8 @@ def review_address(dashboard: str, body: Body, **parameters: str) -> str:
 
 
 def pre_read_is_due(config: AlertConfig, now: datetime) -> bool:
-    """Whether it is time to send the pre-read. That is from `pre_read_hour` of the evening before the meeting until midnight, in the time
-    zone of the settings. For a meeting on Monday it is all Monday, once the week is over in UTC as well.
+    """Whether it is time to send the pre-read: from `pre_read_hour` on the evening before the meeting until midnight, in the time zone of
+    the settings. For a meeting on Monday, all Monday, once the week is over in UTC as well.
     """
     local = now.astimezone(config.zone)
     if config.meeting == WEEKDAYS[0]:
@@ -110,7 +113,9 @@ def pre_read_messages(store: "Store", review: str, channels: Sequence[str], conf
 
 
 def queue_pre_read(store: "Store", config: AlertConfig, known: Container[str], now: datetime) -> list[str]:
-    """Queue the pre-read of last week if it is due, frozen and not among the known messages; returns the keys of the new messages."""
+    """Queue the pre-read of last week if it is due, the week is frozen, and the message is not known yet. Returns the keys of the new
+    messages.
+    """
     if not config.pre_read or not pre_read_is_due(config, now):
         return []
     review = str(Week.before_now(now))

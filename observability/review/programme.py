@@ -1,7 +1,7 @@
-"""Compute figures of the review programme by calendar month (UTC): promises kept, alarms useful, and the time to detect, acknowledge and
-resolve.
+"""Compute figures about the review programme by calendar month (UTC): promises kept, alerts that were useful, and the time to detect,
+acknowledge and resolve.
 
-A value that rests on fewer than MIN_ITEMS items is None: only its counts are known.
+A value based on fewer than MIN_ITEMS items is None; only its counts are given.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,17 +27,17 @@ MEASURES: dict[Measure, str] = {
     "resolve": "Time to resolve, median",
 }
 SHARES: tuple[Measure, ...] = ("kept", "useful")
-"""Measures that are shares; the others are hours."""
+"""Measures that are shares; all other measures are in hours."""
 MIN_ITEMS = 3
-"""Minimum number of items for a month's value."""
+"""A month's value needs at least this number of items."""
 Onsets = Mapping[str, datetime | None]
-"""The onset of every incident of the frozen weeks by its id; None if the counts did not date it."""
+"""The onset of every incident in the frozen weeks, by its id; None if the counts did not allow a date."""
 
 
 @dataclass(frozen=True)
 class MonthValue:
-    """One measure of one month. value: a share, or a median in hours; None below MIN_ITEMS items. n: number of items that are counted in
-    the value. words: value and counts. left: items of the month that are not counted, in words.
+    """One measure for one month. value: a share, or a median in hours; None with fewer than MIN_ITEMS items. n: number of items on which
+    the value is based. words: value and counts. left: items of the month that are not counted, in words.
     """
 
     month: datetime
@@ -51,8 +51,8 @@ class MonthValue:
 def programme_by_month(
     actions: Iterable[DecisionItem], records: Sequence[Mapping[str, Any]], onsets: Onsets, day: date
 ) -> list[MonthValue]:
-    """Every measure of every month, oldest first, from the first to the last that has an action or an alert. records: records of kind
-    `alert`, oldest first. day: actions that are due on this day or later do not count yet, whether done or not.
+    """Every measure for every month, oldest first, from the first month with an action or an alert to the last. records: records of kind
+    `alert`, oldest first. day: actions that are due on this day or later do not count yet, whether they are done or not.
     """
     promises = [promise for action in actions if (promise := promise_of_action(action, day)) is not None]
     alerts = alerts_from_records(records, datetime.combine(day, time.max, UTC))
@@ -75,8 +75,8 @@ def programme_by_month(
 
 
 def promise_of_action(action: DecisionItem, day: date) -> tuple[datetime, bool] | None:
-    """The first due date of an action, and whether it was done by then. None without a due date, if that day is not over, or if the action
-    was cancelled by then. A later due date does not change the promise.
+    """The first due date of an action, and whether the action was done by then. None if it has no due date, if that day is not over, or if
+    the action was cancelled by then. A later due date does not change the promise.
     """
     dues = [entry.fields["due"] for entry in action.entries if entry.fields.get("due")]
     due = aware_utc(dues[0]) if dues else None
@@ -93,7 +93,7 @@ def promises_kept(month: datetime, kept: Sequence[bool]) -> MonthValue:
 
 
 def alerts_useful(month: datetime, resolved: Sequence[Alert]) -> MonthValue:
-    """The share of the rated alerts that were useful, among those resolved in a month."""
+    """The share of useful alerts among the rated alerts that were resolved in a month."""
     found = alert_precision(resolved)
     unrated = found.all - found.judged
     return month_share(month, "useful", found.useful, found.judged, f"{unrated:,} not rated" if unrated else "")
@@ -107,7 +107,7 @@ def month_share(month: datetime, measure: Measure, hits: int, n: int, left: str 
 
 
 def median_time(month: datetime, measure: Measure, alerts: Sequence[Alert], hours: Callable[[Alert], float | None]) -> MonthValue:
-    """The median time of a month's alerts, over those whose time is known."""
+    """The median time for a month's alerts, over those alerts whose time is known."""
     known = [taken for alert in alerts if (taken := hours(alert)) is not None]
     value = median(known) if len(known) >= MIN_ITEMS else None
     counts = f"{len(known):,} of {len(alerts):,}" if alerts else DASH
@@ -129,7 +129,7 @@ def resolved_at(alert: Alert) -> datetime | None:
 
 
 def hours_between(start: datetime | None, end: datetime | None) -> float | None:
-    """Hours from one instant to another; None if one is unknown, or they are in the wrong order."""
+    """Hours from one point in time to another; None if one of them is unknown, or if they are in the wrong order."""
     return (end - start).total_seconds() / 3600 if start is not None and end is not None and start <= end else None
 
 
@@ -139,7 +139,7 @@ def month_of(instant: datetime) -> datetime:
 
 
 def months_between(instants: Iterable[datetime]) -> list[datetime]:
-    """Every month from the earliest instant to the latest."""
+    """Every month from the earliest to the latest of some points in time."""
     found = sorted({month_of(instant) for instant in instants})
     if not found:
         return []
@@ -148,8 +148,8 @@ def months_between(instants: Iterable[datetime]) -> list[datetime]:
 
 
 def frozen_onsets(store: Store, since: datetime) -> dict[str, datetime | None]:
-    """The onset of every incident of the frozen weeks that end after an instant; for an incident in several weeks, the onset in the
-    earliest week.
+    """The onset of every incident in the frozen weeks that end after `since`. If an incident is in several weeks, its onset in the earliest
+    week counts.
     """
     found: dict[str, datetime | None] = {}
     for frozen in reversed(frozen_weeks(store)):

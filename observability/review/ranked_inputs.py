@@ -28,10 +28,10 @@ SAID = {
 
 
 def inputs_by_impact(findings: Sequence[Finding], model: Model) -> Body:
-    """by: source of the importance; said: the same as a sentence; rows: the MAX_RANKED_INPUTS inputs with the largest impact.
+    """by: source of the importance; said: the source as a sentence; rows: the MAX_RANKED_INPUTS inputs with the largest impact.
 
-    A row has feature, version, drift (PSI) with its interval, share (None if unknown), impact, severity and n. Without drift there is only
-    `why`.
+    A row has feature, version, drift (PSI) with its interval, share (None if unknown), impact, severity and n. If no drift was measured,
+    there is only `why`.
     """
     drifts = [
         finding for finding in findings if (finding.analyzer, finding.metric) == ("serving/drift", "psi") and finding.value is not None
@@ -66,7 +66,9 @@ def main_version_findings(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def input_overlay(ask: Ask, window: Window, row: Body) -> Body:
-    """Histograms of an input in the week and in the reference: rows of [bin, weight], on the version's stored edges."""
+    """Histograms of an input in the week and in the reference: rows of [bin, weight], with the bin edges that are stored with the
+    version.
+    """
     column = f"feature.{row['feature']}"
     question = Aggregate("predictions", histogram=(column,))
     side = replace(window, version=row["version"])

@@ -1,4 +1,4 @@
-"""Recompute figures of a frozen week with all records that have arrived since, mainly late labels."""
+"""Compute figures of a frozen week again, with all records that have arrived since then, mainly late labels."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,14 +12,14 @@ from observability.review.snapshot import Body, settings_from
 from observability.store.engine import Store
 
 RESTATED = ("performance", "labels")
-"""Cells that labels can change after the week."""
+"""Cells whose values labels can still change after the week."""
 ANALYZERS = COMPARED[:1]
 SMALLEST = 1e-9
 
 
 @dataclass(frozen=True)
 class Restated:
-    """One changed figure. was, is_now: cells as in the strip."""
+    """One figure that has changed. was, is_now: cells as in the fleet table."""
 
     model: str
     cell: str
@@ -28,13 +28,15 @@ class Restated:
 
     @property
     def sentence(self) -> str:
-        """The change, with the number of rows behind it."""
+        """The change as a sentence, with the numbers of rows before and after."""
         was, now = self.was, self.is_now
         return f"{self.model}: {was.get('value')} became {now.get('value')}, on {now.get('n', 0):,} rows instead of {was.get('n', 0):,}."
 
 
 def restated_since_freezing(store: Store, body: Body, now: datetime) -> list[Restated]:
-    """Figures of a frozen week that later data changes, under the settings at the freezing. Removed models are omitted."""
+    """Figures of a frozen week that later data change, computed with the settings that held when it was frozen. Models that were removed
+    are left out.
+    """
     week = Week.parse(body["week"])
     changed = []
     for part in body["models"]:

@@ -1,4 +1,4 @@
-"""Sentences for the parts of a frozen week, shared by the page and the file."""
+"""Sentences for the parts of a frozen week; the page and the file share them."""
 
 from datetime import datetime
 from typing import Any
@@ -15,14 +15,14 @@ UNJUDGED = frozenset(
         *("importance", "explanations_per_day", "projects", "region", "immutable", "runbooks"),
     )
 )
-"""Settings that affect no severity."""
+"""Settings that do not affect any severity."""
 IDLE = frozenset(("threshold", task) for task in ("regression", "multiclass", None))
 """Settings that a task does not use."""
 OLDER = "Not recorded when this week was frozen."
 
 
 def stake_sentences(part: Body, incident: str) -> tuple[str, str] | None:
-    """(affected predictions and cost, affected groups) of an incident; None if its stake was not computed."""
+    """For an incident: (affected predictions and cost, affected groups); None if its stakes were not computed."""
     if "stakes" not in part:
         return (OLDER, "")
     if "why" in part["stakes"]:
@@ -36,7 +36,7 @@ def stake_sentences(part: Body, incident: str) -> tuple[str, str] | None:
 
 
 def affected_words(found: Body) -> str:
-    """Number and share of affected predictions, and the slice."""
+    """In words: number and share of the affected predictions, and their slice."""
     conditions = where.conditions if (where := Slice.parse(found["slice"])) else ()
     named = " and ".join(f"{name} is {'missing' if value == 'null' else value}" for name, value in conditions)
     share = f" ({format_share(found['rows'] / found['of'])})" if found["of"] else ""
@@ -44,8 +44,8 @@ def affected_words(found: Body) -> str:
 
 
 def error_cost_sentence(found: Body) -> str:
-    """Estimated cost of errors on affected predictions, or why it is unknown. Weeks that an earlier version froze hold the cost of all
-    errors, on affected predictions and on the others.
+    """The estimated cost of errors on affected predictions, or why it is unknown. In weeks frozen by an earlier version of the program, it
+    is the cost of all errors, on affected and on all other predictions.
     """
     cost = found["money"]
     if cost is None:
@@ -62,7 +62,7 @@ def error_cost_sentence(found: Body) -> str:
 
 
 def excess_cost_sentence(cost: Body) -> str:
-    """The sentence about the estimated cost of errors above the reference's, or that none is measured."""
+    """A sentence that states the estimated cost of errors above that of the reference, or that no such cost was measured."""
     unit = f" {cost['currency']}".rstrip()
     each, usual = format_number(cost["an_answer"]), format_number(cost["usual"])
     if cost["low"] is None or cost["low"] <= 0:
@@ -75,7 +75,7 @@ def excess_cost_sentence(cost: Body) -> str:
 
 
 def group_sentence(found: Body) -> str:
-    """Groups that are over- or underrepresented among affected predictions."""
+    """In words: the groups that are over- or underrepresented among affected predictions."""
     if found["groups"] is None:
         return str(found["no_groups"])
     if not found["groups"]:
@@ -103,14 +103,16 @@ def settings_sentence(part: Body) -> tuple[str, str]:
 
 
 def erased_when(body: Body) -> str:
-    """A sentence with the days on which a subject was erased from a frozen week on request; empty if nothing was erased."""
+    """A sentence that lists the days on which mentions of a subject were erased from a frozen week on request; empty if nothing was
+    erased.
+    """
     days = ", ".join(body.get("erased", ()))
     return f"Erased on request on {days}: mentions of a subject and of its predictions. Figures are as they were frozen." if days else ""
 
 
 def settings_of_when(body: Body, made: str = "the freezing") -> str:
-    """The sentence about the date of the settings and limits of a week; the fleet step has it for each model. made: how the week was
-    computed.
+    """A sentence that says as of when the settings and limits of a week are; the fleet step shows this for each model. made: how the week
+    was computed.
     """
     known = [part.get("settings_known") for part in body["models"]]
     if None in known or not any(known):
@@ -119,7 +121,7 @@ def settings_of_when(body: Body, made: str = "the freezing") -> str:
 
 
 def is_beyond_limit(row: Body) -> bool:
-    """Whether a criterion's value is beyond its limit; it may be OK nevertheless where the gap is pre-existing."""
+    """Whether a criterion's value is beyond its limit. The criterion can still be OK if the gap existed before."""
     limit, value, metric = row["limit"], row["value"], METRICS.get(row["metric"])
     if value is None or not isinstance(limit, int | float) or metric is None:
         return False
@@ -127,7 +129,9 @@ def is_beyond_limit(row: Body) -> bool:
 
 
 def audit_results_words(audit: Body) -> str:
-    """Results of an audit, in brackets the interval and the previous audit's. Weeks that were frozen without intervals have none."""
+    """The results of an audit; in brackets, the interval and the result of the previous audit. In weeks that were frozen without intervals,
+    these are missing.
+    """
     before, intervals = audit["before"] or {}, audit.get("intervals", {})
     words = []
     for name, value in audit["results"].items():
@@ -139,7 +143,7 @@ def audit_results_words(audit: Body) -> str:
 
 
 def inputs_sentence(part: Body) -> str:
-    """The first three inputs by drift and importance; empty if none was ranked."""
+    """A sentence with the first three inputs by drift and importance; empty if no inputs were ranked."""
     found = part.get("inputs", {})
     if "rows" not in found:
         return str(found.get("why", "")) if part["served"] else ""
@@ -151,7 +155,7 @@ def inputs_sentence(part: Body) -> str:
 
 
 def label_intake_sentences(found: Body) -> dict[str, tuple[str | None, str | None]]:
-    """(figure, text below it) of the queue, agreement, price and budget; None if unknown."""
+    """(figure, text below it) for the queue, the agreement, the price and the budget; None for what is unknown."""
     queue, agreed, price, month = (found.get(name) for name in ("queue", "agreement", "price", "budget"))
     cells: dict[str, tuple[str | None, str | None]] = dict.fromkeys(("queue", "agreement", "price", "budget"), (None, None))
     if queue:
@@ -176,7 +180,7 @@ def label_intake_sentences(found: Body) -> dict[str, tuple[str | None, str | Non
 
 
 def interval_prefix(found: Body) -> str:
-    """An interval as `0.12 to 0.19, `; empty without an interval, or if the interval has no length."""
+    """An interval as `0.12 to 0.19, `; empty if there is no interval, or if both ends are equal."""
     known = found["low"] is not None and found["low"] != found["high"]
     return f"{format_number(found['low'])} to {format_number(found['high'])}, " if known else ""
 

@@ -5,12 +5,12 @@ from observability.core.small_groups import MIN_ROWS, is_body_about_few
 from observability.review.snapshot import Body
 
 LED_BY_FEW = f"The leading finding is about fewer than {MIN_ROWS} rows and is left out; the item's other findings stay."
-"""Replaces the title of an agenda item that begins with a small group."""
+"""The title of an agenda item whose leading finding is about a small group and was left out."""
 
 
 def week_without_small_groups(body: Body) -> Body:
-    """A frozen week without findings about groups of fewer than MIN_ROWS rows, incidents that they lead, and agenda items about these;
-    `suppressed`: how many findings were left out. The frozen week itself keeps them.
+    """A frozen week without findings about groups of fewer than MIN_ROWS rows, without incidents that such findings lead, and without
+    agenda items about these; `suppressed`: number of findings that were left out. The stored week itself keeps them.
     """
     parts, records = [*body["models"], *filter(None, [body.get("pipeline")])], body.get("records", [])
     known = [(part["model"], finding) for part in parts for finding in part["findings"]] + [(each["model"], each) for each in records]
@@ -37,7 +37,7 @@ def week_without_small_groups(body: Body) -> Body:
 
 
 def _leads_with(item: Body, incidents: set[str], findings: set[str]) -> bool:
-    """Whether the incident or finding that an agenda item begins with was left out."""
+    """Whether the leading incident or finding of an agenda item was left out."""
     about = item.get("about") or {}
     return about.get("incident") in incidents if about.get("incident") else about.get("finding") in findings
 
@@ -49,5 +49,5 @@ def _is_only_about(item: Body, incidents: set[str], findings: set[str]) -> bool:
 
 
 def suppressed_words(count: int) -> str:
-    """The sentence that says how many findings a file leaves out; empty if it leaves out none."""
+    """A sentence that says how many findings a file leaves out; empty if there are none."""
     return f"Left out: {plural(count, 'finding')} about groups of fewer than {MIN_ROWS} rows." if count else ""

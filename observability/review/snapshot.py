@@ -1,7 +1,7 @@
 """Computes a review week for freezing: every number that the meeting reads, as of the week's end.
 
-Only records that had arrived by the week's end and the settings of that time are used, so any past week can be computed again with the same
-result. Once a week is stored (freeze.py), it does not change.
+Only records that had arrived by the week's end are used, and the settings of that time. Any past week can therefore be computed again with
+the same result. Once a week is stored (freeze.py), it does not change.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -39,22 +39,22 @@ from observability.store.engine import Store
 Body = dict[str, Any]
 Progress = Callable[[float, str], None]
 FORMAT = 7
-"""Version of the stored format; pages note an older one. From 7 on, findings of records form incidents too."""
+"""Version of the stored format; pages show a note if a week has an older one. From 7 on, findings of records form incidents too."""
 KEPT_EVIDENCE = frozenset(("by_day", "baseline", "baseline_low", "baseline_high", "baseline_n"))
 KEPT_EVIDENCE |= frozenset(("currency", "coverage", "effect", "worse_by", "column", "varies_up_to", DETAILS))
-"""Evidence of findings that charts and comparisons of the review read."""
+"""Parts of a finding's evidence that charts and comparisons of the review read."""
 AUDITS = "trust/audits"
-"""The analyzer whose findings a model's card shows in any state. Their subject is the kind of audit, not a column."""
+"""The analyzer whose findings a model's card shows whatever their severity. Their subject is the kind of audit, not a column."""
 COMING_DAYS = 14
 MAX_FINDINGS = 200
-"""Maximum number of findings kept per model, worst first; `counts` holds the total."""
+"""Maximum number of findings that are stored per model, worst first; `counts` holds the total."""
 
 
 def week_snapshot(store: Store, week: Week, *, frozen_at: datetime, earlier: Sequence[Body] = (), progress: Progress | None = None) -> Body:
-    """The week as JSON. earlier: frozen weeks before it, newest first, to see what is new and how long items have been open.
+    """The week as JSON. earlier: frozen weeks before it, newest first. They show what is new, and how long items have been open.
 
-    A model that fails raises no error; its analyzers report `unknown`. If a model's settings were not recorded by the week's end, the
-    settings at the freezing are used, and `settings_known` is false.
+    A model that fails raises no error; its analyzers report `unknown`. If the settings of a model were not recorded by the week's end, the
+    settings at the time of freezing are used, and `settings_known` is false.
     """
     then = store.settings_at(week.end, frozen_at)
     with store.under({name: dated.settings for name, dated in then.items()}), store.snapshot():
@@ -64,7 +64,7 @@ def week_snapshot(store: Store, week: Week, *, frozen_at: datetime, earlier: Seq
 def snapshot_under_settings(
     store: Store, week: Week, then: Mapping[str, DatedSettings], frozen_at: datetime, earlier: Sequence[Body], say: Progress
 ) -> Body:
-    """The week as JSON, under the settings of that time."""
+    """The week as JSON, with the settings in force at that time."""
     known = store.catalog().fleet
     judged_models = []
     for place, model in enumerate(known):
@@ -106,7 +106,8 @@ def snapshot_under_settings(
 
 
 def judge_model_week(store: Store, model: Model, week: Week) -> JudgedModel:
-    """The results of one model in the week and, for the figures of the fleet table, in the week before, each as of its end.
+    """The results of one model in the week. For the figures of the fleet table, also its results in the week before. Each week is evaluated
+    as of its end.
 
     A model without predictions in the week has no rows to read, and no comparison with the week before.
     """
@@ -121,8 +122,8 @@ def judge_model_week(store: Store, model: Model, week: Week) -> JudgedModel:
 def with_record_incidents(
     store: Store, judged_models: Sequence[JudgedModel], records: Sequence[Finding]
 ) -> tuple[list[JudgedModel], list[Finding], tuple[Incident, ...]]:
-    """The models with their incidents, formed from findings of models and of records together as by `check`; the findings of records, each
-    with its incident; and the incidents that belong to none of these models.
+    """The models with their incidents; the findings of records, each with its incident; and the incidents that belong to none of these
+    models. As in `check`, incidents are formed from the findings of models and of records together.
     """
     names, about_records = {judged.model.name for judged in judged_models}, record_analyzers()
     found = [finding for judged in judged_models for finding in judged.findings]
@@ -142,9 +143,7 @@ def with_record_incidents(
 
 
 def pipeline_body(incidents: Sequence[Incident]) -> Body:
-    """Incidents that belong to no model, in the same form as one model's part of the frozen week, without a name and without
-    predictions.
-    """
+    """Incidents that belong to no model, in the form of one model's part of the frozen week, but without a name and without predictions."""
     bodies = [incident_body(incident) for incident in incidents]
     nothing: Body = {"findings": [], "strip": {"performance": dict(NOTHING)}, "stakes": {"incidents": {}}}
     return {"model": None, "served": 0, "incidents": bodies, **nothing}
@@ -188,7 +187,9 @@ def settings_of(model: Model) -> Body:
 
 
 def settings_recorded(then: DatedSettings | None) -> Body:
-    """Start of the settings (None for a model that was added during the freezing), and whether they were recorded by the week's end."""
+    """When the settings began to be in force (None for a model that was added during the freezing), and whether they were recorded by the
+    week's end.
+    """
     return {"settings_since": iso(aware_utc(then.since)) if then else None, "settings_known": then is not None and then.known}
 
 
@@ -199,13 +200,13 @@ def settings_from(part: Body) -> ModelSettings:
 
 
 def frozen_finding(finding: Finding) -> Body:
-    """A finding as JSON, with only the evidence that the review reads."""
+    """A finding as JSON, with only the parts of its evidence that the review reads."""
     kept = {name: value for name, value in finding.evidence.items() if name in KEPT_EVIDENCE}
     return replace(finding, evidence=kept).to_json()
 
 
 def incident_body(incident: Incident) -> Body:
-    """An incident with the ids of its findings."""
+    """An incident as JSON, with the ids of its findings."""
     lead = incident.lead
     stages = {pipeline_stage(finding) for finding in incident.findings}
     return {

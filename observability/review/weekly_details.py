@@ -1,6 +1,7 @@
-"""Details of a model that a frozen week stores besides its findings, so that no step of the meeting computes anything.
+"""Details of a model that a frozen week stores in addition to its findings, so that no step of the meeting needs a computation.
 
-Each part is computed once, at the freezing; page, file and JSON read it. A part that fails contains the reason and affects no other part.
+Each part is computed once, when the week is frozen; page, file and JSON read it. If a part fails, it holds only the reason, and no other
+part is affected.
 """
 
 import logging
@@ -24,25 +25,25 @@ Body = dict[str, Any]
 
 
 def weekly_details(store: Store, judged: JudgedModel) -> Body:
-    """All details of a model by name; a detail that failed has only `why`."""
+    """All details of a model by name. A detail that could not be computed holds only `why`."""
     return {name: part_or_reason(name, store, judged, make) for name, make in PARTS.items()}
 
 
 def part_or_reason(name: str, store: Store, judged: JudgedModel, make: Callable[[Store, JudgedModel], Body]) -> Body:
-    """The part; on failure only `why`, a sentence."""
+    """One part; if it fails, only `why`, a sentence with the reason."""
     try:
         return make(store, judged)
     except ObservabilityError as error:
         if error.exit_code == 3:
             raise
         return {"why": error.what}
-    except Exception as error:  # one part that fails stops only itself
+    except Exception as error:  # a part that fails must not stop the other parts
         LOG.exception("%s of %s could not be frozen", name, judged.model.name)
         return {"why": f"{name} could not be computed: {type(error).__name__}"}
 
 
 def estimated_by_day(store: Store, judged: JudgedModel) -> Body:
-    """Estimated main metric by day: rows of [day, value, low, high], of the version with the estimate."""
+    """The estimated main metric by day: rows of [day, value, low, high], for the version that has the estimate."""
     main = HEADLINE.get(judged.model.task or "")
     found = [
         finding
@@ -75,4 +76,4 @@ PARTS: dict[str, Callable[[Store, JudgedModel], Body]] = {
     "labelling": lambda store, judged: label_intake(store.ask, judged.model, judged.window, judged.findings),
     "fairness": lambda _, judged: criteria_status(judged.findings),
 }
-"""Parts of each model, by name."""
+"""The parts that are stored for each model, by name."""

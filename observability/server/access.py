@@ -1,8 +1,8 @@
-"""Who may do what: the roles, the people, and the actions that need a role.
+"""Access rights: the roles, the people, and the actions that need a role.
 
 `ACTIONS` gives the role that an action needs. Three tables give the action: `COMMANDS` for a command, `METHODS` of store_methods.py for a
-method of the store, route_access.py for a path. Pages, WebSocket, HTTP and command line use these tables through `require_action` and
-`guarded_store`, and nothing else decides. Without sign-in, nothing is checked and nothing is slower.
+method of the store, route_access.py for a path. Pages, WebSocket, HTTP and the command line all decide by these tables, through
+`require_action` and `guarded_store`. Without sign-in, nothing is checked, so nothing becomes slower.
 """
 
 from contextvars import ContextVar
@@ -48,8 +48,9 @@ ACTIONS: dict[Action, Role] = {
     "reveal": "administrator",
     "backup": "administrator",
 }
-"""The role that each action needs. query: SQL over every view. write: verdicts, decisions, acknowledgements, reviews and other records of
-people. rules: limits, thresholds and watched slices of a model. settings: its other settings, and who is alerted. reveal: masked values.
+"""The role that each action needs. query: SQL over every view. write: verdicts, decisions, acknowledgements, reviews and other entries by
+people. rules: limits, thresholds and watched slices of a model. settings: its other settings, and who is alerted. reveal: seeing masked
+values.
 """
 WORDS: dict[Action, str] = {
     "read": "see it",
@@ -72,10 +73,10 @@ WORDS: dict[Action, str] = {
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who acts: name, role and, if it differs, the role for single models (NO_ROLE: no access).
+    """Somebody who acts: the name, the general role, and the roles for single models where they differ (NO_ROLE: no access).
 
-    role None: access to the named models only. source: how the person is known; "here" is the person at a dashboard without sign-in.
-    for_a_file: whether the answers go to a file that leaves the product, so that nothing masked is revealed.
+    role None: access only to the models in `models`. source: how the person is known; "here" is the person at a dashboard without sign-in.
+    for_a_file: whether the results go to a file that leaves the product; masked values are then never revealed.
     """
 
     name: str
@@ -85,29 +86,29 @@ class Person:
     for_a_file: bool = False
 
     def role_for(self, model: str | None) -> str | None:
-        """The role for a model; without a model, the general role. None for no access."""
+        """The role for a model; if no model is given, the general role. None if there is no access."""
         found = dict(self.models).get(model, self.role) if model else self.role
         return None if found == NO_ROLE else found
 
     @property
     def sees_all(self) -> bool:
-        """Whether no model is hidden."""
+        """Whether this person can see every model."""
         return self.role is not None and all(role != NO_ROLE for _, role in self.models)
 
     @property
     def has_access(self) -> bool:
-        """Whether anything may be seen at all."""
+        """Whether this person can see anything at all."""
         return self.role is not None or any(role != NO_ROLE for _, role in self.models)
 
 
 HERE = Person("", "administrator", source="here")
 """The person at a dashboard without sign-in."""
 ACTING: ContextVar[Person] = ContextVar("acting person", default=HERE)
-"""Who sent the request that this code works for; in threads of the dashboard itself, HERE."""
+"""Who sent the request for which the code is running; in threads of the dashboard itself, HERE."""
 WRITING: ContextVar[Person] = ContextVar("person who writes", default=HERE)
-"""The person in whose name the store writes at this moment; read by a store that sends the write to its owner (owner_calls.py)."""
+"""The person in whose name the store is writing. It is needed by a store that sends its writes to the owner (owner_calls.py)."""
 COMMAND_LINE = Person("command line", "administrator", source="command line")
-"""Whoever can read the home, and so could read and change its files without the dashboard."""
+"""Anyone who can read the home folder. Such a person could also read and change its files without the dashboard."""
 
 
 def may_do(person: Person, action: Action, model: str | None = None) -> bool:
@@ -123,19 +124,21 @@ def may_do(person: Person, action: Action, model: str | None = None) -> bool:
 
 
 def may_do_everywhere(person: Person, action: Action) -> bool:
-    """Whether the role in general and the role for each model that has another one allow an action."""
+    """Whether the action is allowed by the general role and by every role for a single model."""
     if action == "reveal" and person.for_a_file:
         return False
     return all(role in ROLES and ROLES.index(role) >= ROLES.index(ACTIONS[action]) for role in (person.role, *dict(person.models).values()))
 
 
 def may_do_somewhere(person: Person, action: Action) -> bool:
-    """Whether the role in general, or the role for any model, allows an action."""
+    """Whether the action is allowed by the general role or by the role for any model."""
     return any(may_do(person, action, model) for model in (None, *dict(person.models)))
 
 
 def require_action(person: Person, action: Action, model: str | None = None) -> None:
-    """Raise ForbiddenError if a person may not do an action. A hidden model raises NotFoundError, like a model that does not exist."""
+    """Raise ForbiddenError if a person may not do an action. For a hidden model, raise NotFoundError, as for a model that does not
+    exist.
+    """
     if may_do(person, action, model):
         return
     if model is not None and not may_do(person, "read", model):

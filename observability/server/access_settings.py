@@ -1,7 +1,8 @@
-"""Settings of sign-in: which method, under which addresses the dashboard is opened, and who has which role.
+"""Settings of sign-in: the method, the addresses under which the dashboard is opened, and who has which role.
 
-`HOME/access.toml` holds them; a changed file takes effect with the next request. Without the file and without accounts there is no
-sign-in: the dashboard answers on this machine only, and whoever opens it may do everything. The first account turns local sign-in on.
+The settings are in `HOME/access.toml`; a change takes effect with the next request. Without this file and without accounts there is no
+sign-in: the dashboard is available on this machine only, and whoever opens it may do everything. Local sign-in begins as soon as the first
+account exists.
 """
 
 import os
@@ -24,7 +25,7 @@ ACCOUNTS_FILE = "accounts.json"
 URL_VARIABLE = "OBSERVABILITY_URL"
 SECRET_VARIABLE = "OBSERVABILITY_OIDC_SECRET"  # noqa: S105 - the name of a variable
 NO_ROLE = "none"
-"""In lists of roles: no access to this model."""
+"""In lists of roles, it stands for no access to the model."""
 TABLES: dict[str, dict[str, type | tuple[type, ...]]] = {
     "": {
         "url": (str, list),
@@ -38,12 +39,12 @@ TABLES: dict[str, dict[str, type | tuple[type, ...]]] = {
     "oidc": dict.fromkeys(("server_metadata_url", "client_id", "client_secret", "groups_claim", "name_claim", "scope", "prompt"), str),
     "roles": {"default": str, "people": dict, "groups": dict},
 }
-"""Keys of the file by table, with their types."""
+"""The keys that the file may have, by table, with their types."""
 
 
 @dataclass(frozen=True)
 class RoleLists:
-    """Roles by name or e-mail address and by group; a value may be NO_ROLE. default: role of everybody else, None for no access."""
+    """Roles by name or e-mail address, and by group; a value may be NO_ROLE. default: role of all other people, None for no access."""
 
     default: str | None = None
     people: Mapping[str, str] = field(default_factory=dict)
@@ -52,8 +53,8 @@ class RoleLists:
 
 @dataclass(frozen=True)
 class OidcSettings:
-    """The OpenID Connect provider, and the claims that hold groups and the name. prompt: the provider's `prompt` parameter, such as `login`
-    or `select_account`; empty: the provider's default. Some providers refuse values that they do not know.
+    """The OpenID Connect provider, and the claims that hold the groups and the name. prompt: the provider's `prompt` parameter, such as
+    `login` or `select_account`; if it is empty, the provider's default applies. Some providers refuse values that they do not know.
     """
 
     server_metadata_url: str
@@ -67,9 +68,9 @@ class OidcSettings:
 
 @dataclass(frozen=True)
 class AccessSettings:
-    """All settings. urls: further addresses of the dashboard; the first is the public one. models: role lists of single models.
+    """All settings. urls: addresses of the dashboard; the first one is the public address. models: role lists of single models.
 
-    logger_origins: sites whose pages may send records with a token. frame_origins: sites whose pages may show a figure alone in a frame.
+    logger_origins: sites whose pages may send records, with a token. frame_origins: sites whose pages may show a single figure in a frame.
     """
 
     method: Method = "none"
@@ -83,7 +84,7 @@ class AccessSettings:
 
     @property
     def secure(self) -> bool:
-        """Whether the public address is HTTPS, so that cookies are sent over HTTPS only."""
+        """Whether the public address is HTTPS. Cookies are then sent over HTTPS only."""
         return bool(self.urls) and self.urls[0].startswith("https://")
 
 
@@ -101,15 +102,15 @@ _never_open: set[Path] = set()
 
 
 def keep_sign_in(home: Path) -> None:
-    """From now on, refuse everybody if the home's settings ask for no sign-in. The settings are copies of the owner's, so their sign-in
-    must have been lost.
+    """From now on, refuse everybody if the home's settings ask for no sign-in. The home is a copy of the owner's, so its sign-in settings
+    must then have been lost.
     """
     _never_open.add(home)
 
 
 def read_access_settings(home: Path) -> AccessSettings:
-    """The settings of a home. Raises UsageError if the file or a variable is wrong, StoreBrokenError if it cannot be read, or if sign-in is
-    gone although `keep_sign_in` was called. Everybody is then refused.
+    """The settings of a home. Raises UsageError if the file or a variable is wrong. Raises StoreBrokenError if the file cannot be read, or
+    if the sign-in settings are missing although `keep_sign_in` was called. After an error, everybody is refused.
     """
     settings_file, accounts_file = _file_names(home)
     marks = (
@@ -127,20 +128,22 @@ def read_access_settings(home: Path) -> AccessSettings:
 
 
 def sign_in_method(folder: Path) -> Method:
-    """The method that the settings in a folder ask for, read anew. Raises UsageError, StoreBrokenError, as `read_access_settings`."""
+    """The sign-in method that the settings in a folder ask for, read again from the files. Raises UsageError, StoreBrokenError, like
+    `read_access_settings`.
+    """
     return _parsed(folder, has_accounts=(folder / ACCOUNTS_FILE).exists()).method
 
 
 @lru_cache(maxsize=16)
 def _file_names(home: Path) -> tuple[str, str]:
-    """The paths of the two files as texts, cached. Both files are checked for each answer of the store, and making a path costs more than
-    the check.
+    """The paths of the two files as texts, cached. Both files are checked whenever the store is used, and creating a path would cost more
+    than the check.
     """
     return str(home / FILE), str(home / ACCOUNTS_FILE)
 
 
 def _file_mark(path: str) -> tuple[int, int, int] | None:
-    """A value that changes with the file; None if there is none."""
+    """A value that changes whenever the file changes; None if there is no file."""
     try:
         found = os.stat(path)
     except FileNotFoundError:
@@ -179,7 +182,7 @@ def _toml_body(path: Path) -> dict[str, Any]:
 
 
 def _check_table(name: str, table: Mapping[str, Any]) -> None:
-    """Raise UsageError for an unknown key or a value of the wrong type."""
+    """Raise UsageError if a key is unknown, or a value has the wrong type."""
     where, known = f"{FILE}{f', table [{name}]' if name else ''}", TABLES["roles" if name.startswith("models.") else name]
     if not isinstance(table, Mapping):
         raise UsageError("a table is expected", where=where, got=repr(table))

@@ -1,9 +1,9 @@
 """Local accounts: names, roles and password hashes in `HOME/accounts.json` (0600), and the sessions of this process.
 
 Passwords are hashed with argon2id (argon2-cffi's defaults, RFC 9106). After five wrong passwords an account has to wait; each further wrong
-password doubles the wait, up to 15 minutes. A name without an account is treated the same way, and its check takes the same time. A session
-is a random number. The browser keeps the number in a cookie; this process keeps only its hash. A session ends after the number of hours in
-the settings, at sign-out, when the process ends, and when the password, role or state of the account changes.
+password doubles the wait, up to 15 minutes. A name without an account is treated in the same way, and checking it takes as long. A session
+is identified by a random number. The browser keeps the number in a cookie; this process keeps only its hash. A session ends after the
+number of hours in the settings, at sign-out, when the process ends, and when the password, role or state of the account changes.
 """
 
 import contextlib
@@ -31,21 +31,21 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,79}", re.ASCII)
 SHORTEST, LONGEST = 12, 256
-"""Characters of a password."""
+"""Minimum and maximum number of characters in a password."""
 FREE_ATTEMPTS = 5
 FIRST_WAIT, LONGEST_WAIT = 2.0, 900.0
 """Seconds."""
 MAX_NAMES = 10_000
-"""Names whose wrong attempts are remembered; the oldest are forgotten first."""
+"""Maximum number of names whose wrong attempts are remembered; the oldest are forgotten first."""
 _writing = threading.Lock()
 _hashing = threading.Semaphore(2)
-"""Lets only a few hashes be computed at the same time, because each takes 64 MB of memory."""
+"""Limits how many hashes are computed at the same time, because each takes 64 MB of memory."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """One account. hash: the argon2id hash of the password. models: role by model. edition: grows when a change ends the account's
-    sessions.
+    """One account. hash: the argon2id hash of the password. models: role by model. edition: a number that grows with every change that ends
+    the account's sessions.
     """
 
     name: str
@@ -63,8 +63,8 @@ class Account:
 
 
 class SignInRefusedError(ForbiddenError):
-    """The name or the password is wrong, or the account has to wait. seconds: how long it has to wait before the next attempt; 0 if it need
-    not wait.
+    """Raised if the name or the password is wrong, or if the account has to wait. seconds: how long it has to wait before the next attempt;
+    0 if it need not wait.
     """
 
     seconds: float = 0.0
@@ -107,7 +107,7 @@ def _write_account(home: Path, account: Account) -> None:
 
 @contextlib.contextmanager
 def _only_writer(home: Path) -> Iterator[None]:
-    """Within the context, no other thread or process writes the accounts. Raises StoreBusyError after some seconds."""
+    """Within this context, no other thread or process writes the accounts. Raises StoreBusyError after some seconds of waiting."""
     make_private_folder(home)
     with _writing:
         handle = os.open(home / "accounts.lock", os.O_RDWR | os.O_CREAT | CLOSE_ON_EXEC, 0o600)
@@ -116,14 +116,14 @@ def _only_writer(home: Path) -> Iterator[None]:
             while not lock_file(handle):
                 if time.monotonic() > until:
                     raise StoreBusyError("the accounts are in use", where=ACCOUNTS_FILE, attempt="Try again")
-                time.sleep(0.02)  # a file lock offers no wait with a limit
+                time.sleep(0.02)  # a file lock cannot wait with a time limit
             yield
         finally:
             os.close(handle)
 
 
 def add_account(home: Path, name: str, role: str | None, password: str, models: Mapping[str, str] | None = None) -> Account:
-    """Create an account. Raises UsageError for a name or role that is wrong or taken, or for a weak password."""
+    """Create an account. Raises UsageError if the name or role is invalid, the name is taken, or the password is weak."""
     if not NAME.fullmatch(name):
         expected = "letters, digits and . _ @ + -, at most 80"
         raise UsageError("the name of an account is wrong", got=repr(name[:90]), expected=expected)
@@ -159,7 +159,7 @@ def disable_account(home: Path, name: str, *, disabled: bool = True) -> Account:
 
 
 def set_password(home: Path, name: str, password: str) -> Account:
-    """Set a password, which ends the sessions of the account. Raises UsageError for a weak one, NotFoundError."""
+    """Set a password, which ends the sessions of the account. Raises UsageError if the password is weak, NotFoundError."""
     account = find_account(home, name)
     _check_password(account.name, password)
     hashed = _hasher().hash(password)
@@ -171,7 +171,7 @@ def set_password(home: Path, name: str, password: str) -> Account:
 
 
 def find_account(home: Path, name: str) -> Account:
-    """The account of a name, whatever its case. Raises NotFoundError."""
+    """The account with a name; upper and lower case do not matter. Raises NotFoundError."""
     accounts = read_accounts(home)
     found = next((account for known, account in accounts.items() if known.casefold() == name.casefold()), None)
     if found is None:
@@ -199,7 +199,7 @@ def _check_password(name: str, password: str) -> None:
 
 
 def _hasher() -> "PasswordHasher":
-    """argon2id with the library's defaults. Raises UsageError if argon2-cffi is not installed."""
+    """A hasher for argon2id with the library's defaults. Raises UsageError if argon2-cffi is not installed."""
     try:
         from argon2 import PasswordHasher
     except ModuleNotFoundError:
@@ -219,16 +219,17 @@ def _matches(hashed: str, password: str) -> bool:
 
 
 class SignInAttempts:
-    """Counts wrong attempts by name. After FREE_ATTEMPTS of them a name has to wait; each further one doubles the wait."""
+    """Counts wrong attempts by name. After FREE_ATTEMPTS of them, a name has to wait; each further wrong attempt doubles the wait."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._wrong: dict[str, tuple[int, float]] = {}
 
     def take_turn(self, name: str) -> None:
-        """Count an attempt as wrong before its password is checked, so that simultaneous attempts count too; `note_right` forgets it.
+        """Count an attempt as wrong even before its password is checked, so that simultaneous attempts count too. `note_right` removes the
+        count again.
 
-        Raises SignInRefusedError while the name has to wait.
+        Raises SignInRefusedError as long as the name has to wait.
         """
         key, now = name.casefold(), time.monotonic()
         with self._lock:
@@ -255,7 +256,7 @@ _nobody: list[str] = []
 
 
 def check_password(home: Path, name: str, password: str) -> Account:
-    """The account of a name and password. Raises SignInRefusedError; its message does not tell whether the name or the password was
+    """The account with this name and password. Raises SignInRefusedError; its message does not reveal whether the name or the password was
     wrong.
     """
     ATTEMPTS.take_turn(name)
@@ -273,7 +274,7 @@ def check_password(home: Path, name: str, password: str) -> Account:
 
 
 def change_own_password(home: Path, name: str, old: str, new: str) -> Account:
-    """Change a password by somebody who knows the old one. Raises SignInRefusedError, UsageError."""
+    """Change the password of an account; the old password must be given. Raises SignInRefusedError, UsageError."""
     check_password(home, name, old)
     if old == new:
         raise UsageError("the new password is the old one", attempt="Choose another")
@@ -282,7 +283,7 @@ def change_own_password(home: Path, name: str, old: str, new: str) -> Account:
 
 @dataclass(frozen=True)
 class Session:
-    """One sign-in. until: epoch seconds."""
+    """One sign-in. until: when it ends, in epoch seconds."""
 
     name: str
     edition: int
@@ -305,7 +306,7 @@ class Sessions:
         return text
 
     def account(self, home: Path, text: str) -> Account | None:
-        """The account of a session; None if it ended."""
+        """The account of a session; None if the session has ended."""
         held = self._held.get(_digest(text))
         if held is None or held.until <= time.time():
             return None

@@ -47,11 +47,13 @@ T = TypeVar("T")
 FINDING_PARAMETERS = ("model", "version", "slice", "from", "to", "as_of")
 CASE_PARAMETERS = ("model", "version", "environment", "as_of")
 AT_ONCE = asyncio.Semaphore(2)
-"""Number of slow requests that run at once; others wait without holding a thread, so that the dashboard stays responsive."""
+"""Number of slow requests that run at the same time. Further ones wait without occupying a thread, so that the dashboard stays
+responsive.
+"""
 INTAKE = ThreadPoolExecutor(max_workers=8, thread_name_prefix="intake")
-"""Requests whose records are validated and written at once; their groups share a sync (group_commit.py)."""
+"""Threads for requests whose records are validated and written at the same time; groups of them share a sync (group_commit.py)."""
 BODIES_AT_ONCE = asyncio.Semaphore(32)
-"""Bodies that are in memory at once; other requests wait before theirs is read."""
+"""Number of request bodies in memory at the same time. Further requests wait before their body is read."""
 Answer = Callable[[Request], Awaitable[Response]]
 
 
@@ -61,8 +63,8 @@ def error_response(status: int, error: str, attempt: str, headers: Mapping[str, 
 
 
 def failure_response(error: ObservabilityError) -> JSONResponse:
-    """The response of an ObservabilityError: 404 for a missing name, 403 for a role that does not allow it, 503 if the store is busy or
-    broken, else 400.
+    """The response for an ObservabilityError: 404 for an unknown name, 403 for a role that does not permit the request, 503 if the store is
+    busy or broken, else 400.
     """
     known = 404 if isinstance(error, NotFoundError) else 403 if isinstance(error, ForbiddenError) else 400
     status = 503 if error.exit_code == 3 else known
@@ -71,7 +73,9 @@ def failure_response(error: ObservabilityError) -> JSONResponse:
 
 
 def guarded_handler(method: str | None, scope: tokens.Scope | None, answer: Answer) -> Answer:
-    """Wrap a handler: one method, a token of one scope (None: any), and every failure as an error response."""
+    """Wrap a handler: it accepts one method, requires a token with one scope (None: any), and returns every failure as an error
+    response.
+    """
 
     async def work(request: Request) -> Response:
         scheme, _, text = request.headers.get("authorization", "").partition(" ")
@@ -106,7 +110,7 @@ def guarded_handler(method: str | None, scope: tokens.Scope | None, answer: Answ
 
 
 def require_quota(token: str) -> None:
-    """Raise IntakeRefusedError if the token's quota of the minute is used up."""
+    """Raise IntakeRefusedError if the token has used up its quota for this minute."""
     owner = process_lock.current_owner()
     limits = limits_in_force(owner.home).limits.of_token(token)
     wait, quota = owner.quotas.seconds_to_wait(token, limits)
@@ -117,7 +121,7 @@ def require_quota(token: str) -> None:
 
 
 def query_parameters(request: Request, names: tuple[str, ...]) -> dict[str, str]:
-    """The query's parameters. Raises UsageError for an unknown or repeated one."""
+    """The parameters of the query. Raises UsageError if one is unknown or repeated."""
     for name in request.query_params:
         if name not in names:
             raise UsageError(f"unknown parameter {name[:100]!r}", expected=", ".join(names))
@@ -127,7 +131,7 @@ def query_parameters(request: Request, names: tuple[str, ...]) -> dict[str, str]
 
 
 def acting_store() -> "Store":
-    """The store as the holder of the request's token may use it."""
+    """The store with the rights of the holder of the request's token."""
     return guarded_store(process_lock.current_store(), ACTING.get())
 
 
@@ -138,7 +142,7 @@ async def slowly(work: Callable[[], T]) -> T:
 
 
 async def status(request: Request) -> Response:
-    """The answer of the command `status --json`."""
+    """The response with the output of the command `status --json`."""
     from observability.core.json_values import json_plain
 
     query_parameters(request, ())
@@ -146,7 +150,7 @@ async def status(request: Request) -> Response:
 
 
 async def findings(request: Request) -> Response:
-    """The answer of the command `check --json`, with its parameters."""
+    """The response with the output of the command `check --json`, for its parameters."""
     from observability.alerts.alert_log import acknowledged_claims
     from observability.core.json_values import json_plain
     from observability.core.time import instant_from_text
@@ -171,7 +175,7 @@ async def findings(request: Request) -> Response:
 
 
 async def prediction(request: Request) -> Response:
-    """The answer of the command `case ID --json`."""
+    """The response with the output of the command `case ID --json`."""
     from observability.core.time import instant_from_text
 
     given = query_parameters(request, CASE_PARAMETERS)
@@ -197,7 +201,7 @@ def cached_case(
     environment: str | None,
     as_of: datetime | None,
 ) -> dict[str, Any]:
-    """The evidence about a prediction at one state of the store. It is cached for at most a minute, and only until something is loaded."""
+    """The evidence about a prediction at one state of the store. It is cached for at most a minute, and only until the next load."""
     from observability.investigation.case import case
     from observability.worker.process import warm_worker
 
@@ -212,7 +216,7 @@ async def records(request: Request) -> Response:
 
 
 async def labels(request: Request) -> Response:
-    """Accept labels, which need not name their kind."""
+    """Accept labels. They need not state their kind."""
     return await accept_records(request, "label")
 
 
@@ -223,7 +227,7 @@ async def accept_records(request: Request, takes: intake.Takes) -> Response:
 
 
 async def respond_to_records(request: Request, takes: intake.Takes) -> Response:
-    """The response to a body of records."""
+    """The response to a request whose body holds records."""
     query_parameters(request, ())
     token = str(request.state.token)
     taken = await take_body(request, lambda body, limits: intake.take_records(intake.record_lines(body), takes, token, limits))
@@ -241,7 +245,7 @@ async def respond_to_records(request: Request, takes: intake.Takes) -> Response:
 
 
 async def take_body(request: Request, work: Callable[[bytes, IntakeLimits], T]) -> T:
-    """Read a body within its limits, and run `work` on it, decompressed, in a thread of the intake."""
+    """Read a body within its limits, decompress it, and run `work` on it in a thread of the intake."""
     limits = limits_in_force(process_lock.current_owner().home).limits
     encoding = request.headers.get("content-encoding", "")
     async with BODIES_AT_ONCE:
@@ -254,7 +258,7 @@ async def take_body(request: Request, work: Callable[[bytes, IntakeLimits], T]) 
 
 
 async def calls(request: Request) -> Response:
-    """Do what a person asked for at a process that only reads the store (owner_calls.py)."""
+    """Do what a person requested at a process that can only read the store (owner_calls.py)."""
     query_parameters(request, ())
     limits = replace(limits_in_force(process_lock.current_owner().home).limits, body_bytes=owner_calls.MOST_BYTES)
     body, holder = await intake.read_body(request, limits), ACTING.get()
@@ -262,7 +266,9 @@ async def calls(request: Request) -> Response:
 
 
 async def model_server_events(request: Request) -> Response:
-    """Take requests and responses of model servers as CloudEvents: 202 once records and halves are on disk, 422 if all are rejected."""
+    """Accept requests and responses of model servers as CloudEvents: 202 once records and halves (a request or response alone) are on disk,
+    422 if all are rejected.
+    """
     mapping, headers = query_parameters(request, cloud_events.PARAMETERS), dict(request.headers)
     token = str(request.state.token)
     with telemetry.POST_SECONDS.timed():
@@ -293,7 +299,7 @@ async def lineage(request: Request) -> Response:
 
 
 async def traces(request: Request) -> Response:
-    """Take spans of OTLP: 200 once the records are on disk. The response has the form that OTLP defines and names the rejected spans."""
+    """Accept OTLP spans: 200 once the records are on disk. The response has the form that OTLP defines, and names the rejected spans."""
     query_parameters(request, ())
     encoding, token = otlp_traces.body_encoding(request.headers.get("content-type", "")), str(request.state.token)
     with telemetry.POST_SECONDS.timed():
@@ -318,7 +324,7 @@ async def unknown_address(_request: Request) -> Response:
 
 
 def routes_elsewhere(owner: str) -> list[BaseRoute]:
-    """The routes of a process that only shows pages. Programs get the address of the owner of the store."""
+    """The routes of a process that only shows pages. They tell programs the address of the owner (the process that owns the store)."""
 
     async def elsewhere(_request: Request) -> Response:
         return error_response(421, "this process only shows pages", f"Send it to the owner of the store, {owner}")
@@ -329,7 +335,7 @@ def routes_elsewhere(owner: str) -> list[BaseRoute]:
 
 
 def routes() -> list[BaseRoute]:
-    """The routes, each for every method, so that a wrong method gets an error response too."""
+    """All routes. Each accepts every method, so that a wrong method gets an error response too."""
     methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
     found: list[tuple[str, str | None, tokens.Scope | None, Answer]] = [
         ("/api/v1/records", "POST", "write", records),

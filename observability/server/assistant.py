@@ -1,7 +1,8 @@
-"""Read-only tools for assistants, by the Model Context Protocol. They are offered over stdio by the command `mcp`, and over HTTP at `/mcp`.
+"""Read-only tools for assistants, with the Model Context Protocol. The command `mcp` offers them over stdio; the dashboard offers them over
+HTTP at `/mcp`.
 
-Each tool is a command of the command line with its JSON answer, so an assistant gets the same answers as everybody else, with the rights of
-its user.
+Each tool runs a command of the command line and returns its JSON. An assistant therefore gets the same results as everybody else, with the
+rights of its user.
 """
 
 import json
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
 
 RunCommand = Callable[[list[str]], Awaitable[tuple[int, str, str]]]
-"""Runs one command line beside the event loop; returns its exit code, its output, and its error."""
+"""A function that runs one command line outside the event loop. It returns the exit code, the output, and the error."""
 
 INSTRUCTIONS = """The health of machine-learning models: findings, incidents, single predictions, and SQL over the logged records.
 A finding's `because` says it in one sentence; `severity` is act, watch, ok or unknown. Unknown means undecided for want of
@@ -38,7 +39,7 @@ def assistant_server(run: RunCommand) -> "MCPServer[Any]":
     read_only = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 
     async def answer(command: str, *arguments: str, **options: object) -> Any:
-        """The command's JSON. Raises ToolError with the command's own sentence if the command fails."""
+        """The JSON output of a command. Raises ToolError with the command's own message if the command fails."""
         line = [command, *(f"--{name}={value}" for name, value in options.items() if value is not None), "--json", "--", *arguments]
         code, out, error = await run(line if arguments else line[:-1])
         if code:
@@ -54,15 +55,17 @@ def assistant_server(run: RunCommand) -> "MCPServer[Any]":
     async def findings(
         model: str | None = None, start: str | None = None, end: str | None = None, slice_: str | None = None, include_ok: bool = False
     ) -> list[dict[str, Any]]:
-        """What was found about a model, or about all, worst first. start, end: as 2026-07-01 or 2026-07-01T06:00:00Z, end exclusive;
-        by default the last 7 days with data. slice_: as region=north&tier=gold. include_ok: also what is well.
+        """What was found about one model, or about all models, worst first. start, end: as 2026-07-01 or 2026-07-01T06:00:00Z, end
+        exclusive; by default the last 7 days with data. slice_: as region=north&tier=gold. include_ok: also return findings that are OK.
         """
         found = await answer("check", **{"model": model, "from": start, "to": end, "slice": slice_})
         return [finding for finding in found if include_ok or finding["severity"] != "ok"]
 
     @server.tool(annotations=read_only)
     async def incidents(model: str | None = None, start: str | None = None, end: str | None = None) -> list[dict[str, Any]]:
-        """Findings of one fault put together, worst first, with the suspected source and since when. Parameters as of `findings`."""
+        """Findings grouped by the fault that they belong to, worst first, with the suspected source and the time of onset. Parameters as
+        for `findings`.
+        """
         return incident_list(await answer("check", **{"model": model, "from": start, "to": end}))
 
     @server.tool(annotations=read_only)
@@ -72,7 +75,7 @@ def assistant_server(run: RunCommand) -> "MCPServer[Any]":
 
     @server.tool(annotations=read_only)
     async def sql(query: str, limit: int = 200) -> list[dict[str, Any]]:
-        """Rows of one SELECT over the documented views, read-only. `SELECT * FROM view_columns` lists the views and their columns."""
+        """Rows of one SELECT over the documented views; it cannot write. `SELECT * FROM view_columns` lists the views and their columns."""
         return list(await answer("sql", query, limit=max(1, min(limit, 1000))))
 
     @server.tool(annotations=read_only)
@@ -84,8 +87,8 @@ def assistant_server(run: RunCommand) -> "MCPServer[Any]":
 
 
 def incident_list(findings: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Incidents of findings that need action (act, watch), in the order of their first finding. Each has its lead's sentence, onset and
-    event, the severity and state of its worst finding, and its findings, the lead first.
+    """The incidents of findings that need action (`act`, `watch`), in the order of their first finding. Each has the sentence, onset and
+    event of its leading finding, the severity and state of its worst finding, and all its findings, the leading one first.
     """
     grouped: dict[str, list[Mapping[str, Any]]] = {}
     for finding in findings:
@@ -95,7 +98,7 @@ def incident_list(findings: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def listed_incident(incident: str, findings: list[Mapping[str, Any]]) -> dict[str, Any]:
-    """An incident of `incident_list`. findings: all of it, worst first."""
+    """One incident for `incident_list`. findings: all findings of the incident, worst first."""
     lead, *rest = sorted(findings, key=lambda finding: not finding["evidence"].get(LEADS))
     states = {finding["state"] for finding in findings}
     return {
@@ -116,7 +119,7 @@ class AssistantResponse(Response):
         self.run = run
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Speak the protocol over this request. Who may ask, and from where, was checked before."""
+        """Handle this request with the protocol. Who sent it, and from which site, was checked before."""
         from mcp.server.transport_security import TransportSecuritySettings
 
         server = assistant_server(self.run)

@@ -1,9 +1,9 @@
 """The audit log: who signed in, saw, exported, changed or removed what.
 
-`HOME/audit.jsonl` (0600) is only ever appended to, one record of the kind `access` per line. It is kept apart from the store, so removing a
-model or restoring a backup does not change it. Each line carries the SHA-256 of itself and of the line before, so a changed or missing line
-is found. Subjects and ids of predictions are written as keyed hashes. So the log still answers who saw a subject's cases or a prediction,
-without keeping either. Nothing is written if there is no sign-in.
+`HOME/audit.jsonl` (0600) is only ever appended to; each line is one record of kind `access`. It is separate from the store, so removing a
+model or restoring a backup does not change it. Each line holds a SHA-256 over its own content and the hash of the line before, so a changed
+or missing line is detected. Subjects and ids of predictions are written as keyed hashes. The log can therefore still answer who saw the
+cases of a subject, or a prediction, without storing either. Nothing is written if there is no sign-in.
 """
 
 import contextlib
@@ -45,18 +45,18 @@ Deed = Literal[
 ]
 FIELDS = ("what", "model", "prediction", "subject", "address")
 MARKED = "hmac:"
-"""Start of the mark of a prediction; earlier versions wrote the id itself."""
+"""Prefix of the keyed hash of a prediction; earlier versions of the program wrote the id itself."""
 LONGEST = 300
 LAST_BYTES = 16_384
 WAIT = 5.0
-"""Seconds to wait for another process that writes."""
+"""Seconds to wait while another process writes."""
 _writing = threading.Lock()
 _elsewhere: list[Callable[..., object]] = []
 """The function that logs in place of this process, if there is one (`log_elsewhere`)."""
 
 
 def note_access(home: Path, author: str, does: Deed, **fields: str | None) -> None:
-    """Append one entry. Without sign-in, nothing is written. fields: some of FIELDS; a subject and a prediction are stored as their marks.
+    """Append one entry. Without sign-in, nothing is written. fields: some of FIELDS; a subject and a prediction are stored as keyed hashes.
 
     Raises StoreBrokenError if the log cannot be written, because an action that cannot be logged must not be done.
     """
@@ -80,7 +80,9 @@ def note_access(home: Path, author: str, does: Deed, **fields: str | None) -> No
 
 
 def log_elsewhere(send: Callable[..., object]) -> None:
-    """From now on, let the owner of the store log the actions in this process, which only reads. send: calls a method of it, by name."""
+    """From now on, let the owner of the store log the actions of this process, which can only read. send: calls a method of the owner by
+    name.
+    """
     _elsewhere[:] = [send]
 
 
@@ -97,7 +99,7 @@ def _append(path: Path, entry: Mapping[str, str]) -> None:
 
 @contextlib.contextmanager
 def _locked_log(path: Path) -> Iterator[int]:
-    """The open and locked log, which is made if there is none. Raises StoreBusyError, OSError."""
+    """The log, open and locked; it is created if there is none. Raises StoreBusyError, OSError."""
     until = time.monotonic() + WAIT
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | CLOSE_ON_EXEC, 0o600)
@@ -109,13 +111,13 @@ def _locked_log(path: Path) -> Iterator[int]:
             os.close(handle)
         if time.monotonic() > until:
             raise StoreBusyError("the audit log is in use", where=FILE, attempt="Try again")
-        time.sleep(0.01)  # a file lock offers no wait with a limit
+        time.sleep(0.01)  # a file lock cannot wait with a time limit
 
 
 def mark_logged_predictions(home: Path) -> int:
-    """Replace the ids of predictions that earlier versions wrote by their marks. Returns the number of changed entries.
+    """Replace ids of predictions that earlier versions of the program wrote by keyed hashes. Returns the number of changed entries.
 
-    The chain of hashes is computed again. A line whose hash did not match the line before keeps its hash, so that it is still found.
+    The chain of hashes is computed again. If the hash of a line was already wrong, the line keeps it, so that the fault is still detected.
     """
     path = home / FILE
     if not path.exists() or not any(_plain_prediction(entry) for entry in _read_lines(home)):
@@ -145,7 +147,7 @@ def _plain_prediction(entry: Mapping[str, Any]) -> bool:
 
 
 def _last_chain(tail: bytes) -> str:
-    """The chain of the last whole line; empty at the beginning, or after a torn line."""
+    """The hash in the last complete line; empty at the beginning of the log, or after an incomplete line."""
     lines = tail.strip().rsplit(b"\n", 1)
     try:
         return str(json.loads(lines[-1])["chain"]) if lines[-1] else ""
@@ -154,7 +156,7 @@ def _last_chain(tail: bytes) -> str:
 
 
 def _chained(before: str, entry: Mapping[str, str]) -> str:
-    """The hash of a line and of the line before it."""
+    """A hash over an entry and the hash of the line before it."""
     return hashlib.sha256((before + json.dumps(entry, sort_keys=True, ensure_ascii=False)).encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -173,7 +175,7 @@ def subject_mark(home: Path, subject: str) -> str:
 
 
 def access_entries(home: Path, *, most: int = 1000, subject: str | None = None, **wanted: str | None) -> list[dict[str, Any]]:
-    """The newest entries first. wanted: fields that must have these values. Subject and prediction: as in the records."""
+    """The newest entries first. wanted: fields that must have these values. A subject or prediction is given as in its records."""
     asked = {name: value for name, value in wanted.items() if value}
     if subject:
         asked["subject"] = subject_mark(home, subject)
@@ -189,9 +191,7 @@ def access_entries(home: Path, *, most: int = 1000, subject: str | None = None, 
 
 
 def audit_problem(home: Path) -> str | None:
-    """A sentence that says at which line the log was changed after it was written. None if every line matches the hash of the line before
-    it.
-    """
+    """A sentence that says at which line the log was changed after it had been written. None if the hash of every line is right."""
     before = ""
     for number, entry in enumerate(_read_lines(home), start=1):
         chain = entry.get("chain")
@@ -208,7 +208,7 @@ def _read_lines(home: Path) -> Iterator[dict[str, Any]]:
         return
     except OSError as error:
         raise StoreBrokenError("the audit log cannot be read", where=FILE, got=error.strerror) from error
-    for line in text.removesuffix("\n").split("\n") if text else ():  # splitlines would also split at characters that a name may hold
+    for line in text.removesuffix("\n").split("\n") if text else ():  # splitlines would also split at characters that can occur in a name
         try:
             yield json.loads(line)
         except ValueError:
@@ -216,7 +216,7 @@ def _read_lines(home: Path) -> Iterator[dict[str, Any]]:
 
 
 def operating_user() -> str:
-    """The name of the user of this machine's operating system, for entries of the command line."""
+    """The user name on this machine's operating system, for entries from the command line."""
     import getpass
 
     try:

@@ -1,7 +1,7 @@
-"""Run the audits that the setting `audit_schedule` of each model schedules in this process.
+"""Runs, in this process, the audits that the setting `audit_schedule` of each model asks for.
 
-One audit at a time, in a confined worker of low priority, and only while nothing waits: no load, no records in the landing folder, no step
-of the enrichment. An audit keeps each finished step in the home, so an audit that was killed or interrupted continues from there.
+Audits run one at a time, in a confined worker of low priority, and only while nothing waits: no load, no records in the landing folder, no
+step of the enrichment. An audit stores each finished step in the home, so an audit that was killed or interrupted continues from there.
 """
 
 import json
@@ -32,23 +32,23 @@ SWITCH = "OBSERVABILITY_AUDITS"
 LOOK_EVERY = 60.0
 """Seconds between two looks at the schedule."""
 PATIENCE = 30.0
-"""Seconds for which something else may wait while an audit runs. A segment that the loader takes within a second stops no audit."""
+"""Seconds that other work may wait while an audit runs. A segment that the loader takes within a second therefore stops no audit."""
 AFTER_FAILURE = timedelta(hours=24)
-"""Wait after an audit that failed, or could not be run."""
+"""How long to wait after an audit failed or could not be run."""
 FOLDER, STATE = "audits", "schedule-state.json"
 AUDITS = Records("audit", ("model", "version", "at", "audit", "results", "expires"), ever=True)
 Run = Callable[["Store", str, str, str, Callable[[float, str], None]], object]
-"""Runs an audit: the store, model, version, kind, and the progress."""
+"""A function that runs an audit; it gets the store, model, version, kind, and a callback for the progress."""
 
 
 class AuditInterruptedError(Exception):
-    """The audit stopped after a step, because other work waits or the process ends. The next start continues from there."""
+    """Raised if an audit stops after a step, because other work waits or the process ends. The next start continues from there."""
 
 
 @dataclass(frozen=True)
 class ScheduledAudit:
-    """An audit on the schedule. when: as the setting says it. last: the newest audit of its kind of this version and its model file. next:
-    when it is due (aware UTC). It is in the past if the audit is waiting, and None if only a new version makes it due.
+    """An audit on the schedule. when: the rule, as in the setting. last: the newest audit of this kind for this version and its model file.
+    next: when it is due (aware UTC). It is in the past if the audit is waiting, and None if only a new version makes it due.
     """
 
     model: str
@@ -60,7 +60,7 @@ class ScheduledAudit:
 
     @property
     def key(self) -> str:
-        """Its key in the state."""
+        """The key of this audit in the stored state."""
         return json.dumps([self.model, self.version, self.kind])
 
 
@@ -71,9 +71,7 @@ def newest_audited_version(model: Model) -> Version | None:
 
 
 def audit_due_at(when: str, registered: datetime, last: StoredAudit | None) -> datetime | None:
-    """The time at which an audit is due, which was scheduled as `30 days`, `new version` or `expired`. None if the next audit examines
-    another version.
-    """
+    """When an audit that is scheduled as `30 days`, `new version` or `expired` is due. None if the next audit examines another version."""
     if last is None:
         return registered
     if when == "new version":
@@ -82,9 +80,7 @@ def audit_due_at(when: str, registered: datetime, last: StoredAudit | None) -> d
 
 
 def scheduled_audits(catalog: Catalog, audits: Sequence[StoredAudit], model: str | None = None) -> list[ScheduledAudit]:
-    """Every audit on the schedule, of a model or of all models, in the order in which they are due. A model without a model file has
-    none.
-    """
+    """Every audit on the schedule, for one model or all, in the order in which they are due. A model without a model file has no audits."""
     found = []
     for each in catalog.models:
         version = newest_audited_version(each) if model in (None, each.name) else None
@@ -102,7 +98,7 @@ def scheduled_audits(catalog: Catalog, audits: Sequence[StoredAudit], model: str
 
 
 def store_audits(store: "Store", now: datetime) -> list[StoredAudit]:
-    """Every audit that a store holds of the kinds that are run here, oldest first."""
+    """Every audit in a store whose kind can be run here, oldest first."""
     return audits_for_schedule(store.ask(AUDITS, Window("", EPOCH, now + timedelta(days=1))).to_dict("records"))
 
 
@@ -132,15 +128,15 @@ def waits_after_failure(outcome: Mapping[str, Any], now: datetime) -> bool:
 
 
 def is_idle(store: "Store") -> bool:
-    """Whether nothing waits: no load is under way, no segment in the landing folder, no step of the enrichment."""
+    """Whether nothing waits: no load is running, no segment is in the landing folder, no step of the enrichment is running."""
     from observability.enrichment.enrich import WORKING
 
     return not (store.loading.locked() or ready_segments(store.landing) or WORKING.locked())
 
 
 def run_audit_schedule(store: "Store", stopping: threading.Event) -> None:
-    """Run due audits, one in each round, until `stopping` is set. A failure is kept in the state, and the audit is tried again a day
-    later.
+    """Run audits that are due, one in each round, until `stopping` is set. A failure is stored in the state, and the audit is tried again a
+    day later.
     """
     while not stopping.wait(LOOK_EVERY):
         try:
@@ -157,10 +153,11 @@ def run_due_audit(
     idle: Callable[["Store"], bool] = is_idle,
     clock: Callable[[], float] = time.monotonic,
 ) -> str | None:
-    """Run the audit that has been due for longest, if nothing waits. Returns its outcome in a word; None if nothing is due or the audit
+    """Run the audit that has been due for longest, if nothing waits. Returns its outcome in one word; None if no audit is due, or if it
     must wait.
 
-    It stops when other work has waited for PATIENCE, or the process ends, and continues from its last step in a later round.
+    The audit stops when other work has waited for PATIENCE seconds, or when the process ends. It continues from its last step in a later
+    round.
     """
     if not any(model.settings.audit_schedule for model in store.catalog().models) or not idle(store):
         return None
@@ -195,7 +192,7 @@ def run_due_audit(
 
 
 def _due(audits: Sequence[ScheduledAudit], outcomes: Mapping[str, Mapping[str, Any]], now: datetime) -> Iterator[ScheduledAudit]:
-    """The audits that are due and did not just fail."""
+    """The audits that are due and have not failed recently."""
     for audit in audits:
         if audit.next is not None and audit.next <= now and not waits_after_failure(outcomes.get(audit.key, {}), now):
             yield audit

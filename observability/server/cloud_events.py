@@ -1,6 +1,6 @@
-"""Join requests and responses of model servers (CloudEvents) by their id, and make prediction records of them (docs/sinks.md).
+"""Join requests and responses of model servers (CloudEvents) by their id, and make prediction records from them (docs/sinks.md).
 
-Modes of the HTTP binding: binary (`ce-` headers), structured and batched JSON.
+The three modes of the HTTP binding are accepted: binary (`ce-` headers), structured, and batched JSON.
 """
 
 import base64
@@ -33,15 +33,19 @@ from observability.server.waiting_halves import (
 
 STRUCTURED, BATCHED = "application/cloudevents+json", "application/cloudevents-batch+json"
 EVENTS = 10_000
-"""Events of one request at most."""
+"""Maximum number of events in one request."""
 SETTLE_SECONDS = 5.0
-"""Seconds between two checks for events that waited too long, while events arrive; without events a minute (process_lock.py)."""
+"""Seconds between two checks for events that have waited too long, while events arrive. While none arrive, the check is made every minute
+(process_lock.py).
+"""
 TYPES = {"request": (".inference.request",), "response": (".inference.response",)}
-"""Ends of the types of both halves: org.kubeflow.serving.inference.request, io.seldon.serving.inference.response and so on."""
+"""Endings of the event types of the two halves (request and response), such as org.kubeflow.serving.inference.request or
+io.seldon.serving.inference.response.
+"""
 PAIR = ("namespace", "inferenceservicename", "component", "endpoint", "modelid")
-"""Attributes that both halves of a pair share, besides their id."""
+"""Attributes that must be equal in both halves of a pair, in addition to their id."""
 PARAMETERS = ("model", "version", "environment", "model_from", "version_from")
-"""Parameters of the address: fixed values, or names of the attributes that give them."""
+"""Parameters of the address: fixed values, or names of the event attributes that hold the values."""
 HOSTILE = "a number is too large, or lists are nested too deeply"
 Numbered = tuple[int, str, str]
 """A rejected event: its number, the reason as a word, and the message."""
@@ -58,7 +62,9 @@ class CloudEvent:
 
 @dataclass
 class EventsTaken:
-    """The outcome of the events of a request. accepted: records written. waiting: halves that were kept."""
+    """What happened to the events of a request. accepted: number of records written. waiting: number of halves that were kept until the
+    other half arrives.
+    """
 
     accepted: int = 0
     waiting: int = 0
@@ -118,9 +124,10 @@ def _event(number: int, event: Any) -> CloudEvent:
 
 
 def take_events(body: bytes, headers: Mapping[str, str], mapping: Mapping[str, str], token: str, limits: IntakeLimits) -> EventsTaken:
-    """Join the events of a request with the halves that wait, write the records, and keep the other halves. All is on disk when it returns.
+    """Join the events of a request with halves that wait, write the records, and keep the halves that found no partner. Everything is on
+    disk when this returns.
 
-    mapping: the parameters of the address. Raises IntakeRefusedError or StoreBrokenError, and then keeps nothing of the request.
+    mapping: the parameters of the address. Raises IntakeRefusedError or StoreBrokenError; nothing of the request is then kept.
     """
     owner = process_lock.current_owner()
     events, rejected = read_events(body, headers)
@@ -140,7 +147,7 @@ def _join(
     limits: IntakeLimits,
     taken: EventsTaken,
 ) -> None:
-    """Join events, and count in `taken` the outcome of each."""
+    """Join events, and count the outcome of each in `taken`."""
     catalog, now, erased = owner.store.catalog(), time.time(), owner.store.erased()
     halves: list[tuple[int, Half]] = []
     for event in events:
@@ -198,7 +205,7 @@ def _join(
 
 
 def _half_of(event: CloudEvent, mapping: Mapping[str, str], token: str, catalog: Catalog, now: float) -> Half:
-    """An event as a half. Raises PayloadError if it is not an event, or if its data cannot be read."""
+    """An event as half of a pair. Raises PayloadError if it is not an event, or if its data cannot be read."""
     attributes = event.attributes
     part = _part(attributes["type"])
     joined_by = attributes.get("requestid") or attributes["id"]
@@ -224,7 +231,7 @@ def _half_of(event: CloudEvent, mapping: Mapping[str, str], token: str, catalog:
         if isinstance(event.data, Mapping) and event.data.get("model_version"):
             line.setdefault("version", str(event.data["model_version"]))
         lines = [{**line, "answer": row} for row in answer_rows(event.data)]
-    digest = content_digest(lines)  # computed before protection and arrival, which depend on the key and the clock
+    digest = content_digest(lines)  # computed before protection and arrival time are added, because these depend on the key and the clock
     arrival = datetime.fromtimestamp(now, UTC).isoformat()
     dumped = [json.dumps({"received": arrival, **each}, ensure_ascii=True).encode() for each in lines]
     for message in refused_lines(ACTING.get(), dumped, ()).values():
@@ -241,7 +248,9 @@ def _part(kind: str) -> Part:
 
 
 def _mapped(attributes: Mapping[str, str], mapping: Mapping[str, str], what: str) -> str | None:
-    """The model or version that the address fixes, or takes from an attribute. Raises PayloadError if the attribute is missing."""
+    """The model or version: fixed by the address, or read from the attribute that the address names. Raises PayloadError if the attribute
+    is missing.
+    """
     if mapping.get(what):
         return mapping[what]
     if not (source := mapping.get(f"{what}_from")):
@@ -252,8 +261,8 @@ def _mapped(attributes: Mapping[str, str], mapping: Mapping[str, str], what: str
 
 
 def _model_name(attributes: Mapping[str, str]) -> str:
-    """The model: the service, with its component unless that is the predictor; else the attribute modelid; else the last part of the
-    source.
+    """The name of the model: the service (with its component, unless that is the predictor), else the attribute modelid, else the last part
+    of the source.
     """
     if service := attributes.get("inferenceservicename"):
         component = attributes.get("component", "predictor")
@@ -292,6 +301,6 @@ def _joined_records(half: Half, other: Half, catalog: Catalog) -> list[dict[str,
 
 
 def _version_of(model: Model | None, endpoint: str | None) -> str:
-    """The version if no event names one: the only registered one, else the endpoint, else `unknown`."""
+    """The version if no event names one: the registered version if there is only one, else the endpoint, else `unknown`."""
     registered = [] if model is None else [version.name for version in model.versions if version.registered]
     return registered[0] if len(registered) == 1 else endpoint or "unknown"

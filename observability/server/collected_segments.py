@@ -1,8 +1,8 @@
-"""Bring the segments of collectors into landing, each exactly once.
+"""Bring the segments (files of records) of collectors into the landing folder, each exactly once.
 
-A segment is copied to landing under its own name. One transaction then stores its rows and notes its name in the manifest, and only
-afterwards is the segment moved to `taken/`. Whenever the process is killed, the next round finds the segment where it is. A name that the
-manifest holds is never loaded again.
+A segment is copied to the landing folder under its own name. One transaction then stores its rows and notes its name in the manifest. Only
+after that is the segment moved to `taken/`. Whenever the process is killed, the next round finds the segment where it is. A segment whose
+name is in the manifest is never loaded again.
 """
 
 import json
@@ -40,18 +40,19 @@ LOG = logging.getLogger(__name__)
 LOOK_EVERY = 1.0
 LONGEST_PAUSE = 30.0
 MAX_WAITING_BYTES = 256 * 1024 * 1024
-"""Bytes of segments that wait in landing above which no more are brought."""
+"""If segments with more bytes than this wait in the landing folder, no further segments are brought."""
 KEPT = timedelta(days=7)
 PURGE_EVERY = 3600.0
 PRESENT_EVERY = 60.0
-"""Seconds between two signs of the owner. With each sign the configuration in the place is checked, and written again if it is missing or
-differs."""
+"""Seconds between two heartbeats of the owner. With each heartbeat, the configuration in the place is checked, and written again if it is
+missing or differs.
+"""
 
 
 @dataclass
 class CollectedState:
-    """address: address of the place, None if no place is named. waiting: segments that the store lacks. failure: why the last round
-    failed.
+    """address: address of the place (the shared folder or bucket), None if no place is set. waiting: number of segments that the store does
+    not have yet. failure: why the last round failed.
     """
 
     address: str | None = None
@@ -69,8 +70,8 @@ class SegmentIntake:
         self.present_at = self.purged_at = -math.inf
 
     def round(self) -> int:
-        """Publish the configuration if it changed, fetch new segments, and move away segments that the store has. Returns the number of
-        waiting segments.
+        """Publish the configuration if it changed, bring new segments, and move away segments that the store has. Returns the number of
+        segments that still wait.
 
         Raises ObservabilityError if the place, the disk or the store cannot be used.
         """
@@ -88,8 +89,8 @@ class SegmentIntake:
         return len(waiting)
 
     def _leave_config(self) -> None:
-        """Write the configuration into the place if it changed, and every minute a sign that the owner runs and that this configuration is
-        valid.
+        """Write the configuration to the place if it changed. Every minute, also write a heartbeat: it shows that the owner runs and that
+        this configuration is valid.
         """
         content, now = config_content(self.store), time.monotonic()
         sign = now - self.present_at > PRESENT_EVERY
@@ -103,7 +104,7 @@ class SegmentIntake:
             self.present_at = now
 
     def _bring(self, names: list[str]) -> None:
-        """Copy segments to landing, if they are not yet there."""
+        """Copy segments to the landing folder, unless they are there already."""
         landing = self.store.landing
         make_private_folder(landing / "ready")
         size = sum(_size_of(path) for path in (landing / "ready").glob("*.jsonl"))
@@ -120,8 +121,9 @@ class SegmentIntake:
             _write_synced(landing / "ready" / name, content)
 
     def _purge(self) -> None:
-        """Delete taken segments a week after they were loaded, and what killed collectors left. The time in a name comes from another
-        machine's clock, so it counts only for a segment that the store does not know, as after a restore.
+        """Delete taken segments a week after they were loaded, and unfinished files of collectors that were killed. The time in a segment's
+        name comes from the clock of another machine. It is used only for a segment that the store does not know, for example after a
+        restore.
         """
         for folder in (SEGMENTS, TAKEN):
             self.place.remove_unfinished(folder, PURGE_EVERY)
@@ -134,14 +136,14 @@ class SegmentIntake:
 
 
 def _size_of(path: Path) -> int:
-    """Bytes of a file; 0 if it is gone."""
+    """Size of a file in bytes; 0 if the file is gone."""
     with suppress(FileNotFoundError):
         return path.stat().st_size
     return 0
 
 
 def _write_synced(path: Path, content: bytes) -> None:
-    """Write a file to disk. It is there as a whole or not at all."""
+    """Write a file to disk so that it is there completely or not at all."""
     part = path.with_name(f".{path.name}.part")
     with part.open("wb") as file:
         os.chmod(part, 0o600)
@@ -153,7 +155,9 @@ def _write_synced(path: Path, content: bytes) -> None:
 
 
 def run_segment_intake(store: "Store", state: CollectedState, stopping: threading.Event) -> None:
-    """Bring segments until `stopping` is set. A failure is kept in the state and tried again. The pause doubles with each failure."""
+    """Bring segments until `stopping` is set. After a failure, which is noted in the state, it tries again. The pause doubles with each
+    failure.
+    """
     intake: SegmentIntake | None = None
     failures = 0
     while not stopping.wait(min(LOOK_EVERY * 2**failures, LONGEST_PAUSE)):

@@ -1,8 +1,10 @@
-"""A collector: a process with the HTTP addresses that take records, but without a store. Any number can run behind any load balancer.
+"""A collector: a process with the HTTP addresses that accept records, but without a store. Any number of collectors can run behind a load
+balancer.
 
-Records are validated by the same rules as at the owner of the store, because the owner writes its configuration into the shared place.
-Before the response, the records are in the shared place as a whole segment. A collector keeps no data of its own. If it is killed at any
-moment, it loses nothing that it acknowledged.
+A collector validates records by the same rules as the owner (the process that owns the store): the owner writes its configuration into a
+shared folder or bucket (the place), and collectors read it there. Before a collector responds, it has written the records to the place as
+one complete segment (file of records). A collector keeps no data of its own. If it is killed at any moment, nothing that it acknowledged is
+lost.
 """
 
 import asyncio
@@ -44,17 +46,21 @@ LOG = logging.getLogger(__name__)
 LOOK_EVERY = 5.0
 """Seconds between two looks at the configuration."""
 OLD_AFTER = 300.0
-"""Seconds without a successful check of the configuration after which no more records are accepted: a token may have been revoked since."""
+"""If the configuration could not be checked for this many seconds, no more records are accepted, because a token may have been revoked
+since.
+"""
 AWAY_AFTER = 24 * 3600.0
-"""Seconds without a sign of the owner after which no more records are accepted: the configuration may have changed since."""
+"""If the owner has given no heartbeat for this many seconds, no more records are accepted, because the configuration may have changed
+since.
+"""
 PREFIX, HELD = "collector-", "held"
-"""Begin of the name of a collector's temporary folder, and the file in it that the living process holds locked."""
+"""Prefix of the name of a collector's temporary folder, and the name of the lock file in it, which the running process keeps locked."""
 GATHER_SECONDS = 0.01
 """Requests that come within this time share a segment."""
 
 
 class SegmentCommit(GroupCommit):
-    """Writes each group of records as one segment of the shared place, which is complete when `commit` returns."""
+    """Writes each group of records to the place as one segment. The segment is complete when `commit` returns."""
 
     def __init__(self, place: FilePlace) -> None:
         self._prepare()
@@ -64,7 +70,7 @@ class SegmentCommit(GroupCommit):
         """Do nothing, because every segment is published when it is written."""
 
     def _gather(self) -> None:
-        time.sleep(GATHER_SECONDS)  # in the thread of one request; the others of its group wait for it
+        time.sleep(GATHER_SECONDS)  # runs in the thread of one request; the other requests of its group wait for it
 
     def _append(self, lines: bytes, count: int) -> str | None:
         del count
@@ -81,7 +87,7 @@ class SegmentCommit(GroupCommit):
 
 
 class CollectingStore:
-    """The methods of a store that the HTTP addresses need: validation by the catalog of the configuration. Safe under threads."""
+    """The methods of a store that the HTTP addresses need; records are validated against the catalog in the configuration. Thread-safe."""
 
     def __init__(self, home: Path, place: FilePlace) -> None:
         self.home, self.place = home, place
@@ -105,8 +111,8 @@ class CollectingStore:
             LOG.warning("the configuration could not be read: %s", self.failure)
 
     def _look_for_owner(self) -> None:
-        """Note when the owner was last there. The age of the first sign is this machine's time minus the time in the sign; later
-        signs count from when they were seen. A sign that cannot be read does not count.
+        """Note when the owner gave its last heartbeat. The age of the first heartbeat is this machine's time minus the time in the
+        heartbeat; the age of later ones is counted from when this process saw them. A heartbeat that cannot be read does not count.
         """
         sign = self.place.get(OWNER)
         if sign is None or sign == self.owner_sign:
@@ -139,7 +145,7 @@ class CollectingStore:
         return self.config.catalog if self.config is not None else Catalog()
 
     def check_lines(self, body: bytes, new_models: "NewModelLimit | None" = None) -> "CheckedLines":
-        """The result that a load of the lines of a JSONL body would have."""
+        """The result of loading the lines of a JSONL body, without loading them."""
         from observability.store.ingest.parse import checked_body
 
         return checked_body(body, self.catalog(), new_models)
@@ -149,7 +155,7 @@ HOW = 'Name the place in the home of the dashboard: lake.toml with [collectors] 
 
 
 class Collecting:
-    """The process of a collector, in the place of an owner."""
+    """The state of a collector process. It stands in for the `Owner` object that the HTTP handlers expect."""
 
     def __init__(self, home: Path, place: FilePlace) -> None:
         self.home, self.store = home, CollectingStore(home, place)
@@ -164,7 +170,7 @@ class Collecting:
 
 
 def collector_routes(owner: Collecting) -> list[Any]:
-    """The addresses of a collector. Others say where to send the request."""
+    """The addresses of a collector. Every other address returns an error that says where to send the request."""
     from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
 
@@ -214,7 +220,7 @@ def collector_application(owner: Collecting) -> "Starlette":
 
 @contextlib.contextmanager
 def collector_folder() -> Iterator[Path]:
-    """A temporary folder of this process, held by a lock; those that killed collectors left behind are removed first."""
+    """A temporary folder of this process, held by a lock. Folders left behind by collectors that were killed are removed first."""
     remove_left_folders(Path(tempfile.gettempdir()))
     with tempfile.TemporaryDirectory(prefix=PREFIX) as folder, (Path(folder) / HELD).open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -222,8 +228,8 @@ def collector_folder() -> Iterator[Path]:
 
 
 def remove_left_folders(parent: Path) -> list[str]:
-    """Remove folders of this user's collectors whose process is gone: the kernel has released their lock. Returns their names. A folder
-    without a lock file is left alone, because its collector may be about to take the lock.
+    """Remove folders of this user's collectors whose process has ended, so that the kernel released their lock. Returns the names of the
+    folders. A folder without a lock file is not touched, because its collector may be about to take the lock.
     """
     removed = []
     for folder in parent.glob(f"{PREFIX}*"):
@@ -240,14 +246,14 @@ def remove_left_folders(parent: Path) -> list[str]:
 
 
 def run_collector(place: FilePlace, host: str, port: int) -> None:
-    """Serve until the process ends. Raises StoreBusyError if the port is taken."""
+    """Serve requests until the process ends. Raises StoreBusyError if the port is in use."""
     import uvicorn
 
     from observability.server.half_open import close_half_open_connections
 
     with collector_folder() as folder:
         owner = Collecting(folder, place)
-        process_lock.stand_for_owner(cast("process_lock.Owner", owner))  # the addresses of api.py answer for it
+        process_lock.stand_for_owner(cast("process_lock.Owner", owner))  # the handlers in api.py use this object as the owner
         close_half_open_connections(lambda: limits_in_force(owner.home).limits)
         try:
             uvicorn.run(collector_application(owner), host=host, port=port, log_level="warning", server_header=False)

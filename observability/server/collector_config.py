@@ -1,5 +1,6 @@
-"""The settings of a home that collectors need, as one file in the shared place: hashes of tokens, limits, protected features, and the
-catalog against which records are validated. It holds no secret: only hashes of tokens, and not the key of protected features.
+"""The settings of a home that collectors need, as one file in the shared folder or bucket. It holds hashes of tokens, limits, protected
+features, and the catalog against which records are validated. It holds no secrets: tokens only as hashes, and not the key for protected
+features.
 """
 
 import hashlib
@@ -69,7 +70,9 @@ def _model_body(model: Model) -> dict[str, Any]:
 
 
 def apply_config(content: bytes, home: Path) -> CollectorConfig:
-    """Write the files of a configuration to the folder of a collector, and return the rest. Raises StoreBrokenError for a wrong one."""
+    """Write the files in a configuration to the folder of a collector, and return the rest of the configuration. Raises StoreBrokenError if
+    it is invalid.
+    """
     try:
         body = json.loads(content)
         if body["format"] != FORMAT:

@@ -1,4 +1,4 @@
-"""Decide which dashboards a person may see, and to which channels the person may send one."""
+"""Decide which dashboards a person may see, and to which channels the person may send a dashboard."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     from observability.store.types.decision_items import DecisionItem
 
 PERSONAL = ("dashboard", "pin")
-"""Kinds of records that only their author may see until they are shared. People read them only through the method `dashboards`."""
+"""Kinds of records that only their author may see until they are shared. They can be read only through the method `dashboards`."""
 SCHEDULE = ("send", "channel", "hour")
 """Fields of a dashboard that say when and where its summary is sent."""
 
 
 def may_send_to(person: Person, channel: str, home: "Path") -> bool:
-    """Whether a person may send the summary of a dashboard to a channel. Administrators may send to all channels, others to the channels
-    that alerts.toml opens for them.
+    """Whether a person may send the summary of a dashboard to a channel. Administrators may use all channels, other people those that
+    alerts.toml opens for them.
     """
     return may_do(person, "settings") or channel in read_alert_config(home).for_analysts
 
 
 def visible_dashboards(person: Person, items: "Sequence[DecisionItem]") -> "tuple[DecisionItem, ...]":
-    """The dashboards that a person may see, with their figures and texts: the person's own, and shared ones if the person may see every
-    model that the dashboard and its figures name. Without sign-in, all of them.
+    """The dashboards that a person may see, with their figures and texts: the person's own ones, and shared ones if the person may see
+    every model that the dashboard and its figures name. Without sign-in: all dashboards.
     """
     if person.source == "here":
         return tuple(items)

@@ -1,4 +1,4 @@
-"""Keep what imports made out of garbage collections.
+"""Keep the objects that imports created out of garbage collections.
 
 Streamlit collects garbage after each run of a page. Nine tenths of the objects that it scanned were functions, classes and constants of
 modules, which stay until the process ends. The scan took 0.15 s, about as long as the run itself.
@@ -10,21 +10,23 @@ import time
 from typing import Any
 
 GROWTH = 1.02
-"""Growth factor of the number of modules from which all objects are scanned again."""
+"""If the number of modules has grown by this factor, all objects are scanned again."""
 LOOK_AT_ALL = 3600.0
-"""Seconds after which a collection scans all objects in any case: some were in use when they were excluded, and no longer are."""
+"""After this many seconds, a collection scans all objects in any case, because some that were in use when they were excluded no
+longer are.
+"""
 
 
 class FrozenImports:
-    """A callback of the garbage collector: a full collection after many imports excludes the objects that it found in use from later
-    collections.
+    """A callback of the garbage collector. After many imports, it lets a full collection run and then excludes all objects still in use
+    from later collections.
     """
 
     def __init__(self) -> None:
         self._modules, self._at, self._looks_at_all = 0, 0.0, False
 
     def __call__(self, phase: str, info: dict[str, Any]) -> None:
-        """Called as a collection starts and stops."""
+        """Called when a collection starts and when it stops."""
         if info["generation"] < 2:
             return
         if phase == "start":
@@ -37,5 +39,5 @@ class FrozenImports:
 
 
 def leave_imports_out_of_collections() -> None:
-    """Keep what imports made out of the garbage collections of this process from now on."""
+    """From now on, keep the objects that imports created out of the garbage collections of this process."""
     gc.callbacks.append(FrozenImports())

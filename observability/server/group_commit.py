@@ -1,7 +1,7 @@
-"""Write and sync the records of all waiting requests at once: a group commit.
+"""Group commit: the records of all waiting requests are written and synced at once.
 
-A request that comes while the records of another request are being synced joins the next group. A group is one write to the open segment of
-landing. The loader publishes that segment before it loads. The segment is also published once it is large or old enough.
+A request that arrives while the records of another request are being synced joins the next group. A group is one write to the open segment
+in the landing folder. The loader publishes that segment before it loads. The segment is also published when it is large or old enough.
 """
 
 import threading
@@ -16,7 +16,7 @@ SEGMENT_SECONDS = 2.0
 
 @dataclass
 class _Group:
-    """Lines that are written together. failure: why they could not be written, once `done`."""
+    """Lines that are written together. failure: why they could not be written, set when `done` is."""
 
     parts: list[bytes] = field(default_factory=list)
     count: int = 0
@@ -25,7 +25,7 @@ class _Group:
 
 
 class GroupCommit:
-    """Writes records to a landing folder, on disk when `commit` returns. Safe under threads. groups: number of syncs that were made."""
+    """Writes records to a landing folder. They are on disk when `commit` returns. Thread-safe. groups: number of syncs so far."""
 
     def __init__(self, landing: Path) -> None:
         self._spool = Spool(landing, fsync="always", segment_seconds=SEGMENT_SECONDS)
@@ -37,12 +37,14 @@ class GroupCommit:
         self.groups = 0
 
     def commit(self, lines: bytes, count: int) -> None:
-        """Write `count` whole lines, ending with a newline. Raises StoreBrokenError if the disk refuses; no line then counts as written."""
+        """Write `count` complete lines, the last one ending with a newline. Raises StoreBrokenError if the disk refuses; none of the lines
+        then counts as written.
+        """
         with self._joining:
             group = self._next
             group.parts.append(lines)
             group.count += count
-        with self._writing:  # the first request writes the records of all that joined meanwhile
+        with self._writing:  # the first request writes the records of all requests that have joined in the meantime
             if not group.done:
                 self._gather()
                 with self._joining:
@@ -68,10 +70,10 @@ class GroupCommit:
             group.done = True
 
     def _gather(self) -> None:
-        """Wait for more requests before a group is written. This class does not wait."""
+        """Wait for more requests before a group is written. In this class, there is no wait."""
 
     def _append(self, lines: bytes, count: int) -> str | None:
-        """Write lines, which are on disk when it returns. Returns why they could not be written, None if they were."""
+        """Write lines; they are on disk when this returns. Returns why they could not be written, None if they were."""
         if self._spool.append(lines, count):
             return None
         failure = self._spool.last_error or "an unknown failure"

@@ -40,12 +40,12 @@ RULE_SETTINGS = frozenset(
 )
 """Settings of a model that an analyst may change."""
 ANSWERS = ("annotation", "skip")
-"""Records of a person's own labelling: their annotator is the sign-in."""
+"""Records of a person's own labelling: the signed-in person becomes their annotator."""
 AMENDED = {"action": "actions", "decision": "decisions", "verdict": "verdicts", "saved_case": "saved_cases"}
 """Kinds whose records change an earlier record by its id and need not name its model again, with the method that reads the earlier
 records."""
 AUTOMATIC_AUTHOR = "the dashboard"
-"""The author of records that follow from others; a person's own are written in the name of the sign-in."""
+"""The author of records that follow automatically from other records. Records that a person writes get the signed-in person as author."""
 
 
 def action_of_settings(names: AbstractSet[str]) -> Action:
@@ -54,14 +54,16 @@ def action_of_settings(names: AbstractSet[str]) -> Action:
 
 
 def guarded_store(store: "Store", person: Person) -> "Store":
-    """The store as a person may use it. Every call is checked, and hidden data are left out. Without sign-in, it is the store itself,
-    unless the answers go to a file.
+    """The store with the rights of one person: every call is checked, and hidden data are left out. Without sign-in, it is the store
+    itself, unless the results go to a file.
     """
     return store if person.source == "here" and not person.for_a_file else cast("Store", GuardedStore(store, person))
 
 
 class GuardedStore:
-    """A store that checks each call for one person. Equal guards of one store count as one key of a cache."""
+    """A store that checks each call for one person. Guards of the same store with the same person are equal, so they count as one key of a
+    cache.
+    """
 
     guarded = True
 
@@ -78,24 +80,24 @@ class GuardedStore:
         return hash((id(self._store), self._person, self._whole))
 
     def whole_groups(self) -> "GuardedStore":
-        """The same store with small groups shown, for analyzers and for results that are kept for all people. Findings go through
-        `shown_findings` before they are shown to the person.
+        """The same store, but with small groups shown, for analyzers and for results that are kept for all people. Findings pass through
+        `shown_findings` before the person sees them.
         """
         return GuardedStore(self._store, self._person, whole=True)
 
     def shown_findings(self, findings: "Iterable[Finding]") -> "list[Finding]":
-        """Findings, without figures of groups of few rows where the person may not reveal masked values."""
+        """The findings, without figures of groups with few rows if the person may not see masked values."""
         held = list(findings)
         hides = {model: self._hides_few(model) for model in {each.model for each in held}}
         return [finding_without_few(each) if hides[each.model] else each for each in held]
 
     def require_shown_slice(self, window: Window) -> None:
-        """Raise ForbiddenError if the window's slice has few rows and the person may not reveal masked values."""
+        """Raise ForbiddenError if the window's slice has few rows and the person may not see masked values."""
         if window.slice is not None and self._hides_few(window.model):
             require_shown_slice(self._store, window)
 
     def _hides_few(self, model: str | None) -> bool:
-        """Whether figures of few rows are hidden from the person. model: the model that they are about, if any."""
+        """Whether figures based on few rows are hidden from the person. model: the model that they are about, if any."""
         return not (may_do(self._person, "reveal", model) if model else may_do_everywhere(self._person, "reveal"))
 
     def __getattr__(self, name: str) -> Any:
@@ -150,7 +152,7 @@ class GuardedStore:
         return answer if names or self._person.sees_all else self._reduced(method, answer)
 
     def _suppressed(self, given: Mapping[str, Any], answer: Any) -> Any:
-        """One answer, or several by question and window, without figures of groups of few rows."""
+        """One query result, or several by query and window, without figures of groups with few rows."""
         if "questions" in given:
             return {(question, window): self._suppressed_answer(question, window, each) for (question, window), each in answer.items()}
         return self._suppressed_answer(given["question"], given["window"], answer)
@@ -159,7 +161,7 @@ class GuardedStore:
         return suppressed_answer(self._store, question, window, answer) if self._hides_few(window.model) else answer
 
     def _require(self, action: Action, model: str | None, name: str) -> None:
-        """Check one action, and log the refusal of a change."""
+        """Check one action. If it is refused and would have been a change, log the refusal."""
         try:
             require_action(self._person, action, model)
         except ForbiddenError:
@@ -168,26 +170,26 @@ class GuardedStore:
             raise
 
     def _action(self, name: str, method: StoreMethod, model: str | None, given: Mapping[str, Any]) -> Action:
-        """The action that a call needs; for `update_settings` it depends on the settings that change."""
+        """The action for which a call needs rights. For `update_settings`, it depends on which settings change."""
         if name != "update_settings" or model is None:
             return method.action
         return action_of_settings(changed_settings(self._store.catalog().model(model).settings, given["settings"]))
 
     def _require_whole_view_for_reviews(self, records: Iterable[Mapping[str, object]]) -> None:
-        """Raise ForbiddenError if a frozen week, which states that it covers every model, is written by a person who does not see them
-        all.
+        """Raise ForbiddenError if a person who does not see all models writes a frozen week, because a frozen week is said to cover every
+        model.
         """
         if not self._person.sees_all and any(record.get("kind") == "review" for record in records):
             raise ForbiddenError("a week is frozen by people who see every model", attempt="Ask an administrator")
 
     def _any_written_model(self) -> str | None:
-        """A model that the person may write about; None if there is none. Used for a dashboard, which need not name a model."""
+        """Any model that the person may write about; None if there is none. It is used for a dashboard, which need not name a model."""
         if may_do(self._person, "write"):
             return None
         return next((model for model, _ in self._person.models if may_do(self._person, "write", model)), None)
 
     def _require_visible_dashboards(self, records: Iterable[Mapping[str, object]]) -> None:
-        """Raise NotFoundError if a person changes a dashboard that they do not see; a private one is seen only by its author."""
+        """Raise NotFoundError if a person changes a dashboard that they cannot see. Only its author can see a private dashboard."""
         changed = [record for record in records if record.get("kind") in PERSONAL]
         if not changed:
             return
@@ -201,7 +203,7 @@ class GuardedStore:
         self._require_channels(changed, boards)
 
     def _require_channels(self, records: Iterable[Mapping[str, object]], boards: "Mapping[str, DecisionItem]") -> None:
-        """Raise ForbiddenError if a summary is scheduled to a channel that the person may not send to."""
+        """Raise ForbiddenError if a summary is scheduled for a channel to which the person may not send."""
         for record in records:
             if record.get("kind") != "dashboard" or not any(name in record for name in SCHEDULE):
                 continue
@@ -223,14 +225,16 @@ class GuardedStore:
         return {**record, "author": self._person.name} if named and not automatic else dict(record)
 
     def _models_of_projects(self, records: Iterable[Mapping[str, object]]) -> list[str]:
-        """The models whose labelling projects some records are about."""
+        """The models that belong to the labelling projects which some records name."""
         projects = {record.get("project") for record in records} - {None}
         if not projects:
             return []
         return [model.name for model in self._store.catalog().models if projects & {*(model.settings.projects or (model.name,))}]
 
     def _models_of_amended(self, records: Iterable[Mapping[str, object]]) -> list[str]:
-        """The models of the earlier records that some records change. None are looked up for people whose role is the same for all."""
+        """The models of those earlier records that some records change. They are looked up only for people whose role differs between
+        models.
+        """
         found: list[str] = []
         for kind, read in AMENDED.items() if self._person.models else ():
             ids = {record.get(kind) for record in records if record.get("kind") == kind}
@@ -239,7 +243,7 @@ class GuardedStore:
         return found
 
     def _recorded(self, name: str, models: Sequence[str], about: Any, work: Callable[[], Any]) -> Any:
-        """Do a change and log it. A change that fails is not logged as done."""
+        """Make a change and log it. A change that fails is not logged."""
         token = WRITING.set(self._person)
         try:
             done = work()
@@ -255,8 +259,8 @@ class GuardedStore:
         return done
 
     def _visible_records(self, question: Records, window: "Window") -> "DataFrame":
-        """Records without those of hidden models. Of kinds that name a model or a run, only records of visible models remain. Records of
-        labelling projects remain unless the project belongs to a hidden model.
+        """Records, without those of hidden models. For kinds that name a model or a run, only records of visible models remain. Records of
+        a labelling project remain unless the project belongs to a hidden model.
         """
         import pandas as pd
 
@@ -278,7 +282,7 @@ class GuardedStore:
         return kept if full is question else kept.drop(columns="project")
 
     def _reduced(self, method: StoreMethod, answer: Any) -> Any:
-        """The part of an answer about all models that is about visible ones."""
+        """Of a result about all models, the part that is about visible models."""
 
         def visible(name: Any) -> bool:
             return isinstance(name, str) and may_do(self._person, "read", name)
@@ -300,7 +304,7 @@ class GuardedStore:
 
 
 def _keeping_of(keeping: Mapping[str, Any], visible: Callable[[Any], bool]) -> dict[str, Any]:
-    """The last maintenance of the store, without the rows of hidden models that retention removed."""
+    """The last maintenance of the store. What retention removed from hidden models is left out."""
 
     def reduced(done: Mapping[str, Any] | None) -> dict[str, Any] | None:
         return None if done is None else {**done, "removed": [each for each in done["removed"] if visible(each["model"])]}
@@ -322,7 +326,9 @@ def _signature(kind: type, name: str) -> inspect.Signature:
 
 
 def _models_of(about: Any) -> Iterable[str]:
-    """Names of the models that an argument is about: a name, something with `model` or `name`, or a sequence of such things."""
+    """The names of the models that an argument is about. The argument is a name, something with `model` or `name`, or a sequence of such
+    things.
+    """
     if about is None or about == "":
         return
     if isinstance(about, str):

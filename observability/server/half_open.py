@@ -1,7 +1,7 @@
-"""Close connections that do not send the header of a request in time, or that send too long a header.
+"""Close connections that do not send the header of a request in time, or whose header is too long.
 
-uvicorn waits for ever for the header of a request and keeps all of it, so connections that never complete a header would hold its sockets
-and its memory. It has no setting for this, so its protocol is patched here to check connections.
+uvicorn waits forever for the header of a request and keeps all of it. Connections that never complete a header would therefore hold its
+sockets and its memory. uvicorn has no setting for this, so this module patches its protocol class to check connections.
 """
 
 import asyncio
@@ -12,13 +12,13 @@ from typing import Any
 from observability.core.limits import IntakeLimits
 
 _LIMITS: list[Callable[[], IntakeLimits]] = []
-"""The longest time and the largest size of a header; empty until the protocol was changed."""
+"""A function that returns the longest time and the largest size of a header; empty until the protocol class is patched."""
 END = b"\r\n\r\n"
 
 
 def close_half_open_connections(limits: Callable[[], IntakeLimits]) -> None:
-    """Close, from now on, each connection to this process's HTTP servers that sends no complete header within `header_seconds`, or a header
-    of more than `header_bytes`.
+    """From now on, close each connection to the HTTP servers of this process that sends no complete header within `header_seconds`, or a
+    header of more than `header_bytes`.
 
     limits: called for each connection. The time runs from the opening of the connection, or from the first byte after a response.
     """
@@ -44,14 +44,14 @@ def close_half_open_connections(limits: Callable[[], IntakeLimits]) -> None:
 
 
 def _watch(protocol: Any) -> None:
-    """Schedule a look at a connection if it waits for a header and no look is scheduled yet."""
+    """Schedule a check of a connection if it waits for a header and no check is scheduled yet."""
     if _waits_for_header(protocol) and not getattr(protocol, "watched_header", False):
         protocol.watched_header = True
         protocol.loop.call_later(_LIMITS[0]().header_seconds, _close_if_still_waiting, protocol, protocol.cycle)
 
 
 def _refuses(protocol: Any, data: bytes) -> bool:
-    """Whether the header that the bytes belong to has more than `header_bytes`. The connection is then answered, and none of the bytes is
+    """Whether the header to which these bytes belong has more than `header_bytes`. An error response is then sent, and none of the bytes is
     kept.
     """
     cycle, before = protocol.cycle, getattr(protocol, "header_so_far", (0, b""))
@@ -73,12 +73,12 @@ def _refuses(protocol: Any, data: bytes) -> bool:
 
 
 def _close_if_still_waiting(protocol: Any, last: object) -> None:
-    """Close the connection if no header was completed since the last look; otherwise schedule another look. last: the last request at that
-    time.
+    """Close the connection if no header was completed since the last check; otherwise schedule another check. last: the last request at the
+    time of that check.
     """
     protocol.watched_header = False
     transport = protocol.transport
-    if transport.is_closing() or transport.get_protocol() is not protocol:  # closed, or a WebSocket by now
+    if transport.is_closing() or transport.get_protocol() is not protocol:  # it is closed, or has become a WebSocket
         return
     if _waits_for_header(protocol) and protocol.cycle is last:
         transport.abort()
@@ -87,5 +87,5 @@ def _close_if_still_waiting(protocol: Any, last: object) -> None:
 
 
 def _waits_for_header(protocol: Any) -> bool:
-    """Whether no request of a connection is being answered."""
+    """Whether the connection has no request to which a response is still being sent."""
     return protocol.cycle is None or protocol.cycle.response_complete

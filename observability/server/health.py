@@ -1,4 +1,4 @@
-"""The health of this process: whether its loader works, and which problems a person should know.
+"""The health of this process: whether its loader works, and which problems people should know about.
 
 `/readyz`, `/api/v1/status`, the command `status` and the banner of pages say the same.
 """
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 MAX_AGE, COUNT_EVERY = 600.0, 10.0
-"""While records are being loaded, or when counting takes long: maximum age in seconds of shown counts, and seconds after which they are
-counted again in the background. The time for counting grows with the number of changes.
+"""If records are being loaded or counting takes long: maximum age in seconds of the counts that are shown, and age in seconds from which
+they are counted again in the background. The time for counting grows with the number of changes.
 """
 _counting = threading.Lock()
 
 
 def store_status(store: "Store") -> dict[str, Any]:
-    """The status of the store, and `loader`: the state of the loader of this process. Its problems come first."""
+    """The status of the store, together with `loader`: the state of this process's loader. Problems of the loader come first."""
     body = store.status(MAX_AGE)
     counted = body["counted_at"]
     if counted is not None and time.time() - datetime.fromisoformat(counted).timestamp() > COUNT_EVERY:
@@ -42,7 +42,7 @@ def store_status(store: "Store") -> dict[str, Any]:
 
 
 def _count_again(store: "Store") -> None:
-    """Compute the counts of the database for the status, unless another thread does it."""
+    """Compute the counts of the database for the status, unless another thread is computing them."""
     if _counting.acquire(blocking=False):
         try:
             store.status(COUNT_EVERY)
@@ -53,11 +53,11 @@ def _count_again(store: "Store") -> None:
 
 
 def loader_status() -> dict[str, Any]:
-    """The loader of this process. Instants RFC 3339 in UTC, None if unknown.
+    """The state of this process's loader. Times are RFC 3339 in UTC, None if unknown.
 
-    state: works, fails (the last load failed and is tried again), dead (its thread ended) or "not running" (no dashboard runs in this
+    state: works, fails (the last load failed and will be tried again), dead (its thread ended) or "not running" (no dashboard runs in this
     process); busy; last_success, last_load (of at least one line), last_failure; failure and try: why the last load failed and what to do;
-    failures in a row; next_try; restarts of its thread.
+    failures: how many in a row; next_try; restarts of its thread.
     """
     owner = _owner()
     state = process_lock.LoaderState() if owner is None else owner.loader
@@ -76,7 +76,7 @@ def loader_status() -> dict[str, Any]:
 
 
 def loader_problems() -> list[str]:
-    """Why new records are not loaded, as sentences. There are none while records are loaded, or in a process without a loader."""
+    """Why new records are not loaded, as sentences. Empty while records are loaded, and in a process without a loader."""
     status = loader_status()
     if status["state"] == "dead":
         return ["New records are not loaded: the loader ended. It is started again within seconds; records in landing wait."]
@@ -88,7 +88,7 @@ def loader_problems() -> list[str]:
 
 
 def all_problems(store: "Store") -> list[str]:
-    """Problems of the loader and of the store, as sentences. Cheap: one small query."""
+    """Problems of the loader and of the store, as sentences. It costs only one small query."""
     return [*_process_problems(), *limits_problems(store), *store.problems(), *confinement_problems()]
 
 
@@ -98,7 +98,9 @@ def _process_problems() -> list[str]:
 
 
 def collectors_status() -> dict[str, Any]:
-    """The place of collectors: place (None if none is named), waiting segments, last_success (RFC 3339, UTC), failure."""
+    """The place of the collectors (a shared folder or bucket): place (None if none is set), number of waiting segments, last_success (RFC
+    3339, UTC), failure.
+    """
     owner = _owner()
     state = None if owner is None else owner.collected
     if state is None:
@@ -113,7 +115,9 @@ def collectors_problems() -> list[str]:
 
 
 def publishing_problems() -> list[str]:
-    """Why the store is not published for processes that read it, as sentences. Empty if it is published, or if nobody asked for it."""
+    """Why the store is not published for the processes that read it, as sentences. Empty if it is published, or if publishing was not
+    requested.
+    """
     owner = _owner()
     failure = None if owner is None or owner.publisher is None else owner.publisher.failure
     if owner is not None and owner.publishing is not None and not owner.publishing.is_alive():

@@ -1,6 +1,6 @@
 """Read bodies of model servers as features and answers for each instance: V1 (`instances`), V2 (`inputs`) and Seldon (`data`).
 
-Pure functions. The rules that name features and read an answer are in docs/sinks.md.
+All functions are pure. docs/sinks.md has the rules by which features are named and answers are read.
 """
 
 import json
@@ -12,17 +12,17 @@ from typing import Any
 from observability.core.catalog import Model
 
 Row = Any
-"""The part of one instance in one tensor: a value, or a list of values."""
+"""What one tensor holds for one instance: a value, or a list of values."""
 SCORES = ("score", "scores", "probability", "probabilities", "predict_proba", "output_probability", "proba")
 """Names of outputs that hold a score."""
 DECISIONS = ("prediction", "predictions", "predict", "predicted_class", "class", "label", "output_label", "answer")
 """Names of outputs that hold the answer itself."""
 INSTANCES = 10_000
-"""Instances of one request at most."""
+"""Maximum number of instances in one request."""
 
 
 class PayloadError(Exception):
-    """A body that cannot become records; the message says why."""
+    """Raised for a body that cannot be made into records; the message states the reason."""
 
 
 def json_body(data: bytes | str) -> Any:
@@ -34,8 +34,8 @@ def json_body(data: bytes | str) -> Any:
 
 
 def feature_rows(body: Any, names: Sequence[str]) -> list[dict[str, Any]]:
-    """The features of each instance of a request. names: features of the registered model; they name the values of a list without names
-    that has the same length.
+    """The features of each instance in a request. names: features of the registered model; a list without names gets these names if it has
+    the same length.
 
     Raises PayloadError.
     """
@@ -65,7 +65,7 @@ def answer_rows(body: Any) -> list[Any]:
 
 
 def answer_fields(answer: Any, model: Model | None) -> dict[str, Any]:
-    """The fields `score` and `prediction` of one answer, and the remaining ones as `outputs`. model: None if the store does not have it.
+    """The fields `score` and `prediction` of one answer, and everything else as `outputs`. model: None if the store does not have it.
 
     Raises PayloadError if neither can be derived.
     """
@@ -88,7 +88,9 @@ def answer_fields(answer: Any, model: Model | None) -> dict[str, Any]:
 
 
 def _value_fields(value: Any, model: Model | None) -> dict[str, Any]:
-    """The field of an output whose name says nothing. Text, true, false and whole numbers are a prediction; other numbers are a score."""
+    """The field for an output whose name does not tell what it is. Text, true, false and whole numbers are a prediction; other numbers are
+    a score.
+    """
     value = _single(value)
     task = None if model is None else model.task
     if isinstance(value, bool | str):
@@ -130,8 +132,8 @@ def _is_of_classes(value: Mapping[Any, Any], model: Model | None) -> bool:
 
 
 def _tensor_features(inputs: list[Any], names: Sequence[str]) -> list[dict[str, Any]]:
-    """The features of each instance of tensors, by the tensor's name. The columns of a tensor with several columns are named `NAME_0`,
-    `NAME_1` and so on; those of a single tensor have the names of the model's features.
+    """The features of each instance in tensors, by the tensor's name. If a tensor has several columns, they are named `NAME_0`, `NAME_1`
+    and so on. If there is only one tensor, its columns get the names of the model's features.
     """
     tensors = _tensors(inputs)
     only = len(tensors) == 1
@@ -150,7 +152,7 @@ def _tensor_features(inputs: list[Any], names: Sequence[str]) -> list[dict[str, 
 
 
 def _tensors(tensors: list[Any]) -> dict[str, list[Row]]:
-    """The rows of each tensor by its name; all tensors have the same number of rows."""
+    """The rows of each tensor, by its name. All tensors must have the same number of rows."""
     found: dict[str, list[Row]] = {}
     for tensor in tensors:
         if not isinstance(tensor, Mapping) or not isinstance(tensor.get("name"), str):
@@ -168,7 +170,7 @@ def _tensors(tensors: list[Any]) -> dict[str, list[Row]]:
 
 
 def _tensor_rows(tensor: Mapping[str, Any], name: str) -> list[Row]:
-    """The rows of one tensor along its first dimension; a row of one value is that value."""
+    """The rows of one tensor along its first dimension. A row with one value is just that value."""
     shape, data = tensor.get("shape"), tensor.get("data")
     if not isinstance(shape, list) or not shape or not all(type(size) is int and size >= 0 for size in shape):
         raise PayloadError(f"the tensor {name!r} has no shape")
@@ -186,7 +188,7 @@ def _tensor_rows(tensor: Mapping[str, Any], name: str) -> list[Row]:
 
 
 def _typed(value: Any, datatype: str) -> Any:
-    """A value of a tensor in the type of its datatype. Whole numbers stay whole, others become floats."""
+    """A value of a tensor, converted according to its datatype. Whole numbers stay whole; floating-point types become floats."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         if datatype.startswith(("FP", "BF")):
             return plain_json(float(value))
@@ -220,7 +222,7 @@ def _named(instance: Any, names: Sequence[str], own: Sequence[str]) -> dict[str,
 
 
 def plain_json(value: Any) -> Any:
-    """A value as records have it: numbers that are not finite as text."""
+    """A value in the form that records use: numbers that are not finite become text."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return value
@@ -249,7 +251,7 @@ def _object(body: Any) -> Mapping[str, Any]:
 
 
 def _single(value: Any) -> Any:
-    """The value of a list with one value; any other value unchanged."""
+    """If a value is a list with one value, that inner value; any other value unchanged."""
     while _is_list(value) and len(value) == 1:
         value = value[0]
     return value

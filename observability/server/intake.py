@@ -30,11 +30,13 @@ DROPPED_HEADER = "observability-dropped"
 Wrong = dict[int, tuple[str, str]]
 """The rejected lines by their number: the reason as a word, and the message."""
 Takes = Literal["any", "label"]
-"""The content that an address accepts: records of any kind, or labels, which need not name their kind."""
+"""What an address accepts: records of any kind, or labels, which need not state their kind."""
 
 
 class IntakeRefusedError(Exception):
-    """A request that is refused as a whole: with the status of the response, the problem, the advice, and headers of the response."""
+    """Raised if a request is refused as a whole. It holds the status of the response, the problem, the advice, and headers of the
+    response.
+    """
 
     def __init__(self, status: int, error: str, attempt: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(error)
@@ -43,8 +45,8 @@ class IntakeRefusedError(Exception):
 
 @dataclass(frozen=True)
 class Taken:
-    """The outcome of the lines of a body. rejected: {line, reason} of each rejected line. reasons: number of rejected lines by reason, in a
-    word. notes: about numbers that are rounded.
+    """What happened to the lines of a body. rejected: {line, reason} of each rejected line. reasons: number of rejected lines by reason
+    (one word). notes: remarks on numbers that are rounded.
     """
 
     accepted: int = 0
@@ -54,7 +56,7 @@ class Taken:
 
 
 async def read_body(request: Request, limits: IntakeLimits) -> bytes:
-    """The unchanged body of a request. Raises IntakeRefusedError if it is too large or does not arrive in time."""
+    """The body of a request as it was sent. Raises IntakeRefusedError if it is too large or does not arrive in time."""
     announced = request.headers.get("content-length", "0")
     too_large = IntakeRefusedError(413, f"the body exceeds {limits.body_bytes:,} bytes", "Send fewer lines per request")
     if announced.isdecimal() and (len(announced) > 15 or int(announced) > limits.body_bytes):
@@ -76,7 +78,7 @@ async def read_body(request: Request, limits: IntakeLimits) -> bytes:
 def expanded_body(body: bytes, encoding: str, most: int) -> bytes:
     """The decompressed body. encoding: the request's Content-Encoding; gzip is recognised without it too.
 
-    Raises IntakeRefusedError for another encoding, a damaged body, and one that expands to more than `most` bytes.
+    Raises IntakeRefusedError if the encoding is unknown, the body is damaged, or it expands to more than `most` bytes.
     """
     if encoding.strip().lower() not in ("", "identity", "gzip", "x-gzip"):
         raise IntakeRefusedError(415, f"unknown Content-Encoding {encoding[:40]!r}", "Send the body as it is, or compressed with gzip")
@@ -101,7 +103,7 @@ def expanded_body(body: bytes, encoding: str, most: int) -> bytes:
 
 
 def record_lines(body: bytes) -> list[bytes]:
-    """The records of a body, one per line. Blank lines stay, so that the place in the list is the number of the line, or the place in the
+    """The records of a body, one per line. Blank lines stay, so that the position in the list is the line number, or the position in the
     array.
 
     Raises IntakeRefusedError for an array that is not valid JSON.
@@ -144,7 +146,7 @@ _DECODER = json.JSONDecoder()
 
 
 def _on_one_line(text: str) -> bytes:
-    """Valid JSON without its line ends. Valid JSON can have them only between its tokens."""
+    """Valid JSON without its line breaks. In valid JSON, they can occur only between tokens."""
     return text.replace("\r", " ").replace("\n", " ").encode()
 
 
@@ -188,7 +190,9 @@ def take_records(lines: list[bytes], takes: Takes, token: str, limits: IntakeLim
 
 
 def protected_lines(home: Path, lines: list[bytes]) -> list[bytes]:
-    """Lines with the rules of protected features applied. Raises StoreBrokenError if the rules cannot be read; nothing is then written."""
+    """Lines after the rules for protected features are applied. Raises StoreBrokenError if the rules cannot be read; nothing is then
+    written.
+    """
     protection = Protection(home)
     try:
         rules = protection.rules()
@@ -198,8 +202,8 @@ def protected_lines(home: Path, lines: list[bytes]) -> list[bytes]:
 
 
 def _within_limits(line: bytes, number: int, limits: IntakeLimits, wrong: Wrong) -> bytes:
-    """The line. If a text is too long or there are too many features, the line becomes blank and is noted in `wrong`. A short line is not
-    parsed.
+    """The line. If a text in it is too long, or it has too many features, the line becomes blank and is noted in `wrong`. Short lines are
+    not parsed, because they cannot exceed a limit.
     """
     if len(line) <= min(limits.value_characters, 4 * limits.features_per_line):
         return line
@@ -236,7 +240,7 @@ def texts_within(value: object) -> Iterator[str]:
 
 
 def _as_label(line: bytes, number: int, wrong: Wrong) -> bytes:
-    """A line with the kind label if it names none. A line of another kind is noted in `wrong` and becomes blank."""
+    """A line, with the kind label if it states no kind. A line of another kind becomes blank and is noted in `wrong`."""
     try:
         record = json.loads(line) if line.strip() else None
     except (ValueError, RecursionError):

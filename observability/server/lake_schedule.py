@@ -1,4 +1,4 @@
-"""Load the sources of `lake.toml` in the home (lake/config.py) on a schedule, in this process."""
+"""Load the sources in the home's `lake.toml` (lake/config.py) on a schedule, in this process."""
 
 import logging
 import threading
@@ -24,11 +24,11 @@ SWITCH = "OBSERVABILITY_SOURCES"
 LOOK_EVERY = 30.0
 """Seconds between two looks at the schedule."""
 AFTER_FAILURE = timedelta(minutes=15)
-"""Longest wait after a load that failed."""
+"""Longest wait until the next load after one that failed."""
 
 
 class _StoppedError(Exception):
-    """The process is ending. Committed rows stay, and the next load continues from there."""
+    """Raised because the process is ending. Rows that were committed stay, and the next load continues from there."""
 
 
 def lake_work(store: "Store", stopping: threading.Event) -> tuple[CollectedState, dict[str, Callable[[], object]]]:
@@ -43,7 +43,9 @@ def lake_work(store: "Store", stopping: threading.Event) -> tuple[CollectedState
 
 
 def run_source_schedule(store: "Store", stopping: threading.Event) -> None:
-    """Load the sources that are due until `stopping` is set. A failure is logged, kept in the state, and tried again."""
+    """Load the sources that are due, again and again until `stopping` is set. A failure is logged and noted in the state, and the load is
+    tried again.
+    """
     while not stopping.wait(LOOK_EVERY):
         try:
             load_due_sources(store, datetime.now(UTC), stopping)
@@ -54,8 +56,8 @@ def run_source_schedule(store: "Store", stopping: threading.Event) -> None:
 
 
 def load_due_sources(store: "Store", now: datetime, stopping: threading.Event) -> list[str]:
-    """Load every source that is due, and return the names of sources that loaded without a failure. Raises UsageError for a wrong
-    lake.toml.
+    """Load every source that is due. Returns the names of the sources that were loaded without a failure. Raises UsageError if lake.toml is
+    invalid.
     """
     config, done = read_lake_config(store.home), []
     for name, source in config.sources.items():
@@ -73,7 +75,7 @@ def load_due_sources(store: "Store", now: datetime, stopping: threading.Event) -
 def _loaded_source(
     store: "Store", source: ScheduledSource, allow: tuple[str, ...] | None, now: datetime, stopping: threading.Event
 ) -> dict[str, Any] | None:
-    """Load one source. Returns the result that the state keeps; None if the process ends."""
+    """Load one source. Returns the result that the state stores; None if the process is ending."""
     entry: dict[str, Any] = {"address": source.address, "ran": now.isoformat(timespec="seconds"), "failure": None}
 
     def progress(*_counts: int) -> None:
@@ -122,7 +124,7 @@ def source_failure(source: ScheduledSource, report: "SourceReport") -> str | Non
 
 
 def source_is_due(entry: Mapping[str, Any], every_hours: float, now: datetime) -> bool:
-    """Whether a source is to be loaded. It is due `every_hours` after the last load, or sooner after a load that failed."""
+    """Whether a source is due: `every_hours` after its last load, or sooner after a load that failed."""
     try:
         ran = datetime.fromisoformat(str(entry.get("ran")))
     except ValueError:

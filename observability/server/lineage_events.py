@@ -1,4 +1,4 @@
-"""`POST /api/v1/lineage`: OpenLineage run events become records of runs and datasets."""
+"""`POST /api/v1/lineage`: makes records of runs and datasets from OpenLineage run events."""
 
 import json
 from collections import Counter
@@ -11,13 +11,13 @@ from observability.importers.open_lineage import NoEventError, records_of_event
 from observability.server import intake, process_lock
 
 EVENTS = 1_000
-"""Events of one request at most."""
+"""Maximum number of events in one request."""
 SAME = ("rows", "bytes", "columns", "parents")
-"""Fields that identify a version; an event about a version that is already known adds nothing."""
+"""Fields that identify the content of a version. An event about a version that is already known with this content adds nothing."""
 
 
 def take_lineage_events(body: bytes, token: str, limits: IntakeLimits) -> intake.Taken:
-    """Write the records of one event or of an array of events. An event with a rejected record is named by its place, from 1.
+    """Write the records of one event or of an array of events. If a record is rejected, its event is named by its position, from 1.
 
     Raises IntakeRefusedError if the body is no JSON or has too many events, StoreBrokenError if the disk refuses.
     """
@@ -51,7 +51,7 @@ def take_lineage_events(body: bytes, token: str, limits: IntakeLimits) -> intake
 
 
 def _is_known(record: dict[str, Any], known: dict[tuple[str, str], list[dict[str, Any]]]) -> bool:
-    """Whether the store or this request already has the version with the same content. known: earlier look-ups, extended here."""
+    """Whether the store or this request already has the version with the same content. known: earlier look-ups; new ones are added."""
     name, version = record["dataset"], record["version"]
     if (name, version) not in known:
         asked = Records("dataset", SAME, ever=True, rows=100, only=(("dataset", (name,)), ("version", (version,))))

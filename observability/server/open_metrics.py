@@ -40,8 +40,8 @@ def open_metrics_text() -> str:
 
 
 def collector_metrics_text(owner: Any, looked_at: float | None, owner_at: float) -> str:
-    """The metrics of a collector. looked_at: when it last read its configuration, owner_at: when the owner was last there, both by the
-    monotonic clock.
+    """The metrics of a collector. looked_at: when it last read its configuration; owner_at: when the owner gave its last heartbeat; both by
+    the monotonic clock.
     """
     age = None if looked_at is None else round(time.monotonic() - looked_at, 1)
     lines = [
@@ -148,7 +148,7 @@ def _models(owner: process_lock.Owner, status: Mapping[str, Any]) -> list[str]:
 
 
 def _time_of(done: Mapping[str, Any] | None) -> float | None:
-    """The time at which something was done, in seconds since 1970; None if it was never done."""
+    """When something was done, in seconds since 1970; None if it was never done."""
     return None if done is None else datetime.fromisoformat(done["at"]).timestamp()
 
 
@@ -181,7 +181,7 @@ def _durations(name: str, meaning: str, durations: telemetry.Durations) -> list[
 
 
 def _labels(labels: Labels) -> str:
-    """Labels in braces, their values escaped; nothing if there are none."""
+    """Labels in braces, with their values escaped; empty if there are no labels."""
     if not labels:
         return ""
     escaped = {name: str(value).replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"') for name, value in labels.items()}

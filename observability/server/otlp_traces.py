@@ -1,6 +1,6 @@
-"""Turn spans of OTLP/HTTP into prediction records: spans with attributes `observability.*`, and calls of language models, `gen_ai.*`.
+"""Make prediction records from OTLP/HTTP spans: spans with attributes `observability.*`, and calls of language models, `gen_ai.*`.
 
-A body is JSON or protobuf. Protobuf needs the extra `otlp`. The attributes are in docs/sinks.md.
+A body is JSON or protobuf; protobuf needs the extra `otlp`. docs/sinks.md lists the attributes.
 """
 
 import json
@@ -19,9 +19,9 @@ Encoding = Literal["json", "protobuf"]
 MEDIA: dict[Encoding, str] = {"json": "application/json", "protobuf": "application/x-protobuf"}
 OWN, GEN_AI = "observability.", "gen_ai."
 ERROR = 2
-"""The status code of a span that failed."""
+"""The status code of a failed span."""
 NESTED = {"feature": "features", "group": "groups", "attribution": "attributions", "score": "score"}
-"""Attributes `observability.NAME.KEY` and the field of the record that holds KEY."""
+"""For attributes `observability.NAME.KEY`: by NAME, the field of the record that holds KEY."""
 GEN_AI_FEATURES = {
     "gen_ai.operation.name": "operation",
     "gen_ai.usage.input_tokens": "input_tokens",
@@ -31,22 +31,22 @@ GEN_AI_FEATURES = {
     "gen_ai.request.top_p": "top_p",
     "gen_ai.usage.cache_read.input_tokens": "cached_input_tokens",
 }
-"""Attributes of a call of a language model and the features that they become."""
+"""Attributes of a language-model call, and the features that are made from them."""
 TEXTS = {
     "input_text": ("gen_ai.input.messages", "gen_ai.prompt"),
     "output_text": ("gen_ai.output.messages", "gen_ai.completion"),
 }
-"""Features that hold the texts of a call, and the attributes that they are read from, where a service opts in to log them: lists of
-messages, their JSON, or a text; older libraries write `gen_ai.prompt.0.content`, `gen_ai.prompt.1.content` and so on.
+"""Features that hold the texts of a call, and the attributes from which they are read if a service has opted in to log them. An attribute
+is a list of messages, their JSON, or a text; older libraries write `gen_ai.prompt.0.content`, `gen_ai.prompt.1.content` and so on.
 """
 MAX_TEXT = 32_000
-"""Characters of a text that are kept; the rest is cut off."""
+"""Maximum number of characters of a text that is stored; the rest is cut off."""
 CALLS = ("chat", "text_completion", "generate_content", "embeddings", "completion")
-"""Operations that ask a model; others (a tool's run, an agent around its calls) are no answer of a model."""
+"""Operations that call a model. Other operations (running a tool, an agent around its calls) are not answers of a model."""
 
 
 class SpanError(Exception):
-    """A span that cannot become a record; the message says why."""
+    """Raised for a span that cannot be made into a record; the message states the reason."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class OtlpSpan:
 
 @dataclass
 class SpansTaken:
-    """The outcome of the spans of a request. passed: number of spans that are no predictions. rejected: the reason for each rejected
+    """What happened to the spans of a request. passed: number of spans that are not predictions. rejected: the reason for each rejected
     span.
     """
 
@@ -74,13 +74,13 @@ class SpansTaken:
 
     @property
     def message(self) -> str:
-        """The first reasons, as one text."""
+        """The first few different reasons, as one text."""
         shown = list(dict.fromkeys(self.rejected))[:5]
         return "; ".join(shown)[:2000]
 
 
 def body_encoding(content_type: str) -> Encoding:
-    """The encoding of a request. Raises IntakeRefusedError for another Content-Type."""
+    """The encoding of a request. Raises IntakeRefusedError if the Content-Type is another one."""
     media = content_type.partition(";")[0].strip().lower()
     for encoding, name in MEDIA.items():
         if media == name:
@@ -89,7 +89,7 @@ def body_encoding(content_type: str) -> Encoding:
 
 
 def take_spans(body: bytes, encoding: Encoding, token: str, limits: IntakeLimits) -> SpansTaken:
-    """Turn spans into records and write them. The records are on disk when it returns. Raises IntakeRefusedError, StoreBrokenError."""
+    """Make records from spans and write them. The records are on disk when this returns. Raises IntakeRefusedError, StoreBrokenError."""
     taken, lines = SpansTaken(), []
     for span in read_spans(body, encoding):
         try:
@@ -125,7 +125,7 @@ def export_response(taken: SpansTaken, encoding: Encoding) -> bytes:
 
 
 def read_spans(body: bytes, encoding: Encoding) -> list[OtlpSpan]:
-    """The spans of a body. Raises IntakeRefusedError if it cannot be read, or the library for protobuf is missing."""
+    """The spans in a body. Raises IntakeRefusedError if the body cannot be read, or if the library for protobuf is missing."""
     if encoding == "protobuf":
         return _protobuf_spans(body)
     try:
@@ -159,7 +159,7 @@ def _json_attributes(given: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _json_value(value: Mapping[str, Any]) -> Any:
-    """An AnyValue of the JSON encoding, where 64-bit integers are texts."""
+    """A value from an AnyValue in the JSON encoding, where 64-bit integers are texts."""
     if "intValue" in value:
         return int(value["intValue"])
     if "doubleValue" in value:
@@ -202,7 +202,7 @@ def _protobuf_spans(body: bytes) -> list[OtlpSpan]:
 
 
 def _protobuf_value(value: Any) -> Any:
-    """An AnyValue of the protobuf encoding."""
+    """A value from an AnyValue in the protobuf encoding."""
     kind = value.WhichOneof("value")
     if kind == "array_value":
         return [_protobuf_value(each) for each in value.array_value.values]
@@ -214,7 +214,9 @@ def _protobuf_value(value: Any) -> Any:
 
 
 def span_record(span: OtlpSpan) -> dict[str, Any] | None:
-    """The prediction record of a span; None if the span is not a prediction. Raises SpanError if it is one and something is missing."""
+    """The prediction record made from a span; None if the span is not a prediction. Raises SpanError if it is one but something is
+    missing.
+    """
     attributes = span.attributes
     call = _is_model_call(attributes)
     if not call and not any(name.startswith(OWN) for name in attributes):
@@ -233,7 +235,9 @@ def span_record(span: OtlpSpan) -> dict[str, Any] | None:
 
 
 def _own_fields(attributes: Mapping[str, Any], of_call: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that attributes `observability.*` add to those of a call; unknown ones are kept as extra fields of the record."""
+    """The fields of a call, with those added that attributes `observability.*` give. Unknown attributes become extra fields of the
+    record.
+    """
     fields = dict(of_call)
     for name, value in sorted(attributes.items()):
         if not name.startswith(OWN):
@@ -259,7 +263,7 @@ def _is_model_call(attributes: Mapping[str, Any]) -> bool:
 
 
 def _model_call_fields(span: OtlpSpan) -> dict[str, Any]:
-    """The fields of one call of a language model. The finish reason is the prediction, and the version is the model that answered."""
+    """The fields of one language-model call. Its prediction is the finish reason; its version is the model that answered."""
     attributes = span.attributes
     asked = str(attributes.get("gen_ai.request.model") or attributes.get("gen_ai.response.model"))
     features = {name: attributes[key] for key, name in GEN_AI_FEATURES.items() if attributes.get(key) is not None}
@@ -279,7 +283,7 @@ def _model_call_fields(span: OtlpSpan) -> dict[str, Any]:
 
 
 def call_texts(attributes: Mapping[str, Any]) -> dict[str, str]:
-    """The texts of the question and the answer of a call, as far as its span has them, by feature, without roles and names."""
+    """The texts of the question and the answer of a call, by feature, without roles and names; only those that the span has."""
     found = {}
     for name, keys in TEXTS.items():
         given = next((attributes[key] for key in keys if attributes.get(key)), None)
@@ -293,7 +297,7 @@ def call_texts(attributes: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _message_texts(given: Any) -> Iterator[str]:
-    """Yield the texts of messages: of a text itself or the JSON in it, and of the contents of messages and of their parts."""
+    """Yield the texts in messages: a text itself, or the texts in its JSON, and the contents of messages and of their parts."""
     if isinstance(given, str):
         try:
             inside = json.loads(given) if given.lstrip().startswith(("[", "{")) else None
@@ -319,7 +323,7 @@ def _failed(span: OtlpSpan) -> bool:
 
 
 def _rfc3339(nanoseconds: int) -> str:
-    """An instant to the microsecond. Raises SpanError if it is out of range."""
+    """A time with microseconds, as RFC 3339. Raises SpanError if it is out of range."""
     try:
         seconds, rest = divmod(nanoseconds, 10**9)
         return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000).isoformat()

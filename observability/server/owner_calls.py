@@ -1,11 +1,11 @@
-"""Send calls to the owner's store over HTTP in the name of a person. A process that only reads does so for actions that only the owner can
-do.
+"""Send calls to the owner (the process that owns the store) over HTTP, in the name of a person. Processes that can only read the store use
+it for actions that only the owner can do.
 
-`POST /api/v1/calls` takes one call: {"method", "person", "arguments"}. It needs a token that writes with the role administrator, also
-without sign-in, because it acts for other people. If there are accounts, the owner looks up the rights of the person. People of a provider
-have no account: the owner believes who they are, and gives them at most what its own lists of roles can give to that name. Whoever has the
-token can therefore write for any of them, and entries of the audit log for anybody. A call that was sent twice, because an answer was lost,
-stores its records once.
+`POST /api/v1/calls` accepts one call: {"method", "person", "arguments"}. It needs a token with write scope and the role administrator, even
+without sign-in, because it acts for other people. If there are accounts, the owner looks up the rights of the person. People of a sign-in
+provider have no account: the owner believes who they are, and gives them at most what its own lists of roles can give to that name. Whoever
+has the token can therefore write in the name of any of them, and write entries of the audit log for anybody. If a call is sent twice
+because a response was lost, its records are stored once.
 """
 
 import http.client
@@ -36,20 +36,20 @@ if TYPE_CHECKING:
 
 ROUTE = "/api/v1/calls"
 TRIES, ANSWER_SECONDS, PAUSE = 3, 20.0, 0.5
-"""Number of attempts for a call without an answer, seconds that each attempt waits, and seconds between attempts."""
+"""Number of attempts for a call that gets no response, seconds that each attempt waits, and seconds between attempts."""
 MOST_BYTES = 16_000_000
 CHANGING = ("write_records", "update_settings")
 _changing = threading.Lock()
-"""Held while settings are compared and changed."""
+"""Lock that is held while settings are compared and changed."""
 _noting = threading.Lock()
 _noted: deque[str] = deque(maxlen=10_000)
-"""The newest entries of the audit log that were sent, by their ids."""
+"""The ids of the newest audit-log entries that other processes sent."""
 ROLE_ORDER = (NO_ROLE, *ROLES)
 
 
 class OwnerCalls:
-    """Sends calls to the owner of a store. address: address of its dashboard. told: a function that is called with the owner's time after
-    the owner has stored a call.
+    """Sends calls to the owner of a store. address: address of the owner's dashboard. told: a function that is called with the owner's time
+    after the owner has stored a call.
     """
 
     def __init__(self, address: str, token: str, told: Callable[[datetime], object] = lambda at: None) -> None:
@@ -57,10 +57,10 @@ class OwnerCalls:
         self._parts = collector_address(address)
 
     def send(self, method: str, **arguments: Any) -> Any:
-        """The answer of the owner to a call in the name of the person who acts.
+        """The owner's result of a call that is made in the name of the acting person.
 
-        Raises UsageError if the owner refuses the call, StoreBusyError if the owner does not answer. In that case it is unknown whether the
-        call was done.
+        Raises UsageError if the owner refuses the call, StoreBusyError if the owner does not respond. In the latter case it is unknown
+        whether the call was executed.
         """
         try:
             if "records" in arguments:
@@ -100,7 +100,7 @@ class OwnerCalls:
 
 
 def answer_call(store: "Store", holder: Person, body: bytes) -> dict[str, Any]:
-    """Execute a call with its person's rights, and return {"answer", "at"}. holder: holder of the token.
+    """Execute a call with the rights of its person, and return {"answer", "at"}. holder: the person to whom the token belongs.
 
     Raises ForbiddenError, UsageError, StoreBrokenError.
     """
@@ -132,7 +132,7 @@ def answer_call(store: "Store", holder: Person, body: bytes) -> dict[str, Any]:
 
 
 def _note_once(home: Path, given: Mapping[str, Any]) -> None:
-    """Log an entry, unless it was logged already. A call is sent again if its answer was lost."""
+    """Log an entry, unless it has been logged already. A call is sent again if its response was lost."""
     with _noting:
         if given["id"] not in _noted:
             audit_log.note_access(home, str(given["author"]), given["does"], **given["fields"])
@@ -140,13 +140,13 @@ def _note_once(home: Path, given: Mapping[str, Any]) -> None:
 
 
 def store_of_caller(store: "Store", told: Mapping[str, Any]) -> "Store":
-    """The owner's store as the person of a call may use it."""
+    """The owner's store with the rights of the person in a call."""
     return guarded_store(store, acting_person(store.home, told))
 
 
 def acting_person(home: Path, told: Mapping[str, Any]) -> Person:
-    """The person of a call, as the owner knows them: the account; with a provider, the name with the roles that the other process received,
-    limited to those in the owner's lists. Raises ForbiddenError for nobody.
+    """The person of a call, as the owner knows them. With accounts: the account. With a provider: the name and the roles that the other
+    process received, limited to what the owner's lists permit. Raises ForbiddenError if there is no such person.
     """
     settings = read_access_settings(home)
     if settings.method == "none":
@@ -174,7 +174,7 @@ def acting_person(home: Path, told: Mapping[str, Any]) -> Person:
 
 
 def _most_role(lists: RoleLists, name: str, otherwise: str) -> str:
-    """The highest role that lists can give to a name whose groups are not known. otherwise: the role if they give none."""
+    """The highest role that lists can give to a name whose groups are unknown. otherwise: the role if the lists give none."""
     named = lists.people.get(name.casefold())
     possible = [*lists.groups.values(), otherwise if lists.default is None else lists.default]
     return max(possible, key=ROLE_ORDER.index) if named is None else named

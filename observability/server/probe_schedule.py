@@ -1,4 +1,4 @@
-"""Ask the scheduled probe sets in this process. They are TOML files in the folder `probes` of the home."""
+"""Ask the questions of the scheduled probe sets, in this process. The sets are TOML files in the folder `probes` of the home."""
 
 import logging
 import os
@@ -25,7 +25,7 @@ FOLDER, STATE = "probes", "state.json"
 LOOK_EVERY = 60.0
 """Seconds between two looks at the schedule."""
 AFTER_FAILURE = timedelta(hours=1)
-"""Wait after a set that could not be asked."""
+"""How long to wait after a set could not be asked."""
 
 
 def run_probes(store: "Store", stopping: threading.Event) -> None:
@@ -40,7 +40,7 @@ def run_probes(store: "Store", stopping: threading.Event) -> None:
 
 
 def scheduled_files(home: Path) -> list[Path]:
-    """The files of the schedule, by name."""
+    """The scheduled probe files, sorted by name."""
     return sorted((home / FOLDER).glob("*.toml"))
 
 
@@ -53,8 +53,8 @@ def scheduled_sets(home: Path, model: str) -> list[tuple[Path, ProbeSet]]:
 
 
 def schedule_file(home: Path, path: Path) -> Path:
-    """Copy a probe file into the schedule, in place of a file with its model and set. Returns the copy. Raises UsageError for a wrong
-    file.
+    """Copy a probe file into the schedule; it replaces a file with the same model and set. Returns the copy. Raises UsageError if the file
+    is invalid.
     """
     probe = read_probe_set(path)
     name = re.sub(r"[^A-Za-z0-9._-]+", "_", f"{probe.model}-{probe.set}").strip(".")
@@ -70,7 +70,7 @@ def schedule_state(home: Path) -> dict[str, dict[str, Any]]:
 
 
 def is_due(entry: Mapping[str, Any], every_hours: float, now: datetime) -> bool:
-    """Whether a set is to be asked. It is due `every_hours` after it was asked, and an hour after an attempt that failed."""
+    """Whether a set is due: `every_hours` after it was asked, or an hour after an attempt that failed."""
     asked, failed = (_instant(entry.get(name)) for name in ("asked", "failed"))
     if failed is not None and (asked is None or failed > asked):
         return now - failed >= AFTER_FAILURE
@@ -78,7 +78,7 @@ def is_due(entry: Mapping[str, Any], every_hours: float, now: datetime) -> bool:
 
 
 def _instant(text: Any) -> datetime | None:
-    """An instant of the state; None for anything else."""
+    """A time in the state; None for anything else."""
     try:
         return datetime.fromisoformat(str(text))
     except ValueError:

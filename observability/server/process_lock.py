@@ -1,8 +1,8 @@
-"""The lock of the store, and the process that owns it.
+"""The lock of the store, and the state of the process that owns the store (the owner).
 
-One process at a time has the database open: the dashboard while it runs, else a command. The lock on `HOME/owner.lock` decides;
-`owner.json` beside it (0600) holds the address at which the owner runs the commands of others. A dashboard loads new records in a thread of
-its own.
+Only one process at a time has the database open: the dashboard while it runs, else a command. The lock on `HOME/owner.lock` decides which.
+The file `owner.json` beside it (0600) holds the address at which the owner runs commands for other processes. A dashboard loads new records
+in a separate thread.
 """
 
 import contextlib
@@ -39,12 +39,16 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 LOCK_VARIABLE = "OBSERVABILITY_LOCK_FD"
 PUBLISHED_VARIABLE = "OBSERVABILITY_PUBLISHED"
-"""The variable that names the folder of published states in a process that only reads them (replica.py)."""
+"""In a process that only reads published states (copies of the store), this variable names their folder (replica.py)."""
 LOAD_EVERY = 1.0
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 60.0
-"""A load begins every LOAD_EVERY seconds, or after the shortest pause where one takes longer; the pause doubles with each failure."""
+"""A load begins every LOAD_EVERY seconds, or after the shortest pause if a load takes longer than that. The pause doubles with each
+failure, up to the longest one.
+"""
 SWITCH_SECONDS = 0.0005
-"""Longest time for which a page that computes in Python holds the interpreter, which the loader asks for hundreds of times in a load."""
+"""Longest time in seconds for which a page that computes in Python keeps the interpreter lock. The loader needs this lock hundreds of times
+per load.
+"""
 NIGHTS_EVERY = 60.0
 """Seconds between two checks whether the night's work is due."""
 
@@ -55,7 +59,7 @@ def home_folder(home: str | os.PathLike[str] | None = None) -> Path:
 
 
 class Lock:
-    """An exclusive lock on a home, held until `release` or the end of the process."""
+    """An exclusive lock on a home. It is held until `release` or until the process ends."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -67,13 +71,13 @@ class Lock:
             self.fd = -1
 
     def hand_over(self) -> None:
-        """Keep the lock through an exec; the next program adopts it in `take_lock`."""
+        """Keep the lock across an exec. The next program takes it over in `take_lock`."""
         os.set_inheritable(self.fd, True)
         os.environ[LOCK_VARIABLE] = str(self.fd)
 
 
 def take_lock(home: Path, wait: float = 0.0) -> Lock:
-    """Lock the home, retrying for `wait` seconds. Raises StoreBusyError with the PID of the owner, if known, and
+    """Lock the home, trying again for `wait` seconds. Raises StoreBusyError (with the PID of the owner, if it is known), and
     StoreBrokenError if the folder cannot be used.
     """
     inherited = os.environ.pop(LOCK_VARIABLE, None)
@@ -96,7 +100,7 @@ def take_lock(home: Path, wait: float = 0.0) -> Lock:
             address = read_address(home)
             who = f"process {address.pid}" if address else "another process"
             raise StoreBusyError(f"the store is in use by {who}", where=home.name, attempt="Stop it, or wait for it to end")
-        time.sleep(0.05)  # flock offers no wait with a limit
+        time.sleep(0.05)  # flock cannot wait with a time limit
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ class Address:
 
 
 def read_address(home: Path) -> Address | None:
-    """The address that the owner wrote; None if it is missing or unreadable. It may be out of date, because only the lock decides who is
+    """The address that the owner wrote; None if it is missing or unreadable. It may be out of date: only the lock decides which process is
     the owner.
     """
     try:
@@ -135,8 +139,8 @@ class LoaderState:
     """State of the loader thread.
 
     done_bytes, total_bytes: bytes of the current segment. failure, attempt: why the last load failed and what to do, None after a success.
-    failures: in a row. took: seconds of the last load. last_success, last_load (of at least one line), last_failure, next_try: epoch
-    seconds. restarts: restarts of the loader thread.
+    failures: number of failures in a row. took: seconds of the last load. last_success, last_load (of at least one line), last_failure,
+    next_try: epoch seconds. restarts: number of restarts of the loader thread.
     """
 
     busy: bool = False
@@ -177,9 +181,9 @@ class LoaderState:
 
 @dataclass
 class Owner:
-    """A process that owns a home: lock, store, token, background threads.
+    """The process that owns a home: its lock, store, token and background threads.
 
-    closed: called once the store is closed, before the lock is released.
+    closed: a function that is called after the store is closed and before the lock is released.
     """
 
     home: Path
@@ -211,12 +215,12 @@ class Owner:
         """Writes the records that arrive over HTTP."""
         self.quotas = TokenQuotas()
         self.waiting = WaitingHalves(self.home)
-        """Requests and responses of model servers that wait for each other."""
+        """Requests and responses of model servers that wait for their other half."""
         self.store.waiting = self.waiting
         hash_ids_of_earlier_versions(self.home)
 
     def start_loader(self) -> None:
-        """Load new records every second, until `close`. A thread that ends is started again and counted."""
+        """Load new records every second, until `close`. If the thread ends, it is started again, and the restart is counted."""
         sys.setswitchinterval(SWITCH_SECONDS)
         self.keep_loader_alive()
         self.keeper = started_thread("keeper", self.keep_loader_alive_forever)
@@ -237,7 +241,7 @@ class Owner:
             self.keep_loader_alive()
 
     def start_enricher(self) -> None:
-        """Explain predictions and estimate errors while the loader is idle, until `close`, unless disabled (enrich.SWITCH)."""
+        """Explain predictions and estimate errors while the loader is idle, until `close`, unless this is switched off (enrich.SWITCH)."""
         from observability.enrichment import enrich
 
         if is_disabled(enrich.SWITCH):
@@ -246,7 +250,7 @@ class Owner:
         self.enricher = started_thread("enricher", enrich.run_enrichment_thread, self.store, self.enriching, self.stopping)
 
     def start_watcher(self) -> None:
-        """Check live models, send alerts and freeze last week, until `close`, unless disabled (watcher.SWITCH)."""
+        """Check live models, send alerts and freeze last week, until `close`, unless this is switched off (watcher.SWITCH)."""
         from observability.server import watcher
 
         if is_disabled(watcher.SWITCH):
@@ -255,14 +259,16 @@ class Owner:
         self.watcher = started_thread("watcher", watcher.run_watcher, self.store, self.watching, self.stopping)
 
     def start_probes(self) -> None:
-        """Ask the scheduled probe sets when they are due, until `close`, unless disabled (probe_schedule.SWITCH)."""
+        """Ask the scheduled probe sets when they are due, until `close`, unless this is switched off (probe_schedule.SWITCH)."""
         from observability.server import probe_schedule
 
         if not is_disabled(probe_schedule.SWITCH):
             self.probes = started_thread("probes", probe_schedule.run_probes, self.store, self.stopping)
 
     def start_audits(self) -> None:
-        """Run the scheduled audits when they are due and nothing waits, until `close`, unless disabled (audit_schedule.SWITCH)."""
+        """Run the scheduled audits when they are due and nothing waits, until `close`, unless this is switched off
+        (audit_schedule.SWITCH).
+        """
         from observability.server import audit_schedule
 
         if not is_disabled(audit_schedule.SWITCH):
@@ -284,7 +290,7 @@ class Owner:
         self.summaries = started_thread("dashboards", run, self.store, self.stopping)
 
     def start_publisher(self) -> None:
-        """Publish states of the store for processes that only read, if the settings ask for it, until `close`."""
+        """Publish states (copies) of the store for processes that only read, if the settings ask for this, until `close`."""
         from observability.server.publishing import Publisher
 
         self.publisher = Publisher(self.store)
@@ -295,8 +301,8 @@ class Owner:
         self.nights = started_thread("nights", self.work_at_night)
 
     def work_at_night(self) -> None:
-        """Look every minute whether the night's work is due, and settle events that waited too long. Failures are noted for `status`.
-        Invalid settings are one of its problems.
+        """Check every minute whether the night's work is due, and settle events that have waited too long. Failures, including invalid
+        settings, are noted for `status`.
         """
         while not self.stopping.wait(NIGHTS_EVERY):
             try:
@@ -313,7 +319,7 @@ class Owner:
                 LOG.exception("the night's work failed")
 
     def write_metric_tables(self, address: str) -> dict[str, int]:
-        """Check every model and write the tables of metrics to a folder or a bucket. Returns the number of rows by table."""
+        """Check every model and write the metric tables to a folder or a bucket. Returns the number of rows by table."""
         from observability.export.metric_tables import export_metric_tables
 
         return export_metric_tables(self.store, address)
@@ -325,7 +331,7 @@ class Owner:
         counted = False
         while not self.stopping.wait(self.loader.pause()):
             if self.load_once() and not counted:
-                with contextlib.suppress(ObservabilityError):  # the next request for the status gets the error
+                with contextlib.suppress(ObservabilityError):  # if this fails, the next request for the status reports the error
                     self.store.status(LOAD_EVERY)  # no request waits for the first count, which takes as long as the store is large
                 counted = True
 
@@ -376,8 +382,8 @@ class Owner:
 
 
 def hash_ids_of_earlier_versions(home: Path) -> None:
-    """Replace plain ids of predictions in the audit log by hashes. A log that cannot be read or changed is left alone and does not stop the
-    start.
+    """Replace plain ids of predictions in the audit log by hashes. If the log cannot be read or changed, it stays as it is, and the start
+    continues.
     """
     try:
         mark_logged_predictions(home)
@@ -396,7 +402,7 @@ _current: Owner | None = None
 
 
 def own_home(home: Path, wait: float = 5.0) -> Owner:
-    """Lock and open a home for the rest of the process, once. Returns its owner. Raises StoreBusyError."""
+    """Lock and open a home, once, for the rest of the process. Returns its owner. Raises StoreBusyError."""
     global _current
     if _current is None:
         lock = take_lock(home, wait)
@@ -413,7 +419,9 @@ def own_home(home: Path, wait: float = 5.0) -> Owner:
 
 
 def stand_for_owner(stand_in: Owner) -> None:
-    """Let this process answer from something other than a store that it owns: records of a collector, or published states of a replica."""
+    """Let this process work with something other than a store that it owns: the records of a collector, or the published states of a
+    replica.
+    """
     global _current
     _current = stand_in
 
@@ -451,7 +459,7 @@ def opened_store(home: Path, wait: float = 0.0) -> Iterator["Store"]:
 
 
 def restore_backup(home: Path, folder: Path | str, progress: "WorkProgress | None" = None) -> dict[str, Any]:
-    """Lock the home and restore the newest backup of a folder into it. Raises StoreBusyError while a dashboard runs."""
+    """Lock the home and restore into it the newest backup in a folder. Raises StoreBusyError while a dashboard runs."""
     from observability.store.opener import restore_home
 
     lock = take_lock(home)

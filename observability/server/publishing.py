@@ -1,4 +1,4 @@
-"""Publishes the states of the store while `[publish]` of keeping.toml asks for it, so that other processes answer pages from them.
+"""Publish states (copies) of the store while `[publish]` in keeping.toml asks for it, so that other processes can serve pages from them.
 
 Publishing takes at most a tenth of the time. The findings that this process knows are published too.
 """
@@ -22,10 +22,11 @@ LOG = logging.getLogger(__name__)
 LOOK_EVERY = 1.0
 """Seconds between two checks of whether a state is due."""
 AGAIN = 10.0
-"""Seconds until the settings are read again if they ask for no publishing; also the shortest wait before a failed state is tried again.
+"""If the settings ask for no publishing, they are read again after this many seconds. It is also the shortest wait before a failed state is
+tried again.
 """
 REST = 10.0
-"""A new state begins at the earliest this long after the start of the last state: a multiple of the time that the last state took."""
+"""Minimum time between the starts of two states, as a multiple of the time that the first of them took."""
 
 
 class Publisher:
@@ -39,7 +40,9 @@ class Publisher:
         self._findings: tuple[Path, int] | None = None
 
     def publish_when_due(self) -> None:
-        """Publish a state when one is due: after the seconds in the settings, or at once after a removal that withdrew the last one."""
+        """Publish a state when one is due: after the number of seconds in the settings, or at once if a removal has withdrawn the last
+        state.
+        """
         began, before = time.monotonic(), self.state
         withdrawn = before is not None and (before.rewrites != self._store.rewrites or not before.folder.exists())
         if began < self._due and not withdrawn:
@@ -60,7 +63,9 @@ class Publisher:
         self._due = began + (self.state.every if self.state else AGAIN)
 
     def _write_findings(self, folder: Path, generations: Mapping[str, int], _file: tuple[int, int]) -> None:
-        """If this process has new findings, write its findings into a state's folder, in the form in which they are kept between runs."""
+        """If this process has new findings, write its findings to the folder of a state, in the form in which they are kept between
+        runs.
+        """
         kept = kept_findings_of(self._store)
         if self._findings != (folder, kept.changes):
             self._findings = folder, kept.changes

@@ -1,6 +1,4 @@
-"""The limits of one token: records and requests per minute, and new models and columns per hour. Counts are kept in the memory of each
-process.
-"""
+"""The limits of each token: records and requests per minute, and new models and columns per hour. Each process counts in its own memory."""
 
 import threading
 import time
@@ -17,7 +15,7 @@ SETTING = "in limits.toml"
 
 @dataclass
 class _Bucket:
-    """An allowance that fills evenly up to one minute's worth. It may be overdrawn once."""
+    """An allowance that fills up evenly, to at most one minute's worth. A single request may overdraw it."""
 
     left: float
     filled_at: float
@@ -31,7 +29,7 @@ class _Bucket:
 
 @dataclass
 class _Names:
-    """New names of the last hour, oldest first: (time, token, name)."""
+    """Names that were new in the last hour, oldest first: (time, token, name)."""
 
     entries: deque[tuple[float, str, object]] = field(default_factory=deque)
     names: set[object] = field(default_factory=set)
@@ -54,7 +52,7 @@ class _Names:
 
 
 class TokenQuotas:
-    """The quotas of all tokens. Safe under threads."""
+    """The quotas of all tokens. Thread-safe."""
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
@@ -62,9 +60,7 @@ class TokenQuotas:
         self._models, self._columns = _Names(), _Names()
 
     def seconds_to_wait(self, token: str, limits: IntakeLimits, now: float | None = None) -> tuple[float, str]:
-        """Seconds until the token may send again (0: now), and the name of the quota that is used up. If the request may be sent now, it is
-        counted.
-        """
+        """Seconds until the token may send again (0: now), and which quota is used up. If the request may be sent now, it is counted."""
         now = time.monotonic() if now is None else now
         with self._mutex:
             waits = [(self._bucket(token, name, limits, now).seconds_short(getattr(limits, name), now), name) for name in QUOTAS]

@@ -9,11 +9,11 @@ from observability.server.dashboard_access import PERSONAL
 
 
 def refused_lines(person: Person, lines: Sequence[bytes], known: Container[int]) -> dict[int, str]:
-    """The lines that a person or token may not send, by their number from 1, each with the reason.
+    """The lines that a person or token may not send: by line number (from 1), the reason.
 
-    Entries by people (verdicts, decisions, alerts …) need the right `write`, for their model if they name one. A token for some models may
-    send only records of these models and records that name no model. Dashboards are changed only on their page, and only administrators may
-    send messages. known: lines that are already rejected; all other lines are records.
+    Entries by people (verdicts, decisions, alerts …) need the right `write`; if they name a model, for that model. A token for certain
+    models may send only records of these models and records that name no model. Dashboards can be changed only on their page, and only
+    administrators may send messages. known: numbers of lines that are already rejected; all other lines are records.
     """
     found = {}
     full = may_do(person, "write")

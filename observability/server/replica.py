@@ -1,7 +1,7 @@
-"""Answer pages in a process that only reads the states that the owner of a store publishes. It holds no lock, loads nothing and watches
-nothing.
+"""Serve pages in a process that only reads the states (copies of the store) which the owner publishes. It holds no lock, loads nothing and
+watches nothing.
 
-The replica takes the place of the owner (process_lock.py). Each state has its own store, so a reader of one state can continue while newer
+The replica stands in for the owner (process_lock.py). Each state has its own store, so a page that reads one state can continue while newer
 ones arrive.
 """
 
@@ -39,32 +39,32 @@ LOG = logging.getLogger(__name__)
 OWNER_VARIABLE, TOKEN_VARIABLE = "OBSERVABILITY_OWNER", "OBSERVABILITY_OWNER_TOKEN"
 HOME_PREFIX = "observability-replica-"
 LOCK = "replica.lock"
-"""Locked in the folder of a process that only reads while it runs."""
+"""A file in the folder of a read-only process, which is locked while the process runs."""
 LEFT_BEHIND = 3600.0
-"""Seconds after which an unlocked folder belongs to a process that ended."""
+"""An unlocked folder that is older than this many seconds belongs to a process that has ended."""
 LOOK_EVERY = 1.0
 """Seconds between two checks for a newer state."""
 LONGEST_RUN = 600.0
-"""Seconds after which an older state is closed, whoever still reads it."""
+"""An older state is closed after this many seconds, even if it is still being read."""
 GONE = 60.0
-"""Seconds after which a state that the owner has withdrawn is not shown any more. A page that began to read it may go on for the same
+"""A state that the owner has withdrawn is no longer shown after this many seconds. A page that has begun to read it may go on for the same
 time again.
 """
 UNREAD = 4
-"""If the owner's list of states cannot be read, the last state is still shown for this multiple of the seconds between two states, but at
-least for GONE seconds.
+"""If the owner's list of states cannot be read, the last state is still shown for this many times the seconds between two states, and for
+at least GONE seconds.
 """
 
 
 class Replica:
-    """The published states of a folder, in the place of an owner. newest: the store of the newest state. owner: receives the entries of
-    people.
+    """The published states in a folder; stands in for the owner. newest: the store of the newest state. owner: the owner, to which entries
+    by people are sent.
 
-    as_of: nothing had changed up to this instant.
+    as_of: the time up to which nothing had changed.
     """
 
     thread = watching = enriching = collected = publisher = publishing = None
-    """Problems of an owner that this process does not have itself."""
+    """Attributes that an owner has and a replica does not need."""
 
     def __init__(self, folder: Path, home: Path, owner: OwnerCalls) -> None:
         self.folder, self.home, self.owner = folder, home, owner
@@ -84,23 +84,23 @@ class Replica:
 
     @property
     def store(self) -> "PublishedStore":
-        """The store of the newest state. Raises StoreBrokenError if the owner has withdrawn all."""
+        """The store of the newest state. Raises StoreBrokenError if the owner has withdrawn all states."""
         if self._newest is None:
             attempt = "Wait some seconds; where it stays so, look at the owner"
             raise StoreBrokenError("what was published is withdrawn, or cannot be read", got=self.failure, attempt=attempt)
         return self._newest
 
     def as_of_state(self, shown: "Store") -> "datetime":
-        """The instant up to which nothing had changed in a state. The state is given by its store; it is the newest, or one that a page
-        still reads.
+        """The time up to which nothing had changed in a state. The state is given by its store: it is the newest one, or one that a page is
+        still reading.
         """
         return self.as_of if shown is self.store or shown.published_as_of is None else shown.published_as_of
 
     def look(self) -> None:
-        """Switch to the newest state if it is newer, and close older states that were kept open for long enough.
+        """Switch to the newest published state if it is newer than the one shown, and close older states that were kept open long enough.
 
-        A state is no longer shown if it may contain removed records: the owner has withdrawn it, or the state that the owner names instead
-        cannot be opened or read.
+        A state is no longer shown if it may contain removed records. That is the case if the owner has withdrawn it, or if the state that
+        replaces it cannot be opened or read.
         """
         for until, known in [each for each in self._older if each[0] < time.monotonic()]:
             self._older.remove((until, known))
@@ -124,7 +124,7 @@ class Replica:
     def _show(self, named: "PublishedState") -> None:
         """Show the state that the owner names. Raises ObservabilityError or OSError; the earlier state then stays."""
         before = self._newest
-        if before is None or replace(named, as_of=before.state.as_of) != before.state:  # a number may come again
+        if before is None or replace(named, as_of=before.state.as_of) != before.state:  # the number of a state may occur again
             self._newest = self._opened(named)
             if before is not None:
                 self._set_aside(before, LONGEST_RUN if _of_same_rewrite(named, before.state) else GONE)
@@ -141,7 +141,9 @@ class Replica:
         self.failure = str(error)
 
     def look_until_stopped(self) -> None:
-        """Look every second, until `stopping` is set. An unforeseen failure is reported, and the state may not be shown any more."""
+        """Check for a newer state every second, until `stopping` is set. An unforeseen failure is reported; the state may then no longer be
+        shown.
+        """
         while not self.stopping.wait(LOOK_EVERY):
             try:
                 self.look()
@@ -161,12 +163,12 @@ class Replica:
 
     @staticmethod
     def _close(store: "PublishedStore | None") -> None:
-        """Close a store unless nothing refers to it any more."""
+        """Close a store, if it still exists."""
         if store is not None:
             store.close()
 
     def _opened(self, state: "PublishedState") -> "PublishedStore":
-        """The store of a state, with the findings of the owner, and with results that this process has kept from earlier states."""
+        """The store of a state, with the owner's findings, and with results that this process has kept from earlier states."""
         before = getattr(self, "_newest", None)
         if state.run != self._run:
             self._run, self._numbers = state.run, 0 if before is None else max(before.generation, before.rewrites) + 1
@@ -181,15 +183,15 @@ class Replica:
         return opened
 
     def _require_sign_in(self, state: "PublishedState") -> None:
-        """Raise StoreBrokenError if people sign in here and the settings of a state ask for no sign-in. Without sign-in, the interface was
-        checked when the process began.
+        """Raise StoreBrokenError if people sign in at this process but the settings in a state ask for no sign-in. Without sign-in, the
+        network interface was checked when the process started.
         """
         if self._signs_in and sign_in_method(state.folder) == "none":
             attempt = "Start this process again if the owner has none"
             raise StoreBrokenError("the published state asks for no sign-in", where=str(state.folder), attempt=attempt)
 
     def _take_findings(self, store: "PublishedStore") -> None:
-        """Take over the findings of the owner, if it wrote new findings beside the state."""
+        """Take over the owner's findings, if it has written new ones beside the state."""
         source = store.state.folder / KEPT_FILE
         with contextlib.suppress(FileNotFoundError):
             found = source.stat()
@@ -199,7 +201,9 @@ class Replica:
                 kept_findings_of(store, len(store.catalog().models)).restore(self.home)
 
     def _let_go_after(self, seconds: float) -> None:
-        """Stop showing the newest state, and forget its findings, once it has been uncertain for some seconds whether it may be shown."""
+        """Stop showing the newest state, and forget its findings, if it has been uncertain for more than some seconds whether it may be
+        shown.
+        """
         now = time.monotonic()
         self._unsure_since = self._unsure_since or now
         if now - self._unsure_since > seconds and self._newest is not None:
@@ -208,7 +212,7 @@ class Replica:
             (self.home / KEPT_FILE).unlink(missing_ok=True)
 
     def _set_aside(self, store: "PublishedStore", seconds: float) -> None:
-        """Close a store after some seconds, so that whoever began to read it can finish."""
+        """Close a store after some seconds, so that pages which have begun to read it can finish."""
         self._older.append((time.monotonic() + seconds, weakref.ref(store)))
 
 
@@ -232,7 +236,9 @@ def current_replica() -> Replica | None:
 
 
 def start_replica() -> Replica:
-    """Open the newest state of the folder that the environment names, in the place of an owner. Raises UsageError, StoreBrokenError."""
+    """Open the newest state in the folder that the environment names, and let this replica stand in for the owner. Raises UsageError,
+    StoreBrokenError.
+    """
     started = Replica(Path(os.environ[process_lock.PUBLISHED_VARIABLE]), process_lock.home_folder(), owner_of_environment())
     audit_log.log_elsewhere(started.owner.send)
     process_lock.stand_for_owner(cast("process_lock.Owner", started))
@@ -240,7 +246,7 @@ def start_replica() -> Replica:
 
 
 def owner_of_environment() -> OwnerCalls:
-    """The owner that the environment names. Raises UsageError if it names none, or no token."""
+    """The owner that the environment names. Raises UsageError if the environment names no owner or no token."""
     owner, token = os.environ.get(OWNER_VARIABLE, ""), os.environ.get(TOKEN_VARIABLE, "")
     if not owner or not token:
         attempt = (
@@ -251,8 +257,8 @@ def owner_of_environment() -> OwnerCalls:
 
 
 def prepared_home(folder: Path) -> Path:
-    """A new folder for a read-only process, with the settings of the newest state, so that sign-in works before anything is served. Raises
-    StoreBrokenError if nothing is published.
+    """A new folder for a read-only process, with the settings from the newest state, so that sign-in works before anything is served.
+    Raises StoreBrokenError if nothing has been published.
     """
     _remove_homes_of_ended_processes()
     home = Path(tempfile.mkdtemp(prefix=HOME_PREFIX))
@@ -266,8 +272,8 @@ def prepared_home(folder: Path) -> Path:
 
 
 def _remove_homes_of_ended_processes() -> None:
-    """Remove the folders of killed processes, because they hold hashes of passwords. A running process holds the lock of its folder, and
-    the folder of a starting process is young.
+    """Remove the folders of processes that were killed, because these hold password hashes. A running process is recognised by the lock on
+    its folder, a starting one by the age of its folder.
     """
     for home in Path(tempfile.gettempdir()).glob(f"{HOME_PREFIX}*"):
         with contextlib.suppress(OSError):
@@ -282,7 +288,7 @@ def _remove_homes_of_ended_processes() -> None:
 
 
 def is_own_home(home: Path) -> bool:
-    """Whether a folder is one that `prepared_home` made for this user."""
+    """Whether a folder was made by `prepared_home` for this user."""
     found = home.lstat()
     own = not hasattr(os, "getuid") or found.st_uid == os.getuid()
     return home.name.startswith(HOME_PREFIX) and own and home.is_dir() and not home.is_symlink() and (home / MARKER).is_file()

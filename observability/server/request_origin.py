@@ -1,9 +1,9 @@
-"""Check the Host and Origin of requests, and the interfaces that may be bound.
+"""Check the Host and Origin of requests, and which network interfaces may be bound.
 
-A page of another site can point a name of its own at this machine (DNS rebinding) or open a WebSocket to it. So Host and Origin are
-compared with a list, port included: this machine's names with the dashboard's own port, and the addresses of `url` in access.toml and of
-OBSERVABILITY_URL. Pages of the web sites in `logger_origins` of access.toml may send records, with a token, and read the answer (CORS);
-such pages reach nothing else.
+A page of another site can let one of its own names point at this machine (DNS rebinding), or open a WebSocket to it. Therefore Host and
+Origin are compared with a list, including the port: this machine's names with the dashboard's own port, and the addresses in `url` of
+access.toml and in OBSERVABILITY_URL. Pages of the web sites in `logger_origins` of access.toml may send records, with a token, and read the
+response (CORS); they can reach nothing else.
 """
 
 import ipaddress
@@ -22,7 +22,7 @@ from observability.server.process_lock import home_folder
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 PROBES = ("/readyz",)
-"""Paths that answer to any Host: a probe uses the address of its container, and the answer is no secret."""
+"""Paths that respond to any Host: a probe uses the address of its container, and the response is not secret."""
 LOGGER_PATHS = ("/api/v1/records", "/api/v1/labels")
 """Paths to which pages of other web sites may send."""
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -30,7 +30,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class AllowedAddresses:
-    """Values of the headers Host and Origin that are served, in lower case."""
+    """Values of the headers Host and Origin for which requests are served, in lower case."""
 
     hosts: frozenset[str]
     origins: frozenset[str]
@@ -55,7 +55,7 @@ def _spellings(url: str) -> set[str]:
 
 
 def is_loopback(address: str | None) -> bool:
-    """Whether an interface or a peer is this machine itself. A name other than localhost is not."""
+    """Whether an interface or a peer is this machine itself. Of names, only localhost counts."""
     text = (address or "").strip("[]").lower()
     if text == "localhost":
         return True
@@ -86,13 +86,13 @@ def require_safe_binding(address: str | None, settings: AccessSettings) -> None:
 
 
 def _arrived_inside(scope: Scope) -> bool:
-    """Whether a request arrived at a loopback interface, or at a socket in the file system (no port)."""
+    """Whether a request arrived at a loopback interface, or at a Unix socket (which has no port)."""
     address, port = scope.get("server") or (None, 0)
     return port is None or is_loopback(address)
 
 
 def logger_origin(scope: Scope) -> str | None:
-    """The Origin of a request that sends records from a page of a web site in `logger_origins`; None for every other request.
+    """The Origin of a request with which a page of a web site in `logger_origins` sends records; None for every other request.
 
     Raises ObservabilityError if access.toml is wrong.
     """
@@ -104,7 +104,7 @@ def logger_origin(scope: Scope) -> str | None:
 
 
 def cross_origin_headers(origin: str) -> dict[str, str]:
-    """The headers with which a browser lets a page of that origin send records and read the answer."""
+    """The headers that let a browser allow a page of that origin to send records and to read the response."""
     return {
         "Access-Control-Allow-Origin": origin,
         "Access-Control-Allow-Methods": "POST",
@@ -127,7 +127,7 @@ def with_headers(send: Send, headers: dict[str, str]) -> Send:
 
 
 def undecodable_address(scope: Scope) -> tuple[int, str, str] | None:
-    """Status, error and what to try for a query that is not percent-encoded text in UTF-8, which later layers could not decode."""
+    """Status, error and advice, if the query is not percent-encoded UTF-8 text, which later layers could not decode; else None."""
     try:
         scope["query_string"].decode()
     except UnicodeDecodeError:
@@ -136,7 +136,8 @@ def undecodable_address(scope: Scope) -> tuple[int, str, str] | None:
 
 
 class RequestOriginCheck:
-    """ASGI middleware that refuses a Host or an Origin that is not allowed, and other interfaces if there is no sign-in.
+    """ASGI middleware that refuses requests whose Host or Origin is not allowed. Without sign-in, it also refuses requests from other
+    interfaces.
 
     port: a function that returns the port of the dashboard, which is known once it listens.
     """
@@ -145,8 +146,8 @@ class RequestOriginCheck:
         self.app, self.port = app, port
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass an allowed request on. Answer any other request with 403 or 421, and a browser's question whether a page may send with
-        204.
+        """Pass an allowed request on. Respond to any other request with 403 or 421, and to a browser's preflight request for a page that
+        may send records with 204.
         """
         refusal = None if scope["type"] == "lifespan" else undecodable_address(scope) or self._refusal(scope)
         if refusal is None and (origin := logger_origin(scope)) is not None:
@@ -162,7 +163,7 @@ class RequestOriginCheck:
             await error_response(*refusal)(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> tuple[int, str, str] | None:
-        """Status, error and what to try; None for an allowed request."""
+        """Status, error and advice; None if the request is allowed."""
         if scope["type"] == "http" and scope["path"] in PROBES:
             return None
         try:

@@ -14,9 +14,9 @@ READING = ("GET", "HEAD")
 
 @dataclass(frozen=True)
 class RouteRule:
-    """Paths and the rights that they need. needs: an action of the person, or one of RouteNeed. public: files of the front end and the
-    sign-in itself; token: the route checks a token; owner: the route checks the token of the command line; nobody: refused while there is
-    sign-in.
+    """Paths, and the right that a request to them needs. needs: an action for which the person needs rights, or one of RouteNeed. public:
+    files of the front end, and sign-in itself; token: the route itself checks a token; owner: the route itself checks the token of the
+    command line; nobody: refused if there is sign-in.
     """
 
     path: str
@@ -52,7 +52,7 @@ RULES: tuple[RouteRule, ...] = (
     RouteRule("/v1/*", ANY, "token"),
     RouteRule("/*", READING, "read"),
 )
-"""The first rule that applies counts."""
+"""The first rule that applies to a request decides."""
 
 
 def route_needs(method: str, path: str) -> Action | RouteNeed:

@@ -1,7 +1,7 @@
-"""Apply a change of a model's settings that was sent by a read-only process (store/published_store.py).
+"""Apply a change of a model's settings that a read-only process sent (store/published_store.py).
 
-For each setting, a change holds the value that the person saw (`before`) and the new value (`after`). For a table, it holds only the
-entries that differ.
+For each setting, a change holds the value that the person saw (`before`) and the new value (`after`). If a setting is a table, only the
+entries that differ are included.
 """
 
 import json
@@ -13,13 +13,13 @@ from observability.core.errors import UsageError
 from observability.core.settings import ModelSettings, parse_settings, setting_names
 
 TABLES = {"importance": "importance", "limits": "limits", "protect": "protect", "column_tags": "columns"}
-"""Settings that have a table of their own in a file of settings, with its name."""
+"""Settings that are tables of their own in a settings file, with the name of the table."""
 
 
 def settings_with_changes(stored: ModelSettings, changed: Mapping[str, Mapping[str, Any]]) -> ModelSettings:
-    """The stored settings with a change, checked like a file of settings. Settings that have the new value already are not changed.
+    """The stored settings after a change, checked like a settings file. A setting that has the new value already stays unchanged.
 
-    Raises UsageError for a wrong value, or if a setting is no longer what the person saw.
+    Raises UsageError if a value is invalid, or if a setting no longer has the value that the person saw.
     """
     values, kept, body = dict[str, Any](), ModelSettings(), dict[str, Any]({"settings": {}})
     for key, change in changed.items():
@@ -45,5 +45,5 @@ def settings_with_changes(stored: ModelSettings, changed: Mapping[str, Mapping[s
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON has it."""
+    """A value in the form in which JSON holds it."""
     return json.loads(json.dumps(value))

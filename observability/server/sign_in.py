@@ -1,8 +1,8 @@
-"""Sign-in: find out who sends a request, let nobody else in, and serve the pages to sign in and out.
+"""Sign-in: finds out who sends a request, refuses everybody else, and serves the pages to sign in and out.
 
-Nothing here runs if there is no sign-in. A person is known by a session cookie (local accounts) or by the signed cookie of Streamlit's
-`st.login` (OpenID Connect), which the dashboard reads. The check runs for every request and for every message of a WebSocket, so that
-a session that ends, a changed role and a disabled account count at once.
+Nothing here runs if there is no sign-in. A person is recognised by a session cookie (local accounts), or by the signed cookie of
+Streamlit's `st.login` (OpenID Connect), which the dashboard can read. The check runs for every request and for every message of a
+WebSocket. Therefore a session that ends, a changed role and a disabled account take effect at once.
 """
 
 import asyncio
@@ -31,8 +31,8 @@ from observability.server.route_access import route_needs
 
 Claims = dict[str, Any]
 ClaimsReader = Callable[[Mapping[str, str], float], Claims | None]
-"""A function of the cookies and of the largest age in hours that returns the claims of the provider's cookie; None if there is no valid
-one.
+"""A function of the cookies and of the maximum age in hours. It returns the claims in the provider's cookie; None if there is no valid
+cookie.
 """
 COOKIE, SECURE_COOKIE = "obs_session", "__Host-obs_session"
 OIDC_COOKIE = "_streamlit_user"
@@ -40,11 +40,11 @@ FORM_BYTES = 4096
 CASE_FILES = "case-"
 """Start of the names of case files."""
 _signed_out: dict[str, float] = {}
-"""Hashes of provider cookies whose person signed out, and when they would end (epoch seconds)."""
+"""Hashes of provider cookies whose person has signed out, and when these cookies would expire (epoch seconds)."""
 
 
 def signed_in_person(home: Path, cookies: Mapping[str, str], read_claims: ClaimsReader) -> Person | None:
-    """The person with these cookies; None if nobody is signed in with them. Without sign-in, HERE."""
+    """The person to whom these cookies belong; None if they sign nobody in. Without sign-in: HERE."""
     settings = read_access_settings(home)
     if settings.method == "none":
         return HERE
@@ -58,8 +58,9 @@ def signed_in_person(home: Path, cookies: Mapping[str, str], read_claims: Claims
 
 
 def person_of_name(home: Path, name: str) -> Person | None:
-    """The person with a name, for scheduled work: the account, or the person that the settings list by the name at the provider. The groups
-    of the person are not known then, so only roles listed for the name count. None if nobody has the name now. Without sign-in, HERE.
+    """The person with a name, for scheduled work: the account, or the person whom the settings list by the name at the provider. In the
+    latter case the person's groups are unknown, so only roles listed for the name count. None if nobody has the name any more. Without
+    sign-in: HERE.
     """
     settings = read_access_settings(home)
     if settings.method == "none":
@@ -73,12 +74,12 @@ def person_of_name(home: Path, name: str) -> Person | None:
 
 
 def session_cookie(settings: AccessSettings) -> str:
-    """The name of the cookie. Over HTTPS it is a name that no other host of the domain can set."""
+    """The name of the session cookie. Over HTTPS, it is a name that no other host in the domain can set."""
     return SECURE_COOKIE if settings.secure else COOKIE
 
 
 def oidc_person(settings: AccessSettings, claims: Claims) -> Person | None:
-    """The person that the provider's claims name. An address that the provider has not verified names nobody."""
+    """The person that the provider's claims name. If the provider has not verified an e-mail address, it names nobody."""
     oidc = settings.oidc
     if oidc is None or (oidc.name_claim == "email" and claims.get("email_verified") is False):
         return None
@@ -96,7 +97,7 @@ def oidc_person(settings: AccessSettings, claims: Claims) -> Person | None:
 def listed_person(settings: AccessSettings, name: str) -> Person:
     """A person with the roles that the settings list by name.
 
-    A model whose list does not name the person is hidden if the list has roles of groups.
+    If the list of a model has roles for groups and does not name the person, the model is hidden.
     """
     key, models = name.casefold(), dict[str, str]()
     for model, lists in settings.models.items():
@@ -122,7 +123,7 @@ def _cookie_mark(cookies: Mapping[str, str]) -> str:
 
 
 class SignInCheck:
-    """ASGI middleware that passes on the requests that the person may make, and answers all others with 401, 403 or the sign-in page."""
+    """ASGI middleware that passes on the requests that the person may make. It responds to all others with 401, 403 or the sign-in page."""
 
     def __init__(self, app: ASGIApp, read_claims: ClaimsReader) -> None:
         self.app, self.read_claims = app, read_claims
@@ -152,7 +153,7 @@ class SignInCheck:
             await refuse(error_response(403, "this address is not served", "Use the dashboard's pages or /api/v1/"), scope, receive, send)
         elif person is None or not person.has_access:
             await refuse(_ask_to_sign_in(scope, person), scope, receive, send)
-        elif not may_do(person, cast(Action, needs)):  # all other needs are actions
+        elif not may_do(person, cast(Action, needs)):  # every other need is an action
             what = f"{scope.get('method', 'WebSocket')} {scope['path'][:100]}"
             await asyncio.to_thread(audit_log.note_access, home, person.name, "refused", what=what)
             await refuse(
@@ -192,7 +193,7 @@ class SignInCheck:
 
 
 async def refuse(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a refused request, or close a WebSocket before it is accepted."""
+    """Send the response to a refused request, or close a WebSocket before it is accepted."""
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008, "reason": "sign in"})
     else:
@@ -200,7 +201,7 @@ async def refuse(response: Response, scope: Scope, receive: Receive, send: Send)
 
 
 def _ask_to_sign_in(scope: Scope, person: Person | None) -> Response:
-    """The sign-in page for a browser that asks for a page, otherwise 401; 403 for a person without any role."""
+    """The sign-in page if a browser requests a page, otherwise 401; 403 for a person who has no role at all."""
     if person is not None:
         return HTMLResponse(
             _document("No access", f"<p>{html.escape(person.name)} has no role in this dashboard. Ask an administrator.</p>{SIGN_OUT}"), 403
@@ -214,7 +215,7 @@ def _ask_to_sign_in(scope: Scope, person: Person | None) -> Response:
 
 
 def with_private_headers(send: Send, settings: AccessSettings) -> Send:
-    """Add headers to responses: caches in between must not keep them, and cookies are for HTTPS only if the address is HTTPS."""
+    """Add headers to responses: caches on the way must not store them, and cookies are limited to HTTPS if the address is HTTPS."""
 
     async def changed(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -233,14 +234,14 @@ def with_private_headers(send: Send, settings: AccessSettings) -> Send:
 
 
 def _with_download_log(send: Send, home: Path, person: Person) -> Send:
-    """Log a response that the browser saves as a file, before it is sent."""
+    """A send function that logs a response which the browser saves as a file, before it is sent."""
 
     async def logged(message: Message) -> None:
         if message["type"] == "http.response.start":
             kept = Headers(raw=list(message["headers"])).get("content-disposition", "")
             if kept.startswith("attachment"):
                 name = unquote(kept.partition("filename")[2].lstrip("*=").removeprefix("utf-8''").strip("\"'; ")) or "file"
-                name = "case file" if name.startswith(CASE_FILES) else name  # its name holds the prediction's id
+                name = "case file" if name.startswith(CASE_FILES) else name  # the name of the file contains the id of the prediction
                 await asyncio.to_thread(audit_log.note_access, home, person.name, "exported", what=name)
         await send(message)
 
@@ -248,7 +249,7 @@ def _with_download_log(send: Send, home: Path, person: Person) -> Send:
 
 
 async def _note_sign_out(home: Path, scope: Scope, person: Person | None, settings: AccessSettings) -> None:
-    """Make the provider's cookie, and every copy of it, invalid."""
+    """Make the provider's cookie invalid, and with it every copy of the cookie."""
     now = time.time()
     for mark in [mark for mark, until in _signed_out.items() if until < now]:
         del _signed_out[mark]
@@ -268,7 +269,7 @@ STYLE = (
 )
 STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 POLICY = f"default-src 'none'; style-src 'sha256-{STYLE_HASH}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-"""The content security policy of the pages here: no script at all."""
+"""The content security policy of the pages in this module: no scripts at all."""
 SIGN_OUT = '<form method="post" action="/sign-out"><button>Sign out</button></form>'
 
 
@@ -286,7 +287,7 @@ def _page(title: str, body: str, status: int = 200, headers: Mapping[str, str] |
 
 
 def local_address(text: str | None) -> str:
-    """An address of this dashboard to go to after the sign-in; / for anything that could lead elsewhere."""
+    """An address in this dashboard to which to go after sign-in; / if the text could lead elsewhere."""
     found = text or "/"
     parts = urlsplit(found)
     safe = found.startswith("/") and not found.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
@@ -306,7 +307,7 @@ def _form(target: str, error: str = "", name: str = "") -> str:
 
 
 def sign_in_routes(login_address: Callable[[], str]) -> list[BaseRoute]:
-    """The pages to sign in and out. login_address: where the provider's sign-in begins."""
+    """The routes of the pages to sign in and out. login_address: a function that returns where the provider's sign-in begins."""
 
     async def sign_in(request: Request) -> Response:
         try:
@@ -349,7 +350,7 @@ def sign_in_routes(login_address: Callable[[], str]) -> list[BaseRoute]:
 
 
 async def _sign_in_with_password(request: Request, home: Path, settings: AccessSettings) -> Response:
-    """Check the form. Returns a session cookie and the page that was asked for, or the form again."""
+    """Check the form. Returns a session cookie and a redirect to the requested page, or the form again."""
     if settings.method != "accounts":
         return error_response(403, "passwords are not used here", "Open /sign-in")
     if request.headers.get("origin") is None:

@@ -1,4 +1,4 @@
-"""The action of each method of the store, and how its answer is reduced to the data that a person may see."""
+"""The action that each method of the store needs, and how its result is reduced to the data that a person may see."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,10 +9,10 @@ from observability.server.audit_log import Deed
 
 @dataclass(frozen=True)
 class StoreMethod:
-    """The check of a method of the store.
+    """How calls of one method of the store are checked.
 
-    model: the argument that says which model it is about (a name, a window, a Model, or pairs of question and window); None for no model.
-    answers: how an answer about all models is reduced to the visible ones; "whole" answers are for people who see all models.
+    model: the argument that says which model the call is about (a name, a window, a Model, or pairs of query and window); None if none
+    does. answers: how a result about all models is reduced to the visible ones; "whole" results are only for people who see all models.
     """
 
     action: Action
@@ -118,7 +118,7 @@ METHODS: dict[str, StoreMethod] = {
     "nightly_is_due": READ,
     "close": StoreMethod("backup"),
 }
-"""The check of each method and attribute of the store. One that is missing here is refused."""
+"""The check of each method and attribute of the store. Those that are missing here are refused."""
 CHANGES: dict[str, Deed] = {
     "write_records": "changed",
     "update_settings": "changed",
@@ -130,6 +130,6 @@ CHANGES: dict[str, Deed] = {
     "apply_retention": "removed",
     "forget": "forgot",
 }
-"""Methods that the audit log names, with its word."""
+"""Methods that are recorded in the audit log, with the word for each."""
 QUERIES = ("query_views", "export_views")
-"""Methods that run SQL: people who may not reveal masked values get views without them."""
+"""Methods that run SQL. People who may not see masked values get views without these values."""

@@ -1,4 +1,4 @@
-"""Answer for people who may not reveal masked values: without figures of groups of few rows (core/small_groups.py)."""
+"""Query results for people who may not see masked values: without figures of groups with few rows (core/small_groups.py)."""
 
 import weakref
 from dataclasses import replace
@@ -19,7 +19,7 @@ _COUNTED: "weakref.WeakKeyDictionary[Store, dict[tuple[int, Window], bool]]" = w
 
 
 def suppressed_answer(store: "Store", question: Question, window: Window, answer: "DataFrame") -> "DataFrame":
-    """The answer to a question without figures of groups with few rows; empty if the slice itself has few rows."""
+    """The result of a query, without figures of groups with few rows; empty if the slice itself has few rows."""
     if isinstance(question, Records):
         return _suppressed_records(question, answer)
     if window.slice is not None and is_small_slice(store, window):
@@ -39,8 +39,8 @@ def _suppressed_records(question: Records, answer: "DataFrame") -> "DataFrame":
 
 
 def is_small_slice(store: "Store", window: Window) -> bool:
-    """Whether the slice of a window has few rows (but not zero), or whether few rows remain outside it within the slice with one condition
-    less.
+    """Whether the slice of a window has few rows (but not zero). Also True if only few rows remain when the slice is subtracted from the
+    slice with one condition less.
     """
     if window.slice is None:
         return False

@@ -1,7 +1,7 @@
-"""Tokens of the HTTP interface, each with a scope; the home stores only hashes.
+"""Tokens for the HTTP interface, each with a scope. The home stores only their hashes.
 
-A token is `obs_<id>_<secret>`; the secret has 256 random bits, so a plain SHA-256 is safe. `HOME/tokens.json` (0600, replaced by rename)
-holds id, name, scope, time of creation and hash. The scope `read` allows queries, `write` allows sending records; neither includes the
+A token is `obs_<id>_<secret>`. The secret has 256 random bits, so a plain SHA-256 is safe. `HOME/tokens.json` (0600, replaced by rename)
+holds id, name, scope, time of creation and hash. The scope `read` permits queries, `write` permits sending records. Neither includes the
 other, because a service that logs need not read.
 """
 
@@ -30,8 +30,8 @@ _writing = threading.Lock()
 
 @dataclass(frozen=True)
 class Token:
-    """A stored token. created_at: RFC 3339, UTC. sha256: hash of the whole token. role: None for the role of its scope (see
-    `token_person`). models: the only models that it may read or send records of; empty for all.
+    """A stored token. created_at: RFC 3339, UTC. sha256: hash of the whole token. role: None for the default role of its scope (see
+    `token_person`). models: the only models that it may read, or whose records it may send; empty for all models.
     """
 
     id: str
@@ -65,7 +65,7 @@ def create_token(home: Path, scope: str, name: str = "", role: str | None = None
 
 
 def revoke_token(home: Path, token_id: str) -> Token:
-    """Delete a token, by its id or by the token itself. Raises NotFoundError for an unknown id."""
+    """Delete a token, given by its id or by the token itself. Raises NotFoundError if the id is unknown."""
     wanted = found[1] if (found := TOKEN.fullmatch(token_id)) else token_id
     with _writing:
         kept = read_tokens(home)
@@ -78,7 +78,7 @@ def revoke_token(home: Path, token_id: str) -> Token:
 
 
 def read_tokens(home: Path) -> list[Token]:
-    """The tokens of a home, oldest first. Raises StoreBrokenError if the file cannot be read: no request is then authorized."""
+    """The tokens of a home, oldest first. Raises StoreBrokenError if the file cannot be read; no request is authorized then."""
     try:
         body = json.loads((home / FILE).read_text(encoding="utf-8"))
         return [Token(**{**fields, "models": tuple(fields.get("models", ()))}) for fields in body["tokens"]]
@@ -98,7 +98,7 @@ def write_tokens(home: Path, tokens: list[Token]) -> None:
 
 
 def token_holder(home: Path, text: str) -> Token | None:
-    """The stored token that matches a text, or None. Every stored hash is compared, each in constant time."""
+    """The stored token that matches a text, or None. The text is compared with every stored hash, each time in constant time."""
     digest = token_hash(text)
     found = None
     for token in read_tokens(home):
@@ -113,10 +113,10 @@ def token_hash(text: str) -> str:
 
 
 def token_person(home: Path, token: Token) -> Person:
-    """The person that a token stands for. Without sign-in, or if the token names no role and no models, HERE.
+    """The person for whom a token stands. Without sign-in, and if the token names neither role nor models: HERE.
 
-    A token that reads has the role viewer. A token that writes sends records of services; it sends records of people only with the role
-    analyst.
+    If a token names no role: with the scope `read` it has the role viewer; with the scope `write` it sends records of services. It can send
+    entries by people only with the role analyst.
     """
     if token.role is None and not token.models and read_access_settings(home).method == "none":
         return HERE

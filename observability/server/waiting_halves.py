@@ -1,7 +1,8 @@
 """Keep requests that wait for their response, and responses that wait for their request, on disk: `HOME/waiting/events.sqlite`.
 
-A half is kept until the other comes, at most `WAIT_SECONDS` and at most `MAX_HALVES` at once. The digests of a joined pair are kept equally
-long, so that a repeated delivery of a half is recognized. SQLite syncs every change before `keep` returns.
+A half (a request or a response alone) is kept until its other half arrives, for at most `WAIT_SECONDS`, and at most `MAX_HALVES` at the
+same time. The digests of a joined pair are kept just as long, so that a repeated delivery of a half is recognised. SQLite syncs every
+change before `keep` returns.
 """
 
 import contextlib
@@ -35,8 +36,8 @@ CREATE INDEX IF NOT EXISTS halves_by_time ON halves (arrived) WHERE lines IS NOT
 
 @dataclass(frozen=True)
 class Half:
-    """One half. key: equal for both halves of a pair. digest: digest of the sent content. lines: its records; empty once it was joined.
-    arrived: epoch seconds.
+    """One half of a pair. key: the same for both halves. digest: digest of the content that was sent. lines: its records; empty after it
+    was joined. arrived: epoch seconds.
     """
 
     key: str
@@ -47,34 +48,34 @@ class Half:
 
     @property
     def joined(self) -> bool:
-        """Whether its pair was joined already."""
+        """Whether this half was already joined with the other one."""
         return not self.lines
 
 
 def content_digest(content: object) -> bytes:
-    """A digest of the content of a half, whatever the order of its keys."""
+    """A digest of the content of a half, which does not depend on the order of its keys."""
     return sha256(json.dumps(content, sort_keys=True, default=str).encode("utf-8", "surrogatepass")).digest()
 
 
 def is_about_erased(half: Half, erased: ErasedNames) -> bool:
-    """Whether a half is about an erased subject: by the subject or the id of its lines, or by the names in its key."""
+    """Whether a half is about an erased subject: through the subject or id in its lines, or through the names in its key."""
     key = json.loads(half.key)
     lines = "\n".join(json.dumps(line, ensure_ascii=False) for line in half.lines)
     return bool(erased.cleaned_json(key) != key or erased.erased_lines(lines.encode("utf-8", "surrogatepass")))
 
 
 class WaitingHalves:
-    """The halves that wait in a home. Hold `mutex` from the look-up of a half until it is kept. Safe under threads."""
+    """The halves that wait in a home. Callers hold `mutex` from the look-up of a half until it is kept. Thread-safe."""
 
     def __init__(self, home: Path) -> None:
         self.mutex = threading.RLock()
         self.settled_at = -math.inf
-        """The time at which `overdue` was last called, monotonic seconds."""
+        """When `overdue` was last called, in monotonic seconds."""
         self._file = home / "waiting" / "events.sqlite"
         self._connection: sqlite3.Connection | None = None
 
     def find(self, keys: Sequence[str]) -> dict[tuple[str, Part], Half]:
-        """The halves of some keys, joined ones included, by key and part."""
+        """The halves with some keys, including joined ones, by key and part."""
         if not self._file.exists():
             return {}
         with self._opened() as connection:
@@ -86,7 +87,7 @@ class WaitingHalves:
         return {(half.key, half.part): half for half in map(_half, rows)}
 
     def keep(self, halves: Sequence[Half]) -> None:
-        """Write halves, which are on disk when this returns. Halves without lines say that their pair was joined."""
+        """Write halves. They are on disk when this returns. A half without lines marks a pair that was joined."""
         if not halves:
             return
         with self._opened() as connection:
@@ -99,7 +100,7 @@ class WaitingHalves:
             )
 
     def overdue(self, now: float | None = None) -> tuple[list[Half], list[Half]]:
-        """Halves that waited too long, and the oldest halves above the maximum number. They stay until `drop`."""
+        """Halves that have waited too long, and the oldest of those that exceed the maximum number. They stay until `drop`."""
         self.settled_at = time.monotonic()
         if not self._file.exists():
             return [], []
@@ -120,7 +121,7 @@ class WaitingHalves:
                 connection.executemany("DELETE FROM halves WHERE key = ? AND part = ?", [(half.key, half.part) for half in halves])
 
     def ids_about(self, erased: ErasedNames) -> dict[str, list[str]]:
-        """By model, the ids of waiting halves that are about erased subjects or name one."""
+        """By model, the ids of waiting halves that are about an erased subject or mention one."""
         found: dict[str, list[str]] = {}
         for half in self._everything():
             if is_about_erased(half, erased):
@@ -129,7 +130,8 @@ class WaitingHalves:
         return found
 
     def erase(self, erased: ErasedNames) -> int:
-        """Remove halves about erased subjects, joined ones included, and mark mentions in the others. Returns the number of changed halves.
+        """Remove halves about erased subjects (including joined ones), and replace mentions of them in other halves. Returns the number of
+        changed halves.
 
         No byte of a removed row stays in the file.
         """
@@ -155,7 +157,7 @@ class WaitingHalves:
             return list(map(_half, connection.execute("SELECT key, part, digest, lines, arrived FROM halves").fetchall()))
 
     def count(self) -> dict[str, int]:
-        """Number of halves that wait, by part."""
+        """Number of waiting halves, by part."""
         if not self._file.exists():
             return {"request": 0, "response": 0}
         with self._opened() as connection:
@@ -188,7 +190,7 @@ class WaitingHalves:
                 ) from error
 
     def _connected(self) -> sqlite3.Connection:
-        """A new connection to the file, which is made if there is none, readable by its owner only."""
+        """A new connection to the file. The file is created if there is none, readable only by its owner."""
         self._file.parent.mkdir(mode=0o700, exist_ok=True)
         os.close(os.open(self._file, os.O_CREAT | os.O_RDWR, 0o600))
         connection = sqlite3.connect(self._file, check_same_thread=False)
@@ -200,9 +202,7 @@ class WaitingHalves:
 
 
 def settle_overdue_halves(waiting: WaitingHalves, records: GroupCommit) -> None:
-    """Give halves that waited too long, or exceed the maximum number, to the loader, which keeps them as rejected lines. Returns their
-    number.
-    """
+    """Pass halves that have waited too long, or exceed the maximum number, to the loader, which keeps them as rejected lines."""
     with waiting.mutex:
         for halves, why in zip(waiting.overdue(), ("expired", "full"), strict=True):
             set_halves_aside(records, [(half.part, line) for half in halves for line in half.lines], why)
@@ -210,7 +210,9 @@ def settle_overdue_halves(waiting: WaitingHalves, records: GroupCommit) -> None:
 
 
 def set_halves_aside(records: GroupCommit, lines: Sequence[tuple[Part, dict[str, Any]]], why: str) -> None:
-    """Write lines of halves to landing. The loader rejects them because they lack a score or features, and keeps them with the reason."""
+    """Write the lines of halves to the landing folder. The loader rejects them, because they lack a score or features, and keeps them with
+    the reason.
+    """
     if lines:
         records.commit(b"".join(json.dumps(line, ensure_ascii=True).encode() + b"\n" for _, line in lines), len(lines))
     for part, count in Counter(part for part, _ in lines).items():

@@ -62,14 +62,14 @@ REVIEW_HOURS = timedelta(hours=7)
 """Monday's review is frozen at 07:00 UTC."""
 DAY = timedelta(days=1)
 PARTS: tuple["Reads", ...] = ("aggregates", "computed", "rows", "records")
-"""Parts of a check that are kept by themselves."""
+"""The parts of a check whose findings are kept separately."""
 RECORDS_LIVE = timedelta(days=1)
 """Findings about runs and other records raise alerts only while their window ended less than this long ago."""
 
 
 @dataclass(frozen=True)
 class WatchedModel:
-    """The result of a check of a model. incidents: number of open ones by severity. label_maturity: share of rows with labels, None if
+    """The result of checking a model. incidents: number of open incidents by severity. label_maturity: share of rows with labels, None if
     unknown.
     """
 
@@ -79,8 +79,8 @@ class WatchedModel:
 
 @dataclass(frozen=True)
 class JudgedOn:
-    """The state from which the report of a model was made: the number of the last commit that may concern it, and the hour. While both are
-    the same, the model is not checked again. at: time of the check, which does not count in a comparison.
+    """The state of the store from which the report of a model was made: the number of the last commit that may affect the model, and the
+    hour. As long as both are the same, the model is not checked again. at: time of the check; it is ignored in comparisons.
     """
 
     commit: int
@@ -90,9 +90,9 @@ class JudgedOn:
 
 @dataclass
 class Watching:
-    """State of the thread. seen: when each alert's incident was last present. failure: the last failure in words. models: by name, a
-    summary of the last check of each live model. reports: the whole result, as soon as its model is checked. judged: the state and the time
-    of each of these checks.
+    """State of the thread. seen: when the incident of each alert was last present. failure: the last failure, in words. models: by name, a
+    summary of the last check of each live model. reports: the complete reports, each stored as soon as its model is checked. judged: state
+    and time of each of these checks.
     """
 
     reports: dict[str, "CheckReport"] = field(default_factory=dict)
@@ -105,7 +105,7 @@ class Watching:
 
 
 def first_wait() -> float:
-    """Seconds before the first round: from the environment, else `FIRST_WAIT`."""
+    """Seconds before the first round: the number in the environment, else `FIRST_WAIT`."""
     try:
         return max(float(os.environ.get(SWITCH, "")), 0.0)
     except ValueError:
@@ -113,7 +113,9 @@ def first_wait() -> float:
 
 
 def run_watcher(store: "Store", state: Watching, stopping: threading.Event, *, wait: float | None = None) -> None:
-    """Run rounds until `stopping` is set. A failure is kept for the page and retried. wait: seconds before the first round."""
+    """Run rounds until `stopping` is set. A failure is noted for the page, and the round is tried again. wait: seconds before the first
+    round.
+    """
     pause = first_wait() if wait is None else wait
     while not stopping.wait(pause):
         pause = PAUSE
@@ -129,8 +131,8 @@ def run_watcher(store: "Store", state: Watching, stopping: threading.Event, *, w
 
 
 def watch_round(store: "Store", state: Watching, now: datetime, notify: Notify | None = None) -> None:
-    """Run one round: check if a new step of five minutes has begun; store alerts, tracker issues and the pre-read as messages; send due
-    messages; freeze last week.
+    """Run one round: check models if a new five-minute step has begun; store alerts, tracker issues and the pre-read as messages; send
+    messages that are due; freeze last week.
     """
     try:
         config = configs.read_alert_config(store.home)
@@ -139,7 +141,7 @@ def watch_round(store: "Store", state: Watching, now: datetime, notify: Notify |
             state.checked_at = now
         try:
             deliver_messages(store, config, now, notify, draw=daily_line_png)
-        finally:  # alerts are sent even if issues and agendas fail; the next round sends those
+        finally:  # alerts are sent even if issues or agendas fail; those are sent in the next round
             if config.trackers or config.pre_read:
                 known = alert_log.messages_by_key(store).keys()
                 queue_issues(store, config.trackers, known, config.dashboard, now)
@@ -190,7 +192,7 @@ def check_live_models(store: "Store", state: Watching, config: configs.AlertConf
 
 
 def hour_of(instant: datetime) -> datetime:
-    """The start of the hour of an instant."""
+    """The start of the hour that contains a point in time."""
     return instant.replace(minute=0, second=0, microsecond=0)
 
 
@@ -203,9 +205,9 @@ def claims_by_model(claims: "check.AcknowledgedClaims") -> "dict[str | None, che
 
 
 def kept_report(store: "Store", kept: KeptFindings, name: str, now: datetime) -> "CheckReport":
-    """Check one model over the days that the first page shows: whole days, the present one included. Returns the report.
+    """Check one model over the days that the first page shows: whole days, including the present day. Returns the report.
 
-    Findings are kept for the pages too. A model without new rows is judged again once an hour, because silence is a finding.
+    The findings are kept, and pages use them too. A model without new rows is still judged once an hour, because silence can be a finding.
     """
     model = store.catalog().model(name)
     activity = store.activity(model=name)
@@ -221,8 +223,8 @@ def kept_report(store: "Store", kept: KeptFindings, name: str, now: datetime) ->
 
 
 def whole_days_window(model: Model, activity: "DataFrame", now: datetime) -> Window:
-    """The last seven whole days of a model, which rollups alone can answer. The last one is the present day or the day of the newest
-    record.
+    """The last seven whole days of a model, for which rollups alone are sufficient. The last one is the present day, or the day of the
+    newest record.
     """
     found, _ = check_windows.model_check_window(model, activity, start=None, end=None, as_of=None, now=now)
     end = found.end + (EPOCH - found.end) % DAY
@@ -230,7 +232,7 @@ def whole_days_window(model: Model, activity: "DataFrame", now: datetime) -> Win
 
 
 def _part_of_findings(store: "Store", window: Window, now: datetime, reads: "Reads") -> tuple[Finding, ...]:
-    """Findings of a model by some analyzers (`analyzer_runs.analyzer_reads`), or those about its other records."""
+    """The findings of some analyzers (`analyzer_runs.analyzer_reads`) about a model, or the findings about its other records."""
     if reads == "records":
         return tuple(check.record_findings(store, window.model, now=now, beside=window))
     found = check.check(store, model=window.model, start=window.start, end=window.end, now=now, with_records=False, reads=reads)
@@ -238,14 +240,14 @@ def _part_of_findings(store: "Store", window: Window, now: datetime, reads: "Rea
 
 
 def watched_model(catalog: "Catalog", report: "CheckReport", acknowledged: "check.AcknowledgedClaims") -> WatchedModel:
-    """The summary of a check of one model. acknowledged: claims that a person has acted on, which need no further action."""
+    """The summary of a check of one model. acknowledged: claims on which a person has acted, so that they need no further action."""
     shares = [finding.value for finding in report.findings if finding.metric == "label_maturity" and finding.slice is None]
     open_ones = check.findings_with_incidents(catalog, list(report.findings), acknowledged)[1] if acknowledged else report.incidents
     return WatchedModel(Counter(incident.severity for incident in open_ones), next(iter(shares), None))
 
 
 def live_models(store: "Store", now: datetime) -> list[str]:
-    """Names of models with a record in the last 30 days."""
+    """Names of the models that have a record in the last 30 days."""
     newest = check_windows.newest_predictions(store.activity())
     since = now - timedelta(days=check_windows.LIVE_DAYS)
     return [model.name for model in store.catalog().models if model.name in newest and newest[model.name] > since]
@@ -260,7 +262,7 @@ def freeze_last_week(store: "Store", now: datetime) -> None:
 
 
 def served_since(store: "Store", week: Week) -> bool:
-    """Whether there is a production prediction at or after the week's start."""
+    """Whether there is a production prediction at or after the start of a week."""
     activity = store.activity()
     rows = activity[activity["environment"] == "production"]
     start = naive_utc(week.start)

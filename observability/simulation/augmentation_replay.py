@@ -1,6 +1,7 @@
 """Replay the analyzer training/studies on an audit of an augmentation with a planted fault.
 
-In the replay, the version counts as trained with the augmentation. The twin is the same audit without the fault. The store is only read.
+In the replay, the version counts as trained with the augmentation. The twin, for comparison, is the same audit without the fault. The store
+is only read.
 """
 
 from collections.abc import Callable
@@ -31,7 +32,7 @@ BUDGET = 0.0143
 def replay_on_augmentation(
     ask: Ask, fault: AugmentationFault, strength: Strength, now: datetime, *, model: str | None = None, seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault in an audit of an augmentation, for one model or for all. Raises UsageError if no audit can have it."""
+    """Plant the fault in an audit of an augmentation, for one model or for all. Raises UsageError if no audit is suitable."""
     audits = augmentation_audits(ask(AUGMENTATION_AUDITS, Window("", EPOCH, now)))
     return replay_augmentation_fault([each for each in audits if model in (None, each.model)], fault, strength, seed)
 
@@ -39,7 +40,7 @@ def replay_on_augmentation(
 def replay_augmentation_fault(
     audits: list[AugmentationAudit], fault: AugmentationFault, strength: Strength = "middle", seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault in an audit and evaluate it. Raises UsageError if no audit can have it."""
+    """Plant the fault in an audit and evaluate it. Raises UsageError if no audit is suitable."""
     targets = [audit for audit in audits if can_have_fault(audit)]
     if not targets:
         wanted = f"an audit of an augmentation with {MIN_SEEDS} seeds, two slices and copies, that raises nothing by itself"
@@ -60,7 +61,9 @@ def replay_augmentation_fault(
 
 
 def can_have_fault(audit: AugmentationAudit) -> bool:
-    """Whether a fault can be planted on an audit: it has the needed figures, and would have no finding if it were in use."""
+    """Whether a fault can be planted in an audit: the audit has the figures that are needed, and would have no finding if the augmentation
+    were in use.
+    """
     results = audit.results or {}
     listed = results.get("slices")
     whole = isinstance(listed, list) and len(listed) == len(audit.slices) > 1 and all("row_variance" in each for each in listed)
@@ -70,7 +73,7 @@ def can_have_fault(audit: AugmentationAudit) -> bool:
 
 
 def augmentation_findings_of(audit: AugmentationAudit, results: dict[str, Any]) -> tuple[Finding, ...]:
-    """Findings about an audit with these results, judged as if the augmentation were in use."""
+    """Findings about an audit with the given results, as if the augmentation were in use."""
     import pandas as pd
 
     row = {"model": audit.model, "version": audit.version, "at": naive_utc(audit.at), "audit": "augmentation", "expires": None}

@@ -1,8 +1,8 @@
 """Make the clean log in which faults are planted.
 
-A base is a model's reference, rows to draw clean days from, and how it is registered. Each row of a day is a row of the base, or a new row
-if the base can make rows. It gets a new id, a time of the day, and the arrival times of the prediction and its label. The same seed gives
-the same days, whatever is planted on them.
+A base consists of a model's reference, rows from which clean days are drawn, and the facts of its registration. Each row of a day is a row
+of the base, or a new row if the base can make rows. It gets a new id, a time of the day, and the arrival times of the prediction and its
+label. The same seed gives the same days, whatever fault is planted in them.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from observability.simulation.log_rows import LogRows, constant_text_column
 from observability.stats.arrays import Array
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
-"""A Monday; days are counted from here."""
+"""The day from which days are counted; a Monday."""
 VERSION, NEXT = "1", "2"
 """The serving version, and the version of a later deploy; both are registered with the same reference."""
 DAY = timedelta(days=1)
@@ -31,9 +31,9 @@ DrawRows = Callable[[np.random.Generator, int], LogRows]
 class SimulationBase:
     """A clean log.
 
-    columns: features and groups as the catalog has them. reference, pool: rows without times (log_rows.py). draw: makes n new rows; None
-    draws from the pool, with replacement. hours: share of the traffic by hour of the day. source_note: where the rows come from, one
-    sentence.
+    columns: features and groups as in the catalog. reference, pool: rows without times (log_rows.py). draw: a function that makes n new
+    rows; if None, rows are drawn from the pool, with replacement. hours: share of the traffic by hour of the day. source_note: where the
+    rows come from, in one sentence.
     """
 
     name: str
@@ -62,11 +62,11 @@ class SimulationBase:
 
 @dataclass(frozen=True)
 class CleanStream:
-    """Clean days of a base: `past` days before the onset of a fault, and `days` from it on.
+    """Clean days of a base: `past` days before a fault begins, and `days` days from then on.
 
-    rows_a_day: on average, Poisson distributed. label_delay: days from a prediction to its label's arrival. day_effect: standard deviation
-    of the effect that the rows of a day share, in standard deviations of each number's normal score (day_correlation.py; rows then come
-    from the pool). weekly: reduction of the traffic at a weekend (0: none).
+    rows_a_day: mean number of rows, Poisson distributed. label_delay: days from a prediction to the arrival of its label. day_effect:
+    standard deviation of the effect that the rows of a day share, in standard deviations of each number's normal score (day_correlation.py;
+    rows then come from the pool). weekly: share by which traffic is lower at a weekend (0: none).
     """
 
     base: SimulationBase
@@ -80,7 +80,7 @@ class CleanStream:
 
     @property
     def onset(self) -> datetime:
-        """Midnight of the day on which a fault begins."""
+        """Midnight at the start of the day on which a fault begins."""
         return START + self.past * DAY
 
     @cached_property
@@ -89,7 +89,7 @@ class CleanStream:
         return DayCorrelation.of(self.base.pool, self.day_effect) if self.day_effect else None
 
     def day(self, number: int) -> LogRows:
-        """The clean rows of one day, in order of time; the same each time."""
+        """The clean rows of one day, in order of time; every call gives the same rows."""
         rng = np.random.default_rng([self.seed, number, self.rows_a_day])
         date = START + number * DAY
         usual = self.rows_a_day * (1 - self.weekly if date.weekday() >= 5 else 1.0)
@@ -104,7 +104,7 @@ class CleanStream:
 def _dated_rows(
     rows: LogRows, date: datetime, rng: np.random.Generator, hours: tuple[float, ...], label_delay: int, prefix: str
 ) -> LogRows:
-    """Rows with ids, times of one day, and arrivals: predictions within seconds, labels a few seconds after their delay."""
+    """Rows with ids, times within one day, and arrival times: predictions arrive within seconds, labels a few seconds after their delay."""
     size = len(rows)
     begin = np.datetime64(naive_utc(date), "us")
     seconds = np.sort(rng.choice(24, size=size, p=np.array(hours) / sum(hours)) * 3600 + rng.random(size) * 3590)
@@ -119,7 +119,7 @@ def _dated_rows(
 
 
 def link_score(task: Task, score: Array) -> Array:
-    """The score on the scale on which effects add up: logit of a classifier."""
+    """The score on the scale on which effects are additive: for a classifier, the logit."""
     if task == "regression":
         return score
     clipped = np.clip(score, 1e-6, 1 - 1e-6)
@@ -127,5 +127,5 @@ def link_score(task: Task, score: Array) -> Array:
 
 
 def inverse_link_score(task: Task, value: Array) -> Array:
-    """The score of a value on the link scale."""
+    """The score that belongs to a value on the link scale."""
     return value if task == "regression" else 1 / (1 + np.exp(-value))

@@ -1,4 +1,4 @@
-"""Replay the analyzer data/cleaning on a rule with a planted fault in its last week. The store is only read."""
+"""Replay the analyzer data/cleaning on a rule with a fault planted in its last week. The store is only read."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -30,13 +30,13 @@ BUDGET = 0.0143
 
 
 def replay_on_cleaning(ask: Ask, fault: CleaningFault, strength: Strength, now: datetime, *, seed: int = 0) -> RecordDetection:
-    """Plant the fault in a rule of the store. Raises UsageError if none can have it."""
+    """Plant the fault in a rule from the store. Raises UsageError if no rule is suitable."""
     frame = ask(replace(cleaning.CLEANINGS, ever=True), Window("", EPOCH, now))
     return replay_cleaning_fault(applied_runs(frame).reset_index(drop=True), fault, strength, seed)
 
 
 def replay_cleaning_fault(runs: "DataFrame", fault: CleaningFault, strength: Strength = "middle", seed: int = 0) -> RecordDetection:
-    """Plant the fault in the last week of one rule and evaluate it. Raises UsageError if no rule can have it."""
+    """Plant the fault in the last week of one rule and evaluate it. Raises UsageError if no rule is suitable."""
     targets = [each for each in _targets(runs) if not any(needs_action(one.severity) for one in _cleaning_findings(runs, each[0]))]
     if not targets:
         wanted = f"a rule that raises nothing, with {MIN_PAST_VALUES} runs before its last week and groups of {GROUP_ROWS} rows or more"
@@ -56,7 +56,7 @@ def replay_cleaning_fault(runs: "DataFrame", fault: CleaningFault, strength: Str
 
 
 def _targets(runs: "DataFrame") -> "list[tuple[np.ndarray[tuple[int], np.dtype[np.bool_]], str, str]]":
-    """Each rule with a past and groups: the mask of its runs, and each level of each column of its groups."""
+    """Each rule that has a past and groups: the mask of its runs, with each level of each column of its groups."""
     found = []
     for (rule, dataset), own in runs.groupby(["rule", runs["dataset"].fillna("")], sort=True):
         mask = ((runs["rule"] == rule) & (runs["dataset"].fillna("") == dataset)).to_numpy()

@@ -1,7 +1,7 @@
 """Compute the codes of simulated rows as arrays: bins, classes, levels and errors.
 
-The same codes as the store's rollups (store/db/expressions.py) and the reference engine (tests/support/reference_engine.py), computed once
-for each day's rows.
+The codes equal those in the store's rollups (store/db/expressions.py) and in the reference engine (tests/support/reference_engine.py). They
+are computed once for the rows of each day.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ class CodedRows:
 
     @property
     def weights(self) -> Array | None:
-        """The weights, 1 if not given; None if all are 1."""
+        """The weight of each row, 1 if none is given; None if no row has a weight."""
         weights = self.rows.get("weight")
         return None if weights is None or np.isnan(weights).all() else np.where(np.isnan(weights), 1.0, weights)
 
@@ -47,17 +47,17 @@ class CodedRows:
         return self.rows["at"].astype("datetime64[h]").astype(np.int64)
 
     def kept(self, key: Any, make: Any) -> Any:
-        """The cached value of a key. `make` computes it if it is not cached yet."""
+        """The cached value for a key. If it is not cached yet, `make` computes it."""
         if key not in self.memory:
             self.memory[key] = make()
         return self.memory[key]
 
     def seen(self, as_of: Any) -> Bools:
-        """A mask of the rows that had arrived by a time; all rows without one."""
+        """A mask of the rows that had arrived by a time; all rows if no time is given."""
         return np.ones(len(self.rows), bool) if as_of is None else self.rows["arrived"] <= as_of
 
     def labelled(self, as_of: Any) -> Bools:
-        """Rows whose label had arrived."""
+        """A mask of the rows whose label had arrived by a time."""
         arrived = self.rows["label_arrived"]
         known = ~np.isnat(arrived) & ~np.isnan(self.rows["label"])
         return known if as_of is None else known & (arrived <= as_of)
@@ -112,7 +112,7 @@ class CodedRows:
         return found if marks is None else np.where(marks != 0, marks, found).astype(np.int64)
 
     def values(self, reference: str) -> Array:
-        """The values of a column; null if the rows lack it or a mark says that it did not arrive. A missing status is `ok`."""
+        """The values of a column; null if the rows lack it, or if a mark says that the value did not arrive. A missing status is `ok`."""
         found = self.rows.get(reference)
         if reference == "status":
             return np.full(len(self.rows), "ok", object) if found is None else np.where(self.given(found), found, "ok").astype(object)
@@ -126,14 +126,14 @@ class CodedRows:
         return found if marks is None else blanked_values(found, marks != 0)
 
     def number(self, reference: str) -> Array:
-        """A number that needs no label, or `error` (NaN if there is no label)."""
+        """A number for each row that does not need the label; or `error`, which is NaN if there is no label."""
         if reference == "error":
             return self.rows["score"] - self.rows["label"]
         index = class_index(self.model, reference)
         return self.values(f"score.{index - 1}" if index else reference)
 
     def summed(self, reference: str, as_of: Any) -> tuple[Array, Bools]:
-        """The number of each row, and a mask of the rows that have one."""
+        """The number that each row adds to a sum, and a mask of the rows that have one."""
         if reference in LABEL_NUMBERS:
             values = self.kept(("sum", reference), lambda: self.of_label(reference))
             return values, np.isfinite(values) & self.labelled(as_of)
@@ -141,7 +141,7 @@ class CodedRows:
         return values, np.isfinite(values)
 
     def of_label(self, reference: str) -> Array:
-        """A number that needs the label."""
+        """A number for each row that needs the label."""
         score, label = self.rows["score"], self.rows["label"]
         if reference == "label_value":
             return label if self.model.task == "regression" else _numeric_classes(self.model, label)
@@ -161,7 +161,7 @@ class CodedRows:
         return np.where(np.isnan(label), np.nan, squares)
 
     def levels(self, name: str) -> tuple[Array, list[str | None]]:
-        """The level of each row of a grouping column: its place in the list of levels, and the text at each place (None: missing)."""
+        """The level of each row in a grouping column: its position in a list of levels, and the text at each position (None: missing)."""
         return self.kept(("levels", name), lambda: self.factors(name))
 
     def factors(self, name: str) -> tuple[Array, list[str | None]]:
@@ -203,7 +203,7 @@ class CodedRows:
 
     @cached_property
     def by_hash(self) -> Array:
-        """Places in order of the hash."""
+        """The positions of the rows in order of their hash."""
         return np.argsort(self.sample_hash, kind="stable")
 
     def cells(self, name: str, as_of: Any) -> Array:
@@ -230,18 +230,18 @@ class CodedRows:
 
 
 def _left_closed_bins(values: Array, edges: Array) -> Array:
-    """Left-closed bins; null if there is no number."""
+    """The bin of each value; bins include their lower edge. NULL if there is no number."""
     found = np.searchsorted(edges, values, "right") if edges.size else np.zeros(values.size, np.int64)
     return np.where(np.isnan(values), NULL, found).astype(np.int64)
 
 
 def _clipped_log_loss(p: Array) -> Array:
-    """-ln of a probability clipped away from 0 and 1."""
+    """The negative logarithm of a probability that is clipped away from 0 and 1."""
     return -np.log(np.clip(p, SMALLEST, 1 - SMALLEST))
 
 
 def _numeric_classes(model: Model, label: Array) -> Array:
-    """Class labels as numbers, where the class names are numbers."""
+    """Class labels as numbers, if the class names are numbers; else NaN."""
     try:
         names = np.array([float(each) for each in model.classes])
     except ValueError:
@@ -250,11 +250,11 @@ def _numeric_classes(model: Model, label: Array) -> Array:
 
 
 def _stated_currency(extra: object) -> str | None:
-    """The currency that a record states in its other fields, given as JSON text."""
+    """The currency that a record states in its additional fields, which are given as JSON text."""
     stated = stored_json(extra).get(CURRENCY) if isinstance(extra, str) else None
     return stated if isinstance(stated, str) and stated else None
 
 
 def _slice_number_text(value: float) -> str:
-    """A number in the form in which slices write it."""
+    """A number as text, in the form that slices use."""
     return str(int(value)) if np.isfinite(value) and value == np.floor(value) else repr(value)

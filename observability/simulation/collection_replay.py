@@ -1,7 +1,7 @@
-"""Replay the analyzer data/devices on the batches of a device with a planted fault.
+"""Replay the analyzer data/devices on the batches of a device in which a fault is planted.
 
-The fault begins with the first batch of the last week of a source. The week is evaluated at the arrival of each batch of the device, with
-only the batches that had arrived. The twin is the week without the fault. The store is only read.
+The fault begins with the first batch in the last week of a source. The week is evaluated each time a batch of the device arrives, with only
+the batches that had arrived by then. The twin, for comparison, is the week without the fault. The store is only read.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -35,9 +35,10 @@ BUDGET = 0.0143
 def replay_on_device(
     ask: Ask, fault: DeviceFault, strength: Strength, now: datetime, *, source: str | None = None, seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault in a device of the source, else of the source with the newest batch that can have it.
+    """Plant the fault in a device of the given source. Without a source: in a device of the source that has the newest batch and a suitable
+    device.
 
-    Raises UsageError if no device can have the fault.
+    Raises UsageError if no device is suitable for the fault.
     """
     batches = ask(replace(devices.BATCHES, numbers=()), Window("", EPOCH, now))
     batches = batches[batches["source"] == source] if source else batches
@@ -47,7 +48,7 @@ def replay_on_device(
 def replay_device_fault(
     batches: "DataFrame", fault: DeviceFault, strength: Strength = "middle", seed: int = 0, *, looks: int | None = None
 ) -> RecordDetection:
-    """Plant the fault in the batches of one device and evaluate it. Raises UsageError if no device can have the fault.
+    """Plant the fault in the batches of one device and evaluate it. Raises UsageError if no device is suitable.
 
     looks: how many of the last evaluations are made, None for all.
     """
@@ -80,7 +81,9 @@ def replay_device_fault(
 
 
 def _targets(batches: "DataFrame", fault: DeviceFault) -> Iterator[tuple[str, str, str]]:
-    """Source, device and column that can have the fault: with a past, a batch in the last week, and the statistic in most past batches."""
+    """Each source, device and column in which the fault can be planted: the device has a past and a batch in the last week, and most past
+    batches have the statistic.
+    """
     for (source, device), part in batches[batches["device"].notna()].groupby(["source", "device"], sort=True):
         late = part["at"] > batches.loc[batches["source"] == source, "at"].max() - WEEK
         past = [stats for stats in part.loc[~late, "stats"] if isinstance(stats, Mapping)]
@@ -95,7 +98,7 @@ def _targets(batches: "DataFrame", fault: DeviceFault) -> Iterator[tuple[str, st
 
 
 def _findings(batches: "DataFrame", start: datetime, now: datetime) -> tuple[Finding, ...]:
-    """Findings about the devices of a source at the arrival of its newest batch."""
+    """Findings about the devices of a source, at the time when its newest batch arrives."""
     end = now + timedelta(seconds=1)
     first = start.replace(tzinfo=None)
     frames = {

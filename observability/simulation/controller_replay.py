@@ -1,4 +1,4 @@
-"""Replay the analyzer operations/controllers on decisions with a planted fault in their last week. The store is only read."""
+"""Replay the analyzer operations/controllers on decisions in which a fault is planted in their last week. The store is only read."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -30,7 +30,9 @@ MIN_DECISIONS = 200
 def replay_on_controller(
     ask: Ask, fault: ControllerFault, strength: Strength, now: datetime, *, model: str | None = None, seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault in the decisions of a model, else of the model with most of them. Raises UsageError if none can have it."""
+    """Plant the fault in the decisions of a model; without a model, in those of the model with most decisions. Raises UsageError if there
+    is no suitable model.
+    """
     decisions = ask(DECISIONS, Window("", EPOCH, now))
     return replay_controller_fault(decisions[decisions["model"] == model] if model else decisions, fault, strength, seed)
 
@@ -38,7 +40,7 @@ def replay_on_controller(
 def replay_controller_fault(
     decisions: "DataFrame", fault: ControllerFault, strength: Strength = "middle", seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault in the newest week of a controller, and evaluate it. Raises UsageError if none can have it."""
+    """Plant the fault in the newest week of a controller, and evaluate it. Raises UsageError if there is no suitable controller."""
     wanted = f"a controller with {MIN_DECISIONS} decisions of its model in a week"
     if decisions.empty:
         raise UsageError(f"no controller to plant {fault.name} on", got="no decisions", expected=wanted)
@@ -66,7 +68,7 @@ def replay_controller_fault(
 
 
 def _joined(before: "DataFrame", week: "DataFrame") -> "DataFrame":
-    """Earlier decisions, and the decisions of the week."""
+    """The earlier decisions, followed by the decisions of the week."""
     import pandas as pd
 
     return pd.concat([before, week], ignore_index=True) if len(before) else week

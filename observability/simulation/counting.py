@@ -1,4 +1,4 @@
-"""Compute group-by sums over coded rows."""
+"""Compute sums by group over coded rows."""
 
 from collections.abc import Sequence
 
@@ -8,11 +8,13 @@ from observability.core.questions import Aggregate
 from observability.stats.arrays import Array, Bools
 
 Figures = tuple[Array, ...]
-"""Key codes as one int64 array per key, then the figures n, w, w2 (and total, squares, low, high), all of one length."""
+"""First the key codes, one int64 array per key; then the figures n, w, w2 (and total, squares, low, high). All arrays have the same
+length.
+"""
 
 
 def grouped_figures(keys: list[Array], mask: Bools, weights: Array | None, values: Array | None) -> Figures:
-    """Figures of the rows of a mask by the combinations of keys that occur. Without keys there is one row."""
+    """The figures of the rows of a mask, by the combinations of keys that occur. If there are no keys, there is one row."""
     if not mask.all():
         keys = [key[mask] for key in keys]
         weights = None if weights is None else weights[mask]
@@ -56,7 +58,7 @@ def grouped_figures(keys: list[Array], mask: Bools, weights: Array | None, value
 
 
 def summed_figures(parts: Sequence[Figures], question: Aggregate) -> Figures:
-    """The sum of several parts."""
+    """The figures of several parts, added up by key."""
     if not parts:
         return ()
     size = len(question.key_names)

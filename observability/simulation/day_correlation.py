@@ -1,8 +1,8 @@
 """Make days whose rows are correlated.
 
-A correlated day resamples the rows of the log. Rows get higher weights if they are high in the columns in which the day is high
-(exponential tilting of normal scores). Relations between columns, ranges, nulls, scores and labels stay as in the log. In a column that is
-nearly always zero, the share of zeros varies. Over many days each row is drawn equally often.
+A correlated day resamples the rows of the log. If the day is high in certain columns, rows that are high in these columns get higher
+weights (exponential tilting of normal scores). Relations between columns, ranges, nulls, scores and labels stay as in the log. In a column
+that is nearly always zero, the share of zeros varies. Over many days, each row is drawn equally often.
 """
 
 from dataclasses import dataclass
@@ -13,15 +13,17 @@ from observability.simulation.log_rows import LogRows
 from observability.stats.arrays import Array
 
 RIDGE = 0.1
-"""Nearly collinear columns (rain of one hour, of three) share one effect: directions with less than about this variance get almost none."""
+"""Nearly collinear columns (such as the rain of one hour and of three hours) share one effect. Directions whose variance is below about
+this value get almost no effect.
+"""
 DAYS, ROUNDS = 300, 4
-"""Days over which rows are drawn equally often, and rounds of balancing."""
+"""Number of days over which rows should be drawn equally often, and number of rounds of balancing."""
 
 
 @dataclass(frozen=True)
 class DayCorrelation:
-    """The directions in which days of a log vary. scores: rows × numbers, of mean 0 and variance 1. directions: mix independent effects.
-    even: by row, the log weight that makes all rows equally frequent in the long run.
+    """The directions in which the days of a log vary. scores: rows × numbers, with mean 0 and variance 1. directions: matrix that mixes
+    independent effects. even: for each row, the log weight that makes all rows equally frequent in the long run.
     """
 
     scores: Array
@@ -30,8 +32,8 @@ class DayCorrelation:
 
     @classmethod
     def of(cls, log: LogRows, share: float) -> "DayCorrelation":
-        """The day correlation of a log's numbers. share: standard deviation of the day effect, in standard deviations of each number's
-        normal score.
+        """The day correlation for the numbers of a log. share: standard deviation of the day effect, in standard deviations of each
+        number's normal score.
         """
         numbers = [values for name, values in log.columns.items() if name.startswith("feature.") and values.dtype.kind == "f"]
         scores = np.column_stack([normal_scores(values) for values in numbers]) if numbers else np.zeros((len(log), 0))
@@ -44,18 +46,20 @@ class DayCorrelation:
         return cls(scores, directions, even)
 
     def weights(self, rng: np.random.Generator) -> Array:
-        """The probability of each row of the log on a day."""
+        """The probability with which each row of the log is drawn on a random day."""
         return _softmax_columns(self.scores @ (self.directions @ rng.normal(size=self.directions.shape[1])) + self.even)
 
 
 def _softmax_columns(pull: Array) -> Array:
-    """Probabilities from their logarithms, by column."""
+    """Probabilities from their unnormalised logarithms, column by column."""
     found = np.exp(pull - pull.max(axis=0))
     return np.asarray(found / found.sum(axis=0))
 
 
 def normal_scores(values: Array) -> Array:
-    """The normal score of each value's rank (ties at their middle), of mean 0 and variance 1; 0 for nulls and for constant columns."""
+    """The normal score of each value's rank (ties get their middle rank), with mean 0 and variance 1; 0 for nulls and for constant
+    columns.
+    """
     from scipy.special import ndtri
     from scipy.stats import rankdata
 

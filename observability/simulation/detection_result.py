@@ -1,4 +1,4 @@
-"""Findings about records with a planted fault, and about the same records without it, at each evaluation."""
+"""The result of a fault planted in records: the findings with the fault and without it, at each evaluation."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,9 @@ from observability.simulation.fault import DescribedFault, Strength
 
 @dataclass(frozen=True)
 class DetectionLook:
-    """One evaluation. at: the step or day; after: number of steps or days since the fault began. twin: findings without the fault."""
+    """One evaluation. at: the step or day; after: number of steps or days since the fault began. twin: the findings on the same records
+    without the fault.
+    """
 
     at: int
     after: int
@@ -26,8 +28,8 @@ class DetectionLook:
 @dataclass(frozen=True)
 class RecordDetection:
     """The result of planting a fault in records. kind, name: what the records belong to, such as `run` and the name of the run. unit: step
-    or day; size: the last step or day. target: the subject of the fault; detail: further words about it; onset: the step or day at which it
-    begins. about: where the records come from.
+    or day; size: the last step or day. target: the subject of the fault; detail: a further description of the target; onset: the step or
+    day at which the fault begins. about: where the records come from.
     """
 
     fault: DescribedFault
@@ -44,12 +46,14 @@ class RecordDetection:
 
     @property
     def first_said(self) -> int | None:
-        """Steps or days from the onset to the first alarm that does not occur without the fault; None if there is none."""
+        """Number of steps or days from the onset to the first alarm that does not occur without the fault; None if there is no such
+        alarm.
+        """
         return next((each.after for each in self.looks if each.alarms), None)
 
     @property
     def first_named(self) -> int | None:
-        """Steps or days from the onset to the first alarm about the target; None if there is none."""
+        """Number of steps or days from the onset to the first alarm about the target; None if there is no such alarm."""
         return next((each.after for each in self.looks if any(one.subject == self.target for one in each.alarms)), None)
 
     @property
@@ -78,7 +82,7 @@ class RecordDetection:
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """The whole result, as the command line prints it."""
+        """The whole result, in the form that the command line prints."""
         return {
             "basis": "simulated", self.kind: self.name, "fault": self.fault.name, "told": self.fault.description, "strength": self.strength,
             "amount": self.fault.amount(self.strength), "unit": self.fault.unit, "falls_on": self.target, "detail": self.detail,

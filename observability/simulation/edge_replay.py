@@ -1,4 +1,4 @@
-"""Replay the analyzer serving/edge_fleet on reports of devices with a planted fault in their last week. The store is only read."""
+"""Replay the analyzer serving/edge_fleet on reports of devices in which a fault is planted in their last week. The store is only read."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -29,13 +29,17 @@ BUDGET = 0.0143
 def replay_on_edge_fleet(
     ask: Ask, fault: EdgeFault, strength: Strength, now: datetime, *, model: str | None = None, seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault in the devices of a model, else of the model with most reports. Raises UsageError if none can have it."""
+    """Plant the fault in the devices of a model; without a model, in those of the model with most reports. Raises UsageError if there is no
+    suitable model.
+    """
     reports = ask(REPORTS, Window("", EPOCH, now))
     return replay_edge_fault(reports[reports["model"] == model] if model else reports, fault, strength, seed)
 
 
 def replay_edge_fault(reports: "DataFrame", fault: EdgeFault, strength: Strength = "middle", seed: int = 0) -> RecordDetection:
-    """Plant the fault in one class or ring of devices, or in all, and evaluate the week. Raises UsageError if none can have it."""
+    """Plant the fault in one class or ring of devices, or in all devices, and evaluate the week. Raises UsageError if no devices are
+    suitable.
+    """
     word = GROUPS[fault.group]
     wanted = f"a {word} of {edge_fleet.MIN_DEVICES} devices with reports in the last week and the four before it"
     if reports.empty:

@@ -14,7 +14,7 @@ TYPES = {"time": "datetime64[us]", "number": "float64", "integer": "Int64"}
 
 
 def empty_enrichment_answer(question: Question, features: Iterable[str] = ()) -> "DataFrame":
-    """The empty answer about attributions or estimated errors. features: the features of the version."""
+    """The empty result of a query for attributions or estimated errors. features: the features of the version."""
     import pandas as pd
 
     if isinstance(question, EstimatedErrors):
@@ -32,7 +32,7 @@ def empty_enrichment_answer(question: Question, features: Iterable[str] = ()) ->
 
 
 def empty_records(question: Records) -> "DataFrame":
-    """The empty answer about records of a kind."""
+    """The empty result of a query for records of a kind."""
     import pandas as pd
 
     if question.blocks:

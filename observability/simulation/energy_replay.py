@@ -1,4 +1,4 @@
-"""Replay the analyzer operations/energy, but not its part about live traffic, on a simulated month with a fault. No store is read."""
+"""Replay the analyzer operations/energy, without its part about live traffic, on a simulated month with a fault. No store is read."""
 
 from datetime import timedelta
 

@@ -1,6 +1,6 @@
 """Simulate a clean month of training: a run each night on one accelerator, hourly carbon intensities, and a sweep of a power cap.
 
-In addition, two audits measure the energy of batches.
+There are also two audits that measure the energy of batches.
 """
 
 from collections.abc import Iterator
@@ -20,16 +20,19 @@ if TYPE_CHECKING:
 END = datetime(2026, 3, 9, tzinfo=UTC)
 NIGHTS, CAP_NAME, KNEE_W = 35, "power_cap_w", 300.0
 CAPS = ((400.0, 390.0, 1.0), (KNEE_W, 385.0, 1.01), (200.0, 380.0, 1.02))
-"""Caps of the sweep, the watts drawn and the time as a multiple: the clean job hardly reaches its caps, so that they save little."""
+"""For each cap of the sweep: the cap in watts, the watts used, and the time as a multiple. The clean job hardly reaches its caps, so they
+save little.
+"""
 REPEATS, READINGS = 5, 24
 BATCH_SECONDS = {1: 0.08, 10: 0.017, 100: 0.012}
-"""Processor seconds of a thousand predictions, by the rows of a batch."""
+"""Processor seconds per thousand predictions, by the number of rows in a batch."""
 RUN_COLUMNS = ("run", "at", "event", "version", "hardware", "status", "dataset", "study", "params")
 
 
 @dataclass(frozen=True)
 class EnergyWorld:
-    """Records of a model's training. runs, readings, prices, steps (none), batches: as the analyzer operations/energy reads them.
+    """Records about a model's training. runs, readings, prices, steps (none), batches: in the form that the analyzer operations/energy
+    reads.
 
     newest: the last run. batches: two audits of the energy of batches, the older one first.
     """
@@ -43,7 +46,9 @@ class EnergyWorld:
 
 
 def simulated_energy(seed: int) -> EnergyWorld:
-    """A clean month: runs of two hours at 02:00 UTC, the hour of least carbon, and a sweep in which no cap saves 5 % of the energy."""
+    """A clean month: runs of two hours at 02:00 UTC, when carbon intensity is lowest, and a sweep in which no cap saves 5 % of the
+    energy.
+    """
     import pandas as pd
 
     rng = np.random.default_rng([seed, 53])
@@ -103,7 +108,7 @@ def _batch_audits(seed: int) -> Iterator[dict[str, Any]]:
 
 
 def measured_size(batch: int, cpu_seconds: tuple[float, float, float], power: CorePower) -> dict[str, Any]:
-    """A size of the served form in the results of an audit, by the ends of its processor time."""
+    """One batch size of the served form, as in the results of an audit. cpu_seconds: its processor time, with the ends of the interval."""
     named = {"cpu_seconds": cpu_seconds, "joules": batch_joules(cpu_seconds, power)}
     ends = {name: dict(zip(("value", "low", "high"), values, strict=True)) for name, values in named.items()}
     return {"form": SERVED_FORM, "precision": "fp64", "batch": batch, "rows": 1000, "repeats": 6, "source": power.source} | ends
@@ -113,7 +118,7 @@ NUMBERS = {"watts", "utilisation", "energy_j", "seconds", "temperature_c", "memo
 
 
 def _table(pandas: Any, rows: list[dict[str, Any]], columns: tuple[str, ...], time: str) -> "DataFrame":
-    """Records as the store returns them: missing texts None, missing numbers NaN, times naive."""
+    """Records in the form that the store returns: missing texts as None, missing numbers as NaN, naive times."""
     frame = pandas.DataFrame([{name: row.get(name) for name in columns} for row in rows], columns=list(columns))
     for name in columns:
         if name == time:

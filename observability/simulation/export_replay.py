@@ -1,7 +1,7 @@
-"""Replay the analyzer trust/exports on the exports of a recipient with a planted fault in their last week. The store is only read.
+"""Replay the analyzer trust/exports on a recipient's exports in which a fault is planted in their last week. The store is only read.
 
-The recipient gets limits that its clean exports meet: a budget above their spending, a k no larger than their smallest k, the hash that
-they attested, and a checklist. So the twin without the fault has no finding, whatever limits the owner set.
+The recipient gets limits that its clean exports meet: a budget above their spending, a k that is at most their smallest k, the hash that
+they attested, and a checklist. The twin without the fault therefore has no finding, whatever limits the owner has set.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +35,7 @@ HASH, CANARY, ITEMS = "sha256:expected", "planted mark", ("contract", "region", 
 def replay_on_exports(
     ask: Ask, fault: ExportFault, strength: Strength, now: datetime, *, model: str | None = None, seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault in exports to a recipient; only in exports of one model, if it is named. Raises UsageError if nothing was
+    """Plant the fault in exports to a recipient (only in exports of one model, if a model is given). Raises UsageError if nothing was
     exported.
     """
     return replay_export_fault(ask(EXPORTS, Window(model or "", EPOCH, now)), fault, strength, seed)
@@ -88,7 +88,7 @@ def kept_level(rows: "DataFrame", own: Sequence[Mapping[str, Any]], pair: tuple[
 
 
 def _frame(rows: "DataFrame", own: Sequence[Mapping[str, Any]]) -> "DataFrame":
-    """Exports as the store answers them."""
+    """Exports in the form that the store returns."""
     import pandas as pd
 
     frame = pd.DataFrame(list(own), columns=list(rows.columns), dtype=object)
@@ -98,7 +98,7 @@ def _frame(rows: "DataFrame", own: Sequence[Mapping[str, Any]]) -> "DataFrame":
 def _export_findings(
     rows: "DataFrame", own: Sequence[Mapping[str, Any]], level: Mapping[str, Any], seen: Sequence[Mapping[str, Any]], window: Window
 ) -> tuple[Finding, ...]:
-    """Findings about exports in a window, under the given level of the recipient."""
+    """Findings about the exports in a window, if the recipient has the given limits."""
     import pandas as pd
 
     stated = {"decision": ["level"], "at": [pd.Timestamp(0)], "state": [None], "extra": [dict(level)]}

@@ -1,4 +1,4 @@
-"""Types of a fault and of the place where it is planted."""
+"""Types of a fault, and of the place in which it is planted."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,9 @@ STRENGTHS: tuple[Strength, ...] = ("weak", "middle", "strong")
 
 @dataclass(frozen=True)
 class FaultPlant:
-    """Where and how strongly a fault is planted. amount: the fault's own figure at the strength. day: days since the onset, from 0."""
+    """Where and how strongly a fault is planted. amount: the size of the fault at the chosen strength, in the fault's own unit. day: number
+    of days since the onset, from 0.
+    """
 
     scene: FaultTargets
     amount: float
@@ -33,13 +35,13 @@ class FaultPlant:
         return among & (self.rng.random(among.size) < share)
 
     def part(self, role: str) -> str:
-        """The column reference or name of a target part."""
+        """The column reference or name that is the target for a part."""
         found = getattr(self.scene, role)
         assert isinstance(found, str)
         return found
 
     def inside(self, rows: LogRows, role: str = "slice") -> Bools:
-        """Rows of the target slice or group."""
+        """A mask of the rows in the target slice or group."""
         reference, level = getattr(self.scene, role)
         return equals_level(rows[reference], level)
 
@@ -55,11 +57,11 @@ UNIT_WORDS: dict[str, Callable[[float], str]] = {
     "growth of the error": lambda amount: f"{100 * amount:g} % growth of the error",
     "1 / values a day": lambda amount: f"{1 / amount:g} values a day",
 }
-"""How an amount is written, if it is not simply number and unit."""
+"""How amounts with certain units are written, if not simply as number and unit."""
 
 
 class DescribedFault:
-    """The parts of every fault: a name, the part of the product that it belongs to, its amounts and the function that plants it."""
+    """What every fault has: a name, the part of the product to which it belongs, its amounts, and the function that plants it."""
 
     name: str
     section: str
@@ -69,7 +71,7 @@ class DescribedFault:
 
     @property
     def description(self) -> str:
-        """The fault in one sentence: the first line of its function's docstring."""
+        """The fault in one sentence, which is the first line of the docstring of its function."""
         return (self.plant.__doc__ or self.title).strip().splitlines()[0]
 
     @property
@@ -78,7 +80,7 @@ class DescribedFault:
         return self.name.replace("_", " ").capitalize()
 
     def amount(self, strength: Strength) -> float:
-        """The figure at a strength."""
+        """The amount at a strength."""
         return self.amounts[STRENGTHS.index(strength)]
 
     def size(self, strength: Strength) -> str:
@@ -93,8 +95,8 @@ class DescribedFault:
 
 @dataclass(frozen=True)
 class NamedFault(DescribedFault):
-    """A fault of records that one finding names. amounts: weak, middle, strong, in `unit`. metric: the metric of that finding. plant:
-    returns the records with the fault in them; its docstring's first line is shown on the page.
+    """A fault in records that is named by one finding. amounts: weak, middle, strong, in `unit`. metric: the metric of that finding. plant:
+    a function that returns the records with the fault in them; the first line of its docstring is shown on the page.
     """
 
     name: str
@@ -108,9 +110,9 @@ class NamedFault(DescribedFault):
 class ServingFault(DescribedFault):
     """A fault of served predictions that is known from practice.
 
-    section: the part of the product it belongs to. amounts: weak, middle and strong, in `unit`; weak is the smallest effect that matters.
-    needs: target parts (fault_targets.TARGET_PARTS). plant: changes the rows of a day; its docstring's first line is shown on the page.
-    rescored: whether the model's scores follow the changed inputs.
+    section: the part of the product to which it belongs. amounts: weak, middle and strong, in `unit`; weak is the smallest effect that
+    matters. needs: target parts (fault_targets.TARGET_PARTS). plant: a function that changes the rows of a day; the first line of its
+    docstring is shown on the page. rescored: whether the model's scores follow the changed inputs.
     """
 
     name: str

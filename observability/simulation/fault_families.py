@@ -1,4 +1,6 @@
-"""Collect the families of faults that the lab can plant, and all faults in the order of its list."""
+"""Collect the families of faults that the fault lab (the page that plants faults in data) can plant, and list all faults in the lab's
+order.
+"""
 
 from collections.abc import Mapping
 
@@ -25,7 +27,7 @@ from observability.simulation.faults_training import FAULTS as TRAINING
 from observability.simulation.faults_vendors import FAULTS as VENDORS
 
 FRAMES = {**OF_FRAMES, **OF_CALLS, **DELIVERIES, **DATA_AUDITS, **DEVICE_ANSWERS}
-"""Faults that are planted on the frames of one analyzer (frame_replay.py)."""
+"""Faults that are planted in the frames that one analyzer reads (frame_replay.py)."""
 FAMILIES: tuple[Mapping[str, DescribedFault], ...] = (
     PREDICTIONS,
     TRAINING,

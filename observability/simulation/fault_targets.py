@@ -1,4 +1,4 @@
-"""The targets of a fault: a feature, level, group, replica, device or subject.
+"""The targets of a fault: the feature, level, group, replica, device or subject in which it is planted.
 
 The seed chooses a target among those that the base has. Over many seeds every eligible target is chosen. The same seed always gives the
 same target.
@@ -15,7 +15,7 @@ from observability.stats.arrays import Array
 
 Candidate = TypeVar("Candidate")
 SMALLEST_SLICE, LARGEST_SLICE = 0.08, 0.55
-"""Limits of the share of rows of a slice, a group or a device, so that a fault in it affects a part."""
+"""Smallest and largest share of rows for a slice, group or device that is a target, so that a fault affects a part of the rows."""
 TARGET_PARTS = {
     "number": "no feature is a number",
     "partner": "it has only one number",
@@ -33,13 +33,13 @@ TARGET_PARTS = {
     "energy": "its records have no energy_j",
     "cost": "its records have no cost",
 }
-"""Every part that a fault may need, and why a model may lack it."""
+"""Every part that a fault may need, with the reason why a model may lack it."""
 
 
 @dataclass(frozen=True)
 class FaultTargets:
-    """A base with its fault targets. number and the others: column references; slice, group: (reference, level); None if the base has
-    none.
+    """A base with its fault targets. number and the other parts: column references; slice, group: (reference, level). A part that the base
+    lacks is None.
 
     scales: mean and standard deviation of each number in the pool.
     """
@@ -140,7 +140,7 @@ def _by_importance(names: list[str], response: ScoreResponse) -> list[str]:
 
 
 def _random_choice(rng: np.random.Generator, choices: list[Candidate]) -> Candidate | None:
-    """One of the choices; None if there are none. A random number is drawn in both cases, so that choices are independent."""
+    """One of the choices; None if there are none. A random number is drawn in both cases, so that later choices stay the same."""
     place = rng.random()
     return choices[int(place * len(choices))] if choices else None
 
@@ -151,7 +151,7 @@ def _distinct_values(values: Array) -> int:
 
 
 def column_level_shares(values: Array | None) -> dict[str, float]:
-    """The share of each level among all rows, nulls left out."""
+    """The share of each level among all rows; nulls are not a level."""
     if values is None:
         return {}
     import pandas as pd
@@ -166,18 +166,18 @@ def frequent_levels(values: Array | None) -> list[str]:
 
 
 def _middle_share_levels(values: Array) -> list[str]:
-    """Levels with a middle share of the rows."""
+    """Levels whose share of the rows is between SMALLEST_SLICE and LARGEST_SLICE."""
     return [name for name, share in column_level_shares(values).items() if SMALLEST_SLICE <= share <= LARGEST_SLICE]
 
 
 def _frequent_servers(values: Array | None) -> list[str]:
-    """Replicas or devices, if two or more of them have a share that matters."""
+    """The replicas or devices whose share is large enough to matter; empty if there are fewer than two."""
     found = frequent_levels(values)
     return found if len(found) >= 2 else []
 
 
 def _frequent_subjects(values: Array | None) -> list[str]:
-    """The 20 most frequent subjects, most frequent first."""
+    """The 20 subjects with most rows, most frequent first."""
     found = column_level_shares(values)
     return sorted(found, key=lambda name: (-found[name], name))[:20]
 

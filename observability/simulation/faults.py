@@ -12,7 +12,7 @@ FAULTS: dict[str, ServingFault] = {
 
 
 def find_fault(name: str) -> ServingFault:
-    """The fault of that name. Raises NotFoundError with the nearest name."""
+    """The fault with that name. Raises NotFoundError, which suggests the most similar name."""
     found = FAULTS.get(name.replace("-", "_"))
     if found is not None:
         return found

@@ -13,8 +13,8 @@ Counts = dict[str, Any]
 
 @dataclass(frozen=True)
 class AugmentationFaultPlant:
-    """Where and how strongly a fault is planted. results: the results of an audit; slice_place: the slice that a fault of one group
-    concerns.
+    """Where and how strongly a fault is planted. results: the results of an audit; slice_place: position of the slice that a fault of one
+    group affects.
     """
 
     results: Mapping[str, Any]
@@ -23,7 +23,7 @@ class AugmentationFaultPlant:
     rng: np.random.Generator
 
     def harmed(self, counts: Mapping[str, Any], n: int, hit: int) -> Counts:
-        """Counts after `hit` of n rows are decided wrongly with the augmentation by every seed; rows that were wrong anyway stay so."""
+        """The counts if, with the augmentation, every seed decides `hit` of n rows wrongly; rows that were wrong anyway stay wrong."""
         right_before = [before / n for before in self.results["right"]] if n == self.results["rows"] else None
         mean = float(np.mean(self.results["right"])) / self.results["rows"]
         lost, gained = [], []

@@ -1,6 +1,7 @@
-"""Faults of the calls of a language model without a reference: other questions, longer questions and answers, refusals, kinds that vanish.
+"""Faults in the calls of a language model that has no reference: other questions, longer questions and answers, refusals, kinds of answers
+that vanish.
 
-They are planted on the calls of the window; the twin is the window as it is.
+They are planted in the calls of the window. The twin, for comparison, is the window without them.
 """
 
 from collections.abc import Callable
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
 CALLS, METRIC = "serving/call_drift", "call_psi"
 INPUT_TOKENS, OUTPUT_TOKENS = "feature.input_tokens", "feature.output_tokens"
 MIN_SHARE = 0.02
-"""Share of the calls that have the rarer level of a category to which a fault moves calls."""
+"""A level of a category is rare if it has less than this share of the calls. Faults move calls only to levels that are not rare."""
 MAX_TOPICS = 20
-"""Maximum number of levels of a category that counts as topics or kinds."""
+"""A category counts as topics or kinds if it has at most this many levels."""
 
 
 def _changed_calls(plant: FramesPlant, column: str, change: "Callable[[DataFrame], DataFrame]") -> PlantedFrames:
-    """The calls of the window after a change. column: the subject that should be named."""
+    """The frames after the calls of the window are changed. column: the subject that the finding should name."""
     now = plant.frames["current"]
     if len(now) < MINIMUM_ROWS:
         wanted = f"{MINIMUM_ROWS} calls of a language model"
@@ -35,12 +36,12 @@ def _changed_calls(plant: FramesPlant, column: str, change: "Callable[[DataFrame
 
 
 def _hit(plant: FramesPlant, rows: "DataFrame") -> np.ndarray:
-    """The rows that the fault hits: a random share of the calls, given by the amount."""
+    """A mask of the rows that the fault affects: a random share of the calls, as large as the amount."""
     return plant.rng.random(len(rows)) < plant.amount
 
 
 def _levels(plant: FramesPlant, column: str) -> list[str]:
-    """The levels of a column in the calls of the window, the most frequent first, without the rare ones."""
+    """The levels that a column has in the calls of the window, most frequent first, without rare ones."""
     shares = plant.frames["current"][column].value_counts(normalize=True).sort_index().sort_values(ascending=False, kind="stable")
     return [str(name) for name, share in shares.items() if share >= MIN_SHARE]
 

@@ -46,7 +46,7 @@ def group_lost(plant: CleaningFaultPlant) -> "DataFrame":
 
 
 def rule_drops_more(plant: CleaningFaultPlant) -> "DataFrame":
-    """A cleaning rule drops a further share of all rows, of each group alike."""
+    """A cleaning rule drops an additional share of all rows, equally in each group."""
     kept = (plant.runs["rows_in"] - plant.runs["rows_dropped"]).to_numpy("int64")
     more = plant.rng.binomial(kept, plant.amount)
 

@@ -1,4 +1,6 @@
-"""Faults of a device that collects data: stuck, miscalibrated, saturated, noisy, with missing or impossible values, or a clock ahead."""
+"""Faults of a device that collects data: stuck, miscalibrated, saturated, noisy, with missing or impossible values, or with a clock that is
+ahead.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ HOURS = "hours"
 class DeviceFaultPlant:
     """Where and how strongly a fault is planted.
 
-    batches: the batches of one device since the onset; column: a column of its `stats`; amount: in the fault's unit; spread: the usual
+    batches: the batches of one device from the onset on; column: a column in its `stats`; amount: in the fault's unit; spread: the usual
     standard deviation of the column.
     """
 
@@ -28,7 +30,7 @@ class DeviceFaultPlant:
     spread: float
 
     def with_statistic(self, metric: str, change: Callable[[float], float]) -> "DataFrame":
-        """The batches with a changed statistic of the column. A statistic that is not logged counts as 0."""
+        """The batches, with one statistic of the column changed. A statistic that was not logged counts as 0."""
         cells: list[Any] = []
         for stats in self.batches["stats"]:
             own = dict(stats.get(self.column) or {}) if isinstance(stats, Mapping) else {}
@@ -40,8 +42,8 @@ class DeviceFaultPlant:
 
 @dataclass(frozen=True)
 class DeviceFault(DescribedFault):
-    """A fault of a collecting device. amounts: weak, middle, strong, in `unit`. metric: the metric of the finding that names it; needs: the
-    statistic that the column must have, None for none.
+    """A fault of a device that collects data. amounts: weak, middle, strong, in `unit`. metric: the metric of the finding that names the
+    fault; needs: the statistic that the column must have, None if it needs none.
     """
 
     name: str
@@ -59,7 +61,7 @@ def stuck_sensor(plant: DeviceFaultPlant) -> "DataFrame":
 
 
 def frozen_sensor(plant: DeviceFaultPlant) -> "DataFrame":
-    """A sensor loses a share of its usual spread, up to one value only."""
+    """The spread of a sensor's readings shrinks by a share; at the strongest, the sensor shows a single value."""
     return plant.with_statistic(STD, lambda spread: spread * (1.0 - plant.amount))
 
 
@@ -89,7 +91,7 @@ def impossible_readings(plant: DeviceFaultPlant) -> "DataFrame":
 
 
 def device_clock_ahead(plant: DeviceFaultPlant) -> "DataFrame":
-    """A device's clock is ahead, so that its captures end after they arrived."""
+    """A device's clock is ahead, so its captures seem to end after they arrived."""
     return plant.batches.assign(captured_to=plant.batches["at"] + timedelta(hours=plant.amount))
 
 

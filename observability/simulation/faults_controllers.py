@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 SHARE = "share of the model's decisions"
 NEWEST = "share of the newest decisions"
 TAIL_FACTOR = 30.0
-"""How many times as much a harmful decision costs."""
+"""A harmful decision costs this many times as much as before."""
 
 
 @dataclass(frozen=True)
 class ControllerFaultPlant:
-    """Where and how strongly a fault is planted. decisions: the decisions of one week, oldest first; model: those that the model
-    steered.
+    """Where and how strongly a fault is planted. decisions: the decisions of one week, oldest first; model: mask of the decisions that the
+    model made.
     """
 
     decisions: "DataFrame"
@@ -30,7 +30,7 @@ class ControllerFaultPlant:
     rng: np.random.Generator
 
     def changed(self, where: Bools, column: str, change: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> "DataFrame":
-        """The decisions with one column's object changed in the rows of `where`."""
+        """The decisions, with the object in one column changed in the rows of `where`."""
         values = [change(each) if mark and isinstance(each, Mapping) else each for mark, each in zip(where, self.decisions[column])]
         replacement: Any = {column: values}
         return self.decisions.assign(**replacement)
@@ -46,14 +46,14 @@ class ControllerFaultPlant:
 
 @dataclass(frozen=True)
 class ControllerFault(NamedFault):
-    """A fault of a model that steers a system. feature: whether its finding is about an input."""
+    """A fault of a model that steers a system. feature: whether the finding that names it is about an input."""
 
     feature: bool = False
     section: str = "operations"
 
 
 def _times(record: Mapping[str, Any], factor: float) -> dict[str, Any]:
-    """A label whose value is multiplied."""
+    """A label with its value multiplied by a factor."""
     return {**record, "value": float(record["value"]) * factor}
 
 
@@ -102,7 +102,7 @@ def feedback_loop(plant: ControllerFaultPlant) -> "DataFrame":
 
 
 def moved_feature(decisions: "DataFrame") -> tuple[str, float]:
-    """The first number by name among the inputs that varies, and its standard deviation; an empty name if there is none."""
+    """The first number, by name, among those inputs that vary, and its standard deviation; an empty name if there is none."""
     import pandas as pd
 
     table = pd.DataFrame([each if isinstance(each, Mapping) else {} for each in decisions["features"]])

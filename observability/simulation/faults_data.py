@@ -1,4 +1,4 @@
-"""Faults of inputs: values, columns, lines, arrival."""
+"""Faults of inputs: in their values, columns, lines or arrival."""
 
 import numpy as np
 
@@ -93,7 +93,7 @@ def covariate_shift(rows: LogRows, plant: FaultPlant) -> LogRows:
 
 
 def _tilting_exponent(z: Array, shift: float) -> float:
-    """The exponent that moves the mean of z by `shift`, or the largest exponent if the values of z do not allow such a shift."""
+    """The exponent that moves the mean of z by `shift`; if the values of z do not permit such a shift, the largest exponent."""
     low, high = 0.0, 8.0
     for _ in range(40):
         middle = (low + high) / 2

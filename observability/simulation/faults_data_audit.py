@@ -1,6 +1,7 @@
 """Faults of the rows of a dataset: a column that gives the label, held-out rows in the training data, contradicted labels, copied rows.
 
-Each is planted in a simulated table, which is audited as `audit-data` does; its twin is the same table without the fault.
+Each fault is planted in a simulated table, which is audited as `audit-data` does it. The twin, for comparison, is the same table without
+the fault.
 """
 
 from collections.abc import Callable
@@ -22,7 +23,7 @@ CLEANING = "data/cleaning"
 DATASET = "simulated people"
 ROWS, HELD_OUT_ROWS = 400, 300
 COARSE_EVERY = 4
-"""Every nth simulated table has columns with few values, so that some of its rows agree by chance."""
+"""Every nth simulated table has columns with only a few values, so that some of its rows are equal by chance."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ Tables = tuple["DataFrame", "DataFrame"]
 
 
 def simulated_table(rng: np.random.Generator, rows: int, coarse: bool = False) -> "DataFrame":
-    """Return rows of two numbers, a category and a label of two classes that follows them with noise. coarse: whether the columns have few
-    values.
+    """Return rows with two numbers, a category, and a label of two classes that depends on the numbers, with noise. coarse: whether the
+    columns have only a few values.
     """
     import pandas as pd
 
@@ -56,7 +57,7 @@ def simulated_table(rng: np.random.Generator, rows: int, coarse: bool = False) -
 
 
 def audited_frame(train: "DataFrame", held: "DataFrame", plant: FramesPlant, seed: int = 0) -> "DataFrame":
-    """Return the record of the real audit of a table as the analyzer reads it. Models are fitted for labels and columns only."""
+    """Return the record of a real audit of a table, in the form that the analyzer reads. Models are fitted only for labels and columns."""
     import pandas as pd
 
     parts = [(table.drop(columns="label"), table["label"]) for table in (train, held)]
@@ -72,7 +73,7 @@ def clean_audit(plant: FramesPlant, coarse: bool = False) -> "DataFrame":
 
 
 def column_gives_label(plant: TablePlant) -> Tables:
-    """A column gives the label in a share of the rows, and a random label in the others."""
+    """A column reveals the label in a share of the rows, and holds a random label in all other rows."""
 
     def leaked(table: "DataFrame") -> "DataFrame":
         given = np.where(plant.rng.random(len(table)) < plant.amount, table["label"], plant.rng.choice(["yes", "no"], len(table)))
@@ -82,7 +83,7 @@ def column_gives_label(plant: TablePlant) -> Tables:
 
 
 def held_out_leak(plant: TablePlant) -> Tables:
-    """A share of the held-out rows is in the training data as well."""
+    """A share of the held-out rows is also in the training data."""
     import pandas as pd
 
     return pd.concat([plant.train, plant.some(plant.held)], ignore_index=True), plant.held
@@ -104,7 +105,7 @@ def duplicate_rows(plant: TablePlant) -> Tables:
 
 
 def audited_with(fault: Callable[[TablePlant], Tables]) -> Callable[[FramesPlant], PlantedFrames]:
-    """Return a function that plants a fault in a simulated table, and audits the table with the fault and without it."""
+    """Return a function that plants a fault in a simulated table, and audits the table with and without the fault."""
 
     def planted(plant: FramesPlant) -> PlantedFrames:
         train, held = simulated_table(plant.rng, ROWS), simulated_table(plant.rng, HELD_OUT_ROWS)

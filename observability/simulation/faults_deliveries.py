@@ -1,6 +1,6 @@
-"""Faults of the deliveries of a source: a batch that is late, short, missing or largely rejected, planted on the batches of the window.
+"""Faults in the deliveries of a source: a batch that is late, short, missing or mostly rejected, planted in the batches of the window.
 
-A series of batches is chosen that has enough past: of one device, or of a source without devices.
+The fault is planted in a series of batches with a long enough past: those of one device, or of a source without devices.
 """
 
 from collections.abc import Callable
@@ -25,8 +25,8 @@ BATCHES = "data/batches"
 
 @dataclass(frozen=True)
 class Delivery:
-    """One batch of the window that is changed. batches: the batches of the window; place: its row; later: the rows of the batches after it
-    in its series.
+    """A batch in the window that is changed. batches: the batches of the window; place: position of its row; later: positions of the later
+    batches in its series.
     """
 
     batches: "DataFrame"
@@ -41,7 +41,7 @@ class Delivery:
 
 
 def _delivery(plant: FramesPlant, column: str, later: int = 0) -> Delivery:
-    """A batch of the window that has a value in a column, `later` or more batches of its series after it, and enough batches before it."""
+    """A batch of the window that has a value in a column, at least `later` batches of its series after it, and enough batches before it."""
     now, past = plant.frames["batches"].reset_index(drop=True), plant.frames["past batches"]
     held, found = now[column].notna().to_numpy(bool), []
     for (source, device), own in now.groupby(["source", now["device"].fillna("")], sort=True):
@@ -64,8 +64,8 @@ def _planted(plant: FramesPlant, chosen: Delivery, batches: "DataFrame") -> Plan
 
 
 def _changed(plant: FramesPlant, column: str, change: Callable[[float, float], float]) -> PlantedFrames:
-    """The frames in which a number of one batch is changed. change: a function of its value and its rows that gives the new value, which is
-    cut at the number of rows.
+    """The frames in which a number of one batch is changed. change: a function of the batch's value and its number of rows that returns the
+    new value. The new value is limited to the number of rows.
     """
     chosen = _delivery(plant, column)
     value, rows = (float(chosen.batches[name].to_numpy(float)[chosen.place]) for name in (column, "rows"))
@@ -74,7 +74,7 @@ def _changed(plant: FramesPlant, column: str, change: Callable[[float, float], f
 
 
 def late_delivery(plant: FramesPlant) -> PlantedFrames:
-    """The delay of a batch after its data were captured grows by some hours."""
+    """The delay from the capture of a batch's data to its arrival grows by some hours."""
     chosen, end = _delivery(plant, "captured_to", 1), naive_utc(plant.context.window.end) - timedelta(seconds=1)
     at, later = chosen.batches["at"], chosen.batches["at"] + timedelta(hours=plant.amount)
     return _planted(plant, chosen, chosen.batches.assign(at=at.mask(chosen.here, later.mask(later > end, end))))
@@ -91,7 +91,7 @@ def rejected_delivery(plant: FramesPlant) -> PlantedFrames:
 
 
 def missed_delivery(plant: FramesPlant) -> PlantedFrames:
-    """Some batches in a row do not arrive."""
+    """Some consecutive batches do not arrive."""
     count = int(plant.amount)
     chosen = _delivery(plant, "at", count)
     gone = np.isin(np.arange(len(chosen.batches)), [chosen.place, *chosen.later[: count - 1]])

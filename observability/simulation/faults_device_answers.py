@@ -1,4 +1,4 @@
-"""Faults of answers on devices: other answers than the server's under the same id, and devices that count their answers wrongly."""
+"""Faults in the answers of devices: they differ from the server's answers with the same id, and devices may count their answers wrongly."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 DEVICES, FORM, CLEAN_SHARE = 30, "on devices", 0.003
-"""Invented devices, the name of the version that they serve, and the share of their answers that differ without a fault."""
+"""Number of invented devices, name of the version that they serve, and share of their answers that differ even without a fault."""
 
 
 def devices_answer_otherwise(plant: FramesPlant) -> PlantedFrames:
-    """A share of the devices' answers differ from the server's under the same id."""
+    """A share of the devices' answers differs from the server's answers with the same id."""
     return _planted(plant, counts=True)
 
 
 def devices_count_wrongly(plant: FramesPlant) -> PlantedFrames:
-    """A share of the devices' answers differ from the server's, and the devices count none of them."""
+    """A share of the devices' answers differs from the server's, but the devices do not count these answers."""
     return _planted(plant, counts=False)
 
 
 def _planted(plant: FramesPlant, *, counts: bool) -> PlantedFrames:
-    """The answers of a model, and the answers of invented devices to the same requests, as its shadow. counts: the devices see the
-    fault.
+    """The answers of a model, and as its shadow the answers of invented devices to the same requests. counts: whether the devices notice
+    the fault.
     """
     rows = _server_answers(plant).assign(device=None)
     names = np.array([f"d{place:02}" for place in plant.rng.integers(0, DEVICES, len(rows))])

@@ -1,4 +1,6 @@
-"""Faults of devices that serve a model: late answers, crashes, lack of memory, other answers than the server's, slowness, versions."""
+"""Faults of devices that serve a model: late answers, crashes, lack of memory, answers that differ from the server's, slowness, wrong
+versions.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,7 +20,7 @@ ROLLED_OUT = "a later version"
 
 @dataclass(frozen=True)
 class EdgeFaultPlant:
-    """Where and how strongly a fault is planted. reports: the reports of one week of the devices that it concerns; amount: the fault's own
+    """Where and how strongly a fault is planted. reports: one week of reports from the devices that it affects; amount: the fault's own
     figure.
     """
 
@@ -27,7 +29,7 @@ class EdgeFaultPlant:
     rng: np.random.Generator
 
     def with_affected(self, change: Callable[["DataFrame"], "DataFrame"]) -> "DataFrame":
-        """The reports, changed for the share of the devices that `amount` states, which are drawn at random."""
+        """The reports, changed for the share of devices that `amount` states. These devices are drawn at random."""
         names = np.array(sorted(self.reports["device"].unique()))
         chosen = set(self.rng.choice(names, round(self.amount * names.size), replace=False))
         mask = self.reports["device"].isin(chosen)
@@ -38,7 +40,7 @@ class EdgeFaultPlant:
 
 @dataclass(frozen=True)
 class EdgeFault(NamedFault):
-    """A fault of serving devices. everywhere: it concerns all devices instead of one level of `group`."""
+    """A fault of devices that serve a model. everywhere: whether it affects all devices and not only one level of `group`."""
 
     everywhere: bool = False
     group: str = "device_class"
@@ -61,7 +63,7 @@ def starved_devices(plant: EdgeFaultPlant) -> "DataFrame":
 
 
 def differing_devices(plant: EdgeFaultPlant) -> "DataFrame":
-    """Devices of one class answer a tenth of the compared inputs otherwise than the server."""
+    """Devices of one class give other answers than the server to a tenth of the compared inputs."""
     return plant.with_affected(lambda rows: rows.assign(agreed=(0.9 * rows["compared"]).round()))
 
 

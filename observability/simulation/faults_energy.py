@@ -1,7 +1,7 @@
 """Faults of the energy of training and serving.
 
-Training: a dearer run, a hot or idle accelerator, an hour of much carbon, a power cap that is not used. Serving: batches that cost more
-than in the audit before.
+Training: a run that uses more energy, a hot or idle accelerator, start hours with much carbon, a power cap that is not used. Serving:
+batches that use more energy than in the audit before.
 """
 
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ class EnergyFaultPlant:
     amount: float
 
     def newest(self, **changes: float) -> EnergyWorld:
-        """The world with columns of the newest run's readings multiplied."""
+        """The world after some columns of the newest run's readings are multiplied."""
         readings, mine = self.world.readings.copy(), self.world.readings["run"] == self.world.newest
         for name, times in changes.items():
             readings.loc[mine, name] *= times
@@ -47,7 +47,7 @@ def hot_accelerator(plant: EnergyFaultPlant) -> EnergyWorld:
 
 
 def idle_accelerator(plant: EnergyFaultPlant) -> EnergyWorld:
-    """An accelerator waits: its utilisation falls to a share of what it was."""
+    """An accelerator waits: its utilisation falls by a share of what it was."""
     readings = plant.world.readings
     return replace(plant.world, readings=readings.assign(utilisation=readings["utilisation"] * (1 - plant.amount)))
 

@@ -1,4 +1,6 @@
-"""Faults of exports: an overspent budget, small groups, bare personal columns, another hash, unmet items, a canary that returns."""
+"""Faults of exports: an overspent privacy budget, groups that are too small, untransformed personal columns, a wrong hash, checklist items
+that are not met, a canary that returns.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,8 +17,8 @@ Row = dict[str, Any]
 class ExportFaultPlant:
     """Where and how strongly a fault is planted.
 
-    rows: the exports of the recipient in the last week. level: what its owner allows. amount: the amount of the fault. spent: ε of all its
-    exports. sightings: predictions that hold a canary; planted faults add to them.
+    rows: the exports to the recipient in the last week. level: what the owner allows this recipient. amount: the amount of the fault.
+    spent: ε of all exports to the recipient. sightings: predictions that contain a canary; planted faults add to them.
     """
 
     rows: Sequence[Row]
@@ -31,7 +33,7 @@ class ExportFaultPlant:
         return replace(self, rows=[*before, change(dict(last))])
 
     def with_last_fields(self, **fields: Any) -> "ExportFaultPlant":
-        """The plant with fields of its newest export replaced."""
+        """The same plant, with some fields of its newest export replaced."""
         return self.with_rows(lambda row: {**row, **fields})
 
 
@@ -43,7 +45,7 @@ class ExportFault(NamedFault):
 
 
 def overspent_budget(plant: ExportFaultPlant) -> ExportFaultPlant:
-    """A release takes the losses of a recipient beyond its privacy budget."""
+    """A release takes the privacy loss of a recipient beyond its budget."""
     return plant.with_last_fields(epsilon=plant.amount * float(plant.level["epsilon"]), delta=1e-6, mechanism=None, transform="noised")
 
 
@@ -63,21 +65,21 @@ def bare_personal_columns(plant: ExportFaultPlant) -> ExportFaultPlant:
 
 
 def other_attestation(plant: ExportFaultPlant) -> ExportFaultPlant:
-    """The enclave of a recipient attests another hash than expected, in a share of the exports."""
+    """In a share of the exports, the recipient's enclave attests another hash than expected."""
     count = max(round(plant.amount * len(plant.rows)), 1)
     rows = [{**row, "attestation": "sha256:another"} if place >= len(plant.rows) - count else row for place, row in enumerate(plant.rows)]
     return replace(plant, rows=rows)
 
 
 def unmet_checklist(plant: ExportFaultPlant) -> ExportFaultPlant:
-    """Training on machines of others does not meet items of its checklist."""
+    """Training on another party's machines does not meet some items of its checklist."""
     items = [str(name) for name in plant.level["checklist"]]
     failing = set(plant.rng.permutation(items)[: int(plant.amount)].tolist())
     return plant.with_last_fields(checklist={name: name not in failing for name in items})
 
 
 def returning_canary(plant: ExportFaultPlant) -> ExportFaultPlant:
-    """Predictions of a model hold a canary that left with an earlier export."""
+    """Predictions of a model contain a canary that was part of an earlier export."""
     seen = [
         {
             "canary": plant.level["canary"],

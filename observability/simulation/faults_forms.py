@@ -1,5 +1,5 @@
-"""Faults of a form of a model (such as fp16 or int8): changed decisions everywhere, in one group or since the previous audit; answers that
-are not repeatable; another device than requested.
+"""Faults of a form of a model (such as the same model as fp16 or int8, in another runtime, or a smaller one): decisions that change
+everywhere, in one group or since the previous audit; answers that cannot be repeated; another device than requested.
 """
 
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ FormRow = dict[str, Any]
 
 @dataclass(frozen=True)
 class FormFaultPlant:
-    """Where and how strongly a fault is planted. form: a form in an audit's results; slice_place: the slice that a fault of one group
-    concerns.
+    """Where and how strongly a fault is planted. form: a form in the results of an audit; slice_place: position of the slice that a fault
+    of one group affects.
     """
 
     form: Mapping[str, Any]
@@ -25,7 +25,7 @@ class FormFaultPlant:
     rng: np.random.Generator
 
     def with_flips(self, shares: Mapping[int, float], everywhere: float = 0.0) -> FormRow:
-        """The form with further changed decisions: a share everywhere, and shares of some slices."""
+        """The form with additional changed decisions: a share of all decisions, and shares of the decisions in some slices."""
         slices, added, form = [dict(each) for each in self.form["slices"]], 0, dict(self.form)
         column = slices[self.slice_place]["column"] if slices else None
         for place, each in enumerate(slices):
@@ -42,7 +42,7 @@ class FormFaultPlant:
 
 @dataclass(frozen=True)
 class FormFault(NamedFault):
-    """A fault of a form of a model. repeated: an audit without the fault comes first, and the fault is planted in a later one."""
+    """A fault of a form of a model. repeated: whether an audit without the fault comes first and the fault is planted in a later audit."""
 
     section: str = "operations"
     repeated: bool = False

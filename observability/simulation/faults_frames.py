@@ -1,8 +1,8 @@
 """Faults of audits, batches of predictions, datasets, stored forms, attributions and actions. They are planted on the frames that one
 analyzer reads.
 
-A fault chooses its target, and gives the frames without the fault (the twin) and with it. Raises UsageError if something that it needs is
-missing.
+A fault chooses its target and returns the frames without the fault (the twin) and with it. It raises UsageError if something that it needs
+is missing.
 """
 
 import json
@@ -33,11 +33,11 @@ AUDITS, GATE, DATASETS, EXPLANATIONS = "trust/audits", "serving/batch_gate", "da
 STORAGE, GUARD = "data/storage", "trust/live_guard"
 (OVERLAP,) = FURTHER["leakage"]
 MIN_ROWS = 50
-"""Minimum number of rows of a batch for a fault to be planted in it."""
+"""A fault is planted only in batches with at least this many rows."""
 DUE = timedelta(hours=1)
-"""How long after its last row a clean batch is due."""
+"""A clean batch is due this long after its last row."""
 SCORES_AT_ONE = 0.5
-"""The default score of a batch of defaults."""
+"""The default score that rows get in a batch of defaults."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class FramesPlant:
 
 @dataclass(frozen=True)
 class PlantedFrames:
-    """The frames with a fault, the frames of its twin without it, the context in which both are evaluated, and the subject that should
-    be named.
+    """The frames with a fault, the frames of the twin without it, the context in which both are evaluated, and the subject that the finding
+    should name.
     """
 
     faulty: Mapping[str, "DataFrame"]
@@ -65,7 +65,7 @@ class PlantedFrames:
 
 @dataclass(frozen=True)
 class FrameFault(NamedFault):
-    """A fault that is planted on the frames of one analyzer."""
+    """A fault that is planted in the frames that one analyzer reads."""
 
     plant: Callable[[FramesPlant], PlantedFrames]
     analyzer: str = AUDITS
@@ -77,7 +77,7 @@ class FrameFault(NamedFault):
 
 
 def _audit_of(plant: FramesPlant, kind: AuditKind, further: str | None = None) -> dict[Any, Any]:
-    """The newest audit of a kind that has a value with an interval, of its headline or of a further figure."""
+    """The newest audit of a kind whose headline (or, if `further` is given, that further figure) has a value with an interval."""
 
     def measured(row: Mapping[Any, Any]) -> bool:
         found = _figure_of(row["results"], further) if isinstance(row["results"], Mapping) else None
@@ -95,8 +95,8 @@ def _figure_of(results: Mapping[str, Any], further: str | None) -> Any:
 
 
 def _worse_audit(plant: FramesPlant, kind: AuditKind, sign: int, further: str | None = None) -> PlantedFrames:
-    """The frames of an audit that is repeated a day later with a worse value. sign: the sign of the change. further: the figure, in place
-    of the headline.
+    """The frames of an audit that is repeated a day later with a worse value. sign: the sign of the change. further: the figure that
+    changes instead of the headline.
 
     In the twin, the repeated audit differs by chance alone.
     """
@@ -121,7 +121,7 @@ def _worse_audit(plant: FramesPlant, kind: AuditKind, sign: int, further: str | 
 
 
 def _audited(context: Context, row: Mapping[Any, Any], now: datetime) -> Context:
-    """The context of an audited version, without the owner's levels, so that only the previous audit counts."""
+    """The context of an audited version, without the owner's limits, so that only the previous audit counts."""
     version = context.model.version(str(row["version"])) or context.version
     model = replace(context.model, settings=ModelSettings())
     return replace(context, model=model, version=replace(version, name=str(row["version"])), now=now)
@@ -148,7 +148,7 @@ def larger_gap_under_shift(plant: FramesPlant) -> PlantedFrames:
 
 
 def feature_that_knows_the_label(plant: FramesPlant) -> PlantedFrames:
-    """A repeated audit finds a feature that alone knows more of the label than any did before."""
+    """A repeated audit finds a feature that alone predicts the label better than any did before."""
     return _worse_audit(plant, "leakage", 1)
 
 
@@ -210,12 +210,12 @@ def _changed_batch(plant: FramesPlant, change: "Callable[[DataFrame], DataFrame]
 
 
 def _begins(frames: Mapping[str, "DataFrame"], batch: Any) -> bool:
-    """Whether no row of a batch came before the window."""
+    """Whether a batch has no rows from before the window."""
     return batch not in set(frames["past rows"]["batch"]) and batch not in set(frames["past counts"]["batch"])
 
 
 def _gate_settings(plant: FramesPlant) -> ModelSettings:
-    """The settings of the gate without the owner's limits."""
+    """The settings of the batch gate, without the owner's limits."""
     own = plant.context.model.settings
     return ModelSettings(batch_key=own.batch_key, slices=own.slices)
 
@@ -275,10 +275,11 @@ def _stored_as(
     change: "Callable[[dict[str, Any], StorageAudit], dict[str, Any]]" = lambda form, _: form,
     decided: "Callable[[StorageAudit, str], DataFrame] | None" = None,
 ) -> PlantedFrames:
-    """The frames in which the form that a dataset is stored in is changed: the lossy form that saves most in its newest audit.
+    """The frames in which the form of a stored dataset is changed. The form is the lossy form that saves most in the dataset's newest
+    audit.
 
-    change: a function that changes the form of the audit. decided: a function that gives the decisions of the faulty frames for the audit
-    and the form; by default there are none.
+    change: a function that changes the form in the audit. decided: a function that returns the decisions in the faulty frames, for the
+    audit and the form; by default there are none.
     """
     audits = latest_storage_audits(plant.frames["datasets"])
     targets = [(audit, form) for audit in audits for form in audit.forms if _is_clean(audit, form)]
@@ -315,7 +316,7 @@ def _is_clean(audit: StorageAudit, form: StoredForm) -> bool:
 
 
 def _more_flips(plant: FramesPlant, form: dict[str, Any], *, of_slice: bool) -> dict[str, Any]:
-    """The form with more changed decisions, everywhere or in the second largest of its slices."""
+    """The form with more changed decisions, among all decisions or in its second largest slice."""
     model = form["model"]
     second = sorted(range(len(model["slices"])), key=lambda each: -model["slices"][each]["n"])[1]
     planted = FormFaultPlant({**model, "probes": model["rows"]}, second, plant.amount, plant.rng)
@@ -324,27 +325,27 @@ def _more_flips(plant: FramesPlant, form: dict[str, Any], *, of_slice: bool) -> 
 
 
 def lossy_stored_form(plant: FramesPlant) -> PlantedFrames:
-    """The form that a dataset is stored in changes a share of all decisions."""
+    """The form in which a dataset is stored changes a share of all decisions."""
     return _stored_as(plant, lambda form, _: _more_flips(plant, form, of_slice=False))
 
 
 def stored_form_hurts_a_group(plant: FramesPlant) -> PlantedFrames:
-    """The form that a dataset is stored in changes a share of the decisions of one group."""
+    """The form in which a dataset is stored changes a share of the decisions of one group."""
     return _stored_as(plant, lambda form, _: _more_flips(plant, form, of_slice=True))
 
 
 def stored_form_loses_values(plant: FramesPlant) -> PlantedFrames:
-    """The form that a dataset is stored in cannot hold some of its values."""
+    """The form in which a dataset is stored cannot represent some of its values."""
     return _stored_as(plant, lambda form, _: {**form, "lost": {next(iter(form["errors"]), "values"): int(plant.amount)}})
 
 
 def stored_form_saves_nothing(plant: FramesPlant) -> PlantedFrames:
-    """The lossy form that a dataset is stored in takes more bytes than the smallest exact one."""
+    """The lossy form in which a dataset is stored takes more bytes than the smallest exact form."""
     return _stored_as(plant, lambda form, audit: {**form, "bytes": round((1 + plant.amount) * audit.exact_bytes)})
 
 
 def stored_form_other_than_decided(plant: FramesPlant) -> PlantedFrames:
-    """A dataset was decided to be stored exactly some days before its newest audit finds a lossy form."""
+    """It was decided to store a dataset exactly, but some days later its newest audit finds a lossy form."""
 
     def decided(audit: StorageAudit, form: str) -> "DataFrame":
         import pandas as pd
@@ -357,7 +358,7 @@ def stored_form_other_than_decided(plant: FramesPlant) -> PlantedFrames:
 
 
 def stored_pictures_lose_detail(plant: FramesPlant) -> PlantedFrames:
-    """The form that pictures or sound are stored in loses so many decibels more in one group of files than it may."""
+    """In one group of files, the form of stored pictures or sound loses some decibels more than allowed."""
     found = [
         (audit, form, groups[0])
         for audit in latest_storage_audits(plant.frames["datasets"])
@@ -389,7 +390,7 @@ def stored_pictures_lose_detail(plant: FramesPlant) -> PlantedFrames:
 
 
 def _attributed(plant: FramesPlant) -> "tuple[DataFrame, list[str]]":
-    """Attributions of the window and their columns, the largest column first."""
+    """The attributions of the window and the names of their columns, largest first."""
     now = plant.frames["current"]
     sizes = {str(name): float(now[name].abs().mean()) for name in now if str(name).startswith("attribution.")}
     if len(now) < MIN_ROWS or len(sizes) < 2:
@@ -399,7 +400,7 @@ def _attributed(plant: FramesPlant) -> "tuple[DataFrame, list[str]]":
 
 
 def other_drivers(plant: FramesPlant) -> PlantedFrames:
-    """A share of what the most important feature explains is explained by the least important one."""
+    """The least important feature explains a share of what the most important one explained before."""
     now, names = _attributed(plant)
     moved = plant.amount * now[names[0]]
     faulty = {**plant.frames, "current": now.assign(**{names[0]: now[names[0]] - moved, names[-1]: now[names[-1]] + moved})}
@@ -416,10 +417,10 @@ def attributions_of_another_output(plant: FramesPlant) -> PlantedFrames:
 
 
 def _relied(plant: FramesPlant, metric: str, *, right: bool) -> PlantedFrames:
-    """The frames in which people follow the model in a share of its wrong answers that they overrode. If `right`, they override a share of
-    its right answers that they followed.
+    """The frames in which people follow the model in a share of those wrong answers that they overrode. If `right` is set, they override a
+    share of those right answers that they followed.
 
-    The owner's level is the upper end of the interval of the rate before.
+    The owner's limit is the upper end of the interval of the rate before the fault.
     """
     rows, model = plant.frames["actions"], plant.context.model
     acted = [acted_pairs(rows.iloc[[place]], model) for place in range(len(rows))]

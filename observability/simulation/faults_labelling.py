@@ -1,5 +1,5 @@
-"""Faults of labelling: random, slow, tired or suggestion-following annotators, changed guidelines, contradictions, a growing queue, a
-higher price.
+"""Faults of labelling: annotators who answer at random, are slow, are tired or follow suggestions; changed guidelines, contradictions, a
+growing queue, a higher price.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from observability.stats.arrays import Array
 FOLLOWER_SHARE = 0.5
 """Share of the annotators who follow the new guideline."""
 SITTINGS, SITTING_HOURS = (17.5, 21.0), 3.0
-"""Hours after midnight at which the two sittings of tired annotators begin, and how long they last."""
+"""At how many hours after midnight the two sittings of tired annotators begin, and how many hours a sitting lasts."""
 PAIR = ["project", "item", "annotator"]
 
 
@@ -40,7 +40,9 @@ class LabelFaultPlant:
         return UsageError("the project cannot have this fault", got=got, expected=expected)
 
     def somebody(self) -> str:
-        """An annotator with labels before and after the onset, who gave not many fewer labels than the others."""
+        """A random annotator who gave labels before and after the onset, and after it at least half as many as the most active
+        annotator.
+        """
         rows = self.project.annotated
         found = rows.loc[self.later, "annotator"].value_counts()
         before = set(rows.loc[~self.later, "annotator"])
@@ -50,14 +52,14 @@ class LabelFaultPlant:
         return str(self.rng.choice(often))
 
     def classes(self) -> list[Any]:
-        """The labels that are given, the most frequent first."""
+        """The labels that occur, most frequent first."""
         found = list(self.project.annotated["label"].map(str).value_counts().index)
         if len(found) < 2:
             raise self.unfit(f"labels {found}", "two different labels at least")
         return found
 
     def relabelled(self, chosen: Array, labels: Any) -> LabellingRecords:
-        """The records with other labels in some rows (a mask)."""
+        """The records after the labels in some rows (a mask) are replaced."""
         after = self.project.annotated.copy()
         values = after["label"].astype(object).to_numpy(copy=True)
         values[chosen] = labels
@@ -65,7 +67,7 @@ class LabelFaultPlant:
         return replace(self.project, annotated=after)
 
     def slower(self, people: set[str]) -> LabellingRecords:
-        """The records in which these annotators take `amount` times as long for items assigned after the onset."""
+        """The records if certain annotators take `amount` times as long for items that were assigned after the onset."""
         rows, given = self.project.annotated, self.project.assigned
         newest = given.sort_values("at").drop_duplicates(PAIR, keep="last").rename(columns={"at": "given"})
         begun = rows.merge(newest, on=PAIR, how="left")["given"].to_numpy("datetime64[us]")
@@ -78,7 +80,7 @@ class LabelFaultPlant:
 
 @dataclass(frozen=True)
 class PlantedProject:
-    """The records with the fault. target: the subject of the fault; detail: further words about it."""
+    """The records with the fault. target: the subject of the fault; detail: a further description of the target."""
 
     project: LabellingRecords
     target: str
@@ -89,7 +91,7 @@ class PlantedProject:
 class LabelFault(DescribedFault):
     """A fault of labelling.
 
-    amounts: weak, middle, strong, in `unit`; weak is near the smallest that data/labels or data/labelling reports.
+    amounts: weak, middle, strong, in `unit`; weak is close to the smallest size that data/labels or data/labelling reports.
     """
 
     name: str
@@ -118,7 +120,7 @@ def queue_grows(plant: LabelFaultPlant) -> PlantedProject:
 
 
 def guidelines_changed(plant: LabelFaultPlant) -> PlantedProject:
-    """Half of the annotators follow a new guideline and relabel a share of the most frequent class; the others do not."""
+    """Half of the annotators follow a new guideline and relabel a share of the most frequent class; the rest do not."""
     classes, rows = plant.classes(), plant.project.annotated
     people = sorted(rows.loc[plant.later, "annotator"].unique())
     followers = set(plant.rng.permutation(np.array(people, object))[: max(int(FOLLOWER_SHARE * len(people)), 1)])
@@ -134,7 +136,7 @@ def guidelines_changed(plant: LabelFaultPlant) -> PlantedProject:
 
 
 def duplicates_disagree(plant: LabelFaultPlant) -> PlantedProject:
-    """A share of the labels is given again hours later by the same annotator, with another label."""
+    """For a share of the labels, the same annotator gives the item another label some hours later."""
     import pandas as pd
 
     classes, rows = plant.classes(), plant.project.annotated
@@ -173,7 +175,7 @@ def follower(plant: LabelFaultPlant) -> PlantedProject:
 
 
 def tired_annotators(plant: LabelFaultPlant) -> PlantedProject:
-    """Annotators label in two sittings of three hours a day, and are wrong more often the longer they sit."""
+    """Annotators label in two sittings of three hours a day, and make more errors the longer they sit."""
     rows, classes = plant.project.annotated, plant.classes()
     later = rows[plant.later].sort_values("at", kind="stable")
     day = later["at"].dt.floor("D")

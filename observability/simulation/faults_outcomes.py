@@ -29,8 +29,8 @@ def _error_measure(rows: LogRows, plant: FaultPlant, score: Array, label: Array)
 
 
 def _least_amount(target: float, figure: Callable[[float], float], most: float) -> float:
-    """The smallest amount in [0, `most`] at which an increasing figure reaches the target (bisection); `most` if the figure never reaches
-    it.
+    """The smallest amount in [0, `most`] at which a figure that increases with the amount reaches the target (by bisection); `most` if it
+    never does.
     """
     low, high = 0.0, most
     for _ in range(25):
@@ -40,7 +40,7 @@ def _least_amount(target: float, figure: Callable[[float], float], most: float) 
 
 
 def _drifted_labels(rows: LogRows, plant: FaultPlant, where: Array) -> LogRows:
-    """Labels change for the half of the rows in which a number is high, until the error among `where` has grown by the share `amount`."""
+    """Labels change in rows in which a number is above its mean, until the error within `where` has grown by the share `amount`."""
     label, score = rows["label"], rows["score"]
     name = plant.part("number")
     high = where & (np.nan_to_num(rows[name], nan=-np.inf) > plant.scale(name)[0])
@@ -76,7 +76,7 @@ def concept_drift_on_weekday(rows: LogRows, plant: FaultPlant) -> LogRows:
 
 
 def _noisier_scores(rows: LogRows, plant: FaultPlant) -> Array:
-    """Scores with noise on the link scale, so that the error grows by the share `amount`."""
+    """Scores after noise is added on the link scale; its size is chosen so that the error grows by the share `amount`."""
     task, score = plant.scene.base.task, rows["score"]
     linked = link_score(task, score)
     noise = plant.rng.normal(size=len(rows)) * np.nanstd(linked)
@@ -90,7 +90,7 @@ def _noisier_scores(rows: LogRows, plant: FaultPlant) -> Array:
 
 
 def worse_version(rows: LogRows, plant: FaultPlant) -> LogRows:
-    """A deploy brings a version with more errors to half of the traffic."""
+    """A deploy sends half of the traffic to a version with more errors."""
     new = plant.some(all_rows(rows), 0.5)
     return rows.changed("version", new, NEXT).changed("score", new, _noisier_scores(rows, plant)[new])
 
@@ -112,7 +112,7 @@ def miscalibration(rows: LogRows, plant: FaultPlant) -> LogRows:
 
 
 def _lowered_scores(rows: LogRows, plant: FaultPlant, where: Array) -> LogRows:
-    """Scores of some rows fall until their selection rate is `amount` lower."""
+    """The scores of some rows fall until the selection rate of these rows is lower by `amount`."""
     task, score = plant.scene.base.task, rows["score"]
     if not where.any():
         return rows
@@ -141,7 +141,7 @@ def default_scores(rows: LogRows, plant: FaultPlant) -> LogRows:
 
 
 def threshold_changed(rows: LogRows, plant: FaultPlant) -> LogRows:
-    """The threshold is moved without an event."""
+    """The threshold is changed, but no event records it."""
     score = rows["score"]
     share = float((score >= _row_thresholds(rows, plant)).mean())
     return rows.put({"threshold": np.full(len(rows), np.nanquantile(score, max(1 - share - plant.amount, 0.0)))})
@@ -161,7 +161,7 @@ def label_noise(rows: LogRows, plant: FaultPlant) -> LogRows:
 
 
 def label_flip_in_class(rows: LogRows, plant: FaultPlant) -> LogRows:
-    """Positives are labelled negative."""
+    """Positives get a negative label."""
     return rows.changed("label", plant.some(rows["label"] == 1, plant.amount), 0.0)
 
 

@@ -1,4 +1,4 @@
-"""Faults of model selection: the version that serves is beaten by one in its shadow; one in shadow is worse in a slice."""
+"""Faults of model selection: a version in shadow is better than the serving one, or is worse in one slice."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 MIN_OF_ROWS, MAX_OF_ROWS = 0.08, 0.6
-"""Share of the rows of a slice that a fault is planted in."""
+"""A fault is planted in a slice that has at least the first and at most the second share of the rows."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class SelectionFault(NamedFault):
 
 
 def beaten_champion(plant: SelectionFaultPlant) -> "DataFrame":
-    """A version in shadow avoids a share of the errors of the one that serves, and nobody decides."""
+    """A version in shadow avoids a share of the serving version's errors, and nobody decides about it."""
     if plant.model.task == "regression":
         left = 1 - plant.amount
         return plant.rows.assign(score=plant.rows["label_value"] + left * (plant.rows["score"] - plant.rows["label_value"]))
@@ -50,7 +50,7 @@ def beaten_champion(plant: SelectionFaultPlant) -> "DataFrame":
 
 
 def regressed_slice(plant: SelectionFaultPlant) -> "DataFrame":
-    """A version in shadow gives wrong answers to a share of the requests of one slice, and answers the others as before."""
+    """A version in shadow gives wrong answers to a share of the requests in one slice; its other answers stay the same."""
     rows, held = plant.rows, []
     for name, _, inside in candidate_slices(plant.model, plant.rows):
         if MIN_OF_ROWS * len(rows) <= inside.sum() <= MAX_OF_ROWS * len(rows):

@@ -9,7 +9,7 @@ from observability.stats.arrays import Array
 
 
 def _multiplied_field(rows: LogRows, plant: FaultPlant, name: str, where: Array) -> LogRows:
-    """A field multiplied by `amount`."""
+    """A field is multiplied by `amount` in some rows."""
     return rows.changed(name, where, rows[name][where] * plant.amount)
 
 

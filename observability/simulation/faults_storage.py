@@ -1,4 +1,6 @@
-"""Faults of places that store data: no room, growth, late removal, waste, slow or failing disks, bad blocks, backups and tests left out."""
+"""Faults of places that store data: no space, growth, late removal, waste, slow or failing disks, bad blocks, backups and restore tests
+that are missing.
+"""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,8 +20,8 @@ DAYS, TIMES = "days", "times as long"
 class StorageFaultPlant:
     """Where and how strongly a fault is planted.
 
-    reports: the reports of one place, from its last week or all, oldest first. growth: the usual added bytes a day; net: the usual growth
-    after removals.
+    reports: the reports of one place, oldest first, either all or those of its last week. growth: the usual number of bytes added per day;
+    net: the usual growth per day after removals.
     """
 
     reports: "DataFrame"
@@ -37,8 +39,8 @@ class StorageFaultPlant:
 
 @dataclass(frozen=True)
 class StorageFault(NamedFault):
-    """A fault of a place that stores data. needs: columns that its reports must hold. whole: whether it began before the weeks that are
-    read.
+    """A fault of a place that stores data. needs: columns that its reports must have. whole: whether the fault began before the weeks that
+    are read.
     """
 
     needs: tuple[str, ...] = ()
@@ -52,7 +54,7 @@ def full_place(plant: StorageFaultPlant) -> "DataFrame":
 
 
 def filling_place(plant: StorageFaultPlant) -> "DataFrame":
-    """A place has less free space: a part of the space for 30 days at its growth."""
+    """A place has less free space: only a part of what it needs for 30 days at its present growth."""
     room = 30 * (1 - plant.amount) * plant.net
     return plant.reports.assign(capacity_bytes=plant.reports["used_bytes"].iloc[-1] + room)
 

@@ -1,4 +1,6 @@
-"""Faults of studies: good trials pruned, a search at an edge, noisy seeds, a lucky winner, tuning data in training, repeats, failures."""
+"""Faults of studies: good trials are pruned, the search is at an edge, seeds are noisy, a winner is lucky, tuning data are in training,
+trials repeat or fail.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -31,7 +33,7 @@ class StudyFaultPlant:
         return {among[place].name for place in self.rng.permutation(len(among))[:count]}
 
     def with_values(self, change: Callable[[TrainingRun, float], float]) -> list[TrainingRun]:
-        """The runs with the last value of the compared metric changed, at each step by the same difference."""
+        """The runs after the last value of the compared metric is changed. All steps of a run change by the same difference."""
         found = []
         for run in self.runs:
             last = run.last_value(self.study.metric)
@@ -54,7 +56,7 @@ def with_metric(run: TrainingRun, metric: str, change: Callable[[float], float])
 
 
 def ended_at(value: float) -> Callable[[float], float]:
-    """A change that replaces any value by this one."""
+    """A function that replaces any value by the given one."""
     return lambda _: value
 
 
@@ -66,7 +68,7 @@ class StudyFault(NamedFault):
 
 
 def best_pruned(plant: StudyFaultPlant) -> list[TrainingRun]:
-    """Pruning gives up a share of the trials that would have been the best."""
+    """A share of the pruned trials would have become the best trials."""
     study, sign = plant.study, plant.study.sign
     pruned = [run for run in plant.runs if run.pruned and study.metric in run.curves]
     hit, changed = plant.chosen(pruned) if pruned else set(), []
@@ -112,7 +114,7 @@ def noisy_seeds(plant: StudyFaultPlant) -> list[TrainingRun]:
 
 
 def lucky_winner(plant: StudyFaultPlant) -> list[TrainingRun]:
-    """A setting wins by one run that is some standard deviations better than its repeats, and than every other run."""
+    """A setting wins because of one run that is several standard deviations better than its repeats and all other runs."""
     groups: dict[str, list[TrainingRun]] = {}
     for trial in plant.study.done:
         groups.setdefault(parameters_text(trial.run), []).append(trial.run)
@@ -127,7 +129,7 @@ def lucky_winner(plant: StudyFaultPlant) -> list[TrainingRun]:
 
 
 def tuning_leak(plant: StudyFaultPlant) -> list[TrainingRun]:
-    """Rows by which settings are chosen are in the training data: the error on test data is some times as large."""
+    """Rows used to choose settings are in the training data; the error on test data grows by a factor."""
     study = plant.study
     name = f"test_{base_metric(study.metric)}"
 
@@ -143,7 +145,7 @@ def tuning_leak(plant: StudyFaultPlant) -> list[TrainingRun]:
 
 
 def repeated_trials(plant: StudyFaultPlant) -> list[TrainingRun]:
-    """A share of the trials repeats setting and seed of an earlier one."""
+    """A share of the trials repeats the setting and the seed of an earlier trial."""
     first = plant.runs[0]
     hit = plant.chosen(plant.runs[1:])
     return [replace(run, params=first.params, seed=first.seed or "1") if run.name in hit or run is first else run for run in plant.runs]

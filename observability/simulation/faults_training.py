@@ -1,4 +1,4 @@
-"""Faults of a training run: of its curves, of its optimisation (gradients, units, updates, learning rate), its data, ranks and devices."""
+"""Faults of a training run: in its curves, its optimisation (gradients, units, updates, learning rate), its data, ranks or devices."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,20 +22,21 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MIDDLE = 0.5
-"""Where in the run a fault begins, as a share of its steps."""
+"""At this share of a run's steps, a fault begins."""
 MIN_SHARE = 0.2
-"""Share of a rank's own work that a phase needs, so that its slowdown delays the other ranks."""
+"""A phase must have at least this share of a rank's own work, so that its slowdown delays the other ranks."""
 LATE = 0.15
-"""Share of the steps in which a late straggler is slow; at least MIN_STEPS."""
+"""A late straggler is slow in this share of the steps, the last ones; at least in MIN_STEPS steps."""
 BUSY = 0.5
-"""Minimum median utilisation of a device for the throttling fault."""
+"""A throttling fault is planted only in a device whose median utilisation is at least this."""
 
 
 @dataclass(frozen=True)
 class RunFaultPlant:
     """Where and how strongly a fault is planted. amount: in the fault's own unit.
 
-    steps, readings: the run's records of steps and devices as the store gives them; readings also of earlier runs of its kind.
+    steps, readings: the run's records of steps and devices, in the form that the store returns; readings also of earlier runs of the same
+    kind.
     """
 
     run: str
@@ -45,16 +46,18 @@ class RunFaultPlant:
     rng: np.random.Generator
 
     def onset(self, share: float = MIDDLE) -> int:
-        """The step after that share of the run's steps."""
+        """The step at which the given share of the run's steps is over."""
         numbers = np.sort(self.steps["step"].unique())
         return int(numbers[int(share * len(numbers))])
 
     def unfit(self, got: str, expected: str) -> UsageError:
-        """The error of a run that lacks what the fault needs."""
+        """The error to raise for a run that lacks what the fault needs."""
         return UsageError(f"run {self.run} cannot have this fault", got=got, expected=expected)
 
     def curves(self, which: str | None = None) -> dict[str, MetricCurve]:
-        """The run's finite curves of known direction, of training or held-out rows where given. Raises UsageError if there is none."""
+        """The run's curves with finite values whose better direction is known; if `which` is given, only those on training or held-out
+        rows. Raises UsageError if there are none.
+        """
         found = {
             name: each.finite
             for name, each in metric_curves(self.steps).items()
@@ -66,13 +69,15 @@ class RunFaultPlant:
         return found
 
     def planted(self, changed: "DataFrame", onset: int, target: str | None = None, detail: str = "") -> "PlantedRun":
-        """The run with changed steps."""
+        """The result of planting a fault: the run after its steps are changed."""
         return PlantedRun(changed, target or f"run:{self.run}", onset, detail)
 
 
 @dataclass(frozen=True)
 class PlantedRun:
-    """The step records with the fault. target: its subject; detail: further words on it, as the phase; readings: where they have it."""
+    """The step records with the fault. target: subject of the fault; detail: a further description, such as the phase; readings: the
+    readings with the fault, if it affects them.
+    """
 
     steps: "DataFrame"
     target: str
@@ -83,7 +88,9 @@ class PlantedRun:
 
 @dataclass(frozen=True)
 class RunFault(DescribedFault):
-    """A fault of a training run. amounts: weak, middle, strong, in `unit`; weak is near the smallest that training/runs reports."""
+    """A fault of a training run. amounts: weak, middle, strong, in `unit`; weak is close to the smallest size that training/runs
+    reports.
+    """
 
     name: str
     amounts: tuple[float, float, float]
@@ -93,7 +100,9 @@ class RunFault(DescribedFault):
 
 
 def _mapped_numbers(steps: "DataFrame", column: str, change: Callable[[Any, str, float], Any]) -> "DataFrame":
-    """Steps with the numbers of a mapping changed: (step record, name, number) to the new value, or to None if it stays."""
+    """The steps after numbers in a mapping are changed. change: a function of (step record, name, number) that returns the new value, or
+    None if the number stays.
+    """
     after = steps.copy()
     cells: list[Any] = []
     for record in steps.to_dict("records"):
@@ -105,14 +114,16 @@ def _mapped_numbers(steps: "DataFrame", column: str, change: Callable[[Any, str,
 
 
 def _mapped_metrics(steps: "DataFrame", change: Callable[[int, str, float], Any], names: set[str]) -> "DataFrame":
-    """Steps with the named metrics changed: (step, metric, value) to the new value. Values that are not numbers stay."""
+    """The steps after the named metrics are changed. change: a function of (step, metric, value) that returns the new value. Values that
+    are not numbers stay.
+    """
     return _mapped_numbers(
         steps, "metrics", lambda record, name, value: change(int(record["step"]), name, value) if name in names else None
     )
 
 
 def _worsened_curves(plant: RunFaultPlant, curves: dict[str, MetricCurve], onset: int, share: Callable[[int], float]) -> "DataFrame":
-    """Curves made worse by a share of their progress, by step."""
+    """The steps after some curves are made worse. share: a function of the step that returns by which share of their progress."""
     size = {name: (-1 if each.better == "high" else 1) * curve.training_progress(each.cost) for name, each in curves.items()}
     return _mapped_metrics(plant.steps, lambda step, name, value: value + size[name] * share(step) if step >= onset else value, set(curves))
 
@@ -124,7 +135,7 @@ def loss_spike(plant: RunFaultPlant) -> PlantedRun:
 
 
 def not_finite_metrics(plant: RunFaultPlant) -> PlantedRun:
-    """The training metrics are not a number for a share of the remaining steps."""
+    """The training metrics are not a number (NaN) for a share of the remaining steps."""
     onset, curves = plant.onset(), plant.curves("train")
     numbers = np.sort(plant.steps["step"].unique())
     left = numbers[numbers >= onset]
@@ -133,7 +144,7 @@ def not_finite_metrics(plant: RunFaultPlant) -> PlantedRun:
 
 
 def divergence(plant: RunFaultPlant) -> PlantedRun:
-    """The training metrics get worse until they have lost a share of their gain."""
+    """The training metrics get worse until they have lost a share of what they gained."""
     onset, curves = plant.onset(), plant.curves("train")
     length = int(plant.steps["step"].max()) - onset
     return plant.planted(
@@ -167,7 +178,7 @@ def overfitting(plant: RunFaultPlant) -> PlantedRun:
 
 
 def _signal_metrics(plant: RunFaultPlant, kind: str) -> set[str]:
-    """The run's metrics of one signal. Raises UsageError if none has enough steps."""
+    """The run's metrics for one kind of signal. Raises UsageError if none has enough steps."""
     found = {name for name, each in metric_curves(plant.steps).items() if signal_of(name) == kind and len(each.finite.values) >= 20}
     if not found:
         raise plant.unfit(f"no metric of {kind.replace('_', ' ')}", "a metric as grad_norm, dead_units, update_ratio or learning_rate")
@@ -197,7 +208,7 @@ def vanishing_gradient(plant: RunFaultPlant) -> PlantedRun:
 
 
 def dead_units(plant: RunFaultPlant) -> PlantedRun:
-    """A share of the units gives nothing from a step on."""
+    """From a certain step on, a share of the units outputs nothing but zero."""
     onset = plant.onset()
     names = _signal_metrics(plant, "dead_units")
     dead = {step: min(plant.amount + plant.rng.normal(0, 0.01), 1.0) for step in sorted(map(int, plant.steps["step"].unique()))}
@@ -205,7 +216,7 @@ def dead_units(plant: RunFaultPlant) -> PlantedRun:
 
 
 def update_ratio(plant: RunFaultPlant) -> PlantedRun:
-    """Updates are many times as large beside the weights."""
+    """Updates are many times as large relative to the weights as before."""
     onset = plant.onset()
     names = _signal_metrics(plant, "update_ratio")
     return plant.planted(
@@ -222,7 +233,7 @@ def learning_rate_jump(plant: RunFaultPlant) -> PlantedRun:
 
 
 def leaked_label(plant: RunFaultPlant) -> PlantedRun:
-    """A held-out accuracy is nearly perfect from the first steps on, as where a feature holds the label."""
+    """From the first steps on, a held-out accuracy is nearly perfect, as if a feature contained the label."""
     curves = {name for name, each in plant.curves("held out").items() if is_bounded(name) and each.better == "high"}
     if not curves:
         raise plant.unfit("no held-out accuracy", "a metric as val_accuracy or val_auc")
@@ -250,10 +261,10 @@ def bad_batch(plant: RunFaultPlant) -> PlantedRun:
 
 
 def _slower_rank(plant: RunFaultPlant, onset: int, *, communicates: bool = False) -> PlantedRun:
-    """The run in which one rank takes longer in one phase from a step on, and its peers wait for it.
+    """The run in which, from a certain step on, one rank takes longer in one phase and its peers wait for it.
 
-    The phase is one of its own work, else one of communication. Waiting for slow work is part of the peers' communication. Waiting for slow
-    communication is in the phase of waiting, if the run logs one.
+    The phase is one of the rank's own work, or with `communicates` one of communication. If peers wait for slow work, the wait is part of
+    their communication. If they wait for slow communication, it is in the waiting phase, if the run logs one.
     """
     steps = plant.steps
     ranks = sorted({str(each) for each in steps["rank"].dropna()}, key=rank_order)
@@ -295,12 +306,12 @@ def late_slow_rank(plant: RunFaultPlant) -> PlantedRun:
 
 
 def slow_rank_communication(plant: RunFaultPlant) -> PlantedRun:
-    """One rank needs longer for its own communication, as over a slow link."""
+    """One rank needs longer for its own communication, for example because of a slow link."""
     return _slower_rank(plant, plant.onset(), communicates=True)
 
 
 def throttled_accelerator(plant: RunFaultPlant) -> PlantedRun:
-    """A busy device draws less power from a step on, at the same utilisation."""
+    """From a certain step on, a busy device uses less power at the same utilisation."""
     readings, onset = with_units(plant.readings), plant.onset()
     known = readings[readings["run"] == plant.run].dropna(subset=["device", "watts", "utilisation"])
     devices = [
@@ -322,7 +333,9 @@ def throttled_accelerator(plant: RunFaultPlant) -> PlantedRun:
 
 
 def _moved_device(plant: RunFaultPlant, column: str, change: Callable[[Any], Any], *, peers: int = 0, earlier: int = 0) -> PlantedRun:
-    """The run in which a reading of one device changes from a step on. peers, earlier: devices of its kind, and earlier runs, it needs."""
+    """The run in which, from a certain step on, a reading of one device changes. peers, earlier: how many devices of its kind, and how many
+    earlier runs, are needed.
+    """
     readings, onset = with_units(plant.readings), plant.onset()
     known = readings[readings[column].notna()]
     counts = known.groupby(["run", "unit"]).size()

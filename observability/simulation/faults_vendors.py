@@ -1,5 +1,5 @@
-"""Faults of a model that serves elsewhere: answers that change or are worded otherwise without a word, scores of a judge that fall,
-refusals, broken forms, failures, slow answers.
+"""Faults of a model that a vendor runs: answers change or are reworded without notice, scores from a judge fall, answers are refusals, lack
+their format, fail or are slow.
 """
 
 from dataclasses import dataclass, field
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class VendorFaultPlant:
-    """rows: the answers of the last rounds; others: by item, an answer of another item, and its vector where an encoder made one; items:
-    those that the fault falls on, in order; spreads: the standard deviation of numbers by item; words: the words of all answers before the
-    fault.
+    """rows: the answers in the last rounds; others: for each item, an answer to another item, with its vector if an encoder made one;
+    items: the items that the fault affects, in order; spreads: the standard deviation of numbers, by item; words: the words of all answers
+    before the fault.
     """
 
     rows: "DataFrame"
@@ -39,26 +39,28 @@ class VendorFaultPlant:
         return [extra.get("item") in chosen for extra in self.rows["extra"]]
 
     def with_extra(self, name: str, value: Any) -> "DataFrame":
-        """The rows with a further field in those that are hit."""
+        """The rows, with an additional field in those that the fault affects."""
         extras = [{**extra, name: value} if hit else extra for extra, hit in zip(self.rows["extra"], self.hit, strict=True)]
         return self.rows.assign(extra=type(self.rows["extra"])(extras, index=self.rows.index, dtype=object))
 
 
 @dataclass(frozen=True)
 class VendorFault(NamedFault):
-    """A fault of a vendor."""
+    """A fault of a model that a vendor runs."""
 
     section: str = "serving"
 
     def fits(self, rounds: ProbeRounds) -> bool:
-        """Whether the answers of a set can have the fault: numbers shift, texts whose letters are compared are reworded, scores fall."""
+        """Whether the answers of a set can have the fault: shifts need numbers, rewording needs free texts that are compared by letters,
+        falling scores need a rubric.
+        """
         if self.metric == SIMILAR:
             return rounds.free_text and not any(rounds.encoders)
         return bool(rounds.rubric) if self.metric == RUBRIC else self.metric != SHIFT or rounds.values is not None
 
 
 def silent_answer_change(plant: VendorFaultPlant) -> "DataFrame":
-    """A vendor's model answers a share of the fixed questions otherwise; the declared version stays."""
+    """A vendor's model gives other answers to a share of the fixed questions, while the declared version stays the same."""
     answers, extras = [], []
     for answer, extra, hit in _triples(plant):
         text, vector = plant.others[extra["item"]] if hit else (answer, extra.get(EMBEDDING))
@@ -68,7 +70,7 @@ def silent_answer_change(plant: VendorFaultPlant) -> "DataFrame":
 
 
 def vendor_rewords(plant: VendorFaultPlant) -> "DataFrame":
-    """A vendor's model words all of its free texts otherwise: a share of the words of each is another."""
+    """A vendor's model rewords all of its free texts: a share of the words in each text is replaced."""
     answers = []
     for answer, _, _ in _triples(plant):
         words = str(answer).split()
@@ -79,7 +81,7 @@ def vendor_rewords(plant: VendorFaultPlant) -> "DataFrame":
 
 
 def vendor_scores_fall(plant: VendorFaultPlant) -> "DataFrame":
-    """What a judge gives to a vendor's answers falls by a share, in every score of the rubric."""
+    """The scores that a judge gives to a vendor's answers fall by a share, in every part of the rubric."""
     kept, fallen = 1 - plant.amount, []
     for extra in plant.rows["extra"]:
         scores = extra.get("rubric")
@@ -90,7 +92,7 @@ def vendor_scores_fall(plant: VendorFaultPlant) -> "DataFrame":
 
 
 def _triples(plant: VendorFaultPlant) -> list[tuple[Any, dict[str, Any], bool]]:
-    """Answer, extra fields and whether it is hit, of each row."""
+    """For each row: the answer, the additional fields, and whether the fault affects it."""
     return list(zip(plant.rows["prediction"], plant.rows["extra"], plant.hit, strict=True))
 
 
@@ -100,7 +102,7 @@ def vendor_refuses(plant: VendorFaultPlant) -> "DataFrame":
 
 
 def vendor_breaks_form(plant: VendorFaultPlant) -> "DataFrame":
-    """A share of a vendor's answers no longer has the form that was asked for."""
+    """A share of a vendor's answers no longer has the requested format."""
     return plant.with_extra("well_formed", False)
 
 
@@ -110,7 +112,7 @@ def vendor_fails(plant: VendorFaultPlant) -> "DataFrame":
 
 
 def vendor_numbers_shift(plant: VendorFaultPlant) -> "DataFrame":
-    """All numbers that a vendor's model answers move by a multiple of their spread."""
+    """All numbers in a vendor's answers move by a multiple of their spread."""
     moved = [
         f"{value + plant.amount * plant.spreads.get(extra['item'], 0.0)!r}" if (value := answer_number(str(answer))) is not None else answer
         for answer, extra, _ in _triples(plant)

@@ -1,8 +1,8 @@
 """A cache of findings by the frames that an analyzer read.
 
-An analyzer is a pure function, so equal frames in the same window give the same findings. Most faults leave most answers unchanged (a slow
-replica changes no feature), so a replay runs an analyzer only if its frames changed. Frames are equal if the bytes of each column are
-equal.
+An analyzer is a pure function, so equal frames in the same window give the same findings. Most faults leave most query results unchanged (a
+slow replica changes no feature), so a replay runs an analyzer only if its frames changed. Two frames are equal if the bytes of each column
+are equal.
 """
 
 import pickle
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass
 class FindingsCache:
-    """Findings by analyzer, context and frames. digests: digests of frames that the replay keeps, by id. The frame is kept beside its
-    digest, so that its id is not reused.
+    """Findings by analyzer, context and frames. digests: digests of frames that the replay keeps, by the id of the frame object. Each frame
+    is kept with its digest, so that its id is not used again for another object.
     """
 
     said: "dict[Any, tuple[Finding, ...]]" = field(default_factory=dict)
     digests: "dict[int, tuple[DataFrame, bytes]]" = field(default_factory=dict)
 
     def keep(self, frame: "DataFrame") -> None:
-        """Compute the digest of a frame once, because the digest is needed repeatedly."""
+        """Compute the digest of a frame once and keep it, because it is needed repeatedly."""
         self.digests[id(frame)] = frame, frame_digest(frame)
 
     def digest(self, frame: "DataFrame") -> bytes:
@@ -49,8 +49,8 @@ class FindingsCache:
 
 
 def frame_digest(frame: "DataFrame") -> bytes:
-    """A digest of names, types and values of a frame. Equal text in other bytes may give another digest; the frame is then analyzed
-    again.
+    """A digest of the names, types and values of a frame. If equal text is stored in other bytes, the digest may differ; the frame is then
+    only analyzed again.
     """
     made = blake2b(digest_size=16)
     made.update(f"{len(frame)} {frame.index!r}".encode())

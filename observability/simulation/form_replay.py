@@ -1,7 +1,7 @@
-"""Replay the analyzer operations/trade_offs on an audit of forms with a planted fault.
+"""Replay the analyzer operations/trade_offs on an audit of forms in which a fault is planted.
 
-The fault is planted in one form, which then counts as the form in use. The twin is the same audit and form without the fault. The store is
-only read.
+The fault is planted in one form, which then counts as the form in use. The twin, for comparison, is the same audit and form without the
+fault. The store is only read.
 """
 
 from collections.abc import Callable
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 Ask = Callable[[Records, Window], "DataFrame"]
 BUDGET = 0.0143
 MAX_FLIPS = 0.01
-"""Forms with a larger share of changed decisions are not targets, because they are reported without the fault."""
+"""A form with a larger share of changed decisions is not a target, because it would be reported even without the fault."""
 
 
 @dataclass(frozen=True)
 class FormTarget:
-    """A form in which a fault can be planted: its audit, its place in the audit, and its second-largest slice."""
+    """A form in which a fault can be planted: its audit, its position in the audit, and the position of its second-largest slice."""
 
     audit: TradeOffAudit
     place: int
@@ -45,13 +45,13 @@ class FormTarget:
 def replay_on_form(
     ask: Ask, fault: FormFault, strength: Strength, now: datetime, *, model: str | None = None, seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault in a form of the newest audits, for one model or for all. Raises UsageError if no form can have it."""
+    """Plant the fault in a form of the newest audits, for one model or for all. Raises UsageError if no form is suitable."""
     audits = latest_audits(trade_off_audits(ask(PRECISION_AUDITS, Window("", EPOCH, now))))
     return replay_form_fault([each for each in audits if model in (None, each.model)], fault, strength, seed)
 
 
 def replay_form_fault(audits: list[TradeOffAudit], fault: FormFault, strength: Strength = "middle", seed: int = 0) -> RecordDetection:
-    """Plant the fault in a form and evaluate its audit. Raises UsageError if no form can have it."""
+    """Plant the fault in a form and evaluate its audit. Raises UsageError if no form is suitable."""
     targets = [target for audit in audits for target in form_targets(audit)]
     if not targets:
         wanted = f"a form beside the served one that changes at most {MAX_FLIPS:.0%} of decisions, with slices of {MIN_PROBES} rows"
@@ -74,7 +74,7 @@ def replay_form_fault(audits: list[TradeOffAudit], fault: FormFault, strength: S
 
 
 def form_targets(audit: TradeOffAudit) -> list[FormTarget]:
-    """The forms of an audit, without the first, that have no finding themselves and have two slices or more."""
+    """The forms of an audit (except the first) that have no finding of their own and at least two slices."""
     found = []
     for place, form in enumerate(audit.forms):
         rate = form.flip_rate
@@ -86,12 +86,12 @@ def form_targets(audit: TradeOffAudit) -> list[FormTarget]:
 
 
 def chance_alone(form: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
-    """The form, measured again on other rows, so that it differs by chance alone."""
+    """The form as if it were measured again on other rows, so that it differs only by chance."""
     return {**form, "flips": int(rng.binomial(form["probes"], form["flips"] / form["probes"]))}
 
 
 def form_findings(audit: TradeOffAudit, place: int, form: dict[str, Any], before: dict[str, Any] | None = None) -> tuple[Finding, ...]:
-    """Findings about an audit in which one form is replaced and in use. before: the form in an audit a day earlier."""
+    """Findings about an audit in which one form is replaced and counts as the form in use. before: that form in an audit a day earlier."""
     import pandas as pd
 
     def row(own: dict[str, Any], days: int) -> dict[str, Any]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def replay_on_frames(
     engine: "Engine", fault: FrameFault, strength: Strength, now: datetime, *, model: str | None = None, seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault in the data of a model, or of the first model that can have it. Raises UsageError if no model can have it."""
+    """Plant the fault in the data of the given model, or of the first suitable model. Raises UsageError if no model is suitable."""
     analyzer = next(each for each in discover() if each.name == fault.analyzer)
     why: UsageError | None = None
     for context in _contexts(engine, analyzer, now, model):
@@ -40,7 +40,9 @@ def replay_on_frames(
 
 
 def _contexts(engine: "Engine", analyzer: Analyzer, now: datetime, model: str | None) -> Iterator[Context]:
-    """The contexts of the last window: one for all records, or one for each version that served, of each model or of one model."""
+    """The contexts of the last window: a single one for all records, or one for each version that served, of one model or of every
+    model.
+    """
     if analyzer.about == "records":
         window = record_check_window(engine, analyzer, model, None, None, None, now)
         yield Context(EVERY_MODEL, NO_VERSION, window, window.end)

@@ -1,8 +1,8 @@
 """Simulated clean labelling records, for a model that has none.
 
-Each day some items are assigned to three of five annotators each, who answer within hours to days. Each annotator has the same accuracy,
-and correct answers are as frequent as the classes in the model's own labels. Some items have a known answer (gold), most labels have a
-duration, and most annotators see a suggestion and decide independently. None of these records is in the store.
+Each day some items are generated. Each item is assigned to three of five annotators, who label it within hours to days. All annotators have
+the same accuracy, and correct answers have the class frequencies of the model's own labels. Some items have a known answer (gold), most
+labels have a duration, and most annotators see a suggestion but decide independently of it. None of these records is in the store.
 """
 
 from dataclasses import dataclass
@@ -17,26 +17,28 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 DAYS = 56
-"""Four weeks of past, the weeks of the fault, and some before them, so that waiting items have an age."""
+"""Length of the records in days: four weeks of past, the weeks of the fault, and some earlier days, so that waiting items have an age."""
 PEOPLE = ("ann-1", "ann-2", "ann-3", "ann-4", "ann-5")
 LABELS_AN_ITEM = 3
 RIGHT, EASE = 0.97, 0.03
 HOURS, SPREAD = 8.0, 0.8
-"""Median hours until an item is labelled, and the standard deviation of their logarithm."""
+"""Median hours until an item is labelled, and the standard deviation of the logarithm of these hours."""
 TWICE = 0.03
-"""Share of the labels that are repeated later, mostly with the same label."""
+"""Share of the labels that are given a second time later, mostly with the same class."""
 PRICE, CURRENCY = 0.4, "EUR"
 GOLD, SHOWN, TIMED = 0.25, 0.7, 0.9
 """Share of the items with a known answer, of the labels with a suggestion, and of the labels with a duration."""
 SURE = (0.5, 1.0)
-"""Confidence of the suggestions, uniform; they are calibrated."""
+"""Range of the suggestions' confidence (uniform). The confidence is calibrated: it is the probability that the suggestion is right."""
 SECONDS = 20.0
 """Median seconds for a label; the standard deviation of their logarithm is SPREAD."""
 
 
 @dataclass(frozen=True)
 class LabellingRecords:
-    """Records of a project as the store returns them (naive UTC), and the instant at which they end. source_note: where they come from."""
+    """Labelling records of a project as the store returns them (naive UTC), and the instant at which they end. source_note: where the
+    records come from.
+    """
 
     annotated: "DataFrame"
     assigned: "DataFrame"
@@ -46,7 +48,7 @@ class LabellingRecords:
 
 
 def simulated_labelling_records(name: str, shares: dict[str, float], items_a_day: int, seed: int, end: datetime) -> LabellingRecords:
-    """Clean records of one project. shares: frequency of each class. end: naive UTC, a midnight."""
+    """Simulated clean records of one project. shares: frequency of each class. end: the midnight at which the records end, in naive UTC."""
     import pandas as pd
 
     rng = np.random.default_rng([seed, 29])
@@ -86,9 +88,9 @@ def simulated_labelling_records(name: str, shares: dict[str, float], items_a_day
 
 
 def _with_assistance(rows: "DataFrame", truth: list[str], item: Array, classes: list[str], rng: np.random.Generator) -> "DataFrame":
-    """The labels with the known answer of some items, suggestions and their confidence, and durations.
+    """The labels with added columns: the known answer of some items, suggestions with their confidence, and durations.
 
-    item: the number of each row's item.
+    item: the index of the item of each row.
     """
     n, answers = int(item.max()) + 1 if len(item) else 0, np.array(truth, object)
     known, sure, others = rng.random(n) < GOLD, rng.uniform(*SURE, n), rng.random(n)
@@ -105,14 +107,14 @@ def _with_assistance(rows: "DataFrame", truth: list[str], item: Array, classes: 
 
 
 def _values_where(values: Array, held: Array) -> Array:
-    """Values at the places where the mask holds; None at other places."""
+    """The values where the mask holds; None elsewhere."""
     found = values.astype(object)
     found[~held] = None
     return found
 
 
 def label_price_records(steps: "list[tuple[datetime, float]]", currency: str, model: str) -> "DataFrame":
-    """Price records of a label."""
+    """Price records of the resource `label`, one for each (begin, amount) in `steps`."""
     import pandas as pd
 
     from observability.metrics.prices import PRICE_COLUMNS

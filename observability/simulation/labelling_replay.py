@@ -1,8 +1,8 @@
 """Replay the labelling analyzers on records with a planted fault.
 
-The records come from the model's own projects if these have enough of them; otherwise they are simulated. The fault begins a week before
-their end. From then on, data/labels and data/labelling evaluate each day as of its end, with only the records up to this time. The twin is
-the project without the fault. The store is only read.
+The records come from the model's own labelling projects if these have enough of them; otherwise they are simulated. The fault begins a week
+before the records end. From then on, data/labels and data/labelling evaluate each day as of its end, with only the records up to that time.
+The twin is the project without the fault. The store is only read.
 """
 
 from dataclasses import replace
@@ -35,22 +35,22 @@ if TYPE_CHECKING:
 
 DAYS, WINDOW_DAYS = 7, 7
 MINIMUM_DAYS, MINIMUM_LABELS = 35, 1000
-"""What a model's own labelling project needs to be used: days (four weeks before the fault and the week of it), and labels in these
-days.
+"""What a model's own labelling records need in order to be used: the days that they span (four weeks before the fault and the week of it),
+and the number of labels.
 """
 ITEMS_A_DAY = 60
 REGRESSION_CLASSES = {"low": 1.0, "middle": 1.0, "high": 1.0}
-"""Classes of the simulated labels of a regression."""
+"""Simulated labels for a regression model: classes with their relative frequencies."""
 
 
 def labelling_records(store: "Store", model: Model, now: datetime, seed: int = 0, items_a_day: int = ITEMS_A_DAY) -> LabellingRecords:
-    """The model's own records if there are enough, else simulated clean ones."""
+    """The model's own labelling records if there are enough; otherwise simulated clean records."""
     window = Window(model.name, EPOCH, now)
     projects = model.settings.projects or (model.name,)
     only = (("project", projects),)
 
     def fetched(question: Records) -> "DataFrame":
-        """The answer to a question about all records that ever arrived."""
+        """The store's answer to a question, over all time up to `now`."""
         return store.ask(question, window)
 
     annotated, assigned = fetched(replace(labelling.ANNOTATED, only=only, ever=True)), fetched(replace(labels.ASSIGNED, only=only))
@@ -63,7 +63,7 @@ def labelling_records(store: "Store", model: Model, now: datetime, seed: int = 0
 
 
 def _class_shares(store: "Store", model: Model, window: Window) -> dict[str, float]:
-    """The frequency of each class in the labels of the model; equal if there are none."""
+    """Relative frequency of each class in the model's labels; equal frequencies if a class has no label."""
     if not model.classes:
         return REGRESSION_CLASSES
     found = store.ask(Aggregate("outcomes", keys=(By("label"),)), window)
@@ -92,7 +92,7 @@ def replay_labelling_fault(
 
 
 def labelling_findings(project: LabellingRecords, model: Model, end: datetime) -> tuple[Finding, ...]:
-    """Findings at the end of a day about the week before it, with only the records up to that time (naive UTC). A cause comes before its
+    """Findings as of the end of a day (naive UTC) about the week before it, from only the records up to that time. A cause comes before its
     consequences.
     """
     until = aware_utc(end)
@@ -111,7 +111,7 @@ def _analyzer_findings(project: LabellingRecords, analyzer: Analyzer, context: C
 
 
 def _labelling_answer(project: LabellingRecords, wanted: Ask, context: Context) -> "DataFrame":
-    """The answer of the records to the question of the analyzer."""
+    """The records that answer one question of the analyzer."""
     question: Any = wanted.aggregate
     frame = {"annotation": project.annotated, "assignment": project.assigned, "price": project.prices}[question.kind]
     moment = "from" if question.kind == "price" else "at"

@@ -1,6 +1,6 @@
-"""Make the clean log of a model in a store: from its own past if enough of it is labelled, else from its reference.
+"""Make the clean log of a model in a store from its past predictions if enough of them are labelled, otherwise from its reference.
 
-Only bounded samples of rows and the distribution of traffic over the day are read.
+Only samples of limited size and the distribution of the traffic over the day are read.
 """
 
 from dataclasses import replace
@@ -28,14 +28,16 @@ MAX_ROWS = 20_000
 MINIMUM_PAST_ROWS = 1000
 """Minimum number of labelled predictions for using a model's own past."""
 SHARE_OF_OTHERS = 2**-0.5
-"""Share of rows drawn from the other half of the reference (see `reference_halves`)."""
+"""Share of the pool that is drawn from the other half of the reference (see `reference_halves`)."""
 SERVICE = ("replica", "device", "subject", "latency_ms", "energy_j", "cost")
 
 
 def simulation_base(store: "Store", name: str, *, source: BaseSource = "auto", seed: int = 0) -> SimulationBase:
-    """The base of a model. source: draw clean days from its past predictions, or from its reference.
+    """The base from which clean days of a model are drawn. source: its past predictions, its reference, or `auto` (its past if enough of it
+    is labelled).
 
-    Raises NotFoundError for an unknown model, UsageError if it has no reference, or no past.
+    Raises NotFoundError for an unknown model, and UsageError if the model has no reference, or no past predictions where `source` is
+    `past`.
     """
     model = store.catalog().model(name)
     served_last = _last_served(store, name)
@@ -68,7 +70,7 @@ def simulation_base(store: "Store", name: str, *, source: BaseSource = "auto", s
 
 
 def _base_version(model: Model, served_last: dict[str, datetime]) -> Version:
-    """The version with a reference that served last; if none served, the newest."""
+    """Among the versions with a reference, the one that served last; if none of them served, the newest."""
     registered = [each for each in model.versions if each.registered_at and each.reference_rows]
     if not registered or model.task is None:
         raise UsageError(
@@ -80,7 +82,7 @@ def _base_version(model: Model, served_last: dict[str, datetime]) -> Version:
 
 
 def _last_served(store: "Store", name: str) -> dict[str, datetime]:
-    """The start of the hour of each version's newest prediction."""
+    """By version, the start of the hour of its newest prediction."""
     found = store.activity()
     found = found[(found["model"] == name) & (found["environment"] == "production")]
     return {version: aware_utc(last.to_pydatetime()) for version, last in zip(found["version"], found["last"], strict=True)}
@@ -92,7 +94,7 @@ def _score_references(model: Model) -> tuple[str, ...]:
 
 
 def _log_rows(frame: "DataFrame", model: Model, columns: list[Column]) -> LogRows:
-    """A sample as log rows."""
+    """A sample of rows as `LogRows`."""
     found: dict[str, Array] = {}
     kinds = {each.reference: each.kind for each in columns}
     for name in frame.columns:
@@ -110,9 +112,9 @@ def _log_rows(frame: "DataFrame", model: Model, columns: list[Column]) -> LogRow
 def reference_halves(rows: LogRows, seed: int) -> tuple[LogRows, LogRows]:
     """A reference split in two halves: the reference to compare with, and the pool from which days are drawn.
 
-    Days drawn from the very rows of the reference would be too similar to it. Days drawn from the other half only would all differ from it
-    in the same way, by more than their size explains. With 71 % of the pool from the other half and 29 % from the same, the difference has
-    the variance of fresh days: w² (1/m + 1/m) = 1/m for w = 0.71 and m rows per half.
+    Days drawn from the same rows as the reference would be too similar to it. Days drawn only from the other half would all differ from it
+    in the same way, by more than their size explains. With 71 % of the pool from the other half and 29 % from the reference's own half, the
+    difference has the variance of fresh days: w² (1/m + 1/m) = 1/m for w = 0.71 and m rows per half.
     """
     order = np.random.default_rng([seed, 5]).permutation(len(rows))
     first, second = order[: len(rows) // 2], order[len(rows) // 2 :]
@@ -121,7 +123,7 @@ def reference_halves(rows: LogRows, seed: int) -> tuple[LogRows, LogRows]:
 
 
 def _with_service_fields(pool: LogRows, past: LogRows, seed: int) -> LogRows:
-    """Rows of a reference with the fields that services log, drawn from past predictions."""
+    """Rows of a reference, with the fields that a service logs (device, latency, cost, …) drawn from past predictions."""
     if not len(past):
         return pool
     places = np.random.default_rng([seed, 6]).integers(len(past), size=len(pool))
@@ -129,7 +131,7 @@ def _with_service_fields(pool: LogRows, past: LogRows, seed: int) -> LogRows:
 
 
 def _without_empty_columns(rows: LogRows) -> LogRows:
-    """The rows without columns that are empty in every row."""
+    """The rows without the columns that are empty in every row; features, groups, scores and labels stay."""
     features = {name for name in rows.columns if name.startswith(("feature.", "group.", "score", "label"))}
     return LogRows(
         {

@@ -1,6 +1,6 @@
 """A stretch of a log as arrays that a fault can change.
 
-One array a column, all of one length:
+One array per column, all of the same length:
 
 | column | holds |
 |---|---|
@@ -39,7 +39,7 @@ class LogRows:
         return self.columns[name]
 
     def get(self, name: str) -> Array | None:
-        """A column, None if there is none."""
+        """A column; None if the rows do not have it."""
         return self.columns.get(name)
 
     def put(self, columns: Mapping[str, Array]) -> "LogRows":
@@ -47,24 +47,24 @@ class LogRows:
         return LogRows({**self.columns, **columns})
 
     def changed(self, name: str, where: Bools, values: ArrayLike) -> "LogRows":
-        """The rows with other values of a column where the mask holds; `values` is one value, or one for each of those rows."""
+        """Rows in which a column has new values where the mask holds; `values`: one value, or one for each masked row."""
         column = self.columns[name].copy()
         column[where] = values
         return self.put({name: column})
 
     def take(self, places: Array) -> "LogRows":
-        """Some rows, by place or by mask, in that order."""
+        """Some of the rows, chosen by place (in the order of the places) or by mask."""
         return LogRows({name: values[places] for name, values in self.columns.items()})
 
 
 def joined_rows(parts: list[LogRows]) -> LogRows:
-    """Rows one after the other; a column that some of them lack is null there."""
+    """The rows of all parts, one part after the other. A column that a part lacks is null (0 for integers) in the rows of this part."""
     names = dict.fromkeys(name for part in parts for name in part.columns)
     return LogRows({name: np.concatenate([_part_column(part, name, parts) for part in parts]) for name in names})
 
 
 def _part_column(part: LogRows, name: str, parts: list[LogRows]) -> Array:
-    """A column of one part, null if it has none."""
+    """A column of one part; if the part lacks it, null values (0 for integers)."""
     found = part.get(name)
     if found is not None:
         return found
@@ -77,12 +77,12 @@ def _part_column(part: LogRows, name: str, parts: list[LogRows]) -> Array:
 
 
 def blanked_values(values: Array, where: Bools) -> Array:
-    """A column that is null where the mask holds."""
+    """A copy of a column that is null where the mask holds."""
     found = values.copy()
     found[where] = np.nan if values.dtype.kind == "f" else None
     return found
 
 
 def constant_text_column(value: str | None, size: int) -> Array:
-    """A column of one text."""
+    """A column with the same text in every row."""
     return np.full(size, value, object)

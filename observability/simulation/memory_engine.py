@@ -1,8 +1,8 @@
 """An `Engine` over rows in memory, for the replay of planted faults.
 
-Its answers equal those of the DuckDB store (tests/store/test_engine_questions.py). Rows are held by day and version. A day's part of an
-answer is counted once for each set of arrived rows, and kept. Parts add up, so planting a fault recomputes only the days that it changed,
-and the clean past is shared by all faults planted on it.
+Its answers equal those of the DuckDB store (tests/store/test_engine_questions.py). Rows are held by day and version. The counts of each day
+are computed once for each set of arrived rows, and kept. An answer is the sum of such counts. Planting a fault therefore recomputes only
+the days that it changed, and all faults share the clean past.
 """
 
 import math
@@ -39,9 +39,9 @@ DAY, HOUR = np.timedelta64(1, "D"), np.timedelta64(1, "h")
 
 @dataclass(eq=False)
 class DayRows:
-    """The rows of one version on one day of event time (of a reference: all of its rows).
+    """The rows of one version on one day of event time; for a reference, all of its rows.
 
-    answers: counts by question, slice and state of arrival.
+    answers: kept counts by question, slice and state of arrival (see `state`).
     """
 
     version: Version
@@ -56,7 +56,7 @@ class DayRows:
         self.label_arrivals = np.sort(labels[~np.isnat(labels) & ~np.isnan(rows["label"])])
 
     def state(self, as_of: Any) -> tuple[int, int]:
-        """How many predictions and labels had arrived: two numbers that identify the state."""
+        """How many predictions and labels had arrived by `as_of`: two numbers that identify the set of arrived rows."""
         if as_of is None:
             return len(self.arrivals), len(self.label_arrivals)
         return int(np.searchsorted(self.arrivals, as_of, "right")), int(np.searchsorted(self.label_arrivals, as_of, "right"))
@@ -66,9 +66,9 @@ class DayRows:
 class MemoryEngine(Engine):
     """A model's log in memory.
 
-    references: the reference by version. records: frames of other records by kind, oldest first. clean: ids of parts without a fault;
-    answers over such parts only are kept in `shared`, across faults. before: findings about equal answers. levels: texts of the levels of
-    each key; their places are the codes of the parts.
+    references: the reference of each version. records: frames of other records by kind, oldest first. clean: ids of the parts without a
+    fault; answers from such parts only are kept in `shared` and serve all faults. before: kept findings about equal answers. levels: for
+    each key, the code of each text.
     """
 
     model: Model
@@ -107,7 +107,9 @@ class MemoryEngine(Engine):
         return nullcontext()
 
     def activity(self, as_of: datetime | None = None, model: str | None = None) -> "DataFrame":
-        """Every version that has rows: hours of its first and last prediction, and of the newest arrival (of a reference NaT)."""
+        """Every version that has rows: the hours of its first and last prediction and of its newest arrival (for a reference all
+        are NaT).
+        """
         import pandas as pd
 
         limit = None if as_of is None else _whole_hour(_array_instant(as_of))
@@ -167,21 +169,21 @@ class MemoryEngine(Engine):
         return question, window.slice, tuple((id(part), part.state(as_of)) for part in parts), _ragged_bounds(window)
 
     def kept(self, key: Any, parts: list[DayRows], answer: "DataFrame") -> "DataFrame":
-        """The answer, kept across faults if it is about clean parts only."""
+        """Return the answer; if it comes from clean parts only, keep it for all faults."""
         if all(id(part) in self.clean for part in parts):
             self.shared[key] = answer
             self.before.keep(answer)
         return answer
 
     def counted(self, part: DayRows, question: Aggregate, window: Window, as_of: Any) -> Figures:
-        """The part of an answer that one day's rows give."""
+        """The counts that the rows of one part add to an answer."""
         key = (question, window.slice, part.state(as_of), (window.start, window.end) if _cuts_day(part, window) else None)
         if key not in part.answers:
             part.answers[key] = self.count(part, question, _rows_in_window(part, window, as_of), as_of)
         return part.answers[key]
 
     def count(self, part: DayRows, question: Aggregate, mask: Bools, as_of: Any) -> Figures:
-        """Counts of the rows of a mask, by the question's keys."""
+        """Counts of the rows where the mask holds, grouped by the question's keys."""
         coded = part.coded
         keys = [self.key_codes(part, key, as_of) for key in question.keys]
         weights = coded.weights
@@ -199,7 +201,7 @@ class MemoryEngine(Engine):
         return grouped_figures(keys, mask, weights, None)
 
     def key_codes(self, part: DayRows, key: Bucket | By, as_of: Any) -> Array:
-        """Codes of one key: hours since 1970, class indices, or places in `levels`."""
+        """The code of each row for one key: hours since 1970, class index, or place in `levels`."""
         coded = part.coded
         if isinstance(key, Bucket):
             if part.day is None:
@@ -215,12 +217,12 @@ class MemoryEngine(Engine):
         return places[own]
 
     def level(self, name: str, text: str | None) -> int:
-        """The code of a level."""
+        """The code of a level; a new level gets the next free code."""
         known = self.levels.setdefault(name, {})
         return known.setdefault(text, len(known))
 
     def assembled(self, question: Aggregate, figures: Figures) -> "DataFrame":
-        """The frame of an answer: names, types, and rows in order of the keys."""
+        """The answer as a frame with named and typed columns, its rows in the order of the keys."""
         import pandas as pd
 
         names = question.key_names
@@ -258,7 +260,7 @@ class MemoryEngine(Engine):
         return pd.DataFrame(answer)
 
     def sample(self, question: Sample, window: Window) -> "DataFrame":
-        """The rows with the smallest hash of the id."""
+        """The answer to a question for a sample: the rows with the smallest hash of the id."""
         import pandas as pd
 
         parts = self.chosen(window)
@@ -351,14 +353,14 @@ class MemoryEngine(Engine):
         return counts | {"duplicate_hours": len(of_duplicates), "rejected_hours": 0, "rules": {}, "unknown_columns": unknown}
 
     def canary_sightings(self, window: Window) -> "DataFrame":
-        """None, because a simulated log has no exports."""
+        """An empty frame, because a simulated log has no exports."""
         import pandas as pd
 
         names = ("canary", "exported", "recipient", "model", "version", "environment", "id", "at", "place", "record")
         return pd.DataFrame({name: pd.Series(dtype=object) for name in names})
 
     def events(self, model: str | None, start: datetime, end: datetime) -> "DataFrame":
-        """No events, because none are planted."""
+        """An empty frame, because no events are planted."""
         import pandas as pd
 
         frame = pd.DataFrame(
@@ -378,7 +380,7 @@ def _arrival_limit(window: Window) -> Any:
 
 
 def _rows_in_window(part: DayRows, window: Window, as_of: Any) -> Bools:
-    """A mask of the rows of a window and its slice that had arrived."""
+    """A mask of the rows that lie in the window and its slice and had arrived by `as_of`."""
     mask = part.coded.seen(as_of)
     if _cuts_day(part, window):
         at = part.coded.rows["at"]
@@ -387,7 +389,7 @@ def _rows_in_window(part: DayRows, window: Window, as_of: Any) -> Bools:
 
 
 def _whole_hour(when: Any) -> Any:
-    """The hour of an instant."""
+    """An instant rounded down to the hour."""
     return when.astype("datetime64[h]").astype("datetime64[us]")
 
 
@@ -398,14 +400,14 @@ def _next_hour(when: Any) -> Any:
 
 
 def _ragged_bounds(window: Window) -> tuple[datetime, datetime] | None:
-    """Start and end of a window that does not fall on whole days; None if it does, or has no time."""
+    """Start and end of a window that does not consist of whole days; None if it does, or if it is the window of a reference."""
     if window.environment == "reference" or window.on_grain(timedelta(days=1)):
         return None
     return window.start, window.end
 
 
 def _cuts_day(part: DayRows, window: Window) -> bool:
-    """Whether a window holds only some of a part's day."""
+    """Whether a window covers only some of the day of these rows."""
     if part.day is None:
         return False
     return bool(_array_instant(window.start) > part.day or _array_instant(window.end) < part.day + DAY)
@@ -423,7 +425,9 @@ def _first_and_last_not_finite(steps: "DataFrame") -> Bools:
 
 
 def _steps_of_extremes(steps: "DataFrame") -> Bools:
-    """A mask of the steps at which the mean of a metric over ranks stands out from the blocks around (stats/extreme_blocks.py)."""
+    """A mask of the steps at which the mean of a metric over ranks is extreme compared with the neighbouring blocks
+    (stats/extreme_blocks.py).
+    """
     import pandas as pd
 
     logged = [
@@ -443,7 +447,7 @@ def _steps_of_extremes(steps: "DataFrame") -> Bools:
 
 
 def _spread_steps(steps: "DataFrame", rows: int, most: int) -> "DataFrame":
-    """Steps of each run with its `stride`, as store/query/records.py chooses them, in order of time."""
+    """The steps of each run that store/query/records.py would choose, with their `stride`, in order of time."""
     import pandas as pd
 
     runs = steps.groupby("run").agg(n=("step", "size"), newest=("at", "max")).reset_index()

@@ -1,7 +1,7 @@
 """Replay the daily check on a stream with a planted fault.
 
-A scenario is a fault, its strength, and a stream. Its days are checked one by one as of each day's end, with only the records that had
-arrived by then. Its twin is the same stream without the fault, so findings that both have are not due to the fault.
+A scenario is a fault, its strength, and a stream. Each day is checked as of its end, with only the records that had arrived by then. The
+twin is the same stream without the fault; findings that also occur in the twin are not due to the fault.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ from observability.simulation.temporary_store import load_days, temporary_store
 from observability.store.engine import Engine, Store
 
 Progress = Callable[[float, str], object]
-"""Called with the share that is done and the current step; it may raise to stop."""
+"""Called with the share of the work that is done and a text about the current step. It may raise an error to stop the work."""
 REGISTERED_PREFIXES = ("feature.", "group.", "score", "label")
 """Prefixes of the columns of a registered reference (temporary_store.py)."""
 WINDOW_DAYS = 7
@@ -51,7 +51,7 @@ class ReplayDay:
 
 @dataclass(frozen=True)
 class FaultScenario:
-    """A fault of a strength, planted on a stream from its onset on. fault None: the twin, without a fault."""
+    """A fault of some strength, planted on a stream from its onset on. If `fault` is None, this is the twin, without a fault."""
 
     stream: CleanStream
     scene: FaultTargets
@@ -69,7 +69,7 @@ class FaultScenario:
         return None if self.fault is None else self.scene.lacks(self.fault.needs)
 
     def planted(self, number: int, clean: LogRows) -> LogRows:
-        """The rows of the day with that number, from the onset on, with the fault in them."""
+        """The rows of one day with the fault in them. number: the day of the stream, at or after the onset."""
         if self.fault is None:
             return clean
         rng = np.random.default_rng([self.stream.seed, number, 11, STRENGTHS.index(self.strength)])
@@ -80,7 +80,7 @@ class FaultScenario:
 class ReplayLab:
     """A stream that is prepared for many scenarios. Its model is registered once, and its clean days are drawn, binned and counted once.
 
-    model: the catalog's model. `ReplayLab.of` makes one.
+    model: the model as the catalog has it. Use `ReplayLab.of` to make a lab.
     """
 
     stream: CleanStream
@@ -94,7 +94,7 @@ class ReplayLab:
 
     @classmethod
     def of(cls, stream: CleanStream, model: Model | None = None) -> "ReplayLab":
-        """The lab of a stream. model: the catalog's model of a base that was registered before; without it, the base is registered in a
+        """The lab of a stream. model: the catalog's model if the base is already registered; otherwise the base is registered in a
         temporary store.
         """
         if model is None:
@@ -128,7 +128,7 @@ class ReplayLab:
 
 
 def _day_rows(model: Model, rows: LogRows) -> list[DayRows]:
-    """Rows as parts by day and version."""
+    """Log rows divided into parts by day and version."""
     known = {each.name: each for each in model.versions}
     days = rows["at"].astype("datetime64[D]")
     found = []
@@ -141,7 +141,7 @@ def _day_rows(model: Model, rows: LogRows) -> list[DayRows]:
 
 
 def _reference_log(rows: LogRows, version: str) -> LogRows:
-    """The rows of a reference as a log: registered columns only, all of them arrived."""
+    """The rows of a reference as a log, with the registered columns only; all rows count as arrived."""
     epoch = np.full(len(rows), np.datetime64("1970-01-01", "us"))
     names = np.array([f"reference/{version}/{place + 1}" for place in range(len(rows))], object)
     late = np.where(np.isnan(rows["label"]), np.datetime64("NaT", "us"), epoch)
@@ -157,7 +157,7 @@ def _replay_day(
     reads: analyzer_runs.Reads = "all",
     judge: analyzer_runs.RunAnalyzer = analyzer_runs.run_analyzer,
 ) -> ReplayDay:
-    """The check as of the end of a day."""
+    """The result of the check as of the end of a day."""
     end = stream.onset + number * DAY
     window = Window(model.name, end - timedelta(days=WINDOW_DAYS), end, as_of=end)
     findings = check.unique_findings(check.model_findings(engine, model, window, end, (), reads, judge))

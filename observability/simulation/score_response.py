@@ -1,8 +1,8 @@
 """Estimate how a model's score responds to a changed input.
 
-A planted fault in an input must change the score as well. The model itself is not run: an additive model of the score (on the logit scale
-of a classifier) is fitted to the model's own log, by backfitting on about 20 bins per number and on the levels of categories. The simulated
-change has the right direction and about the right size.
+A planted fault in an input must change the score as well. The model itself is not run. Instead, an additive model of the score (on the
+logit scale for a classifier) is fitted to the model's own log by backfitting, on about 20 bins of each number and on the levels of each
+category. The simulated change has the right direction and about the right size.
 """
 
 from dataclasses import dataclass
@@ -14,13 +14,15 @@ from observability.simulation.log_rows import LogRows, blanked_values
 from observability.stats.arrays import Array
 
 BINS, ROUNDS, MAX_ROWS, MINIMUM_BIN_ROWS = 20, 5, 20_000, 5
-"""Bins of a number, rounds of backfitting, the most rows used, and the fewest rows of a bin with an effect of its own."""
+"""Number of bins of a number, rounds of backfitting, maximum number of rows used, and minimum number of rows for a bin to have an effect of
+its own.
+"""
 
 
 @dataclass(frozen=True)
 class FeatureEffect:
-    """The effect of one feature on the score. edges: for numbers; levels: for categories. The last effect belongs to null; an unseen
-    level adds 0.
+    """The effect of one feature on the score. edges: bin edges of a number; levels: levels of a category. The last effect is that of null;
+    an unseen level adds 0.
     """
 
     edges: Array
@@ -29,7 +31,7 @@ class FeatureEffect:
     importance: float
 
     def codes(self, values: Array) -> Array:
-        """The place of each value's effect; one beyond the last for an unseen level."""
+        """The index of the effect of each value; for an unseen level, one past the last index."""
         if values.dtype.kind == "f":
             return np.where(np.isnan(values), self.effects.size - 1, np.searchsorted(self.edges, values, "right"))
         places = {level: place for place, level in enumerate(self.levels)} | {None: self.effects.size - 1}
@@ -52,7 +54,7 @@ class ScoreResponse:
     effects: dict[str, FeatureEffect]
 
     def rescored(self, before: LogRows, after: LogRows) -> LogRows:
-        """The rows with the scores for the changed inputs; multiclass scores stay."""
+        """The rows with scores that follow the changed inputs; multiclass scores stay as they are."""
         moved = np.zeros(len(after))
         for reference, effect in self.effects.items():
             old, new = before[reference], _model_inputs(after, reference)
@@ -75,7 +77,7 @@ def _model_inputs(rows: LogRows, reference: str) -> Array:
 
 
 def fitted_score_response(base: SimulationBase) -> ScoreResponse:
-    """The additive model of a base's scores."""
+    """The additive model, fitted to the scores of a base."""
     if base.task == "multiclass":
         return ScoreResponse(base, {each.reference: _zero_effect(base.pool[each.reference]) for each in base.features})
     rows = base.pool.take(np.arange(len(base.pool))[:MAX_ROWS])
@@ -103,7 +105,7 @@ def fitted_score_response(base: SimulationBase) -> ScoreResponse:
 
 
 def _zero_effect(values: Array) -> FeatureEffect:
-    """A feature's bins with zero effects."""
+    """The bins or levels of a feature, with all effects 0."""
     if values.dtype.kind == "f":
         known = values[np.isfinite(values)]
         edges = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1])) if known.size else np.empty(0)

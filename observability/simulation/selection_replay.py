@@ -29,7 +29,9 @@ CHALLENGER, ROWS, SWAPPED = "challenger", 2500, 0.1
 
 
 def replay_on_selection(ask: Ask, model: Model, fault: SelectionFault, strength: Strength, now: datetime, seed: int = 0) -> RecordDetection:
-    """Plant the fault beside the newest version of a model that served. Raises UsageError if it has too few labelled answers."""
+    """Plant the fault in a shadow version beside the newest version with enough labelled answers. Raises UsageError if no version has
+    enough.
+    """
     for version in reversed(model.versions):
         columns = (*selection.COLUMNS, *(each.reference for each in model.features()))
         rows = ask(Sample("outcomes", columns, ROWS), Window(model.name, EPOCH, now, version.name))
@@ -41,7 +43,9 @@ def replay_on_selection(ask: Ask, model: Model, fault: SelectionFault, strength:
 def replay_selection_fault(
     model: Model, version: Version, rows: "DataFrame", fault: SelectionFault, strength: Strength, now: datetime, seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault in a version beside labelled answers of a serving version, and evaluate both."""
+    """Plant the fault in a shadow version made from labelled answers of a serving version, and evaluate the shadow with and without the
+    fault.
+    """
     rng = np.random.default_rng([seed, 53])
     known = rows[np.isfinite(row_losses(model, rows))].reset_index(drop=True)
     clean = equal_challenger(model, known, rng).assign(version=CHALLENGER)

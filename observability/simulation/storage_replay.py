@@ -1,4 +1,4 @@
-"""Replay the analyzer data/storage on the reports of a place with a planted fault in their last week. The store is only read."""
+"""Replay the analyzer data/storage on the reports of one storage place, with a fault planted in their last week. The store is only read."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -31,12 +31,12 @@ BUDGET = 0.0143
 
 
 def replay_on_storage(ask: Ask, fault: StorageFault, strength: Strength, now: datetime, *, seed: int = 0) -> RecordDetection:
-    """Plant the fault in a place of the store. Raises UsageError if none can have it."""
+    """Plant the fault in one place of the store and evaluate it. Raises UsageError if no place fits the fault."""
     return replay_storage_fault(ask(PLACE_REPORTS, Window("", EPOCH, now)), fault, strength, seed)
 
 
 def replay_storage_fault(reports: "DataFrame", fault: StorageFault, strength: Strength = "middle", seed: int = 0) -> RecordDetection:
-    """Plant the fault in the last week of a place and evaluate it. Raises UsageError if none can have it."""
+    """Plant the fault in the last week of one place and evaluate it. Raises UsageError if no place fits the fault."""
     import pandas as pd
 
     end = reports["at"].max() + timedelta(seconds=1) if len(reports) else EPOCH.replace(tzinfo=None)
@@ -59,7 +59,7 @@ def replay_storage_fault(reports: "DataFrame", fault: StorageFault, strength: St
 
 
 def _fault_places(reports: "DataFrame", late: "Series[bool]", fault: StorageFault) -> Iterator[StoragePlace]:
-    """Places whose reports hold what the fault needs, on enough days."""
+    """The places that have reports on enough days, with all fields that the fault needs."""
     for place in storage_places(reports[late], reports[~late]) if len(reports) else ():
         days = [part["at"].dt.floor("D").nunique() for part in (place.now, place.before)]
         whole = all(part[name].notna().all() for part in (place.now, place.before) for name in fault.needs)
@@ -68,7 +68,7 @@ def _fault_places(reports: "DataFrame", late: "Series[bool]", fault: StorageFaul
 
 
 def _usual_growth(place: StoragePlace) -> tuple[float, float]:
-    """The median and the mean growth by day before the window, in bytes; without growth, a thousandth of the stored bytes."""
+    """The median and the mean daily growth before the window, in bytes; a thousandth of the stored bytes if there is no growth."""
     steps = daily_steps(place)
     before, least = steps.by_day[~steps.recent], 0.001 * float(place.now["used_bytes"].fillna(0.0).max())
     usual, mean = (float(each(before)) if before.size else 0.0 for each in (np.median, np.mean))

@@ -29,12 +29,12 @@ Ask = Callable[[Records, Window], "DataFrame"]
 def replay_on_study(
     ask: Ask, fault: StudyFault, strength: Strength, now: datetime, *, model: str | None = None, seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault in a study of a model, or of all. Raises UsageError if none can have it."""
+    """Plant the fault in a study of the model, or of any model, and evaluate it. Raises UsageError if no study fits the fault."""
     return replay_study_fault(judged.judged_runs(ask, model or "", now).runs, fault, strength, seed)
 
 
 def replay_study_fault(runs: Sequence[TrainingRun], fault: StudyFault, strength: Strength = "middle", seed: int = 0) -> RecordDetection:
-    """Plant the fault in a study and evaluate it. Raises UsageError if no study can have it."""
+    """Plant the fault in a study and evaluate it. Raises UsageError if no study fits the fault."""
     known = results_of_studies(runs)
     targets = [study for study in known if can_have_study_fault(study, fault)]
     if not targets:
@@ -50,7 +50,9 @@ def replay_study_fault(runs: Sequence[TrainingRun], fault: StudyFault, strength:
 
 
 def can_have_study_fault(study: StudyResults, fault: StudyFault) -> bool:
-    """Whether a fault can be planted on a study: it is a search with the needed fields, and has no finding by itself."""
+    """Whether a fault can be planted in a study: the study is a search, has the fields that the fault needs, and has no finding of
+    its own.
+    """
     clean = [each.run for each in study.trials]
     if len(study.settings) < MIN_TRIALS or any(needs_action(each.severity) for each in _study_findings(clean)):
         return False

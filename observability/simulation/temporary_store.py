@@ -108,7 +108,7 @@ def load_days(store: Store, base: SimulationBase, days: list[LogRows]) -> LoadRe
 
 
 def record_lines(base: SimulationBase, rows: LogRows) -> Iterator[str]:
-    """The records of some rows: predictions, resent lines, and labels."""
+    """The log lines of some rows: predictions, lines that are sent again, and labels."""
     columns = {name: _plain_values(values) for name, values in rows.columns.items() if not name.startswith(("mark.", "extra."))}
     extras = {name.removeprefix("extra."): _plain_values(values) for name, values in rows.columns.items() if name.startswith("extra.")}
     marks = {name.removeprefix("mark."): values.tolist() for name, values in rows.columns.items() if name.startswith("mark.")}
@@ -155,12 +155,12 @@ def _record_features(
 
 
 def _plain_values(values: Array) -> list[Any]:
-    """A column as plain values, None if there is none."""
+    """A column as a list of Python values; None for NaN."""
     if values.dtype.kind == "f":
         return [None if each != each else each for each in values.tolist()]
     return list(values.tolist())
 
 
 def _timestamps(values: Array) -> list[str | None]:
-    """Instants as RFC 3339, None for none."""
+    """Instants as RFC 3339 texts; None for NaT."""
     return [None if each == "NaT" else f"{each}Z" for each in np.datetime_as_string(values).tolist()]

@@ -23,9 +23,7 @@ PAST_DAYS = 28
 
 @dataclass(frozen=True)
 class TimelineRequest:
-    """Options of a simulated fault. model: None for the first with a reference. rows_a_day: None for the model's usual number, within
-    bounds.
-    """
+    """Options of a simulated fault. Raises UsageError if a number is out of its bounds."""
 
     model: str
     fault: str
@@ -83,12 +81,14 @@ class FaultTimeline:
 
     @property
     def first_named(self) -> int | None:
-        """The first day with such an incident about a target of the fault; None if there is none."""
+        """The first day with an incident about a target of the fault that does not occur without the fault; None if there is none."""
         return next((each.day.number for each in self.reported() if not each.twin and each.names), None)
 
     @property
     def others(self) -> int:
-        """The most critical incidents of one day, without the first and without those that also occur without the fault."""
+        """The largest number on one day of further `act` incidents, without the first and without those that also occur without the
+        fault.
+        """
         acts = [0] * len(self.planted)
         for each in self.reported():
             acts[each.day.number - 1] += each.incident.severity == "act" and not each.twin
@@ -162,7 +162,7 @@ COLUMNS = ("day", "as_of", "severity", *LEAD_FIELDS, "likely_source", "because",
 
 
 def _finding_claim(finding: Finding) -> tuple[str | None, ...]:
-    """The fields that identify a finding, whatever its window."""
+    """The fields that identify a finding, independent of its window."""
     return finding.analyzer, finding.version, finding.subject, finding.metric, finding.slice
 
 

@@ -1,7 +1,7 @@
 """Replay the analyzer training/runs on a run with a planted fault.
 
-The fault begins at a step. The run is evaluated at ten steps from there to its end, each time with only the records up to that step. The
-twin is the run without the fault. The store is only read.
+The fault begins at some step. Between this step and the end of the run, the run is evaluated at ten steps, each time with only the records
+up to that step. The twin is the run without the fault. The store is only read.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,17 +30,18 @@ if TYPE_CHECKING:
 Frames = dict[str, "DataFrame"]
 Ask = Callable[[Records, Window], "DataFrame"]
 MINIMUM_STEPS = 30
-"""Steps that a run needs: half of them come before the fault, and the analyzer needs at least 20."""
+"""Minimum number of steps of a run: half of them come before the fault, and the analyzer needs at least 20."""
 LOOKS = 10
 
 
 def replay_on_run(
     ask: Ask, fault: RunFault, strength: Strength, now: datetime, *, model: str | None = None, name: str | None = None, seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault in the named run, else in the newest clean one (of `model`, where given) that has what the fault needs.
+    """Plant the fault in the named run. Without a name, plant it in the newest clean run (of `model`, if given) that has what the fault
+    needs.
 
-    A clean run ended and has no finding that needs action. Raises NotFoundError if there is no run of that name, UsageError if the
-    fault applies to no run.
+    A run is clean if it has ended and has no finding that needs action. Raises NotFoundError if there is no run of that name, and
+    UsageError if the fault fits no run.
     """
     found = runs.judged_runs(ask, model or "", now).verdicts(now)
     if name is not None:
@@ -65,7 +66,7 @@ def replay_on_run(
 
 
 def earlier_alike(found: Sequence[runs.RunVerdict], name: str) -> tuple[str, ...]:
-    """The newest earlier runs of the same kind as a run, oldest first."""
+    """The newest earlier runs of the same kind as the named run, oldest first."""
     run = next(each.run for each in found if each.run.name == name)
     alike = [each.run for each in found if run_kind(run) is not None and run_kind(each.run) == run_kind(run) and each.run.first < run.first]
     return tuple(each.name for each in sorted(alike, key=lambda each: (each.first, each.name))[-MAX_EARLIER:])
@@ -88,7 +89,7 @@ def replay_training_fault(
 ) -> RecordDetection:
     """Plant the fault in the records of a run and evaluate it. Raises UsageError if the run lacks what the fault needs.
 
-    looks: how many of the last evaluations are made.
+    looks: how many of the ten evaluations are made; the last ones are chosen.
     """
     steps = frames["steps"]
     count = int(steps["step"].nunique())
@@ -110,7 +111,7 @@ def replay_training_fault(
 
 
 def _run_findings(frames: Frames, step: int, whole: bool) -> tuple[Finding, ...]:
-    """Findings as of a step, with only the records up to it. whole: include the end of the run too."""
+    """Findings as of a step, from only the records up to it. whole: include the end of the run as well."""
     steps = frames["steps"]
     end = max(frame["at"].max() for frame in frames.values() if len(frame)) if whole else steps.loc[steps["step"] <= step, "at"].max()
     seen = {key: frame[frame["at"] <= end] for key, frame in frames.items()}

@@ -1,7 +1,7 @@
 """Replay the analyzer serving/vendors on the answers of a set of questions with a planted fault.
 
 The fault begins with the last round but one. This round and the last round are each evaluated at their end, with only the answers up to
-then. The twin has the same answers without the fault. The store is only read.
+then. The twin has the same rounds without the fault. The store is only read.
 """
 
 from collections.abc import Callable
@@ -32,22 +32,25 @@ Ask = Callable[[Records, Window], "DataFrame"]
 WEEK = timedelta(days=7)
 BUDGET = 0.0143
 ROUNDS = 2
-"""Number of rounds that have the fault, the last ones."""
+"""Number of rounds with the fault, counted from the last."""
 WANTED = {SHIFT: "with numbers as answers ", SIMILAR: "with free texts as answers and no encoder ", RUBRIC: "with scores of a rubric "}
-"""The requirements of a metric's fault on a set of questions, in words."""
+"""What a set of questions must have for a fault in each metric, in words."""
 
 
 def replay_on_vendor(
     ask: Ask, fault: VendorFault, strength: Strength, now: datetime, *, model: str | None = None, seed: int = 0
 ) -> RecordDetection:
-    """Plant the fault in the last rounds of a set, of the model or of any. Raises UsageError if no set has enough rounds."""
+    """Plant the fault in the last rounds of a set of questions, of `model` or of any model. Raises UsageError if no set has enough
+    rounds.
+    """
     return replay_vendor_fault(ask(vendors.ANSWERS, Window(model or "", EPOCH, now)), fault, strength, seed)
 
 
 def replay_vendor_fault(answers: "DataFrame", fault: VendorFault, strength: Strength = "middle", seed: int = 0) -> RecordDetection:
     """Plant the fault in the answers of one set and evaluate it. Raises UsageError if no set has enough rounds.
 
-    If the answers of a set had already changed before, they say nothing about the fault. The rounds from that change on are left out.
+    If the answers of a set had already changed before the fault, they say nothing about the fault. The rounds from that change on are left
+    out.
     """
     sets = [each for each in probe_rounds(answers) if len(each.times) >= MIN_ROUNDS + ROUNDS + 1 and fault.fits(each)]
     if not sets:
@@ -82,7 +85,7 @@ def _before_any_change(answers: "DataFrame", rounds: ProbeRounds) -> "DataFrame"
 
 
 def _set_of(extra: object) -> str:
-    """The set of an answer."""
+    """The name of the set of questions that an answer belongs to."""
     return str((extra.get("set") if isinstance(extra, dict) else None) or "probes")
 
 
@@ -107,7 +110,7 @@ def _planted(clean: "DataFrame", rounds: ProbeRounds, fault: VendorFault, amount
 
 
 def _spreads(rounds: ProbeRounds) -> dict[str, float]:
-    """The standard deviation of the numbers of each item before the fault; empty for other answers."""
+    """Standard deviation of the numeric answers to each item before the fault; empty if the answers are not numbers."""
     if rounds.values is None:
         return {}
     return {item: float(np.nanstd(line[:-ROUNDS])) for item, line in zip(rounds.items, rounds.values.T, strict=True)}

@@ -17,9 +17,9 @@ from observability.stats.interval import Interval
 RELIABLE, TENTATIVE = 0.8, 0.667
 DRAWS = 1000
 MANY_ITEMS = 5_000
-"""Number of items from which the interval is normal with the jackknife variance instead of a bootstrap interval."""
+"""Number of items from which the interval is a normal one with jackknife variance, not a bootstrap interval."""
 MIN_ITEMS = 10
-"""Items below which no interval is computed."""
+"""Minimum number of items for an interval."""
 
 
 def krippendorff_alpha(items: Sequence[Sequence[Hashable]], confidence: float = 0.95, seed: int = 0) -> Interval:
@@ -88,7 +88,7 @@ def krippendorff_alpha_of_counts(counts: Floats, confidence: float = 0.95, seed:
 
 
 def cohen_kappa(table: Floats) -> float:
-    """Cohen's kappa of two annotators: agreement beyond what their own frequencies of labels give by chance.
+    """Cohen's kappa of two annotators: agreement beyond the chance agreement that their own label frequencies give.
 
     Parameters
     ----------

@@ -18,14 +18,14 @@ from observability.stats.interval import two_sided_p_value
 TOLERANCE = 0.01
 """A row is additive if its residual is at most this share of |base| + Σ|values|."""
 SCORE_TOLERANCE = 0.001
-"""A row is also additive if the score of base + Σ values is a probability this near to the logged one, because logged scores
-are rounded.
+"""A row is also additive if base + Σ values, as a score, is a probability this close to the logged score, because logged scores are
+rounded.
 """
 Z = 1.959963984540054
 MOST_EXPLAINED = 100
 """Largest number of inputs whose attributions are kept and shown one by one; the attributions of all other inputs are one sum."""
 OTHER_INPUTS = " other inputs"
-"""The end of that sum's name; the number of inputs comes before it."""
+"""Suffix of the name of the sum of all other inputs; the number of inputs comes before it."""
 NAME_OF_OTHERS = re.compile(rf"\d{{1,3}}(,\d{{3}})*{OTHER_INPUTS}")
 
 
@@ -46,7 +46,8 @@ class Importance:
 class AttributionDistance:
     """A distance or similarity of two samples with a conservative 95 % interval.
 
-    p_value: the probability that chance alone is as far from "no change". null: the value that chance exceeds in 5 % of the cases.
+    p_value: the probability of a value at least as far from "no change" by chance alone. null: the value that chance alone exceeds in 5 %
+    of the cases.
     """
 
     value: float
@@ -60,8 +61,8 @@ class AttributionDistance:
 class AttributionChange:
     """Change of importance between two samples.
 
-    distance: total variation distance of the shares. ndcg: NDCG of the reference's importances in the current order. shares, low, high,
-    p_values: current minus reference share of each feature.
+    distance: total variation distance of the shares. ndcg: NDCG of the reference's importances in the current order. shares: current minus
+    reference share of each feature; low, high, p_values: interval and p-value of this difference.
     """
 
     distance: AttributionDistance
@@ -255,7 +256,9 @@ def _share_estimate(size: Floats, w: Floats) -> ShareEstimate:
 
 
 def _resampled_distances(before: Floats, now: Floats) -> tuple[Floats, Floats]:
-    """Distances and NDCGs of many pairs of importances (resamples × features), which sampling may have made negative."""
+    """Distances and NDCGs of many resampled pairs of importances (resamples × features); importances that resampling made negative count as
+    0.
+    """
     before, now = np.maximum(before, 0.0), np.maximum(now, 0.0)
     totals = np.maximum(before.sum(axis=1, keepdims=True), 1e-300), np.maximum(now.sum(axis=1, keepdims=True), 1e-300)
     distance = np.abs(before / totals[0] - now / totals[1]).sum(axis=1) / 2
@@ -280,7 +283,7 @@ def _similarity_to_one(value: float, null: Floats, drawn: Floats) -> Attribution
 
 
 def attribution_rows_needed(null: float, limit: float, n: int, m: int) -> int | None:
-    """Additional rows of the current sample that keep the effect of chance under a limit. It falls with √(1/n + 1/m).
+    """Additional rows of the current sample that keep the effect of chance under a limit. This effect falls with √(1/n + 1/m).
 
     Parameters
     ----------
@@ -345,7 +348,7 @@ def is_other_inputs(name: str, features: Collection[str]) -> bool:
 def kept_attributions(
     known: Sequence[str], names: Sequence[str], values: ArrayLike, *, started: bool = False, features: Collection[str] = ()
 ) -> tuple[str, ...]:
-    """Names of the attributions that are kept of a model, in the order in which rows hold them.
+    """Names of the attributions that are kept of a model, in their order in the rows.
 
     Parameters
     ----------
@@ -379,7 +382,7 @@ def kept_attributions(
 
 
 def attributions_in_order(values: ArrayLike, names: Sequence[str], order: Sequence[str]) -> Floats:
-    """Attributions in the order of `kept_attributions`; each row keeps its sum.
+    """Attributions in the order of `kept_attributions`; the sum of each row does not change.
 
     Parameters
     ----------
@@ -405,7 +408,7 @@ def attributions_in_order(values: ArrayLike, names: Sequence[str], order: Sequen
 
 
 def apply_inverse_link(output: ArrayLike, link: str) -> Floats:
-    """Score of a model output on the link's scale.
+    """Score of each model output (inverse link); the output is on the link's scale.
 
     Parameters
     ----------
@@ -426,7 +429,7 @@ def apply_inverse_link(output: ArrayLike, link: str) -> Floats:
 
 
 def apply_link(score: ArrayLike, link: str) -> Floats:
-    """Output on the link's scale of a score; infinite at the ends.
+    """Output on the link's scale for each score (link function); infinite at the ends of the score's range.
 
     Parameters
     ----------

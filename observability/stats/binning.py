@@ -28,7 +28,7 @@ COMPILE_FROM = 200_000
 are already loaded.
 """
 WORTH_THREADS = 20_000
-"""Number of values from which threads are faster: starting threads takes as long as this many values."""
+"""Number of values from which threads are faster, because starting threads takes as long as binning this many values."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Histogram:
 def bin_plan(edges: ArrayLike, cells: int = 1024) -> BinPlan:
     """Look-up plan for increasing, finite edges; without edges every number is in bin 0.
 
-    The table leaves out the outer tenth of the edges on each side, which may be far out; for values there the edges are searched.
+    The outer tenth of the edges on each side may be far out, so the table leaves it out. For values there, the edges are searched.
 
     Parameters
     ----------
@@ -242,7 +242,7 @@ def histogram_columns(
 
 
 def _values_and_mask(values: ArrayLike, valid: ArrayLike | None) -> tuple[Floats, Bools]:
-    """Values as float64 and the mask, empty if all rows are valid."""
+    """Values as float64, and the mask of valid rows (empty if all rows are valid)."""
     array = np.ascontiguousarray(values, np.float64).ravel()
     mask = np.empty(0, bool) if valid is None else np.ascontiguousarray(valid, bool).ravel()
     if valid is not None and mask.size != array.size:
@@ -253,7 +253,7 @@ def _values_and_mask(values: ArrayLike, valid: ArrayLike | None) -> tuple[Floats
 def _numpy_codes(
     values: Floats, valid: Bools, edges: Floats, first: NDArray[np.int32], origin: float, per_unit: float, codes: NDArray[np.int16]
 ) -> None:
-    """Write codes by binary search to `codes`; the compiled loop of the same arguments gives the same."""
+    """Write codes to `codes` by binary search; the compiled loop with the same arguments gives the same result."""
     codes[:] = np.searchsorted(edges, values, side="right")
     codes[np.isnan(values)] = NAN
     if valid.size:
@@ -297,7 +297,7 @@ def _numpy_counts(
 
 
 def compiled_bin_loops(size: int) -> tuple[Loop, Loop] | None:
-    """Compiled loops (codes, counts) for blocks of one size.
+    """Compiled loops (codes, counts) for a block of `size` values.
 
     Parameters
     ----------

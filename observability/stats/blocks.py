@@ -1,7 +1,7 @@
 """Ratios, differences and quantiles of rows that are correlated within blocks of time.
 
-A system keeps its state (a cache its content, a queue its length), so rows that follow each other are not independent. The blocks are the
-units of every interval here.
+A system has a state (the content of a cache, the length of a queue), so consecutive rows are not independent. Every interval here treats
+blocks, not rows, as its units.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ MAX_DESIGN_EFFECT = 50.0
 
 @dataclass(frozen=True)
 class BlockEstimate:
-    """An estimate with its standard error and degrees of freedom. n: rows; blocks: units behind it."""
+    """An estimate with its standard error and degrees of freedom. n: number of rows; blocks: number of blocks that it comes from."""
 
     value: float
     error: float
@@ -28,12 +28,12 @@ class BlockEstimate:
     blocks: int
 
     def interval(self, confidence: float = CONFIDENCE) -> Interval:
-        """The interval of Student's t."""
+        """The confidence interval from Student's t distribution."""
         half = float(stdtrit(self.freedom, 0.5 + confidence / 2)) * self.error
         return ordered_interval(self.value, self.value - half, self.value + half, self.n)
 
     def p_above(self, level: float) -> float:
-        """The one-sided p-value of a true value of at most `level`."""
+        """One-sided p-value of the hypothesis that the true value is at most `level`."""
         if self.error <= 0:
             return float(self.value <= level)
         return float(stdtr(self.freedom, (level - self.value) / self.error))
@@ -97,7 +97,7 @@ def estimate_difference(first: BlockEstimate, second: BlockEstimate) -> BlockEst
 
 
 def estimate_quotient(first: BlockEstimate, second: BlockEstimate) -> BlockEstimate | None:
-    """Return the first estimate over the second of other blocks, by the delta method; None if the second is not positive.
+    """Return the first estimate divided by the second, which comes from other blocks (delta method); None if the second is not positive.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def estimate_quotient(first: BlockEstimate, second: BlockEstimate) -> BlockEstim
 
 
 def _welch(value: float, *parts: tuple[BlockEstimate, float]) -> BlockEstimate:
-    """An estimate from independent parts. Each part comes with the variance that it adds."""
+    """An estimate from independent parts; each part is given with the variance that it contributes."""
     variance = sum(square for _, square in parts)
     below = sum(square**2 / part.freedom for part, square in parts)
     freedom = variance**2 / below if below > 0 else min(part.freedom for part, _ in parts)
@@ -154,7 +154,7 @@ def design_effect(flags: ArrayLike, blocks: ArrayLike) -> float:
 
 
 def tail_quantile(values: ArrayLike, q: float, blocks: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
-    """Return a quantile with the interval of order statistics, whose n is reduced by the design effect of the rows beyond it.
+    """Return a quantile with an interval from order statistics. Its n is reduced by the design effect of the rows beyond the quantile.
 
     Parameters
     ----------

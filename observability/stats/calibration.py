@@ -61,7 +61,7 @@ class Reliability:
 
 @dataclass(frozen=True)
 class CalibrationError:
-    """A calibration error and its distribution for a perfectly calibrated model of this size.
+    """A calibration error, and its distribution for a perfectly calibrated model with the same number of rows.
 
     value, low, high: the error with a conservative 95 % interval. null_mean, null_95: mean and 95 % quantile under perfect calibration.
     p_value: share of perfectly calibrated models with an error as large (ECE: by simulation, not below 1 / 4001). n: effective rows.
@@ -177,7 +177,7 @@ def equal_mass_groups(total: Floats, groups: int) -> Places:
 
 
 def _group_bounds(place: Places, rows: Floats, groups: int) -> tuple[Places, Places]:
-    """First and last bin with rows of each group; for an empty group, its first and last bin."""
+    """First and last bin with rows in each group; for a group without rows, the first and last of all its bins."""
     bins, held = np.arange(place.size), rows > 0
     first, last = np.full(groups, place.size), np.full(groups, -1)
     for some in (held, ~held & (np.bincount(place[held], minlength=groups)[place] == 0)):
@@ -316,9 +316,9 @@ BROWNIAN_95 = decreasing_root(brownian_range_p_value, 0.05, 0.5, 10.0)
 
 
 def calibration_change_p_value(now: Reliability, before: Reliability) -> float:
-    """P-value that the deviations of two samples are equal group by group (χ² over the groups).
+    """P-value of the hypothesis that two samples have equal deviations in every group (χ² over the groups).
 
-    Groups with few events are merged with the next one.
+    A group with few events is merged with the next one.
 
     Parameters
     ----------
@@ -349,7 +349,7 @@ def calibration_change_p_value(now: Reliability, before: Reliability) -> float:
 
 
 def calibration_error_change_p_value(now: Reliability, before: Reliability) -> float:
-    """P-value that the expected calibration errors of two independent samples are equal.
+    """P-value of the hypothesis that two independent samples have equal expected calibration errors.
 
     Each error is treated as a sum of deviations with known signs, so the test is approximate if deviations are near 0.
 
@@ -377,7 +377,7 @@ def _rate_variance(found: Reliability) -> Floats:
 
 
 def brier_decomposition(found: Reliability) -> tuple[float, float, float]:
-    """Reliability, resolution and uncertainty: the Brier score on the groups is the first minus the second plus the third.
+    """Reliability, resolution and uncertainty. The Brier score on the groups is reliability minus resolution plus uncertainty.
 
     Parameters
     ----------
@@ -412,8 +412,8 @@ class CalibrationLine:
 def calibration_line(predictions: ArrayLike, truth: ArrayLike, clusters: ArrayLike | None = None) -> CalibrationLine | None:
     """Least-squares line of truth against prediction.
 
-    A slope below 1 means predictions that are too extreme, above 1 not extreme enough. The interval allows for unequal variances (HC1) or,
-    if rows come in correlated clusters (days), for these clusters, whichever is wider.
+    A slope below 1 means that predictions are too extreme, a slope above 1 that they are not extreme enough. The interval allows for
+    unequal variances (HC1). If rows come in correlated clusters (days), it also allows for the clusters; the wider interval is used.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Tests of a count against its history and of two proportions, runs of equal values, and sample sizes for tests."""
+"""Tests of a count against its history, tests of two proportions, runs of equal values, and sample sizes for tests."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ MIN_HISTORY = 3
 
 @dataclass(frozen=True)
 class CountTest:
-    """A count against its history. All but n_history and observed are None below three history points.
+    """A count compared with its history. With fewer than three history points, all fields but n_history and observed are None.
 
     expected: mean of the history. ratio: observed / expected with an interval (None if nothing was expected). p_value: two-sided.
     dispersion: variance / mean of the history. overdispersed: whether the negative binomial was used instead of the Poisson
@@ -47,9 +47,9 @@ class ValueRun:
 def poisson_or_overdispersed_test(observed: float, expected_history: ArrayLike, confidence: float = 0.95) -> CountTest:
     """Test of a count against earlier counts of the same kind (the same hour of the week).
 
-    The test is Poisson's if the history varies no more than chance allows (dispersion test at 0.1): the count given the sum of all is
-    binomial, which is exact although the rate is unknown. Otherwise it is negative binomial with the history's mean m and variance s² (1 +
-    1/k). Its tail is read from Student's t with k - 1 degrees of freedom, since the variance is estimated from k points.
+    If the history varies no more than chance allows (dispersion test at 0.1), the test is Poisson's: given the sum of all counts, the count
+    is binomial, which is exact although the rate is unknown. Otherwise the test is negative binomial with the history's mean m and variance
+    s² (1 + 1/k). Its tail is read from Student's t with k - 1 degrees of freedom, since the variance is estimated from k points.
 
     Parameters
     ----------
@@ -101,7 +101,9 @@ def _two_sided_binomial(successes: float, trials: float, share: float) -> float:
 
 
 def _negative_binomial_p_value(observed: float, mean: float, variance: float, freedom: int) -> float:
-    """Twice the smaller tail of a negative binomial of that mean and variance, its normal score read on Student's t."""
+    """Twice the smaller tail of a negative binomial distribution with this mean and variance; the tail's normal score is read as a
+    Student's t.
+    """
     size = mean**2 / max(variance - mean, 1e-9 * mean)
     share = size / (size + mean)
     at_most = float(betainc(size, observed + 1, share))
@@ -199,7 +201,7 @@ def needed_n_for_proportion(p: float, effect: float, power: float = 0.8, confide
 
 
 def needed_n_for_psi(limit: float, bins: int, n_reference: float | None = None, quantile: float = 0.95) -> int | None:
-    """Current rows from which chance alone exceeds a PSI of `limit` in at most 1 - quantile of the windows.
+    """Number of current rows from which a PSI above `limit` occurs by chance in at most 1 - quantile of the windows.
 
     Parameters
     ----------

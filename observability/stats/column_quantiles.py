@@ -1,4 +1,4 @@
-"""Quantiles of many columns at once, over their known values."""
+"""Quantiles of many columns at once; unknown values (NaN) are left out."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from observability.stats.arrays import Floats, Integers
 def column_quantiles(values: Floats, shares: Sequence[float]) -> list[Floats]:
     """Quantiles along the first axis, linear between neighbours.
 
-    All quantiles use one sort, which is several times as fast as numpy's function for many small arrays.
+    All quantiles come from one sort. For many small arrays this is several times as fast as numpy's function.
 
     Parameters
     ----------
@@ -79,9 +79,9 @@ def quantiles_of_sorted(ordered: Floats, known: Integers, shares: Sequence[float
 
 
 def quantiles_of_others(values: Floats, shares: Sequence[float]) -> tuple[Integers, list[Floats]]:
-    """Quantiles of all other rows, for each row.
+    """For each row, the quantiles of all other rows.
 
-    One sort serves all rows: a row's own value is left out by its place.
+    One sort serves all rows: a row's own value is skipped at its place in the sorted order.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def quantiles_of_others(values: Floats, shares: Sequence[float]) -> tuple[Intege
 
 
 def value_at(ordered: Floats, places: Integers) -> Floats:
-    """For each column, the value at its own place along the first axis.
+    """For each column, the value at that column's given place along the first axis.
 
     Parameters
     ----------

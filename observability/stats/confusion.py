@@ -1,8 +1,8 @@
 """Confusion counts and ranking metrics of a classifier, from counts alone.
 
-matrix[i, j] counts rows of label i with decision j, as in scikit-learn; class 1 of a 2 × 2 matrix is the positive one. Score counts
-are one entry per ordered score bin, for rows with a positive and with a negative label; scores in one bin are ties, so results equal
-scikit-learn's on scores rounded to their bins. Counts may be weighted.
+matrix[i, j] counts rows of label i with decision j, as in scikit-learn; class 1 of a 2 × 2 matrix is the positive one. Score counts have
+one entry per score bin, in order, for rows with a positive and for rows with a negative label. Scores in one bin are ties, so results equal
+those of scikit-learn on scores rounded to their bins. Counts may be weighted.
 """
 
 import numpy as np
@@ -88,8 +88,7 @@ def average_precision(positive_counts: ArrayLike, negative_counts: ArrayLike) ->
 
 
 def ranking_bounds(positive_counts: ArrayLike, negative_counts: ArrayLike) -> tuple[float, float]:
-    """How far ROC AUC and average precision of the scores can be from the values computed from bins, for any order of the scores inside a
-    bin.
+    """Largest possible errors of ROC AUC and average precision that are computed from bins, over all orders of the scores inside a bin.
 
     Parameters
     ----------

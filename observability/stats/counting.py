@@ -14,12 +14,14 @@ from observability.stats.arrays import Bools, Floats, Integers
 from observability.stats.binning import COMPILE_FROM, SPECIALS, BinPlan, bin_plan, histogram_numbers, load_compiled_loops
 
 CELLS = 4096
-"""Cells of the look-up table: nearly every one holds at most one edge, and 16 kB stay in the processor's first cache."""
+"""Number of cells of the look-up table: nearly every cell holds at most one edge, and the table's 16 kB stay in the processor's first
+cache.
+"""
 
 
 @dataclass(frozen=True)
 class FinePlan:
-    """A plan with a fine look-up table. padded: its edges and two infinities, so that two edges can be compared at once."""
+    """A plan with a fine look-up table. padded: the plan's edges and two infinities, so that two edges can always be compared at once."""
 
     plan: BinPlan
     padded: Floats

@@ -7,14 +7,15 @@ from observability.stats.arrays import Array, Bools, Floats
 from observability.stats.binning_compiled import njit_cached
 
 AT_ONCE = 2
-"""Edges of a cell that are compared without a branch; cells with more are bisected."""
+"""Number of edges in a cell that are compared without a branch; a cell with more edges is searched by bisection."""
 
 
 @njit_cached
 def count_only(values: Floats, valid: Bools, groups: Array, edges: Floats, first: Array, origin: float, per_unit: float, n: Array) -> None:
-    """Add counts to n (groups × codes: NaN, null, bin 0, bin 1, …); empty `valid` means all valid, empty `groups` one group.
+    """Add counts to n (groups × codes: NaN, null, bin 0, bin 1, …). An empty `valid` means that all rows are valid, an empty `groups` that
+    there is one group.
 
-    edges: followed by AT_ONCE infinities. first: see binning.BinPlan.
+    edges: bin edges, followed by AT_ONCE infinities. first: see binning.BinPlan.
     """
     masked, grouped = valid.size > 0, groups.size > 0
     cells, last = first.size - 3, edges.size - AT_ONCE

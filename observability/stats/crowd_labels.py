@@ -20,14 +20,14 @@ MIN_WEIGHT = 1e-6
 """Smallest weight of an annotator or a model in CROWDLAB."""
 DRAWS = 200
 MIN_ITEMS = 10
-"""Least number of items with two labels or more for an annotator's rank."""
+"""Minimum number of items with two labels or more from which an annotator gets a rank."""
 
 
 @dataclass(frozen=True)
 class Votes:
     """Labels in long form, at most one for each annotator and item.
 
-    item, annotator, label: numbers from 0, one entry per label. items, annotators, classes: how many there are of each.
+    item, annotator, label: indices from 0, one entry per label. items, annotators, classes: how many there are of each.
     """
 
     item: Integers
@@ -51,8 +51,8 @@ class Votes:
 
 @dataclass(frozen=True)
 class DawidSkene:
-    """Dawid and Skene's model. posterior: items × classes, probability of each true class. prior: of each class. confusion: annotators ×
-    true class × label, probability of each label; a row of an annotator who has labelled nothing is uniform.
+    """Dawid and Skene's model. posterior: probability of each true class (items × classes). prior: probability of each class. confusion:
+    probability of each label (annotators × true class × label); the rows of an annotator who has labelled nothing are uniform.
     """
 
     posterior: Floats
@@ -67,9 +67,10 @@ class DawidSkene:
 
 @dataclass(frozen=True)
 class CrowdQuality:
-    """CROWDLAB. consensus: class of each item. posterior: items × classes. quality: of each annotator, NaN without an item of two labels.
+    """Results of CROWDLAB. consensus: class of each item. posterior: probability of each class (items × classes). quality: quality of each
+    annotator, NaN if none of their items has two labels.
 
-    annotator_weight, model_weight: of the votes and of the model in the posterior.
+    annotator_weight, model_weight: weights of the annotators' votes and of the model in the posterior.
     """
 
     consensus: Integers
@@ -87,7 +88,7 @@ class CrowdQuality:
 def majority_labels(votes: Votes, probabilities: Floats | None = None) -> Integers:
     """Most frequent label of each item; ties go to the class that the model finds likelier, then to the rarer class, then to the first.
 
-    An item without a label gets the model's class, or without a model the rarest.
+    An item without a label gets the model's likeliest class, or without a model the rarest class.
 
     Parameters
     ----------
@@ -111,7 +112,8 @@ def majority_labels(votes: Votes, probabilities: Floats | None = None) -> Intege
 
 
 def dawid_skene(votes: Votes, smoothing: float = 0.0, steps: int = MAX_STEPS, tolerance: float = TOLERANCE) -> DawidSkene:
-    """Maximum likelihood of annotators' confusions and items' true classes, by expectation maximisation from the majority vote.
+    """Maximum likelihood estimate of annotators' confusions and items' true classes, by expectation maximisation that starts from the
+    majority vote.
 
     Parameters
     ----------
@@ -155,7 +157,7 @@ def dawid_skene(votes: Votes, smoothing: float = 0.0, steps: int = MAX_STEPS, to
 
 
 def _sums_by_item(votes: Votes, rows: Floats) -> Floats:
-    """Sums of the votes' rows over the votes of each item."""
+    """For each item, the sum of the rows of its votes (rows: votes × columns)."""
     return np.column_stack([np.bincount(votes.item, column, votes.items) for column in rows.T])
 
 
@@ -166,7 +168,7 @@ def _prior(posterior: Floats, smoothing: float) -> Floats:
 
 
 def _confusion(votes: Votes, posterior: Floats, smoothing: float) -> Floats:
-    """Annotators × true class × label: the share of each label."""
+    """The share of each label, as annotators × true class × label."""
     size = votes.annotators * votes.classes
     place = votes.annotator * votes.classes + votes.label
     held = np.stack([np.bincount(place, posterior[votes.item, each], size) for each in range(votes.classes)])
@@ -240,7 +242,9 @@ def _crowd_posterior(votes: Votes, probabilities: Floats, consensus: Integers) -
 
 
 def _quality(votes: Votes, found: CrowdQuality, several: Bools, weights: Floats) -> Floats:
-    """Quality of annotators under weightings of the items (weightings × items): rows of weightings, NaN without an item of two labels."""
+    """Quality of annotators, one row for each weighting of the items (weights: weightings × items); NaN if an annotator has no item with
+    two labels.
+    """
     own = found.posterior[votes.item, votes.label]
     agrees = (found.consensus[votes.item] == votes.label) & several[votes.item]
     share = votes.by_item.mean() / votes.annotators
@@ -257,10 +261,10 @@ def _quality(votes: Votes, found: CrowdQuality, several: Bools, weights: Floats)
 
 
 def annotator_ranks(votes: Votes, found: CrowdQuality, seed: int = 0, confidence: float = 0.95) -> Array:
-    """Rank of each annotator by CROWDLAB quality (1 is best) with a percentile bootstrap interval over items, consensus held fixed.
+    """Rank of each annotator by CROWDLAB quality (1 is best), with a percentile bootstrap interval over items; the consensus is held fixed.
 
-    The scale of the quality is biased, ranks are less so. Rows: annotators; columns: rank, low, high; NaN below MIN_ITEMS items of two
-    labels or more.
+    Ranks are given because the scale of the quality is biased, and ranks are less so. Rows: annotators; columns: rank, low, high; NaN below
+    MIN_ITEMS items with two labels or more.
 
     Parameters
     ----------
@@ -290,8 +294,8 @@ def annotator_ranks(votes: Votes, found: CrowdQuality, seed: int = 0, confidence
 
 
 def accuracy_ranks(votes: Votes, fitted: DawidSkene, seed: int = 0, confidence: float = 0.95) -> Array:
-    """Rank of each annotator by Dawid and Skene's accuracy (1 is best) with the range of ranks that the uncertainty of the accuracies
-    allows.
+    """Rank of each annotator by Dawid and Skene's accuracy (1 is best), with the range of ranks that fits the uncertainty of the
+    accuracies.
 
     Accuracies are drawn from Beta distributions with the effective labels of `accuracy_intervals`. Rows: annotators; columns: rank, low,
     high; NaN below MIN_ITEMS items of two labels or more.
@@ -361,7 +365,7 @@ def _rank_intervals(values: Floats, confidence: float) -> Floats:
 
 
 def active_learning_scores(votes: Votes, found: CrowdQuality, unlabelled: Floats) -> tuple[Floats, Floats]:
-    """ActiveLab's scores of labelled items and of unlabelled ones: the lower, the more another label is expected to tell.
+    """ActiveLab's scores of labelled and of unlabelled items: the lower the score, the more informative another label is expected to be.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """Learning curves: spikes, divergence, overfitting, plateaus and noise.
 
-A curve is an array of finite values in the order of their steps. Functions that test take a *cost*: lower is better, so a metric for which
-higher is better is negated first. `training_progress` is the improvement after the first steps; changes are measured against it, since a
-change that is small beside the progress does not matter however significant it is.
+A curve is an array of finite values in the order of their steps. Functions that test a curve take a *cost*, for which lower is better; a
+metric for which higher is better is negated first. `training_progress` is the improvement after the first steps. Changes are compared with
+it, since a change that is small relative to the progress does not matter, however significant it is.
 """
 
 from dataclasses import dataclass
@@ -17,28 +17,29 @@ from observability.stats.dispersion import MAD_TO_SD
 from observability.stats.tail_gaps import tail_gap_level
 
 LOCAL = 51
-"""Number of differences around a step from which the usual difference there is estimated."""
+"""Number of differences around a step from which the usual difference at this step is estimated."""
 SPIKE_Z, SPIKE_HEIGHT = 6.0, 9.0
 SPIKE_SHARE = 0.1
 TAIL_Z, SPIKE_CHANCE = 3.0, 0.015
-"""A spike meets four conditions: it rises by 6 robust sd of the usual steps, reaches 9 robust sd of single values above the level before
-it, rises by at least a tenth of the progress, and lies beyond the tail of the smaller rises from 3 robust sd on, with this chance of error
-(`tail_gap_level`). A longer curve therefore needs a higher spike unless its noise has light tails. Decision 0213 has the measured shares.
+"""A spike meets four conditions. It rises by 6 robust sd of the usual steps. It reaches 9 robust sd of single values above the level before
+it. It rises by at least a tenth of the progress. It lies beyond the tail of the smaller rises (those from 3 robust sd on), with this chance
+of error (`tail_gap_level`). A longer curve therefore needs a higher spike unless its noise has light tails. Decision 0213 has the measured
+shares.
 """
 RECOVERY_STEPS = 5
-"""With fewer steps after a spike, recovery is unknown."""
+"""If fewer steps follow a spike, it is unknown whether the curve recovered."""
 PLATEAU_SHARE = 1 / 3
 PLATEAU_TOLERANCE, PLATEAU_NOISE, PLATEAU_BLOCKS, PLATEAU_LEVEL = 0.02, 0.05, 90, 3
 DIVERGED_SHARE = 0.5
 OVERFIT_SHARE = 0.05
 SURE = 0.001
-"""Probability, over a whole curve, that noise is reported as a worsening."""
+"""Probability that noise anywhere in a curve is reported as a worsening."""
 
 
 @dataclass(frozen=True)
 class CurveNoise:
-    """sd: standard deviation of one value around its trend. inflation: factor by which autocorrelation enlarges the variance of a mean
-    (1: none).
+    """sd: standard deviation of one value around its trend. inflation: factor by which autocorrelation enlarges the variance of a mean (1
+    without autocorrelation).
     """
 
     sd: float
@@ -53,9 +54,9 @@ class CurveNoise:
 class CurveSpike:
     """A jump of the cost.
 
-    at: index of the jump. z: robust. before: level before it. peak: worst value
-    until recovery. recovered: index at which the curve was back within a quarter of the spike's height, None if it never was.
-    early: whether too few steps followed to judge.
+    at: index of the jump. z: robust standard score of the jump. before: level before the jump. peak: worst value until recovery. recovered:
+    index at which the curve was back within a quarter of the spike's height; None if it never was. early: whether too few steps followed to
+    judge recovery.
     """
 
     at: int
@@ -117,7 +118,8 @@ def exponential_moving_average(values: Array, weight: float) -> Array:
 
 
 def downsampled_indices(values: Array, limit: int) -> Array:
-    """Indices of about `limit` values that draw like all of them: first, last, and the extremes of each of limit / 2 stretches.
+    """Indices of about `limit` values whose plot looks like that of all values: first, last, and the extremes of each of limit / 2
+    stretches.
 
     No spike is lost, whatever the width of the chart (M4 by stretches of steps). NaN values are kept only where a stretch has
     nothing else.
@@ -168,7 +170,9 @@ def robust_sd(values: Array) -> float:
 
 
 def _median(values: Array) -> float:
-    """The median of at least one value, NaN if any is, the result of `np.median` without its overhead, which matters for short curves."""
+    """The median of one value or more; NaN if any value is NaN. It equals `np.median` without the overhead, which matters for short
+    curves.
+    """
     n = len(values)
     middle, last = n // 2, n - 1
     parted = np.partition(values, (middle, last) if n % 2 else (middle - 1, middle, last))
@@ -179,7 +183,7 @@ def _median(values: Array) -> float:
 
 @lru_cache(256)
 def _parabola_fit(window: int) -> Array:
-    """The matrix that replaces neighbouring values by the values of the least-squares parabola through them."""
+    """The matrix that maps neighbouring values to the values of the least-squares parabola through them."""
     orthogonal, _ = np.linalg.qr(np.vander(np.linspace(-1.0, 1.0, window), 3))
     return orthogonal @ orthogonal.T
 
@@ -253,7 +257,7 @@ def training_progress(cost: Array) -> float:
 
 
 def _moving_means(cost: Array, k: int) -> Array:
-    """Means of each k neighbouring values."""
+    """The mean of every k neighbouring values."""
     total = np.cumsum(np.concatenate([[0.0], cost]))
     return (total[k:] - total[:-k]) / k
 
@@ -261,10 +265,10 @@ def _moving_means(cost: Array, k: int) -> Array:
 def cost_spikes(cost: Array) -> list[CurveSpike]:
     """Jumps of the cost in order: those that exceed the usual differences around them and are large compared with the progress.
 
-    Differences are taken of the logarithm if the bulk of a positive cost spans more than a factor of ten, else of the value itself. The
-    usual difference is the median and MAD of the 51 differences around, but at least 0.7 of the usual difference over the whole curve.
-    Heavy-tailed noise rises higher the longer the curve is, so a spike also lies beyond the tail of all smaller rises. Jumps before a spike
-    has recovered belong to it.
+    Differences are taken of the logarithm if the bulk of a positive cost spans more than a factor of ten, otherwise of the value itself.
+    The usual difference at a step is given by the median and MAD of the 51 differences around it, and is at least 0.7 of the usual
+    difference over the whole curve. Heavy-tailed noise rises higher the longer the curve is, so a spike must also lie beyond the tail of
+    all smaller rises. Further jumps before the curve has recovered belong to the same spike.
 
     Parameters
     ----------
@@ -319,10 +323,10 @@ def cost_spikes(cost: Array) -> list[CurveSpike]:
 
 
 def _worsening(cost: Array, k: int) -> tuple[CurveChange, float, CurveNoise]:
-    """Rise of the last k values above the best k neighbours, its z, and the noise of single values.
+    """Rise of the mean of the last k values above the best mean of k neighbours, its z, and the noise of single values.
 
-    The interval belongs to a difference of two means with the curve's noise. The search for the best stretch is accounted for by the
-    limit `_needed_z(n, k)`.
+    The interval is that of a difference of two means with the curve's noise. The limit `_needed_z(n, k)` allows for the search for the best
+    stretch.
     """
     means = _moving_means(cost, k)
     best = int(means.argmin())
@@ -341,7 +345,7 @@ def _needed_z(n: int, k: int) -> float:
 
 
 def divergence_at_end(cost: Array) -> CurveChange | None:
-    """Loss of at least half of the progress at the end of training, beyond noise.
+    """The rise at the end of training that undoes at least half of the progress, beyond noise.
 
     Parameters
     ----------
@@ -362,7 +366,7 @@ def divergence_at_end(cost: Array) -> CurveChange | None:
 
 
 def overfitting_width(n: int) -> int:
-    """Number of neighbouring values whose mean is compared with others in the search for overfitting.
+    """Number of neighbouring values that are averaged in the search for overfitting.
 
     Parameters
     ----------
@@ -377,8 +381,8 @@ def overfitting_width(n: int) -> int:
 
 
 def overfitting_onset(steps: Array, cost: Array, training_steps: Array, training_cost: Array) -> CurveChange | None:
-    """Rise of the validation cost since its best, by at least a twentieth of its progress and beyond noise, while training went on
-    improving.
+    """Rise of the validation cost since its best value, by at least a twentieth of its progress and beyond noise, while the training cost
+    continued to improve.
 
     Parameters
     ----------
@@ -433,12 +437,12 @@ def linear_improvement(cost: Array, spread: CurveNoise) -> CurveChange:
 
 
 def plateau_start(cost: Array) -> CurveChange | None:
-    """Start of the stretch to the end of the curve, at least its last third, over which it no longer improves.
+    """Start of the plateau: a stretch up to the end of the curve, at least its last third, over which the curve no longer improves.
 
-    The earliest of 24 starts that meets three conditions. The line to the end improves no more than noise does. Its 95 % interval excludes
-    an improvement of more than 2 % of the progress (a test of equivalence, so that a noisy curve is not called flat for lack of power). No
-    three neighbours lie more than that below the first three (so that a curve which falls and rises again is not called flat from before
-    its fall). Longer curves are tested on means of 90 stretches.
+    The start is the earliest of 24 candidates that meets three conditions. The line from there to the end improves no more than noise does.
+    The line's 95 % interval excludes an improvement of more than 2 % of the progress (a test of equivalence, so that a noisy curve is not
+    called flat for lack of power). No three neighbours lie below the first three by more than that (so that a curve which falls and rises
+    again is not called flat from before its fall). Longer curves are tested on means of 90 stretches.
 
     Parameters
     ----------
@@ -468,7 +472,7 @@ def plateau_start(cost: Array) -> CurveChange | None:
 
 
 def may_improve_since(cost: Array, begin: int) -> bool:
-    """Return whether a curve significantly improved from a place to its end, or is one that `plateau_start` does not judge.
+    """Return whether a curve significantly improved from a place to its end, or cannot be judged by `plateau_start`.
 
     It improved if the 95 % interval of the line's improvement is above 0, or if three neighbours lie below the first three by more than
     noise and 2 % of the progress. A curve that only lacks the power to be called flat does not count as improved.
@@ -493,7 +497,9 @@ def may_improve_since(cost: Array, begin: int) -> bool:
 
 
 def _plateau_blocks(cost: Array) -> tuple[Array, int, float, CurveNoise] | None:
-    """Means of stretches of a curve, their length, its progress and their noise; None if it is too short or too noisy."""
+    """Means of stretches of a curve, the length of a stretch, the curve's progress and its noise; None if the curve is too short or too
+    noisy.
+    """
     n = len(cost)
     if n < 20:
         return None
@@ -505,6 +511,6 @@ def _plateau_blocks(cost: Array) -> tuple[Array, int, float, CurveNoise] | None:
 
 
 def _fell(blocks: Array, spread: CurveNoise, allowed: float) -> bool:
-    """Whether three neighbours lie below the first three by more than noise and what is allowed."""
+    """Whether three neighbours lie below the first three by more than `allowed` and noise together."""
     level = _moving_means(blocks, PLATEAU_LEVEL)
     return bool(level[0] - level.min() > allowed + 2 * np.sqrt(2.0) * spread.of_mean(PLATEAU_LEVEL))

@@ -1,8 +1,8 @@
 """Decomposition of the change of a mean loss into covariate shift and concept drift.
 
-Rows before and now are compared where both have inputs alike: on the shared distribution, whose density is the product of both densities
-over their sum. From either side to the shared distribution, only the inputs change. On the shared distribution, the sides differ only in
-the relation of inputs and loss:
+Rows before and now are compared where both sides have similar inputs: on the shared distribution, whose density is the product of both
+densities divided by their sum. From either side to the shared distribution, only the inputs change. On the shared distribution, the sides
+differ only in the relation between inputs and loss:
 
     now - before = (shared before - before) + (shared now - shared before) + (now - shared now)
                     inputs                     relation                       inputs
@@ -29,26 +29,26 @@ from observability.stats.interval import Interval, ordered_interval
 
 FOLDS, PRODUCTS, STEPS = 3, 40, 8
 RIDGE, RIDGE_OF_LOSS = 0.0005, 0.03
-"""Ridge penalties per row, of the share and of the expected losses."""
+"""Ridge penalties per row: for the fit of the share, and for the fits of the expected losses."""
 LEARNED = 4
-"""The fits err too: the variance of both parts is multiplied by 1 + LEARNED × columns / rows. Measured
+"""The fits have errors too, so the variance of both parts is multiplied by 1 + LEARNED × columns / rows. The value was measured
 (tests/benchmarks/bench_decomposition.py).
 """
 MIN_LABELLED_ROWS = 200
-"""Labelled rows of each side below which there is no decomposition."""
+"""Minimum number of labelled rows on each side for a decomposition."""
 ALONE = 0.95
-"""A row has no counterpart on the other side where the share of its own side among similar rows is above this (both sides weighing the
-same).
+"""A row has no counterpart on the other side if the share of its own side among similar rows is above this (with both sides weighted
+equally).
 """
 
 
 @dataclass(frozen=True)
 class Decomposition:
-    """Each part with its interval; before, now: the means of the loss.
+    """The parts of a change, each with its interval. before, now: the means of the loss.
 
-    alone_now, alone_before: shares of rows without a counterpart on the other side. overlap: 1 if both sides have the same inputs, 0
-    where none is shared. unexpected: for each row now, its part of the relation: its loss minus the expected loss of rows before with such
-    inputs; the parts sum to about the relation.
+    alone_now, alone_before: shares of rows without a counterpart on the other side. overlap: 1 if both sides have the same inputs, 0 if
+    they share none. unexpected: for each row now, its contribution to the relation, which is its loss minus the expected loss of rows
+    before with such inputs; the contributions sum to about the relation.
     """
 
     before: Interval
@@ -120,7 +120,7 @@ def _rank_cubes(basis: ClassifierBasis) -> Floats:
 def _cross_fitted_models(
     columns: Floats, is_now: Floats, weight: Floats, loss: Floats, fold: Integers
 ) -> tuple[Floats, tuple[Floats, Floats]]:
-    """(share of rows now among similar rows, (expected loss before, now)) of each row, fitted on the other folds."""
+    """For each row, (share of rows now among similar rows, (expected loss before, expected loss now)), fitted on the other folds."""
     share, of_before, of_now = np.empty(loss.size), np.empty(loss.size), np.empty(loss.size)
     beta = np.zeros(columns.shape[1])
     for k in range(FOLDS):
@@ -162,7 +162,7 @@ def logistic_weights(columns: Floats, target: Floats, weight: Floats, start: Flo
     for _ in range(STEPS):
         p = expit(columns @ beta)
         bent = columns * np.sqrt(scaled * np.maximum(p * (1 - p), 1e-6))[:, None]
-        hessian = bent.T @ bent  # only half of a product with itself is computed
+        hessian = bent.T @ bent  # a matrix times its own transpose: only half of it is computed
         hessian[np.diag_indices_from(hessian)] += hold
         step = cho_solve(cho_factor(hessian, check_finite=False), columns.T @ (scaled * (target - p)) - hold * beta, check_finite=False)
         beta = beta + step
@@ -183,7 +183,7 @@ def _ridge_weights(columns: Floats, target: Floats) -> Floats:
 
 
 def _logistic_weights_from_rows(columns: Floats, target: Floats, scaled: Floats, start: Floats, hold: Floats) -> Floats:
-    """Weights as `logistic_weights` gives them, each step as a regression that is solved by rows, because there are fewer rows than
+    """The same weights as from `logistic_weights`. Each step is a regression that is solved by rows, because there are fewer rows than
     columns.
     """
     alike, beta = columns[:, 1:] @ columns[:, 1:].T, start
@@ -201,7 +201,7 @@ def _logistic_weights_from_rows(columns: Floats, target: Floats, scaled: Floats,
 def _weights_from_rows(columns: Floats, alike: Floats, target: Floats, hold: Floats) -> Floats:
     """Weights of a ridge regression with fewer rows than columns.
 
-    alike: products of rows, without their first column. hold: the penalty of each column, one for all but the first.
+    alike: products of each pair of rows, without the first column. hold: penalty of each column, equal for all columns but the first.
     """
     left, first = alike.copy(), columns[:, 0]
     left[np.diag_indices_from(left)] += hold[1]
@@ -214,7 +214,9 @@ def _weights_from_rows(columns: Floats, alike: Floats, target: Floats, hold: Flo
 def _decomposition(
     loss: Floats, is_now: Floats, weight: Floats, share: Floats, expected: tuple[Floats, Floats], days: Floats | None, wider: float
 ) -> Decomposition:
-    """The parts and their intervals from the fitted models. wider: factor on the variance of both parts for the error of the fits."""
+    """The parts and their intervals from the fitted models. wider: factor by which the error of the fits enlarges the variance of both
+    parts.
+    """
     now, before = is_now == 1, is_now == 0
     both = (is_now - share) ** 2
     total = float(weight @ both)
@@ -252,7 +254,9 @@ def _decomposition(
 
 
 def _half_width(influence: Floats, now: Bools, day: Floats | None) -> float:
-    """Half a 95 % interval: rows before are independent, rows now are independent or clustered by day, whichever is wider."""
+    """Half the width of a 95 % interval. Rows before are independent; rows now are independent or clustered by day, whichever gives the
+    wider interval.
+    """
     before, rows = float((influence[~now] ** 2).sum()), float((influence[now] ** 2).sum())
     if day is None:
         return float(ndtri(0.975) * np.sqrt(before + rows))
@@ -268,7 +272,8 @@ def _half_width(influence: Floats, now: Bools, day: Floats | None) -> float:
 
 
 def kitagawa_mix_effect(before: Integers, now: Integers, loss_before: Floats, loss_now: Floats) -> Interval:
-    """Change of the mean loss that the mix of one code alone explains: changed shares of its levels at their mean losses.
+    """Change of the mean loss that is explained by the mix of one code alone: by the changed shares of its levels, at the levels' mean
+    losses.
 
     Codes below 0, and levels that one side lacks, are left out.
 

@@ -13,7 +13,7 @@ from observability.stats.interval import Interval, normal_quantile, ordered_inte
 def difference_interval(a: Interval, b: Interval) -> Interval:
     """Difference a - b of two independent measurements, from their own intervals (MOVER).
 
-    Of two Wilson intervals this is Newcombe's hybrid score interval.
+    For two Wilson intervals this is Newcombe's hybrid score interval.
 
     Parameters
     ----------
@@ -150,9 +150,9 @@ def decreasing_root(function: Callable[[float], float], level: float, low: float
 
 
 def paired_rate_difference_interval(only_a: float, only_b: float, n: float, confidence: float = 0.95) -> Interval:
-    """Difference of two proportions on the same rows, a - b, from the rows where only one of them holds.
+    """Difference a - b of two proportions of the same rows, from the numbers of rows where only one of the two holds.
 
-    For the mean of paired differences of numbers use `mean_interval` of the differences' sums.
+    For the mean of paired differences of numbers, use `mean_interval` on the sums of the differences.
 
     Parameters
     ----------

@@ -1,9 +1,8 @@
-"""Variance that days add to means and shares, and the null distributions that follow from it.
+"""Variance that differences between days add to means and shares, and the null distributions that follow from it.
 
-Rows within a day are correlated (weather, campaigns, one upstream job): five thousand rows of one day say less about the next day than
-five hundred rows of each of ten days. The variance between days is estimated from past days, robustly, since the past may hold a fault. It
-is kept apart from the pattern of the week, and the correlation of consecutive days is estimated too. The variance of a window follows from
-both.
+Rows within a day are correlated (weather, campaigns, one upstream job): five thousand rows of one day say less about the next day than five
+hundred rows of each of ten days. The variance between days is estimated from past days, robustly, since the past may hold a fault. The
+pattern of the week is removed first. The correlation of consecutive days is estimated too, and the variance of a window follows from both.
 """
 
 import math
@@ -17,11 +16,11 @@ from scipy.special import chdtr, chdtri, fdtrc, fdtri, gammaincc, gammaincinv
 from observability.stats.arrays import Floats, Integers
 
 MAD_TO_SD = 1.4826
-"""Standard deviation of a normal distribution over its median absolute deviation."""
+"""Standard deviation of a normal distribution divided by its median absolute deviation."""
 KEPT = 0.75
-"""Share of the days that count: those nearest to the median. This leaves out up to a week of fault in a month."""
+"""Share of the days that are used: those nearest to the median. This leaves out up to a week of fault in a month."""
 KEPT_DIFFERENCES = 5 / 6
-"""Share of the differences of consecutive days that count: in a week one step is left out."""
+"""Share of the differences of consecutive days that are used: in a week, one difference is left out."""
 PRIOR_EFFECT, PRIOR_DAYS = 1.0, 3.0
 """Prior before any day was seen: days add as much variance as rows do (a design effect of 2), with the weight of three days."""
 MIN_DAYS = 7
@@ -29,15 +28,15 @@ WEEKS_FOR_PATTERN = 2
 MAXIMUM_CORRELATION = 0.9
 LARGE_FREEDOM = 1e6
 SHARE_FLOOR = 1e-4
-"""Smaller shares are raised to it, as in the PSI itself."""
+"""Smaller shares are raised to this value, as in the PSI itself."""
 
 
 @dataclass(frozen=True)
 class DayVariation:
     """Variance that days add to one or several quantities measured by day.
 
-    between: variance between days beyond the variance of their rows, one per quantity, with the prior mixed in. correlation: correlation of
-    consecutive days. days: days observed (0: nothing is known, `between` is the prior alone).
+    between: variance between days beyond the variance of their rows, one per quantity, mixed with the prior. correlation: correlation of
+    consecutive days. days: number of days observed; if it is 0, nothing is known and `between` is the prior alone.
     """
 
     between: Floats
@@ -50,7 +49,7 @@ class DayVariation:
         return max(self.days * KEPT, PRIOR_DAYS) + PRIOR_DAYS - 1
 
     def of_mean(self, days: float) -> Floats:
-        """Variance that differences between days add to a mean over consecutive days. days: their number."""
+        """Variance that differences between days add to a mean over consecutive days. days: number of days."""
         return np.asarray(self.between * mean_variance_ratio(days, self.correlation), np.float64)
 
 
@@ -81,9 +80,9 @@ def mean_variance_ratio(days: float, correlation: float) -> float:
 def estimate_day_variation(
     values: ArrayLike, row_variances: ArrayLike, days: ArrayLike, *, weekly: bool = True, kept: float = KEPT
 ) -> DayVariation:
-    """Variance that days add, from past days.
+    """Variance that days add, estimated from past days.
 
-    Between days: the trimmed variance about the median, made consistent for normal days, minus that of rows.
+    The variance between days is the trimmed variance about the median, scaled to be consistent for normal days, minus the variance of rows.
 
     Parameters
     ----------
@@ -151,7 +150,7 @@ def _unknown_variation(quantities: int) -> DayVariation:
 
 
 def _known_days(values: ArrayLike, row_variances: ArrayLike, days: ArrayLike) -> tuple[Floats, Floats, Integers]:
-    """Values and row variances as days × quantities, and the days' numbers, without days on which one is unknown."""
+    """Values and row variances as days × quantities, and the numbers of the days; days with an unknown value are left out."""
     x, noise, at = np.asarray(values, np.float64), np.asarray(row_variances, np.float64), np.asarray(days, np.int64)
     noise = noise[:, None] if noise.ndim == x.ndim == 1 else noise
     x = x.reshape(at.size, -1)
@@ -161,10 +160,10 @@ def _known_days(values: ArrayLike, row_variances: ArrayLike, days: ArrayLike) ->
 
 
 def consecutive_day_variation(values: ArrayLike, row_variances: ArrayLike, days: ArrayLike) -> DayVariation:
-    """Variance that days add, from the differences of consecutive days.
+    """Variance that days add, estimated from the differences of consecutive days.
 
-    A slow decay, or a fault that began once and lasts, changes few differences, which are trimmed, and so does not widen this variance. It
-    gives the error, from the variation of days, of a mean that describes only the days it covers.
+    A slow decay, or a fault that began once and lasts, changes only a few differences. These are trimmed, so they do not widen this
+    variance. This variance gives the error, from the variation of days, of a mean that describes only the days it covers.
 
     Parameters
     ----------
@@ -218,8 +217,8 @@ def consecutive_day_variations(values: Floats, row_variances: Floats, days: Inte
 
 
 def day_residuals(values: Floats, days: Integers, *, weekly: bool) -> Floats:
-    """Residual of each day from the median of all days, or of its weekday where there are weeks enough; scaled for the degrees of
-    freedom spent.
+    """Residual of each day from the median of all days, or from the median of its weekday if there are enough weeks; scaled for the degrees
+    of freedom used.
 
     Parameters
     ----------
@@ -266,7 +265,7 @@ def fast_median(values: Floats, axis: int) -> Floats:
 
 
 def trimmed_variance(rest: Floats, kept: float = KEPT) -> Floats:
-    """Variance about 0 of the nearest rows of each column, consistent for a normal distribution.
+    """Variance about 0 of those rows of each column that are nearest to 0, scaled to be consistent for a normal distribution.
 
     Parameters
     ----------
@@ -292,9 +291,9 @@ def _trimmed_share(size: int, rows: int) -> float:
 
 
 def _day_correlations(rest: Floats, between: Floats, noise: Floats, days: Integers) -> Floats:
-    """Correlation of what consecutive days add in each series, over all of its quantities; 0 if days add next to nothing.
+    """Correlation between the effects of consecutive days in each series, over all of its quantities; 0 if days add next to nothing.
 
-    Outlying days are drawn in to 2.5 standard deviations, so that one fault of a few days is not taken for correlation.
+    Outlying days are clipped at 2.5 standard deviations, so that one fault of a few days is not taken for correlation.
     """
     series = len(rest)
     pairs = np.flatnonzero(np.diff(days) == 1)
@@ -315,7 +314,9 @@ def _day_correlations(rest: Floats, between: Floats, noise: Floats, days: Intege
 
 @dataclass(frozen=True)
 class GammaNull:
-    """Null distribution of a histogram distance: a gamma of this mean and shape, its scale known to some degrees of freedom."""
+    """Null distribution of a histogram distance: a gamma distribution with this mean and shape. freedom: degrees of freedom with which its
+    scale is known.
+    """
 
     mean: float
     shape: float
@@ -341,7 +342,8 @@ class GammaNull:
 
 
 def psi_null_of_days(shares: ArrayLike, days: float, days_reference: float) -> GammaNull:
-    """Null distribution of the PSI if all rows of a day share one group, so that a day is one draw. Moments from 2,000 simulated pairs.
+    """Null distribution of the PSI if all rows of a day belong to one group, so that a day is one draw. Its moments come from 2,000
+    simulated pairs.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ def _shares(counts: ArrayLike) -> Floats | None:
 
 
 def _row_shares(counts: ArrayLike) -> Floats:
-    """Counts (…, bins) as shares of the sum of their row; NaN where that is not positive."""
+    """Counts (…, bins) as shares of the sum of their row; NaN where the sum is not positive."""
     array = np.asarray(counts, np.float64)
     total = array.sum(axis=-1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -32,7 +32,7 @@ def _row_shares(counts: ArrayLike) -> Floats:
 
 
 def merge_bins(counts: ArrayLike, group_index: ArrayLike) -> Floats:
-    """The counts of bins, added up by group of bins.
+    """The counts of bins, summed within each group of bins.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def occupied_bins(reference: ArrayLike, current: ArrayLike) -> int:
 def psi(reference: ArrayLike, current: ArrayLike, floor: float = 1e-4) -> float:
     """Population stability index Σ (q - p) ln(q / p), in nats.
 
-    Use the reference's decile groups, with missing as one more bin.
+    Use the counts of the reference's decile groups, with missing values as one more bin.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def psi(reference: ArrayLike, current: ArrayLike, floor: float = 1e-4) -> float:
 
 
 def psi_by_row(reference: ArrayLike, current: ArrayLike, floor: float = 1e-4) -> Floats:
-    """PSI of each row of counts against one reference, or each against its own.
+    """PSI of each row of counts, against one common reference or against a reference per row.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def psi_null_quantile(n_reference: float, n_current: float, bins: int, quantile:
 
 
 def psi_p_value(value: float, n_reference: float, n_current: float, bins: int) -> float:
-    """Probability of a PSI of at least `value` under no change; the null of `psi_null_quantile`.
+    """Probability of a PSI of at least `value` under no change, from the null distribution of `psi_null_quantile`.
 
     Parameters
     ----------
@@ -273,7 +273,7 @@ def largest_share_changes(reference: ArrayLike, current: ArrayLike) -> Floats:
 
 
 def kolmogorov_smirnov_distances(reference: ArrayLike, current: ArrayLike) -> Floats:
-    """Largest |F - G| at the edges of ordered bins: never above the exact D, and within the mass of one bin of it.
+    """Largest |F - G| at the edges of ordered bins: never above the exact D, and below it by at most the mass of one bin.
 
     Parameters
     ----------
@@ -294,9 +294,9 @@ def kolmogorov_smirnov_distances(reference: ArrayLike, current: ArrayLike) -> Fl
 def kolmogorov_smirnov_p_values(d: ArrayLike, n_reference: ArrayLike, n_current: ArrayLike) -> Floats:
     """Probability of a D of at least `d` under no change, for continuous values; conservative with ties.
 
-    The Kolmogorov limit with Stephens' correction for finite n: λ = (√n + 0.12 + 0.11 / √n) d at n = n₁ n₂ / (n₁ + n₂). Above 0.001
-    and for sides of different sizes from 30 rows on, it is within a tenth of the exact p. The D of sides of equal size takes few values:
-    the exact p is larger there, by up to 37 % at 50 rows, 25 % at 100 and 11 % at 500.
+    This is the Kolmogorov limit with Stephens' correction for finite n: λ = (√n + 0.12 + 0.11 / √n) d at n = n₁ n₂ / (n₁ + n₂). For p above
+    0.001, and for sides of different sizes with at least 30 rows each, the result is within a tenth of the exact p. If the sides have equal
+    size, D takes few values: the exact p is then larger, by up to 37 % at 50 rows, 25 % at 100 and 11 % at 500.
 
     Parameters
     ----------
@@ -331,7 +331,7 @@ def wasserstein_distances(
 ) -> Floats:
     """Wasserstein-1 distance ∫ |F - G| dx of each column between limits, in units of its scale.
 
-    The distribution functions are exact at the edges and linear between them, which is mass spread evenly in a bin.
+    The distribution functions are exact at the edges and linear between them, as if mass were spread evenly within a bin.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""Compare the number of distinct values of some rows with rarefaction: the number expected in equally many rows drawn from the other rows.
+"""Compare the number of distinct values in some rows with the number expected in equally many rows drawn from the other rows (rarefaction).
 
-The expected number of distinct values among n rows drawn without replacement from others with value counts N1, N2, … (Hurlbert
-1971); its variance is the sum of the single values' own, which ignores that values compete and is therefore too wide.
+The expected number of distinct values is that among n rows drawn without replacement from rows with value counts N1, N2, … (Hurlbert 1971).
+Its variance is taken as the sum of the variances of the single values. This ignores that values compete, and is therefore too wide.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from observability.stats.arrays import Floats
 
 @dataclass(frozen=True)
 class DistinctCount:
-    """found: number of distinct values; expected, sd: expected number in equally many of the other rows, and its standard deviation; n:
+    """found: number of distinct values. expected, sd: number expected in equally many of the other rows, and its standard deviation. n:
     number of rows.
     """
 
@@ -30,7 +30,7 @@ class DistinctCount:
 
     @property
     def z(self) -> float:
-        """Standard deviations below (negative) or above the expected number."""
+        """Distance from the expected number in standard deviations; negative if below."""
         return (self.found - self.expected) / max(self.sd, 0.5)
 
 

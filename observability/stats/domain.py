@@ -5,7 +5,7 @@ detects changes that no single feature shows, such as a correlation that broke w
 
 The classifier is linear in a basis that is computed over both samples without their labels: rank and squared rank of a number; levels of a
 category; missing as a level; and products of two features, for the pairs with the strongest pooled correlation. Ridge regression has a
-closed form, so it is refitted on hundreds of permuted samples in one solve: the null holds the noise of refitting.
+closed form, so it is refitted on hundreds of permuted samples in one solve, and the null distribution includes the noise of refitting.
 
 Source: Lopez-Paz and Oquab 2017 (classifier two-sample tests); Friedman 2003 (two-sample testing by a classifier); DeLong et al. 1988
 (interval).
@@ -22,25 +22,25 @@ from observability.stats.arrays import Array, Bools, Floats, Integers
 
 FOLDS, PERMUTATIONS, SHUFFLES, SEED = 5, 99, 2, 20
 DAY_DRAWS = 60
-"""Number of draws of past days that replace the window's days."""
+"""Number of random draws in which past days replace the days of the window."""
 MIN_ROWS = 20 * FOLDS
 """Minimum number of rows of the smaller sample for a fit."""
 RIDGE, PAIR_SCALE = 0.05, 0.3
-"""Ridge penalty per row, and the scale of a product beside a single column: smaller products are penalised more."""
+"""Ridge penalty per row, and the scale of a product relative to a single column: a smaller scale means a stronger penalty."""
 MAX_PAIRS, MAX_LEVELS, PAIRED_LEVELS = 300, 12, 2
 RARE = 0.01
-"""Levels and missing values whose share of both samples is smaller have no column of their own."""
+"""A level, or missing values, with a smaller share of both samples gets no column of its own."""
 
 
 @dataclass(frozen=True)
 class Separation:
     """Separation of two samples.
 
-    auc: mean over the folds of held-out rows; low, high: its 95 % interval. null_mean, null_sd: mean and standard deviation of the AUC if
-    labels are permuted and the classifier is refitted. p_value: one-sided, by a normal law with these. additive_auc: without products, one
-    feature at a time. importance: (feature, loss of AUC where its held-out values are shuffled), largest first. pair: the two numbers whose
-    rank correlation contributes most, with it in both samples; None if no pair does. scores, reference_scores: scores of held-out rows,
-    in their order; higher means more like current.
+    auc: mean AUC of held-out rows over the folds; low, high: its 95 % interval. null_mean, null_sd: mean and standard deviation of the AUC
+    when labels are permuted and the classifier is refitted. p_value: one-sided, from the normal distribution with this mean and sd.
+    additive_auc: AUC without products, one feature at a time. importance: (feature, loss of AUC when its held-out values are shuffled),
+    largest first. pair: the two numeric features whose rank correlation contributes most, with their correlation in both samples; None if
+    no pair contributes. scores, reference_scores: scores of held-out rows, in their order; higher means more like current.
     """
 
     auc: float
@@ -66,8 +66,8 @@ class Separation:
 class WindowSeparation:
     """Separation of a window from the days before it.
 
-    null_mean, null_sd: mean and standard deviation of the AUC if other days of the same weekdays take its place. p_value: one-sided, by a
-    normal law with these.
+    null_mean, null_sd: mean and standard deviation of the AUC when other days of the same weekdays take the window's place. p_value:
+    one-sided, from the normal distribution with this mean and sd.
     """
 
     auc: float
@@ -80,8 +80,8 @@ class WindowSeparation:
 class ClassifierBasis:
     """Columns over the rows of both samples.
 
-    single: columns of one feature each, standardised; owner: place of that feature among the features. paired: places of the single columns
-    that may be part of a product. ordered: whether a column is the rank of a number.
+    single: standardised columns of one feature each; owner: index of the feature of each column. paired: indices of the single columns that
+    may be part of a product. ordered: whether a column is the rank of a number.
     """
 
     names: tuple[str, ...]
@@ -93,7 +93,7 @@ class ClassifierBasis:
 
 @dataclass(frozen=True)
 class ClassifierDesign:
-    """The classifier's columns: the single ones, then products of the places left and right, standardised by `scale`."""
+    """The classifier's columns: the single columns, then the products of the single columns `left` and `right`, standardised by `scale`."""
 
     basis: ClassifierBasis
     left: Integers
@@ -103,9 +103,9 @@ class ClassifierDesign:
 
 
 def rows_for_auc_gap(other: int, gap: float) -> float:
-    """Rows of a sample from which chance alone keeps the AUC at most `gap` above 0.5 in 95 % of the cases.
+    """Number of rows of a sample from which the AUC by chance is at most `gap` above 0.5 in 95 % of the cases.
 
-    By the normal law of the Mann-Whitney statistic, a fifth wider for refitting.
+    This uses the normal approximation of the Mann-Whitney statistic, made a fifth wider for refitting.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def separate_samples(
 ) -> Separation | None:
     """Separation of `current` from `reference` by a cross-fitted classifier.
 
-    Folds are dealt from the order of rows, so the order should have no meaning.
+    Rows are assigned to folds by their order, so the order should carry no information.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ def separate_samples(
 
 
 def sample_auc(reference: Mapping[str, Array], current: Mapping[str, Array]) -> float | None:
-    """AUC of `separate_samples` alone, without its null.
+    """AUC of `separate_samples`, without its null distribution.
 
     Parameters
     ----------
@@ -212,10 +212,10 @@ def sample_auc(reference: Mapping[str, Array], current: Mapping[str, Array]) -> 
 def separate_from_other_days(
     past: Mapping[str, Array], current: Mapping[str, Array], past_days: Integers, current_days: Integers
 ) -> WindowSeparation | None:
-    """Separation of `current` from `past`, compared with the separation of the same number of other days.
+    """Separation of `current` from `past`, compared with how well the same number of other days is separated.
 
-    Rows within a day are correlated, so whole days change places, each with one of its weekday. A day of the window counts with the same
-    number of rows as a day of the past.
+    Rows within a day are correlated, so whole days are exchanged, each with a day of the same weekday. A day of the window counts with the
+    same number of rows as a day of the past.
 
     Parameters
     ----------
@@ -250,7 +250,7 @@ def separate_from_other_days(
 
 
 def _evenly_thinned(rows: int, wanted: float) -> Bools:
-    """Mask of the wanted number of evenly spaced rows; all rows if there are not more."""
+    """Mask of the wanted number of evenly spaced rows; of all rows if there are no more than that."""
     share, places = min(wanted / max(rows, 1), 1.0), np.arange(rows)
     return np.floor((places + 1) * share + 1e-9) > np.floor(places * share + 1e-9)
 
@@ -270,7 +270,7 @@ def _other_day_labels(is_current: Bools, days: Integers, draws: int, rng: np.ran
 
 
 def classifier_basis(columns: Mapping[str, Array]) -> ClassifierBasis:
-    """Single columns of each feature, independent of the sample labels.
+    """Single columns of each feature, computed without the sample labels.
 
     Parameters
     ----------
@@ -301,7 +301,7 @@ def classifier_basis(columns: Mapping[str, Array]) -> ClassifierBasis:
 
 
 def _legendre_ranks(values: Floats) -> list[Floats]:
-    """Rank and squared rank (Legendre polynomials on -1 to 1) of a number, 0 if it is missing."""
+    """Rank and squared rank of a number, as Legendre polynomials on -1 to 1; 0 where the number is missing."""
     from scipy.stats import rankdata
 
     there = np.isfinite(values)
@@ -323,9 +323,9 @@ def _level_columns(values: Array) -> list[Floats]:
 
 
 def classifier_design(basis: ClassifierBasis, most: int = MAX_PAIRS) -> ClassifierDesign:
-    """Single columns and the products of two features whose pooled correlation is strongest.
+    """Single columns, and products of two features for the pairs with the strongest pooled correlation.
 
-    A correlation that disappeared from or appeared in one of the samples still shows in both samples together.
+    A correlation that exists in only one of the samples still shows in both samples together.
 
     Parameters
     ----------
@@ -396,7 +396,7 @@ def cross_fitted_scores(columns: Floats, labels: Bools, fold: Integers) -> tuple
 
 
 def _scores_from_rows(columns: Floats, target: Floats, fold: Integers) -> tuple[Floats, Floats]:
-    """Weights and held-out scores as `cross_fitted_scores` gives them, solved by rows, because there are fewer rows than columns."""
+    """The same weights and held-out scores as from `cross_fitted_scores`, solved by rows, because there are fewer rows than columns."""
     alike = columns @ columns.T
     weights, scores = np.empty((FOLDS, columns.shape[1])), np.empty(target.shape)
     for k in range(FOLDS):
@@ -437,7 +437,7 @@ def fold_auc(scores: Floats, labels: Bools) -> Floats:
 
 
 def _auc_standard_error(scores: Floats, is_current: Bools, fold: Integers, null_sd: float) -> float:
-    """Standard error of the mean AUC by DeLong's placements, widened by what refitting adds to the null."""
+    """Standard error of the mean AUC by DeLong's placements, widened by the noise that refitting adds to the null distribution."""
     from scipy.stats import rankdata
 
     variance = chance = 0.0
@@ -456,8 +456,7 @@ def _auc_standard_error(scores: Floats, is_current: Bools, fold: Integers, null_
 def permutation_importance(
     design: ClassifierDesign, weights: Floats, scores: Floats, is_current: Bools, fold: Integers, rng: np.random.Generator
 ) -> tuple[tuple[str, float], ...]:
-    """Loss of AUC for each feature if its held-out values are shuffled within their fold, as the mean over SHUFFLES shuffles; largest
-    first.
+    """Loss of AUC for each feature when its held-out values are shuffled within their fold (mean over SHUFFLES shuffles); largest first.
 
     Parameters
     ----------
@@ -502,7 +501,7 @@ def permutation_importance(
 
 
 def _strongest_pair(design: ClassifierDesign, weights: Floats, is_current: Bools) -> tuple[str, str, float, float] | None:
-    """The two numbers whose product adds most to the gap between the samples, and their rank correlations (reference, current)."""
+    """The two numeric features whose product adds most to the gap between the samples, and their rank correlations (reference, current)."""
     basis, first = design.basis, design.basis.single.shape[1]
     both = np.flatnonzero(basis.ordered[design.left] & basis.ordered[design.right])
     if both.size == 0:

@@ -1,8 +1,8 @@
 """Bin edges of a reference column.
 
-Bins are closed on the left: with edges e[0] < e[1] < …, bin 0 holds values below e[0], bin i holds [e[i-1], e[i]), bin len(edges) values
-at or above e[-1]. e[0] is the reference's minimum and e[-1] the next float after its maximum, so bins 0 and len(edges) are empty in the
-reference. That is `numpy.searchsorted(edges, values, side="right")`.
+A bin includes its left edge: with edges e[0] < e[1] < …, bin 0 holds values below e[0], bin i holds [e[i-1], e[i]), and bin len(edges)
+holds values at or above e[-1]. e[0] is the reference's minimum and e[-1] the next float after its maximum, so bins 0 and len(edges) are
+empty in the reference. The bin of a value is `numpy.searchsorted(edges, values, side="right")`.
 
 Edges are the union of quantiles (for PSI and KS), of equal widths over the winsorised range (for Wasserstein), of tail quantiles, and of
 atoms: a value that many rows share gets a bin [v, next float after v) of its own, because rows that move away from an atom would otherwise
@@ -22,13 +22,13 @@ from observability.stats.arrays import Bools, Floats, Integers
 TAIL_SHARE = 0.005
 """Share of the reference beyond each winsorising limit."""
 FULL_GROUP_SHARE = 0.1
-"""An atom with this share fills a decile and is a decile group of its own."""
+"""An atom with at least this share fills a decile, so it is a decile group of its own."""
 ROWS_AN_OUTLIER, MIN_ROWS = 5000, 500
-"""The range of a reference leaves out isolated extreme rows: at each end at most one per ROWS_AN_OUTLIER rows, or one if there are fewer
-rows than that. None are left out below MIN_ROWS rows.
+"""The range of a reference leaves out isolated extreme rows at each end: at most one per ROWS_AN_OUTLIER rows, or one if there are fewer
+rows than that. With fewer than MIN_ROWS rows, none are left out.
 """
 ISOLATED = 0.25
-"""Distance from the next value, in widths of the winsorised range, from which an extreme row is isolated."""
+"""An extreme row is isolated if it is farther from the next value than this share of the winsorised range."""
 SMALLEST = float(np.finfo(np.float64).tiny)
 
 
@@ -61,7 +61,7 @@ class NumericEdges:
 class CategoryLevels:
     """Levels of a categorical column, most frequent first, ties alphabetical, and the count of each.
 
-    other: rows whose level was beyond the limit (they count as unseen). n: rows that were not null.
+    other: number of rows whose level was beyond the limit (they count as unseen). n: number of rows that were not null.
     """
 
     levels: tuple[str, ...]
@@ -71,7 +71,7 @@ class CategoryLevels:
 
 
 def next_float(value: float) -> float:
-    """Next float above a value, without denormal ones, which some libraries flush to zero; for the largest float, the float itself.
+    """Next float above a value, skipping denormal floats, which some libraries flush to zero; for the largest float, the float itself.
 
     Parameters
     ----------
@@ -206,7 +206,7 @@ def typical_range(ordered: Floats, low: float, high: float) -> tuple[float, floa
 
 
 def _atom_mask(distinct: Floats, times: Integers, atom_share: float) -> Bools:
-    """Mask of the distinct values that are atoms: values with at least the share, the mode if values repeat, and zero."""
+    """Mask of the distinct values that are atoms: values with at least `atom_share` of the rows, the mode if values repeat, and zero."""
     n = times.sum()
     mask = times >= max(2.0, atom_share * n)
     mode = times == np.max(times)
@@ -222,7 +222,7 @@ def _winsorising_limits(ordered: Floats) -> tuple[float, float]:
 
 
 def _even_points(low: float, high: float, parts: int) -> Floats:
-    """Points, parts + 1 of them, from low to high, without overflow for the largest floats; the ends are exact."""
+    """Parts + 1 points from low to high, with exact ends and without overflow for the largest floats."""
     step = np.arange(parts + 1) / parts
     return np.clip(low * (1 - step) + high * step, low, high)
 

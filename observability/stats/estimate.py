@@ -1,11 +1,11 @@
 """Confidence-based performance estimation (CBPE): expected metrics of a classifier on rows without labels.
 
-Scores are calibrated on the reference (isotonic regression); the expected confusion matrix, and all metrics that follow from it, are those
-of labels drawn with these probabilities. Rows come as counts by decision (two rows: 0 and 1) and score bin. Concept drift cannot be
-detected this way: the estimate assumes that scores keep their meaning.
+Scores are calibrated on the reference (isotonic regression). The expected confusion matrix, and all metrics that follow from it, are those
+of labels drawn with the calibrated probabilities. Rows come as counts by decision (two rows: 0 and 1) and score bin. Concept drift cannot
+be detected this way, because the estimate assumes that scores keep their meaning.
 
-Noise in the calibration lets scores look slightly better than they are (ROC AUC by about 0.003 at 4,000 rows of reference, 0.01 at 500),
-equally for rows of the reference and for new rows. So an estimate is compared with the estimate of the reference, and neither needs
+Noise in the calibration makes scores look slightly better than they are (ROC AUC by about 0.003 at 4,000 rows of reference, 0.01 at 500),
+for rows of the reference and for new rows alike. So an estimate is compared with the estimate for the reference, and neither needs
 cross-fitting.
 """
 
@@ -106,10 +106,10 @@ def score_calibrator(
 
 
 def _isotonic_rows(shares: Floats, weights: Floats) -> Floats:
-    """Nearest increasing function (least squares) of each row of shares.
+    """For each row of shares, the nearest increasing function (least squares).
 
-    One fit serves all rows. To each row, 1 more is added than to the row before it. Shares are between 0 and 1, so no row changes the fit
-    of another.
+    One fit serves all rows: each row is lifted by 1 above the row before it. Shares are between 0 and 1, so no row changes the fit of
+    another.
     """
     from scipy.optimize import isotonic_regression
 
@@ -123,7 +123,7 @@ def binary_metric_estimates(
 ) -> dict[str, EstimatedMetric]:
     """Accuracy, precision, recall, F1, ROC AUC, PR AUC, log loss and Brier score expected with these probabilities.
 
-    Errors are by the delta method, with each row's label drawn independently.
+    Errors are computed by the delta method, with each row's label drawn independently.
 
     Parameters
     ----------
@@ -194,18 +194,18 @@ def binary_metric_values(decided: ArrayLike, positive: ArrayLike, scores: ArrayL
 
 
 def _quotient(part: Floats, whole: Floats) -> Floats:
-    """Part of a whole, NaN if there is no whole."""
+    """The part divided by the whole; NaN if there is no whole."""
     return np.asarray(np.where(whole > 0, part, np.nan) / np.where(whole > 0, whole, 1.0), np.float64)
 
 
 def _precision_from(positive: Floats, negative: Floats) -> Floats:
-    """Precision of deciding each bin and those above it positively; 0 if they hold no rows. Bins lie along the last axis."""
+    """Precision when each bin and all bins above it are decided positive; 0 if these bins hold no rows. Bins lie along the last axis."""
     found, seen = (np.cumsum(each[..., ::-1], axis=-1)[..., ::-1] for each in (positive, positive + negative))
     return np.asarray(found / np.where(seen > 0, seen, 1.0), np.float64)
 
 
 def _metric_gradients(rows: Floats, positive: Floats, values: Floats, found: Mapping[str, float]) -> dict[str, Floats]:
-    """Derivative of each metric found by the positives in each cell (decision, bin)."""
+    """Derivative of each metric in `found` with respect to the positives in each cell (decision, bin)."""
     whole, wanted, decided = float(rows.sum()), float(positive.sum()), float(rows[1].sum())
     chosen, inside = np.array([[0.0], [1.0]]), np.clip(values, 1e-15, 1 - 1e-15)
     changes: dict[str, Floats] = {

@@ -1,4 +1,4 @@
-"""Estimate when a level that grows from day to day reaches a limit, as a random walk with drift."""
+"""Estimate when a level that grows from day to day reaches a limit; the level is modelled as a random walk with drift."""
 
 from dataclasses import dataclass
 
@@ -10,22 +10,25 @@ from observability.stats.arrays import Floats
 from observability.stats.interval import Interval, ordered_interval
 
 MIN_STEPS = 5
-"""Fewest steps with which a growth is reported."""
+"""Minimum number of steps for which a growth is reported."""
 LAGS, MIN_FOR_LAGS = 7, 28
-"""LAGS: days over which the correlation of steps counts. MIN_FOR_LAGS: the number of steps that this needs."""
+"""LAGS: number of days over which the correlation of steps is counted. MIN_FOR_LAGS: number of steps that this needs."""
 MIN_VARIANCE = 0.1
 """Smallest long-run variance, as a share of the variance of single steps."""
 SINGLE_SHARE, SINGLE_SPREADS = 0.05, 8.0
-"""Largest share of the steps that may be single events (an import, a removal), and their distance from the median in robust spreads."""
+"""Largest share of the steps that may be single events (an import, a removal), and their smallest distance from the median in robust
+spreads.
+"""
 WEEK, MIN_WEEKS = 7.0, 3
-"""Days of a cycle, and the number of earlier cycles that are needed to estimate days from observed rises."""
+"""Length of a cycle in days, and number of earlier cycles that are needed to estimate days from observed rises."""
 HORIZON = 3650.0
-"""Number of days ahead from which no date is given."""
+"""Number of days ahead beyond which no date is given."""
 
 
 @dataclass(frozen=True)
 class Exhaustion:
-    """days: until a level reaches its limit, with a 95 % prediction interval; HORIZON stands for ten years and more. growth: mean a day.
+    """days: number of days until a level reaches its limit, with a 95 % prediction interval; HORIZON stands for ten years and more. growth:
+    mean growth per day.
 
     single: number of steps that were left out as single events. observed: whether `days` comes from the time that the level took for the
     same rise in earlier weeks.
@@ -89,9 +92,9 @@ def days_until_exhausted(steps: ArrayLike, spans: ArrayLike, room: float, confid
 
 
 def observed_passages(steps: ArrayLike, spans: ArrayLike, room: float) -> Floats:
-    """Days after which the level had risen by `room`, from the same day of earlier weeks on.
+    """Days that the level took to rise by `room`, counted from the same day of earlier weeks.
 
-    A level that falls each week may be full before it falls, whatever its mean growth.
+    A level that falls each week may reach its limit before it falls, whatever its mean growth is.
 
     Parameters
     ----------
@@ -164,7 +167,7 @@ def long_run_variance(residuals: ArrayLike) -> float:
 
 
 def _crossing(mean: float, reach: float, variance: float, days: float, room: float) -> float:
-    """The first day on which mean × day + reach × its standard error is the room; HORIZON if that is later or never."""
+    """The first day on which mean × day + reach × its standard error reaches the room; HORIZON if that is later or never."""
 
     def excess(day: float) -> float:
         return mean * day + reach * float(np.sqrt(variance * (day + day**2 / days))) - room

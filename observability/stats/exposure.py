@@ -13,7 +13,7 @@ from observability.stats.interval import Interval, ordered_interval, rate_interv
 from observability.stats.score_intervals import auc_interval
 
 CURVE_POINTS = 60
-"""Most points of a curve that is kept, evenly spaced in the logarithm of the false positive rate."""
+"""Maximum number of points that are kept of a curve, evenly spaced in the logarithm of the false positive rate."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def thinned_curve(curve: AttackCurve, points: int = CURVE_POINTS) -> list[tuple[
 def likelihood_ratios(target: ArrayLike, inside: ArrayLike, outside: ArrayLike) -> Floats:
     """LiRA's statistic: the log likelihood ratio of a model's confidence in each record under shadow models with and without it.
 
-    Each record has a separate mean on either side; the two spreads are common to all records, which suits few shadow models.
+    Each record has its own mean with and without it. Each of the two spreads is common to all records, which suits few shadow models.
 
     Parameters
     ----------

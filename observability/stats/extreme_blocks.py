@@ -1,4 +1,6 @@
-"""Find blocks of a long series whose extreme stands out of those of the blocks around, so that a spike between the read values is seen."""
+"""Find blocks of a long series whose extreme stands out from the extremes of neighbouring blocks, so that a spike between the read values
+is seen.
+"""
 
 import numpy as np
 
@@ -6,22 +8,23 @@ from observability.stats.arrays import Array
 from observability.stats.dispersion import MAD_TO_SD
 
 BLOCK = 64
-"""Step numbers in a block."""
+"""Length of a block, in step numbers."""
 AROUND = 32
-"""Neighbouring blocks that are compared with each other."""
+"""Number of neighbouring blocks that are compared with each other."""
 EXTREME_Z = 12.0
-"""Robust standard deviations from the median of the blocks around. Of 60 curves of 100,000 steps, none with normal and two with Laplace
-noise had such a block; a spike of 10 standard deviations of normal noise has one (tests).
+"""Distance from the median of the neighbouring blocks, in robust standard deviations, above which a block stands out. Of 60 curves of
+100,000 steps, none with normal and two with Laplace noise had such a block; a spike of 10 standard deviations of normal noise has one
+(tests).
 """
 MOST = 5
-"""Most blocks of a series, one of each excursion."""
+"""Maximum number of blocks of a series; each excursion counts with one block."""
 
 
 def outlying_blocks(series: Array, extremes: Array) -> Array:
-    """The places of the blocks whose extreme is far above those of the blocks around, at most MOST of each series, in order.
+    """The places of the blocks whose extreme is far above the extremes of neighbouring blocks, at most MOST of each series, in order.
 
-    Blocks are compared in groups of AROUND neighbours with their median, in robust standard deviations (median absolute deviation). So
-    more than half of a group must lie beside a spike. Neighbouring blocks that stand out are one excursion, of which only the farthest
+    Blocks are compared in groups of AROUND neighbours with the group's median, in robust standard deviations (median absolute deviation).
+    So more than half of a group must lie outside a spike. Neighbouring blocks that stand out are one excursion, of which only the farthest
     block counts: a plateau at the beginning of a series, and the decay after it, take one place of MOST.
 
     Parameters

@@ -1,4 +1,4 @@
-"""The budget of false alarms of a fleet: evidence of one model compared with the evidence of its peers."""
+"""The budget of false alarms of a fleet of models: the evidence of one model is compared with the evidence of its peers."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -9,15 +9,16 @@ from observability.stats.arrays import Floats
 MIN_PEERS = 8
 """Minimum number of peers for their median and spread to be used; with fewer peers a model is judged by its own test alone."""
 MIN_SPREAD = 0.25
-"""Smallest spread of the peers that is used: a smaller one is not known well from few peers."""
+"""Lower limit of the peers' spread: a smaller spread cannot be estimated well from few peers."""
 
 
 def peer_adjusted_p_values(p_values: ArrayLike) -> Floats:
     """P-values of one test in several models, each adjusted for the results of the other models.
 
-    An effect that moves all models alike (a day, a season, a feed) is the middle of their z-scores. The evidence that is left for one
-    model is its distance from this middle, in units of their spread. With independent models the middle is 0 and the spread 1, so nothing
-    changes. A fault of a few models changes neither, because the median and the median absolute deviation hardly depend on a few models.
+    An effect that moves all models alike (a day, a season, a feed) is the middle of their z-scores. The evidence that is left for one model
+    is its distance from this middle, in units of their spread. With independent models the middle is 0 and the spread 1, so nothing
+    changes. A fault of a few models changes neither the middle nor the spread, because median and median absolute deviation hardly depend
+    on a few models.
 
     Parameters
     ----------
@@ -40,7 +41,7 @@ def peer_adjusted_p_values(p_values: ArrayLike) -> Floats:
 
 
 def fleet_threshold(own: float, budget: float, models: int) -> float:
-    """Largest weekly p-value of a model at which it alarms in a fleet.
+    """Largest weekly p-value at which a model in a fleet raises an alarm.
 
     The fleet's expected number of false alarms in a week is the sum over its models, however they depend on each other. So if each model
     spends an equal share of the budget, the fleet stays within it. A team of m models spends m shares.

@@ -21,7 +21,7 @@ DRAWS = 2000
 SEED = 20160101
 """The null distribution uses the same draws in each run, so that findings are reproducible."""
 FARTHEST = 6
-"""Number of a draw's groups whose pairs nearly always include the most significant pair."""
+"""Number of groups in each draw, the farthest from zero, whose pairs nearly always include the most significant pair."""
 LARGE = 50
 """Minimum expected successes and failures for the normal approximation of a group's count."""
 
@@ -68,7 +68,7 @@ class GapChanges:
     """Distance of each group from the other groups now and before (positive: above them), and its growth.
 
     grown: growth of the distance on the side where the group is now; negative if it shrank. error: standard error of the change. p_value:
-    two-sided, of growth as large by chance.
+    two-sided probability of a growth as large by chance.
     """
 
     now: Floats
@@ -301,7 +301,7 @@ def _surest_pair(families: list[tuple[Floats, Floats]], least: float) -> GroupPa
 
 
 def largest_pair_z(drawn: Floats, errors: Floats, farthest: int = FARTHEST) -> Floats:
-    """Largest difference of a pair of groups in its standard errors, for each draw.
+    """For each draw, the largest difference between two groups in units of its standard error.
 
     A pair's z is at most the root of the sum of its groups' squared distances from zero, each in its own standard errors (Cauchy and
     Schwarz). So only pairs of the `farthest` groups of a draw are computed; pairs of more groups only if that bound does not exclude them.
@@ -354,7 +354,9 @@ def _bonferroni_confidence(confidence: float, groups: int, families: int) -> flo
 
 
 def _widest_gap(values: Floats, below: Floats, above: Floats, n: float) -> tuple[float, float, float, int, int, float]:
-    """Difference, low, high, places of lowest and highest, n: the bounds are the largest of all pairs' (MOVER: Zou and Donner 2008)."""
+    """Difference, low, high, places of the lowest and highest group, n. low and high are the largest bounds over all pairs (MOVER: Zou and
+    Donner 2008).
+    """
     gaps = values[:, None] - values[None, :]
     low = gaps - np.hypot(below[:, None], above[None, :])
     high = gaps + np.hypot(above[:, None], below[None, :])
@@ -373,7 +375,7 @@ def _widest_gap(values: Floats, below: Floats, above: Floats, n: float) -> tuple
 def permutation_null(successes: ArrayLike, n: ArrayLike, draws: int = DRAWS) -> Floats:
     """Standard score of the most significant pair of groups of these sizes when the successes fall on rows at random.
 
-    Where every group expects LARGE successes and failures, the hypergeometric counts are drawn as normal ones.
+    If every group is expected to have LARGE successes and failures or more, normal draws replace the hypergeometric counts.
 
     Parameters
     ----------
@@ -408,9 +410,9 @@ def _normal_draws(draws: int, groups: int) -> Floats:
 
 
 def _permutation_p_value(reach: float, null: Floats, tail: float) -> float:
-    """Share of the null's draws at or above a value, which counts as one draw (Davison and Hinkley 1997).
+    """Share of the null's draws at or above a value, where the value itself counts as one draw (Davison and Hinkley 1997).
 
-    Beyond every draw, `tail` is taken if it is smaller: the pair's own p-value times the number of pairs (Bonferroni).
+    If the value is beyond every draw, `tail` is taken if it is smaller: the pair's own p-value times the number of pairs (Bonferroni).
     """
     beyond = int(np.count_nonzero(null >= reach - 1e-9))
     drawn = (1 + beyond) / (1 + null.size)
@@ -428,7 +430,7 @@ def _pair_p_value(reach: float, successes: Floats, n: Floats, share: float) -> f
 
 
 def smallest_rate_ratio(successes: ArrayLike, n: ArrayLike) -> tuple[Interval, int | None, int | None]:
-    """Lowest rate over highest rate with Koopman's interval at the confidence that covers every pair, and their places.
+    """Lowest rate divided by highest rate, with Koopman's interval at the confidence that covers every pair, and the places of both groups.
 
     Parameters
     ----------
@@ -482,8 +484,8 @@ def gap_changes(
 ) -> GapChanges:
     """Change of each group's distance from the others: a difference in differences, so that a change common to all groups is no change.
 
-    Both sides use the larger of the two variances, so that a few rows that agree by chance do not count as certain. The others are averaged
-    by their rows now on both sides, so that a change of the mix is no change either.
+    Both sides use the larger of the two variances, so that a few rows that agree by chance do not count as certain. On both sides the other
+    groups are averaged with their numbers of rows now, so that a change of the mix is no change either.
 
     Parameters
     ----------
@@ -518,7 +520,7 @@ def gap_changes(
 
 
 def shares_of_others(n: Floats) -> Floats:
-    """Square matrix: in the row of each group the shares of the others' rows, which sum to 1.
+    """Square matrix: the row of each group holds the other groups' shares of the rows, which sum to 1.
 
     Parameters
     ----------

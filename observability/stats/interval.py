@@ -18,11 +18,11 @@ from numpy.typing import ArrayLike
 from observability.stats.arrays import Floats
 
 CONFIDENCE = 0.95
-"""Coverage of an interval if no other is asked for."""
+"""Default coverage of an interval."""
 FEW, SMALLEST = 12.0, 1e-9
-"""Hits or misses from which Wilson's interval is the wider one anyway."""
+"""Number of hits or misses from which Wilson's interval is wider than the exact bound anyway."""
 ROUNDING = 1e-14
-"""A variance that is a smaller part of the mean square than this is the rounding error of sums of equal numbers."""
+"""A variance that is a smaller share of the mean square than this counts as the rounding error of sums of equal numbers."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def effective_n(n: float, n_squares: float | None = None) -> float:
 
 
 def ordered_interval(value: float, low: float, high: float, n: float) -> Interval:
-    """An Interval with low ≤ value ≤ high against rounding; NaN becomes None.
+    """An Interval in which low ≤ value ≤ high holds in spite of rounding errors; NaN becomes None.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def ordered_interval(value: float, low: float, high: float, n: float) -> Interva
 
 
 def two_sided_p_value(z: ArrayLike) -> Floats:
-    """Probability that a standard normal number is as far from 0.
+    """Probability that a standard normal number is at least as far from 0 as z.
 
     Parameters
     ----------
@@ -167,8 +167,8 @@ def rate_interval(successes: float, n: float, n_squares: float | None = None, co
     """A proportion with Wilson's interval, widened where hits or misses are few.
 
     Wilson's 95 % interval covers only 90 % at n p of 0.1 to 0.2 and 92 % at n p of 1, because its end on the side of 0 or 1 is too near to
-    the value. Here that end is no nearer than the exact one-sided bound. Coverage, computed exactly, is then at least 92.3 % from ten rows
-    on and at any rate.
+    the value. Here that end is at least as far from the value as the exact one-sided bound. Coverage, computed exactly, is then at least
+    92.3 % from ten rows on and at any rate.
 
     Parameters
     ----------
@@ -277,7 +277,7 @@ def wilson_bounds(rate: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tu
 
 
 def widened_wilson_bounds(rate: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tuple[Floats, Floats]:
-    """Ends of Wilson's interval, no nearer to few hits or few misses than the exact one-sided bounds.
+    """Ends of Wilson's interval. Where hits or misses are few, the end on that side is at least as far out as the exact one-sided bound.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Find the point since which a series has been lastingly beyond a level."""
+"""Find the point from which on a series has stayed beyond a level."""
 
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -10,18 +10,19 @@ from observability.stats.arrays import Bools, Floats
 from observability.stats.onset import BLOCK, point_variances
 
 SURE_Z = 3.0
-"""Standard errors from which points together are significantly on one side of a level."""
+"""Number of standard errors from which several points together are significantly on one side of a level."""
 MIN_POINTS = 3
 """Number of consecutive points within the level that end an excess."""
 WEEK, WEEKEND = 7, 2
-"""Points of a week, and of a weekend: a stretch shorter than a week counts as within the level only if it is still within after its WEEKEND
-lowest points are left out."""
+"""Number of points of a week, and of a weekend. A stretch shorter than a week counts as within the level only if it is still within the
+level without its WEEKEND lowest points.
+"""
 CELLS = 2**20
 """Maximum number of pairs of points of the series that are computed together, which bounds the memory."""
 
 
 def lasting_excess_start(excess: ArrayLike, errors: ArrayLike) -> int | None:
-    """Index of the point from which a series is farthest beyond its level until its end, if that is significant.
+    """Index of the point from which the weighted excess up to the end of a series is largest, if that excess is significant.
 
     A stretch that is significantly within the level (`starts_within`) ends an earlier excess. A stretch that is significantly on neither
     side ends nothing.
@@ -94,8 +95,8 @@ def has_stretch_within(excess: ArrayLike, errors: ArrayLike) -> bool:
 def _measured_series(
     excess: Sequence[ArrayLike], errors: Sequence[ArrayLike]
 ) -> Iterator[tuple[Sequence[int], Sequence[NDArray[np.int64]], Floats, Floats]]:
-    """Series of equally many measured points, MIN_POINTS or more, in blocks: their places, the indices of these points, their values, and
-    their inverse variances (series × points).
+    """Series in blocks of equally many measured points (MIN_POINTS or more): the places of the series, the indices of these points, their
+    values, and their inverse variances (series × points).
     """
     alike: dict[int, list[tuple[int, NDArray[np.int64], Floats, Floats]]] = {}
     for place, (series, own) in enumerate(zip(excess, errors, strict=True)):
@@ -112,7 +113,7 @@ def _measured_series(
 
 
 def _running_sums(values: Floats) -> Floats:
-    """The sum of the points before each point and of all points, of each series."""
+    """For each series, the sum of the points before each point, and at the end the sum of all points."""
     return np.concatenate([np.zeros((len(values), 1)), np.cumsum(values, axis=1)], axis=1)
 
 
@@ -134,7 +135,7 @@ def starts_within(x: Floats, weights: Floats) -> Bools:
         Series × points.
     """
     found = np.zeros(x.shape, bool)
-    below = np.flatnonzero((x < 0).any(axis=1))  # in the others no stretch is below the level
+    below = np.flatnonzero((x < 0).any(axis=1))  # all other series have no stretch below the level
     if not below.size:
         return found
     x, weights = x[below], weights[below]
@@ -156,5 +157,5 @@ def starts_within(x: Floats, weights: Floats) -> Bools:
 
 @cache
 def _stretches(size: int, length: int) -> NDArray[np.int64]:
-    """The points of every stretch of a length, a row each."""
+    """The points of every stretch of `length` points, one row per stretch."""
     return np.arange(size - length + 1)[:, None] + np.arange(length)

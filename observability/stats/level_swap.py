@@ -1,9 +1,9 @@
 """Detect two levels of a category that traded places: one fell, another rose by as much, and the others stayed.
 
-Many small levels hide a swap from a distance of whole distributions: renaming a twentieth of the rows moves the PSI by 0.02. Each level is
-tested by the signed root of its likelihood ratio, which is accurate in the tails at small counts too; the variance that days add is
-included. The statistic is the distance between the level that fell and the level that rose, for the most significant pair (a studentized
-range). Every pair of levels counts as a test.
+A distance between whole distributions hardly shows a swap among many small levels: renaming a twentieth of the rows moves the PSI by 0.02.
+Each level is therefore tested by the signed root of its likelihood ratio, which is accurate in the tails at small counts too; the variance
+that days add is included. The statistic is the distance between the level that fell and the level that rose, for the most significant pair
+(a studentized range). Every pair of levels counts as a test.
 """
 
 from collections.abc import Sequence
@@ -17,15 +17,15 @@ from observability.stats.arrays import Bools, Floats
 from observability.stats.dispersion import LARGE_FREEDOM
 
 MIN_SWAP_LEVELS = 3
-"""Levels needed: with only two, one always rises by as much as the other falls."""
+"""Minimum number of levels: with only two, one always rises by as much as the other falls."""
 
 
 @dataclass(frozen=True)
 class LevelSwap:
     """The levels that fell and rose most significantly, as places among the groups, with their shares before and now.
 
-    rest: share of the whole movement that other levels have, beyond the movement that chance and days explain. p_value: probability that
-    chance and days alone move any two levels at least that far apart.
+    rest: the other levels' share of the whole movement, beyond what chance and days explain. p_value: probability that chance and days
+    alone move any two levels at least that far apart.
     """
 
     fell: int
@@ -43,7 +43,8 @@ class LevelSwap:
 
     @property
     def diluted(self) -> float:
-        """Smaller divided by larger change, if only the level that moved more had moved and all others had made room in proportion.
+        """Ratio of the smaller to the larger change if only the level that moved more had moved, and all others had made room in
+        proportion.
 
         Added rows (a burst, a new customer) have this effect, and with three levels it looks much like a swap.
         """
@@ -56,10 +57,10 @@ class LevelSwap:
 class LevelShares:
     """Shares of a category on two sides, by group.
 
-    shares: before and now, NaN for a side without rows; pooled: of both sides together, each weighted by its effective rows (n). of_rows,
-    from_days: variance that rows and days add to the difference of each share; freedom: degrees of freedom of that of days. judged: mask
-    of the groups that are single levels. moved: change of each group in standard errors, 0 for a group of several levels. wild: see
-    `past_day_excesses`.
+    shares: shares before and now, NaN for a side without rows; pooled: shares of both sides together, each weighted by its effective rows
+    (n). of_rows, from_days: variance that rows and days add to the difference of each share; freedom: degrees of freedom of the variance of
+    days. judged: mask of the groups that are single levels. moved: change of each group in standard errors, 0 for a group of several
+    levels. wild: see `past_day_excesses`.
     """
 
     shares: tuple[Floats, Floats]
@@ -121,7 +122,7 @@ def level_shares(
 
 
 def signed_likelihood_roots(p: ArrayLike, q: ArrayLike, n: float | Floats, m: float | Floats) -> Floats:
-    """Signed root of the likelihood ratio of each share: standard normal without change.
+    """Signed root of the likelihood ratio for the change of each share; standard normal if nothing changed.
 
     Parameters
     ----------
@@ -147,8 +148,8 @@ def signed_likelihood_roots(p: ArrayLike, q: ArrayLike, n: float | Floats, m: fl
 def past_day_excesses(shares: Floats, n: Floats, from_days: Floats, judged: Bools) -> list[float]:
     """Largest distance of two levels of each column on past days, divided by the largest distance expected in that number of normal days.
 
-    Shares of days are skewed, and the variance of days is a robust one. So one outlying day is no fault, and this factor keeps it from
-    raising an alarm.
+    Shares of days are skewed, and the variance of days is estimated robustly. So one outlying day is no fault, and this factor keeps it
+    from raising an alarm.
 
     Parameters
     ----------

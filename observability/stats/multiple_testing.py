@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from observability.stats.arrays import Bools, Floats
 
 ACT_SHARE = 0.2
-"""A critical finding may spend a fifth of a run's budget of false discoveries, a warning all of it."""
+"""A finding of severity `act` may use a fifth of a run's budget of false discoveries, a finding of severity `watch` all of it."""
 
 
 def benjamini_hochberg(p_values: ArrayLike, q: float = 0.1) -> tuple[Floats, Bools]:
@@ -41,7 +41,7 @@ def benjamini_hochberg(p_values: ArrayLike, q: float = 0.1) -> tuple[Floats, Boo
 
 
 def benjamini_yekutieli(p_values: ArrayLike, tests: int) -> Callable[[float], float]:
-    """Adjustment of p-values under any dependence, as a function of a p-value.
+    """Return a function that adjusts a p-value, valid under any dependence between the tests.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def benjamini_yekutieli(p_values: ArrayLike, tests: int) -> Callable[[float], fl
 
 
 def fdr_per_look(q: float, runs: int, windows: int = 1, questions: int = 1) -> float:
-    """False discovery rate of each look, for a total of q in a week.
+    """False discovery rate of each look, so that the total in a week is q.
 
     Without a change, a family of tests at rate q' raises an alarm in at most the share q' of cases. So the rate q / (runs × windows ×
     questions) keeps the probability of any false alarm of the model in a week at q or below. Within a family (all columns, metrics, groups,

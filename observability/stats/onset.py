@@ -13,11 +13,12 @@ from observability.stats.dispersion import MAD_TO_SD, fast_median
 
 Known = Literal["dated", "open", "vague"]
 SURE = 9.0
-"""Twice the log likelihood ratio from which a change is dated. Noise alone reaches it in about 5 % of series with known errors, and in
-up to 15 % where errors are estimated from neighbours (tests); series that are dated were found to have changed before.
+"""Twice the log likelihood ratio from which a change is dated. Noise alone reaches it in about 5 % of series with known errors, and in up
+to 15 % where errors are estimated from neighbours (tests). Only series that were already found to have changed are dated.
 """
 COSTS = {"step": 0.0, "pulse": 4.0, "ramp": 2.0}
-"""By how much the gain of a shape must exceed the gain of a lasting step: a pulse also fits its end, and a ramp also fits noise as a slope.
+"""By how much the gain of a shape must exceed the gain of a lasting step, because a pulse has an end to fit as well, and a ramp can fit
+noise as a slope.
 """
 
 
@@ -49,7 +50,7 @@ def change_onset(
 ) -> Onset | None:
     """Most likely first changed point of a series.
 
-    A single outlier on either side does not move the answer if the other points are informative.
+    A single outlier on either side does not change the result if the other points are informative.
 
     Parameters
     ----------
@@ -118,7 +119,9 @@ def change_onsets(
 
 
 def _shapes_of_series(x: Floats, errors: Floats, before: Floats | None, worse: int) -> list[tuple[int, str, float]]:
-    """First changed point, shape and gain of each series (series × points), without its outliers where the rest is informative."""
+    """First changed point, shape and gain of each series (series × points). Outliers are replaced first, if the other points are
+    informative without them.
+    """
     cleaned, some = _without_outliers(x)
     at, names, gain = _best_shapes(cleaned, 1 / point_variances(cleaned, errors), before, worse)
     again = np.flatnonzero(some & ~(gain >= SURE))
@@ -168,8 +171,8 @@ def _without_outliers(x: Floats) -> tuple[Floats, Bools]:
 
 
 def _best_shapes(x: Floats, weights: Floats, before: Floats | None, worse: int) -> tuple[NDArray[np.int64], NDArray[np.str_], Floats]:
-    """The shape and point of each series that explain most of the variation: first changed point, shape, and gain; -inf if none explains
-    any.
+    """For each series, the shape and point that explain most of the variation: first changed point, shape, and gain. The gain is -inf if no
+    shape explains any variation.
     """
     level, known = np.zeros(len(x)), np.zeros(len(x))
     if before is not None:
@@ -193,8 +196,8 @@ def _best_shapes(x: Floats, weights: Floats, before: Floats | None, worse: int) 
 
 @cache
 def _change_shapes(size: int, whole: bool) -> tuple[NDArray[np.str_], NDArray[np.int64], Floats, Floats, Floats]:
-    """Every shape of a change: name, first changed point, the part of the change that each point has (a row each), its square, and what
-    the shape costs.
+    """All shapes of a change: their names, first changed points, the part of the change at each point (one row per shape), the squares of
+    these parts, and the costs of the shapes.
 
     whole: include changes from the first point on.
     """

@@ -1,7 +1,7 @@
 """Paired comparisons of two models on the same rows.
 
-Every function takes one entry per row, in the same order for both, and compares a - b. Rows that both get right or wrong carry no weight,
-so the same difference shows on far fewer rows than between two independent samples.
+Every function takes one entry per row, in the same order for both models, and compares a - b. Rows on which both models are right or both
+are wrong carry no weight. A difference therefore shows on far fewer rows than between two independent samples.
 """
 
 from dataclasses import dataclass, replace
@@ -21,8 +21,8 @@ MCNEMAR, DELONG, PAIRED_T, DELTA = "McNemar's exact test", "DeLong's test", "pai
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """Figure of each side (None if undefined), a - b with its paired interval, and the p-value of no difference. test: the name of the
-    method behind both; None if the comparison cannot be made.
+    """The figure of each side (None if undefined), the difference a - b with its paired interval, and the p-value of the hypothesis of no
+    difference. test: the name of the method behind interval and p-value; None if the comparison cannot be made.
     """
 
     a: float | None
@@ -38,7 +38,7 @@ def _unknown(n: float) -> PairedComparison:
 
 
 def mcnemar_p_value(only_a: float, only_b: float) -> float:
-    """Exact two-sided p-value of the hypothesis that rows which hold on one side only are as likely to be a's as b's.
+    """Exact two-sided p-value of the hypothesis that a row which holds on one side only is equally likely to hold on either side.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def mcnemar_p_value(only_a: float, only_b: float) -> float:
 
 
 def paired_rates(holds_a: ArrayLike, holds_b: ArrayLike, confidence: float = 0.95) -> PairedComparison:
-    """Two proportions of the same rows: Bonett and Price's interval of the difference, McNemar's exact test.
+    """Two proportions of the same rows, with Bonett and Price's interval of the difference and McNemar's exact test.
 
     Parameters
     ----------
@@ -226,7 +226,9 @@ def paired_roc_auc(scores_a: ArrayLike, scores_b: ArrayLike, positive: ArrayLike
 
 
 def _from_influence(a: float, b: float, influence: Floats, value: float, test: str, confidence: float = 0.95) -> PairedComparison:
-    """Difference `value` of two statistics whose error is the mean of the rows' influences (which sum to 0), on Student's t."""
+    """The comparison of two statistics whose difference is `value`. Its error is that of the mean of the rows' influences (which sum to 0),
+    with Student's t.
+    """
     n = influence.size
     if n < 2:
         return PairedComparison(a, b, Interval(value, None, None, n), NAN)

@@ -11,7 +11,7 @@ from scipy import special
 Array = np.ndarray[Any, np.dtype[Any]]
 GRID = 50
 MIN_BEST = 10
-"""Fewest trials among the best: with fewer, chance moves the result as much as an effect does."""
+"""Minimum number of trials among the best: with fewer, chance moves the result as much as an effect does."""
 
 
 def best_quantile(n: int) -> float:
@@ -176,7 +176,7 @@ def importance_p_value(
 def expected_best(ordered: Array, k: int) -> float:
     """Expected lowest value of k trials: the mean over all subsets of k of the n trials. It is descending and convex in k.
 
-    The next trials are therefore expected to bring no more than the same number of last trials brought.
+    Therefore the next m trials are expected to improve the best value by no more than the last m trials did.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def expected_best(ordered: Array, k: int) -> float:
 def _lowest_weights(n: int, k: int) -> Array:
     """For each of the first n - k + 1 of n ordered values: the share of the subsets of k values in which it is the lowest. Read-only."""
     log_factorial = special.gammaln(np.arange(n + 1) + 1.0)
-    rest = np.arange(n - 1, k - 2, -1)  # of the n - 1 - i larger values, k - 1 complete the subset of which i is the lowest
+    rest = np.arange(n - 1, k - 2, -1)  # of the n - 1 - i values above value i, k - 1 complete a subset in which value i is the lowest
     log_ways = log_factorial[rest] - log_factorial[k - 1] - log_factorial[rest - k + 1]
     log_all = log_factorial[n] - log_factorial[k] - log_factorial[n - k]
     found = np.exp(log_ways - log_all)

@@ -10,9 +10,10 @@ MIN_READINGS = 8
 
 @dataclass(frozen=True)
 class PowerFit:
-    """Watts = idle + per_core × busy cores. error: relative error of the energy of a reading that the fit has not seen, 95th percentile.
+    """Watts = idle + per_core × busy cores. error: 95th percentile of the relative error in the energy of readings that the fit has not
+    seen.
 
-    n: readings behind it.
+    n: number of readings that the fit is based on.
     """
 
     idle: float

@@ -17,7 +17,9 @@ ORDERS: Floats = np.array(
 )
 """Orders α of the curves: close together below 11, where the best order of most releases lies."""
 TAIL, MAX_POINTS = 12.0, 200_000
-"""Standard deviations of the noise beyond which a moment of a fractional order is not integrated, and most points of the rule."""
+"""Number of standard deviations of the noise beyond which a moment of a fractional order is not integrated, and maximum number of points of
+the integration rule.
+"""
 
 
 def gaussian_rdp(noise_multiplier: float, sampling_rate: float = 1.0, steps: int = 1, orders: ArrayLike = ORDERS) -> Floats:

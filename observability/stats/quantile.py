@@ -1,6 +1,7 @@
 """Quantiles of histograms and medians, with intervals by order statistics, and the latency bins.
 
-Histograms have len(edges) + 1 counts, closed on the left (stats/edges.py); values outside the edges count as lying on them.
+Histograms have len(edges) + 1 counts, and bins include their left edge (stats/edges.py). A value outside the edges counts as lying on the
+nearest edge.
 """
 
 import numpy as np
@@ -144,8 +145,8 @@ def median_interval(values: ArrayLike, outside: float = 0.05) -> tuple[float, fl
 
 
 def quantile_interval(counts: ArrayLike, edges: ArrayLike, q: float, middle: bool = False, effective_n: float | None = None) -> Interval:
-    """A quantile with the interval of order statistics. Its ranks are those that a binomial(n, q) exceeds on either side in 1 - confidence
-    of the cases.
+    """A quantile with an interval from order statistics. The ranks of its ends leave 1 - confidence of a binomial(n, q) distribution
+    outside.
 
     If too few rows lie beyond a quantile for such a rank, the end is the outermost filled bin, and the coverage is smaller. With `middle`,
     an end is the outer edge of its bin, since the place of a value inside a bin is unknown.

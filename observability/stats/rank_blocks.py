@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 BLOCK = 16
-"""Step numbers in a block."""
+"""Length of a block, in step numbers."""
 MIN_RECORDS, MIN_BLOCKS = 2_500, 40
-"""Fewest records of steps and fewest blocks of a run of which blocks are kept; of shorter ones steps are read."""
+"""Minimum number of step records, and minimum number of blocks, of a run for which blocks are kept; of shorter runs the steps are read."""
 MAX_COLUMNS = 200
-"""Most columns that the blocks of a run are joined to."""
+"""Maximum number of columns into which the blocks of a run are joined."""
 NUMBERS = np.dtype("<f4")
 
 
@@ -114,7 +114,7 @@ def blocks_frame(rows: Iterable[dict[str, Any]]) -> "DataFrame":
 
 
 def empty_block(block: int) -> dict[str, Any]:
-    """Return the summary of a block without a step of all ranks.
+    """Return the summary of a block in which no step was logged by all ranks.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def times_from_blocks(blocks: "DataFrame") -> RankTimes | None:
     counts = np.add.reduceat(steps, begins)
 
     def joined(table: Any) -> Any:
-        """Means over the steps of joined blocks."""
+        """Means over the steps of the joined blocks."""
         weighted = table * (steps[:, None] if table.ndim == 2 else steps)
         return np.add.reduceat(weighted, begins, axis=0).T / counts
 

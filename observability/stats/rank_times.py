@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, np.dtype[Any]]
 COMMUNICATION = frozenset(("communication", "comm", "allreduce", "all_reduce", "sync"))
 WAITING = "sync"
-"""The phase that holds the wait where a job logs it apart from its communication."""
+"""The phase that holds the wait if a job logs the wait separately from its communication."""
 RANK, STEP, AT = range(3)
-"""Columns of tables of phases: numbers, since a phase may have any name."""
+"""Columns of tables of phases. They are numbers, because a phase may have any name."""
 LONGEST_MS = 1e15
-"""The longest time that is taken for one, ms (30,000 years): sums of such times over all ranks and steps are finite."""
+"""Longest time in ms that is accepted (30,000 years), so that sums over all ranks and steps are finite."""
 
 
 def rank_order(rank: str) -> tuple[float, str]:
-    """Sort key of ranks by their numbers.
+    """Sort key of ranks: by number; ranks without a number come last.
 
     Parameters
     ----------
@@ -39,9 +39,9 @@ def rank_order(rank: str) -> tuple[float, str]:
 class RankTimes:
     """Times by rank and step, over common steps. ranks, steps: labels of rows and columns. phases: name to ms (ranks × steps).
 
-    Communication excludes the wait for the slowest rank. wait: that wait, in ms. own: all phases of a rank without the wait. longest,
-    middle: own time of the slowest and of the median rank. counts: steps of each column, 1 unless a column is the mean of a block of steps
-    that begins with its label (rank_blocks.py). stride: n where only every n-th step was read.
+    Communication excludes the wait for the slowest rank. wait: this wait, in ms. own: time of a rank in all phases, without the wait.
+    longest, middle: own time of the slowest and of the median rank. counts: number of steps in each column; it is 1 unless the column is
+    the mean of a block of steps that begins with its label (rank_blocks.py). stride: n if only every n-th step was read.
     """
 
     ranks: tuple[str, ...]
@@ -65,7 +65,7 @@ class RankTimes:
 
     @property
     def slowest_over_median(self) -> Array:
-        """Slowest rank's own time over the median, of each column."""
+        """Own time of the slowest rank divided by that of the median rank, for each column."""
         return np.asarray(self.longest / np.maximum(self.middle, 1e-9))
 
     @property
@@ -104,8 +104,9 @@ class RankTimes:
 def ranks_from(frame: "DataFrame") -> RankTimes | None:
     """Return the times of ranks over common steps. A missing phase counts as 0 ms. Steps with a time above LONGEST_MS are left out.
 
-    If the wait is logged separately (WAITING beside another phase of communication), it is the wait for the rank that is last in all other
-    phases, communication included. Otherwise it is part of communication, and it is the wait for the rank that is last in the other phases.
+    If the wait is logged separately (WAITING beside another phase of communication), it is the wait for the rank that is slowest in all
+    other phases, communication included. Otherwise the wait is part of communication, and it is the wait for the rank that is slowest in
+    the other phases.
 
     Parameters
     ----------

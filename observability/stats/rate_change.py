@@ -1,7 +1,7 @@
-"""One-sided test of a rate against an earlier one with overdispersed days, and the segment of the excess.
+"""One-sided test of a rate against an earlier rate, with overdispersed days, and the segment in which the rate is highest above a level.
 
-Requests come in bursts: the failures and slow answers of one day are correlated, so a binomial test would take one bad day for proof. So
-the dispersion of past days is estimated, and counts are divided by it.
+Requests come in bursts: the failures and slow answers of one day are correlated, so a binomial test would take one bad day for proof.
+Therefore the dispersion of past days is estimated, and counts are divided by it.
 """
 
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ PRIOR_BLOCKS, PRIOR_DISPERSION = 3, 3.0
 
 
 def count_dispersion(blocks: Sequence[Blocks]) -> tuple[float, int]:
-    """Dispersion of blocks, from several series, each around its own rate.
+    """Dispersion of blocks of several series, each series around its own rate.
 
-    Pearson's chi-square over its degrees of freedom, mixed with a prior that is worth PRIOR_BLOCKS blocks.
+    This is Pearson's chi-square divided by its degrees of freedom, mixed with a prior that is worth PRIOR_BLOCKS blocks.
 
     Parameters
     ----------
@@ -53,8 +53,8 @@ def count_dispersion(blocks: Sequence[Blocks]) -> tuple[float, int]:
 def higher_rate_test(successes: float, n: float, before: float, n_before: float, spread: tuple[float, int]) -> float:
     """One-sided p-value that a rate is higher than an earlier one.
 
-    By chance, a share n / (n + n_before) of all successes falls on this side (binomial, on counts divided by the dispersion); its tail is
-    read on Student's t, since the dispersion is estimated too.
+    By chance, a share n / (n + n_before) of all successes falls on this side (binomial, on counts divided by the dispersion). The tail is
+    read from Student's t, because the dispersion is an estimate too.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def higher_rate_test(successes: float, n: float, before: float, n_before: float,
 
 
 def elevated_segment(successes: ArrayLike, n: ArrayLike, rate: float) -> tuple[int, int] | None:
-    """Places [first, last) in which the successes exceed a rate most significantly.
+    """Range of places [first, last) in which the successes exceed a rate most significantly.
 
     Parameters
     ----------

@@ -105,7 +105,7 @@ def ratio_of_totals_change(
 
 
 def _nonempty_parts(totals: ArrayLike, sizes: ArrayLike) -> tuple[Floats, Floats]:
-    """Parts with a total or a size."""
+    """The parts whose total or size is not 0."""
     total, size = np.asarray(totals, np.float64).ravel(), np.asarray(sizes, np.float64).ravel()
     held = (total != 0) | (size != 0)
     return total[held], size[held]

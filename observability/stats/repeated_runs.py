@@ -28,7 +28,7 @@ class RepeatedDifference:
 
     @property
     def p_not_worse(self) -> float:
-        """The one-sided p-value of a true difference of 0 or more."""
+        """One-sided p-value of the hypothesis that the true difference is 0 or more."""
         if self.error <= 0:
             return float(self.value >= 0)
         return float(stdtr(self.freedom, self.value / self.error))
@@ -37,9 +37,9 @@ class RepeatedDifference:
 def repeated_difference(gained: ArrayLike, lost: ArrayLike, n: int, row_variance: float | None = None) -> RepeatedDifference | None:
     """Return the mean difference of accuracy between two trainings over seeds.
 
-    The variance is the variance of the seeds' differences divided by the number of seeds, plus the variance of the rows' mean differences
-    divided by the number of rows: both are samples. The variance that seed and row have together is counted twice, so the interval is
-    slightly too wide. Degrees of freedom are Welch and Satterthwaite's.
+    Seeds and rows are both samples. The variance is therefore the variance of the seeds' differences divided by the number of seeds, plus
+    the variance of the rows' mean differences divided by the number of rows. The variance that seed and row have together is counted twice,
+    so the interval is slightly too wide. Degrees of freedom are Welch and Satterthwaite's.
 
     Parameters
     ----------

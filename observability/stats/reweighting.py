@@ -1,4 +1,4 @@
-"""Weights that turn a sample into another population, in which a part has a larger share, or which has the means of another sample.
+"""Weights that turn a sample into another population: one in which a part has a larger share, or one with the means of another sample.
 
 Among all such weights, these are nearest to equal weights by the Kullback-Leibler divergence (in nats). Weights have the mean 1.
 """
@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from observability.stats.arrays import Floats
 
 RIDGE = 1e-3
-"""Penalty on the exponents, so that a mean that no weights reach is approached and others are met to about a thousandth."""
+"""Penalty on the exponents. With it, a mean that no weights reach is approached, and the other means are met to about a thousandth."""
 STEPS, SMALL = 100, 1e-9
 
 
@@ -97,7 +97,7 @@ def raising_weights(part: ArrayLike, divergence: float) -> Floats:
 
 
 def balancing_weights(columns: Floats, means: ArrayLike) -> Floats:
-    """Weights by which columns of a sample have the means of another one (entropy balancing).
+    """Weights with which the columns of a sample have the means of another sample (entropy balancing).
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def balancing_weights(columns: Floats, means: ArrayLike) -> Floats:
 
 
 def _shares(logarithms: Floats) -> Floats:
-    """Shares that add up to 1."""
+    """Shares that add up to 1, from their logarithms."""
     raised = np.exp(logarithms - logarithms.max())
     return np.asarray(raised / raised.sum(), np.float64)
 

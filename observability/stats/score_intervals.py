@@ -139,8 +139,8 @@ def auc_interval(
 
 
 def _small_class_confidence(confidence: float, rows: float) -> float:
-    """Normal confidence whose quantile is Student's at `rows` - 1 degrees of freedom; the smaller class limits how well a variance is
-    known.
+    """Confidence whose normal quantile equals Student's quantile at `rows` - 1 degrees of freedom. The smaller class limits how well a
+    variance is known.
     """
     from scipy.special import ndtr, stdtrit
 

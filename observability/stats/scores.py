@@ -36,8 +36,8 @@ def _coarse_edges() -> Floats:
 SCORE_EDGES = _score_edges()
 """The fixed edges of probabilities, 482 of them: bins 0 to 482."""
 COARSE_EDGES = _coarse_edges()
-"""Edges of the 20 groups that slices and pairs of groups are stored in; each is one of SCORE_EDGES. ROC AUC from them is too low by
-about 0.01 for scores that spread over the range, and by far more where nearly all scores lie in one or two groups.
+"""Edges of the 20 groups in which slices and pairs of groups are stored; each edge is one of SCORE_EDGES. ROC AUC from these groups is too
+low by about 0.01 for scores that spread over the range, and by far more where nearly all scores lie in one or two groups.
 """
 COARSE_GROUP = np.concatenate([[0], np.searchsorted(COARSE_EDGES, SCORE_EDGES, side="right")]).astype(np.int64)
 """Group (0 to 19) of each bin of SCORE_EDGES."""

@@ -14,12 +14,12 @@ from observability.stats.arrays import Floats
 SHIFTS = (0.5, 1.0, 2.0)
 """Sizes of a shift in standard deviations of a day, equally weighted."""
 LARGEST = 3.0
-"""Scores are cut at this number of standard deviations, because one outlying day alone is not a gradual shift."""
+"""Scores are clipped at this number of standard deviations, because one outlying day alone is not a gradual shift."""
 
 
 def shiryaev_roberts(scores: ArrayLike) -> Floats:
-    """For each day, the mean time in days until a series without change looks as bad. An alarm at A has a mean time between false alarms of
-    at least A.
+    """For each day, the mean time in days until a series without change looks equally bad. An alarm at A has a mean time between false
+    alarms of at least A.
 
     Parameters
     ----------

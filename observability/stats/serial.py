@@ -1,4 +1,4 @@
-"""The median of values that follow each other in time and are correlated."""
+"""The median of consecutive values that are correlated in time."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -7,7 +7,9 @@ from observability.stats.blocks import MIN_BLOCKS, BlockEstimate
 
 MAX_BLOCKS, MIN_OF_A_BLOCK = 20, 4
 MAX_CORRELATION = 0.9
-"""Largest correlation of consecutive blocks that is corrected for; beyond it next to nothing is known."""
+"""Limit of the estimated correlation of consecutive blocks: a larger estimate counts as this value, because next to nothing is known beyond
+it.
+"""
 
 
 def serial_median(values: ArrayLike) -> BlockEstimate | None:

@@ -1,9 +1,9 @@
 """Error budgets and burn-rate alerts of service levels.
 
-A service level allows a share 1 - target of bad requests: the error budget. The burn rate is the share of bad requests over the allowed
-share: at 1 the budget lasts exactly its period. An alert needs a fast burn over a long window (the loss matters) and over a short window at
-its end (the loss is current; Beyer et al., The Site Reliability Workbook, 2018, chapter 5). Requests are counted by the hour, so one hour
-replaces the 5- and 30-minute windows of the workbook.
+A service level allows a share 1 - target of bad requests: the error budget. The burn rate is the share of bad requests divided by the
+allowed share: at 1 the budget lasts exactly for its period. An alert needs a fast burn over a long window (so the loss matters) and over a
+short window at its end (so the loss is current; Beyer et al., The Site Reliability Workbook, 2018, chapter 5). Requests are counted by the
+hour, so one hour replaces the 5- and 30-minute windows of the workbook.
 """
 
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ from observability.stats.interval import Interval, ordered_interval, rate_interv
 BUDGET_DAYS = 28
 """Period of the budget: four whole weeks, so that each weekday counts equally often."""
 MINIMUM_REQUESTS, MINIMUM_BAD = 100, 5
-"""Minimum volume: windows with fewer requests, or fewer bad ones, raise nothing."""
+"""Minimum volume: windows with fewer requests, or with fewer bad requests, raise no alert."""
 
 
 @dataclass(frozen=True)
 class BurnRule:
     """Alert if the budget burns `factor` times as fast as allowed over `long` hours and over the last `short` hours.
 
-    spent: share of a 28-day budget that such a burn takes in the long window.
+    spent: share of a 28-day budget that such a burn uses up in the long window.
     """
 
     factor: float
@@ -39,7 +39,9 @@ class BurnRule:
 
 
 RULES = (BurnRule(14.4, 1, 1), BurnRule(6.0, 6, 1), BurnRule(1.0, 72, 6))
-"""Fastest first: the workbook's 14.4 over 1 h + 5 min, 6 over 6 h + 30 min, 1 over 3 d + 6 h. The first two need immediate action."""
+"""The rules, fastest first. In the workbook they are 14.4 over 1 h + 5 min, 6 over 6 h + 30 min, 1 over 3 d + 6 h. The first two need
+immediate action.
+"""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ PART = 0.25
 MANY = 1000
 """Degrees of freedom from which Student's t distribution is treated as normal."""
 DAYS = 4
-"""Days on which a slice must have rows, in windows of that length."""
+"""Number of days on which a slice must have rows, if the window has that many days."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class SliceDesign:
     freedom: Floats
 
     def standard(self, z: Floats, places: Sequence[int] | slice = slice(None)) -> Floats:
-        """The standard score that has the same p-value under a normal distribution as the widened score under Student's. For a pair
-        (places), the smaller of both.
+        """The standard score whose p-value under a normal distribution equals the p-value of the widened score under Student's t. For a
+        pair of slices (`places`), the smaller score of both.
         """
         wide, freedom = self.factor[places], self.freedom[places]
         if not isinstance(places, slice):
@@ -62,10 +62,10 @@ def independent_design(slices: int) -> SliceDesign:
 def slice_design(
     grid: SliceGrid, targets: Sequence[SliceTarget], days: Floats, whole: Sequence[SliceMoments]
 ) -> tuple[list[SliceDesign], Mask]:
-    """Design by target, and the slices that have rows on enough days.
+    """Design of each target, and a mask of the slices that have rows on enough days.
 
-    The degrees of freedom are the slice's days minus one for the variance by days, and the rows for the variance by rows. Satterthwaite's
-    formula combines both.
+    The variance by days has as many degrees of freedom as the slice has days, minus one; the variance by rows has as many as there are
+    rows. Satterthwaite's formula combines both.
 
     Parameters
     ----------
@@ -119,7 +119,9 @@ def _variance_factors(grid: SliceGrid, by_day: SliceMoments, whole: SliceMoments
 
 
 def _squared_jumps(excess: Floats, spread: Floats, known: Mask) -> Floats:
-    """Squared jumps from each known day of a slice to its next known one, over their variance by rows alone; NaN if there is none."""
+    """Squared jumps from each known day of a slice to its next known day, divided by the variance from rows alone; NaN where there is no
+    jump.
+    """
     found = np.full(excess.shape, np.nan)
     row, day = np.nonzero(known)
     follows = row[1:] == row[:-1]
@@ -131,7 +133,7 @@ def _squared_jumps(excess: Floats, spread: Floats, known: Mask) -> Floats:
 
 
 def trimmed_jump_ratio(jumps: Floats, otherwise: float = 1.0) -> float:
-    """Mean of squared jumps over its value by chance, without the days with the largest jumps.
+    """Mean of squared jumps divided by the mean expected by chance; the days with the largest jumps are left out.
 
     Parameters
     ----------
@@ -158,12 +160,12 @@ def trimmed_jump_ratio(jumps: Floats, otherwise: float = 1.0) -> float:
 
 
 def _days_left_out(days: int) -> int:
-    """Number of days with the largest jumps that are left out: the beginning of a fault, and its end."""
+    """Number of days with the largest jumps that are left out; they may be the beginning of a fault and its end."""
     return max(days // 4, 1) if days >= 4 else 0
 
 
 @cache
 def _expected_jump(days: int, levels: int) -> float:
-    """Mean of the kept squared jumps where rows are independent, drawn 2,000 times."""
+    """Mean of the squared jumps that are kept if rows are independent, from 2,000 random draws."""
     drawn = np.random.default_rng(4).chisquare(levels, (2000, days)) / levels
     return float(np.sort(drawn, axis=1)[:, : days - _days_left_out(days)].mean())

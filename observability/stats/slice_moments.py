@@ -16,7 +16,9 @@ Codes = NDArray[np.int16]
 Mask = Bools
 SIDES = ("now", "before")
 COMPOSITION = 2.5
-"""A slice whose share of the rows changed by a larger factor is not compared: that is a shift of inputs, reported elsewhere."""
+"""If a slice's share of the rows changed by a larger factor, the slice is not compared: this is a shift of inputs, which is reported
+elsewhere.
+"""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class SliceTarget:
-    """A number of each row whose mean is compared; NaN: not counted.
+    """A value of each row whose mean is compared; rows with NaN are not counted.
 
     own: names of cuts in which the target is redundant. unclipped: the logged values of both sides, if `now` and `before` are clipped.
     """
@@ -54,7 +56,7 @@ class SliceSide:
 
 @dataclass(frozen=True)
 class SliceMoments:
-    """Sums of a target by slice (and once for all rows) on one side: rows, Σy, Σy²; `served`: rows whether counted or not."""
+    """Sums of a target by slice (and once for all rows) on one side: rows, Σy, Σy²; `served`: all rows, whether counted or not."""
 
     n: Floats
     total: Floats
@@ -116,7 +118,7 @@ class SliceGrid:
         )
 
     def all_singles(self, targets: Sequence[SliceTarget]) -> list[NowBefore]:
-        """Moments of each single slice for every target, all rows last: one matrix product a side."""
+        """Moments of each single slice for every target, and of all rows in the last place; one matrix product per side."""
         sides = [self.many(side, [getattr(target, side) for target in targets]) for side in SIDES]
         return [(now, None if target.before.size == 0 else before) for target, now, before in zip(targets, *sides)]
 
@@ -129,7 +131,7 @@ class SliceGrid:
         return _moments_of_targets(sums.T)
 
     def by_day(self, values: Sequence[Floats], days: Floats) -> list[SliceMoments]:
-        """Moments of several targets now, slices × days in their order."""
+        """Moments of several targets on the side `now`, as slices × days, with the days in order."""
         names, day = np.unique(days, return_inverse=True)
         order, wide = np.argsort(day, kind="stable"), len(self.of) + 1
         places = self.places["now"][order] + (day[order] * wide)[:, None]
@@ -141,7 +143,7 @@ class SliceGrid:
         return _moments_of_targets(np.ascontiguousarray(sums.transpose(2, 1, 0)))
 
     def singles(self, target: SliceTarget, keep: tuple[Mask, Mask]) -> NowBefore:
-        """Moments of each single slice among the kept rows, all of these last."""
+        """Moments of each single slice among the kept rows, and of all kept rows in the last place."""
         now = self.some("now", target.now, keep[0])
         return now, None if target.before.size == 0 else self.some("before", target.before, keep[1])
 
@@ -187,9 +189,10 @@ def _moments_of_targets(sums: Floats) -> list[SliceMoments]:
 
 
 def variance_of_change(now: SliceMoments, before: SliceMoments | None) -> Floats:
-    """Squared standard error of a change of means: the larger of the two sides' own variances and of the pooled one.
+    """Squared standard error of a change of means: the larger of the value from the two sides' own variances and the value from the pooled
+    variance.
 
-    A side without a single hit has no variance of its own.
+    The pooled variance is needed because a side without a single hit has no variance of its own.
 
     Parameters
     ----------

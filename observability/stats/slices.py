@@ -1,15 +1,15 @@
 """Search for slices that changed differently from the rest, with every comparison counted.
 
 A slice is one level of a column (a category, a band of a number, a missing value) or two levels of two columns. In each slice the change of
-the mean of a target (an error, a missing value, the rank of a feature) is compared with its change in all other rows. So a change common to
-all rows names no slice. Without a before, the slice is compared with the other rows alone (its peers).
+the mean of a target (an error, a missing value, the rank of a feature) is compared with its change in all other rows. So a change that is
+common to all rows does not point to any slice. Without an earlier side, the slice is compared with the other rows alone (its peers).
 
-The z of each slice is divided by the root of an inflation: the median of z² over all slices of the target, divided by its value by chance.
-Seasons that move slices apart inflate all slices, while a fault inflates only its own slice (genomic control: Devlin and Roeder 1999). Rows
-within a day are correlated (stats/slice_days.py). All comparisons are counted: every slice by every target, and also pairs that were never
-formed. P-values are adjusted for any dependence between them (Benjamini and Yekutieli 2001). The targets that the caller names as a family
-share half of the budget, all other targets the other half. So the few errors are not penalized for the many columns. The shortest rule
-wins: a pair is reported only if the rest of each parent changed by less than half as much.
+The z of each slice is divided by the square root of an inflation: the median of z² over all slices of the target, divided by its value by
+chance. Seasons that move slices apart inflate all slices, while a fault inflates only its own slice (genomic control: Devlin and Roeder
+1999). Rows within a day are correlated (stats/slice_days.py). All comparisons are counted: every slice by every target, and also pairs that
+were never formed. P-values are adjusted for any dependence between them (Benjamini and Yekutieli 2001). The targets that the caller names
+as a family share half of the budget, all other targets the other half, so that the few errors are not penalized for the many columns. The
+shortest rule wins: a pair is reported only if the rest of each parent changed by less than half as much.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -37,8 +37,8 @@ from observability.stats.slice_moments import (
 )
 
 MIN_ROWS, MAX_REPORTED, PARENTS, SHOWN = 100, 3, 8, 12
-"""Rows of a slice on each side; reported slices of one target at most; single slices of a target that pairs are formed with; single
-slices returned in any case.
+"""Minimum number of rows of a slice on each side; maximum number of reported slices of one target; number of single slices of a target with
+which pairs are formed; number of single slices that are returned in any case.
 """
 PAIR_FROM, APART, CONCENTRATED = 2.5, 4.0, 0.5
 """Minimum z of a parent to form pairs; minimum z of a pair against the rest of each parent; maximum share of the pair's change that the
@@ -47,17 +47,18 @@ rest may have.
 MEDIAN_SQUARE = 0.4549
 """Median of z² by chance."""
 WIDE = 1.5
-"""From this inflation of a target on, a check is made whether one slice alone causes it: without the rows of that slice, the inflation must
-be below this."""
+"""If a target has at least this inflation, it is checked whether one slice alone causes it: without the rows of that slice, the inflation
+must be below this.
+"""
 ENOUGH_SLICES = 10
-"""Minimum number of slices for an inflation of the target's own; with fewer, the inflation of all targets is used."""
+"""Minimum number of slices for a target to have its own inflation; with fewer, the inflation of all targets is used."""
 Adjust = Callable[[float], float]
-"""Gives the adjusted p-value of a p-value."""
+"""A function from a p-value to its adjusted p-value."""
 
 
 @dataclass(frozen=True)
 class SliceComparison:
-    """A slice and the rest, now and before (None: there is none)."""
+    """A slice and the rest, now and before (None if there is no earlier side)."""
 
     now: SliceSide
     before: SliceSide | None
@@ -69,10 +70,11 @@ class SliceComparison:
 class ChangedSlice(SliceComparison):
     """A slice that changed differently from the rest.
 
-    excess: change in the slice minus change in the rest (without a before: slice minus rest), low, high: its 95 % interval, inflation
-    included. error: standard error of the excess from rows and days, without the inflation; freedom: its degrees of freedom. coverage:
-    share of the whole change (without a before: of the excess over the rest's mean) that lies in the slice, 0 to 1. share: share of the
-    rows whose value is known. peeled: slices found before it for the same target, whose rows its figures leave out.
+    excess: change in the slice minus change in the rest (without an earlier side: slice minus rest); low, high: its 95 % interval,
+    inflation included. error: standard error of the excess from rows and days, without the inflation; freedom: its degrees of freedom.
+    coverage: share of the whole change that lies in the slice, 0 to 1 (without an earlier side: share of the excess over the rest's mean).
+    share: share of the rows whose value is known. peeled: slices found earlier for the same target; their rows are left out of these
+    figures.
     """
 
     target: str
@@ -91,19 +93,19 @@ class ChangedSlice(SliceComparison):
 
     @property
     def change(self) -> float:
-        """Change of the slice (without a before: its distance from the rest)."""
+        """Change of the slice, or its distance from the rest if there is no earlier side."""
         return self.now.mean - (self.rest_now.mean if self.before is None else self.before.mean)
 
     @property
     def rest_change(self) -> float:
-        """The change of the other rows; 0 without a before."""
+        """The change of the other rows; 0 if there is no earlier side."""
         return 0.0 if self.rest_before is None else self.rest_now.mean - self.rest_before.mean
 
 
 @dataclass(frozen=True)
 class SliceSearch:
-    """Slices found, best first; comparisons counted (single slices, pairs); inflation by target; strongest single slices of the targets
-    that are shown, significant or not.
+    """found: the slices found, best first. looks: number of comparisons counted (single slices, pairs). inflation: inflation of each
+    target. single: the strongest single slices of the targets that are shown, significant or not.
     """
 
     found: tuple[ChangedSlice, ...]
@@ -127,7 +129,7 @@ def search_slices(
     """Slices of `cuts` in which a target changed differently from the rest, at most `most` of each target, by z.
 
     The slices returned are not tested yet: they carry `p_adjusted`, and the caller applies limits to it and to the size of the effect. Of
-    several overlapping slices, only the strongest is returned (its rows are left out when the next is searched).
+    several overlapping slices, only the strongest is returned, because its rows are left out of the search for the next one.
 
     Parameters
     ----------
@@ -192,9 +194,9 @@ def search_slices(
 def _adjustments(
     grid: SliceGrid, targets: Sequence[SliceTarget], tested: Sequence[Floats], family: Collection[str]
 ) -> dict[bool, tuple[Adjust, Adjust]]:
-    """By whether a target belongs to the named family: the adjustments for p-values of single slices and of pairs.
+    """The adjustments for p-values of single slices and of pairs, by whether a target belongs to the named family.
 
-    Where both families have targets, each has half of the budget, so that its adjusted p-values are doubled.
+    If both families have targets, each family has half of the budget, so its adjusted p-values are doubled.
     """
     members = [target.name in family for target in targets]
     share = len(set(members)) or 1
@@ -225,9 +227,10 @@ def _slice_scores(sides: NowBefore, grid: SliceGrid, target: SliceTarget, least:
 
 
 def _scores_among_siblings(sides: NowBefore, z: Floats, by: SliceDesign, grid: SliceGrid) -> Floats:
-    """Standard score of each slice's own change against the median of the levels of its column, which the inflation is estimated from.
+    """Standard score of each slice's own change against the median of the levels of its column. The inflation is estimated from these
+    scores.
 
-    A fault of one level moves the rest of all others, but not the median. Columns with two levels do not have such slices.
+    A fault of one level changes the rest of all other levels, but not the median. Slices of columns with two levels get the score 0.
     """
     now, before = sides
     change = (now.mean - (0.0 if before is None else before.mean))[:-1]
@@ -247,7 +250,7 @@ def _inflations(scores: Sequence[Floats]) -> list[float]:
 
 
 def _inflation_without_strongest(target: SliceTarget, grid: SliceGrid, by: SliceDesign, z: Floats, least: int) -> float:
-    """Smallest inflation among the rows outside one of the strongest slices.
+    """Smallest inflation that remains if the rows of one of the strongest slices are left out.
 
     Columns are correlated (a carrier and its airports), so a fault of one level moves most levels of another column. The inflation that
     remains without the rows of that level comes from seasons.
@@ -261,7 +264,7 @@ def _inflation_without_strongest(target: SliceTarget, grid: SliceGrid, by: Slice
 
 
 def _inflation(z: Floats) -> float:
-    """Median of z² over its value by chance, at least 1; slices in which nothing can vary are ignored."""
+    """Median of z² divided by its value by chance, at least 1; slices in which nothing can vary are ignored."""
     moving = z[z != 0]
     return max(1.0, float(np.median(moving**2)) / MEDIAN_SQUARE) if moving.size >= ENOUGH_SLICES else 1.0
 
@@ -321,7 +324,7 @@ class SliceFinder:
         )
 
     def peeled(self, sides: NowBefore, most: int, adjust: Adjust, adjust_pair: Adjust | None) -> list[ChangedSlice]:
-        """The best slice, then the best of the remaining rows, while each exceeds chance."""
+        """The best slice, then the best slice among the remaining rows, and so on, as long as each exceeds chance."""
         kept = np.ones(self.target.now.size, bool), np.ones(self.target.before.size, bool)
         found: list[ChangedSlice] = []
         while len(found) < most:
@@ -337,7 +340,7 @@ class SliceFinder:
     def best(
         self, sides: NowBefore, kept: tuple[Mask, Mask], adjust: Adjust, adjust_pair: Adjust | None
     ) -> tuple[ChangedSlice, tuple[int, ...]] | None:
-        """The strongest slice whose change is its own, and its places; a pair where it beats its parents."""
+        """The strongest slice whose change is its own, and its places; or a pair, if the pair beats its parents."""
         z = np.abs(np.nan_to_num(self.standard(_slice_scores(sides, self.grid, self.target, self.least)))) * self.present
         order = [int(place) for place in np.argsort(-z, kind="stable") if z[place] >= PAIR_FROM]
         single = next((each for each in (self.found(sides, (place,), adjust) for place in order) if is_own_change(each)), None)
@@ -357,7 +360,7 @@ class SliceFinder:
     def best_pair(
         self, sides: NowBefore, kept: tuple[Mask, Mask], parents: Sequence[int], adjust: Adjust
     ) -> tuple[ChangedSlice, tuple[int, ...]] | None:
-        """The strongest pair of a parent and another level whose change exceeds that of the rest of either parent."""
+        """The strongest pair of a parent and a level of another column whose change exceeds the change of the rest of either parent."""
         best: tuple[ChangedSlice, tuple[int, ...]] | None = None
         for parent in parents:
             inside = _pair_moments(self.grid.singles(self.target, self.rows((parent,), kept)), sides)
@@ -403,15 +406,17 @@ def _with_all(part: SliceMoments, whole: SliceMoments) -> SliceMoments:
 
 
 def _replaces(pair: ChangedSlice, single: ChangedSlice) -> bool:
-    """Whether a pair that beats its parents is reported before the best single slice: one of its parents, or a weaker one."""
+    """Whether a pair that beats its parents is reported before the best single slice: it is if that slice is one of its parents, or is
+    weaker.
+    """
     return set(single.conditions) < set(pair.conditions) or abs(pair.z) > abs(single.z)
 
 
 def is_own_change(found: ChangedSlice) -> bool:
     """Whether the change is the slice's own, and not a change of the rest.
 
-    The rest moved by less than half as much in the same direction, or by less than twice as much in the other. If the slice stayed and the
-    rest moved, the slice did not change.
+    This is so if the rest moved by less than half as much in the same direction, or by less than twice as much in the opposite direction.
+    If the slice stayed and the rest moved, the slice did not change.
 
     Parameters
     ----------
@@ -426,13 +431,13 @@ def is_own_change(found: ChangedSlice) -> bool:
 
 
 def _own(change: Floats, rest: Floats) -> Mask:
-    """`is_own_change` of changes of slices and of their rests."""
+    """`is_own_change` for arrays: changes of slices, and changes of their rests."""
     along = rest * np.sign(change)
     return np.asarray((along <= CONCENTRATED * np.abs(change)) & (-along * CONCENTRATED <= np.abs(change)) & (change != 0), bool)
 
 
 def _own_changes(sides: NowBefore) -> Mask:
-    """`is_own_change` of every single slice; without a before all are their own."""
+    """`is_own_change` for every single slice; without an earlier side it is True for all."""
     now, before = sides
     rest_now, rest_before = rest_moments(sides)
     if before is None or rest_before is None:
@@ -442,8 +447,8 @@ def _own_changes(sides: NowBefore) -> Mask:
 
 
 def change_coverage(held: SliceComparison) -> float:
-    """Share of the whole change that lies in the slice: its change times its rows, divided by the same sum over all rows that moved in this
-    direction.
+    """Share of the whole change that lies in the slice: its change times its rows, divided by the sum of this product over all rows that
+    moved in the same direction.
 
     Parameters
     ----------

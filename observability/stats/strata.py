@@ -24,7 +24,7 @@ class StratifiedDifference:
 
 
 def cluster_row_squares(hits: ArrayLike, rows: ArrayLike) -> float:
-    """Σw² that makes `rate_interval` as wide as groups require: rows² over their effective number.
+    """Σw² that makes `rate_interval` as wide as groups require: rows² divided by the effective number of rows.
 
     The design effect is the share's variance between groups (ratio of sums), divided by the variance of the same number of independent
     rows, and at least 1. If all rows agree, it is unknown, and a group counts as one row.

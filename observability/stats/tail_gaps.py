@@ -1,11 +1,11 @@
-"""The level from which values lie beyond the tail of the smaller ones."""
+"""The level from which values lie beyond the tail of the smaller values."""
 
 import numpy as np
 
 from observability.stats.arrays import Array
 
 TAIL_VALUES = 50
-"""Most values that the tail is estimated from: the largest ones."""
+"""Maximum number of values from which the tail is estimated: the largest ones."""
 PRIOR_INDEX, PRIOR_VALUES = 8.0, 10.0
 """Index of the tail that is assumed before values are seen, and the number of values that this assumption counts as. Beyond three standard
 deviations the tail of normal noise has an index above 10, that of Laplace noise about 5, that of Student's t with three degrees of
@@ -14,7 +14,7 @@ freedom 3.
 
 
 def tail_gap_level(values: Array, base: float, tested_from: float, chance: float) -> float:
-    """The smallest value that lies farther beyond all smaller ones than their tail explains.
+    """The smallest value that exceeds all smaller values by more than their tail explains.
 
     The tail is taken as a power law (Pareto), which is heavier than the tails of normal and Laplace noise, so that gaps in the logarithm
     between neighbouring order statistics are exponential. Values are tested from the inside out, each against the smaller ones, so several

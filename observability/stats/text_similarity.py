@@ -8,9 +8,9 @@ from numpy.typing import ArrayLike
 from observability.stats.arrays import Floats
 
 FEATURES = 2**15
-"""Columns of the hashed space."""
+"""Number of columns of the hashed space."""
 NGRAMS = (3, 5)
-"""Lengths of character n-grams, within words."""
+"""Smallest and largest length of character n-grams, within words."""
 MAX_COMMON = 0.95
 """Largest cosine at which two texts count as different. If all answers are more similar, they cannot be compared well."""
 
@@ -45,7 +45,7 @@ def text_similarities(texts: Sequence[str]) -> Floats:
 
 
 def mean_pooled(tokens: ArrayLike, mask: ArrayLike) -> Floats:
-    """For each text, the mean of the vectors of the tokens that count.
+    """For each text, the mean of the vectors of those tokens that the mask marks.
 
     Parameters
     ----------

@@ -1,4 +1,5 @@
-"""Backups of a home: a folder with a copy of the database, its log, artifacts, settings and waiting segments, and a list with checksums.
+"""Backups of a home (the folder of a store): a folder with a copy of the database, its log, artifacts, settings and waiting segments, and a
+list with checksums.
 
 Writes wait while the database is copied, so that a backup is one committed state; pages can still read. An interrupted backup has no final
 name and is never restored.
@@ -52,8 +53,8 @@ LEFT_OUT = (
     "unconfined-models.jsonl", KEY_FILE, DONE, PROTECTION, KEPT_FILE, COUNTS_FILE, QUESTIONS_FILE, "waiting",
     PUBLISHED,
 )  # fmt: skip
-"""Files that stay where they are, also in a restore: the audit log is only ever appended to, and the permission to run unconfined concerns
-one system.
+"""Files that a backup leaves out and that stay where they are in a restore (of `landing`, see `other_files`): the audit log is only ever
+appended to, and the permission to run unconfined concerns one system.
 """
 KEPT_LANDING = ("ready", "failed")
 COPY_SECONDS = 0.2
@@ -91,7 +92,7 @@ def make_backup(store: Database, folder: Path | str, progress: Progress | None =
 
 
 def _free_name(folder: Path, at: datetime) -> Path:
-    """The folder for a backup of that second, or of the next second that no backup has."""
+    """The folder for a backup made in that second, or else in the next second that has no backup."""
     while (final := folder / f"{PREFIX}{at:%Y%m%dT%H%M%S}Z").exists():
         at += timedelta(seconds=1)
     return final
@@ -196,21 +197,21 @@ def copy_backup(backup: Path, home: Path, *, only_database: bool = False, progre
     body = check_backup(backup, progress)
     names = [name for name in body["files"] if not only_database or name.startswith(DATABASE)]
     add = byte_counter(progress, "copying the backup", sum(body["files"][name]["bytes"] for name in names))
-    for name in sorted(names, key=lambda name: name == DATABASE):  # the database last: without it the home is still empty
+    for name in sorted(names, key=lambda name: name == DATABASE):  # the database is copied last: without it the home still counts as empty
         copy_synced(backup / name, home / name, add)
     return body
 
 
 def seal_backup(draft: Path, body: dict[str, Any]) -> None:
-    """Write the list of a backup's folder whose files are complete. body: the list without its files. Raises OSError."""
+    """Write the list of a backup into its folder, whose files are complete. body: the list without its files. Raises OSError."""
     paths = [path for path in sorted(draft.rglob("*")) if path.is_file() and path != draft / LIST]
     files = {str(path.relative_to(draft)): {"bytes": path.stat().st_size, "sha256": _digest(path)} for path in paths}
     replace_private_file(draft / LIST, json.dumps({**body, "files": files}, indent=1))
 
 
 def verify_backup(home: Path, folder: Path | str, name: str | None = None, progress: Progress | None = None) -> dict[str, Any]:
-    """Restore the newest backup of a folder or an address beside the home and read all of it; returns {backup, at, tables, problems}. The
-    result is noted if the backup is whole.
+    """Restore the newest backup of a folder or an address beside the home and read all of it; returns {backup, at, tables, problems}. If
+    the backup is whole, this is noted.
 
     name: name of the backup in messages. Raises NotFoundError, StoreBrokenError if the backup is damaged or the disk has no room.
     """
@@ -275,7 +276,8 @@ def verify_store(store: Database, progress: Progress | None = None) -> dict[str,
     """Read every block of every table, compare the manifest with itself and with landing, and recompute the counts of a sample of days.
 
     Returns {tables: {table: rows}, damaged: {table: why}, days: number of recomputed days, problems}. problems: sentences about damaged
-    tables, about segments with unaccounted lines or that only landing lists as loaded, and about days whose counts differ from raw rows.
+    tables, about segments with unaccounted lines, about segments that only landing lists as loaded, and about days whose counts differ from
+    raw rows.
     """
     tables: dict[str, int] = {}
     damaged: dict[str, str] = {}
@@ -324,7 +326,7 @@ def _database_files(home: Path) -> list[Path]:
 
 
 def other_files(home: Path) -> Iterator[Path]:
-    """Paths within the home of its files besides the database: artifacts, settings, and segments that are not loaded."""
+    """Paths, relative to the home, of its files other than the database: artifacts, settings, and segments that are not loaded."""
     for entry in sorted(home.iterdir()):
         if entry.name in LEFT_OUT or entry.name.startswith((DATABASE, "damaged-", "replaced-", ".")):
             continue
@@ -334,7 +336,9 @@ def other_files(home: Path) -> Iterator[Path]:
 
 
 def copy_synced(source: Path, target: Path, add: Callable[[int], None] = lambda count: None) -> dict[str, Any] | None:
-    """Copy and sync a file, readable by its owner only: {bytes, sha256}; None if it is gone: a segment that was loaded meanwhile."""
+    """Copy and sync a file, readable by its owner only; returns {bytes, sha256}. None if the file is gone, because it is a segment that was
+    loaded meanwhile.
+    """
     make_private_folder(target.parent)
     digest, size = hashlib.sha256(), 0
     try:

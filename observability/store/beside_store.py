@@ -1,5 +1,5 @@
-"""The common part of every engine over a lake: the store answers everything that is not a question about raw rows, and rollups are
-computed from the lake and written into the store.
+"""The common part of every engine over a lake: the store answers all questions except those about raw rows, and rollups are computed from
+the lake and written into the store.
 """
 
 from abc import abstractmethod
@@ -49,7 +49,7 @@ class EngineBesideStore(Engine):
         return self.store.events(model, start, end)
 
     def canary_sightings(self, window: Window) -> "DataFrame":
-        """Canaries, from the store's rows."""
+        """Sightings of canaries, from the store's rows."""
         return self.store.canary_sightings(window)
 
     def activity(self, as_of: datetime | None = None, model: str | None = None) -> "DataFrame":
@@ -61,7 +61,9 @@ class EngineBesideStore(Engine):
         return self.store.newest_record(kinds, model, before, as_of)
 
     def task_model(self, model: Model) -> TaskModel:
-        """A model with its streams, the slices of its rollups and the counted rounds of late labels, as the tasks of an engine need it."""
+        """A model with its streams, the slices of its rollups and the rounds of late labels that are already counted, in the form that the
+        tasks of an engine need.
+        """
         with cast("Database", self.store).cursor() as cursor:
             numbers = stream_numbers(cursor, model.key)
             slices = cursor.execute(f"SELECT slice, reference, level FROM {model_table('slices', model.key)}").fetchall()
@@ -80,8 +82,9 @@ class EngineBesideStore(Engine):
         """
 
     def compute_rollups(self, name: str, first: date, last: date) -> dict[str, Any]:
-        """Compute the rollups of a model's days `first` to `last` (both included) from the lake, late labels included, and replace the
-        store's rollups in one transaction: {rows, days, counts, sums, left}. If the process is killed before, the store is unchanged.
+        """Compute the rollups of a model for the days `first` to `last` (both included) from the lake, including late labels, and replace
+        the store's rollups in one transaction: {rows, days, counts, sums, left}. If the process is killed before that transaction, the
+        store is unchanged.
 
         left: the days that were left unchanged, with the reason: on these days the lake's rows differ from the store's.
         """

@@ -116,7 +116,7 @@ def sent_backups(address: str) -> list[str]:
 
 
 def fetch_backup(address: str, folder: Path, name: str | None = None, progress: Progress | None = None) -> Path:
-    """Bring a backup, the newest one without a name, into a folder of its own below `folder`; the path of that folder.
+    """Download a backup into its own folder below `folder`; returns the path of that folder. Without a name, this is the newest backup.
 
     Raises NotFoundError if there is none, StoreDamagedError if a block is missing or differs, UsageError, StoreBrokenError.
     """
@@ -170,7 +170,9 @@ def remove_sent_backups(address: str, names: list[str]) -> None:
 
 @contextmanager
 def opened_place(address: str) -> Iterator[BackupPlace]:
-    """The place of an address. Raises UsageError if it is none, StoreBrokenError if it cannot be reached, read or written."""
+    """The place at an address. Raises UsageError if the address is not valid, StoreBrokenError if the place cannot be reached, read or
+    written.
+    """
     if re.match(r"[a-z0-9+]+://[^/?]*@", address):
         raise UsageError("an address holds no credentials", got=address.partition("@")[2], attempt="Give them in the environment")
     try:

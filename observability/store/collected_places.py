@@ -10,11 +10,13 @@ from observability.lake.file_place import FilePlace
 from observability.lake.segment_place import SEGMENTS, TAKEN, open_collected_place, segment_names
 
 WRITTEN_WITHIN = 60.0
-"""Seconds after which a segment without a final name counts as left by a killed collector; its lines were not acknowledged."""
+"""Seconds after which a segment without a final name counts as left behind by a killed collector; its lines were not acknowledged."""
 
 
 def collected_segments(home: Path) -> Iterator[bytes]:
-    """The segments that wait in the place of collectors; none if no place is named or it cannot be used."""
+    """The contents of the segments that wait in the collectors' place (a shared folder or bucket); none if no place is configured or it
+    cannot be used.
+    """
     try:
         for place, name in _segments_of(home, SEGMENTS):
             yield place.get(name) or b""
@@ -23,7 +25,7 @@ def collected_segments(home: Path) -> Iterator[bytes]:
 
 
 def rewrite_collected(home: Path, change: Callable[[bytes], bytes]) -> dict[str, list[str]]:
-    """Rewrite the segments that `change` changes, and remove the files that killed collectors left; returns {rewritten: [name],
+    """Rewrite the segments that `change` changes, and remove the files that killed collectors left behind; returns {rewritten: [name],
     unreachable: [place]}.
     """
     found: dict[str, list[str]] = {"rewritten": [], "unreachable": []}
@@ -44,8 +46,8 @@ def rewrite_collected(home: Path, change: Callable[[bytes], bytes]) -> dict[str,
 
 
 def _present_place(home: Path) -> FilePlace | None:
-    """The place that a home names. Raises StoreBrokenError if its folder does not exist; it is not created, because it may only be
-    unmounted.
+    """The collectors' place that the settings of a home name; None if they name none. Raises StoreBrokenError if its folder does not exist;
+    the folder is not created, because it may only be unmounted.
     """
     if (address := read_lake_config(home).place) is None:
         return None
@@ -56,7 +58,7 @@ def _present_place(home: Path) -> FilePlace | None:
 
 
 def _segments_of(home: Path, *folders: str) -> Iterator[tuple[FilePlace, str]]:
-    """The segments in some folders of the place that a home names, in order, each with the place."""
+    """The segments in some folders of the collectors' place of a home, in order, each with the place."""
     if (place := _present_place(home)) is not None:
         for folder in folders:
             yield from ((place, f"{folder}/{name}") for name in segment_names(place, folder))

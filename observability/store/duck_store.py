@@ -1,7 +1,7 @@
 """The store in DuckDB. It has every operation of the interfaces in engine.py, and delegates each to the module of observability/store that
 implements it.
 
-Only opener.py constructs it. Everything above observability/store names the protocols `Engine` and `Store`.
+Only opener.py constructs it. Everything above observability/store uses the protocols `Engine` and `Store`.
 """
 
 import time
@@ -74,7 +74,7 @@ class DuckStore(Database, Store):
         return None if model.rows_from is None else self._lake.cursor(model, span)
 
     def lake_holds(self, model: str) -> bool:
-        """Whether a lake answers about the rows of a model that retention removed."""
+        """Whether a lake can answer questions about the rows of a model that retention removed."""
         return self.removed_rows(self.catalog().model(model)) is not None
 
     def unread_days(self, model: str) -> tuple[str, ...]:
@@ -82,7 +82,7 @@ class DuckStore(Database, Store):
         return self._lake.unread_days(self.catalog().model(model))
 
     def note_lake_state(self) -> None:
-        """Commit a change of each model whose removed rows the lake gives differently than at the last call."""
+        """Commit a change of each model whose removed rows, as the lake gives them, differ from those at the last call."""
         if not self.read_only and any(model.rows_from is not None for model in self.catalog().models):
             self._lake.note_state()
 
@@ -113,17 +113,17 @@ class DuckStore(Database, Store):
         )
 
     def ask_many(self, questions: Iterable[BoundQuestion]) -> "dict[BoundQuestion, DataFrame]":
-        """Answers to the questions that fewer, wider questions hold (query_batching.py)."""
+        """Answers to those questions whose answers are contained in fewer, wider questions (query_batching.py)."""
         return query_batching.answer_batch(questions, self.ask, self._aggregate_cells)
 
     def _aggregate_cells(self, question: Aggregate, window: Window) -> AnswerCells:
-        """The cells of a joint question, measured."""
+        """The cells of the answer to a joint question; the time is measured."""
         with self._query_log.timed(question, window):
             return self._from_lake_too(window.model, partial(aggregates.aggregate_cells, self, question, window))
 
     @cached_property
     def _query_log(self) -> query_log.QueryLog:
-        """The measured questions to this store. A process that only reads the store keeps no file of them."""
+        """The log of the measured questions to this store. A process that only reads the store writes no file of them."""
         return query_log.QueryLog(None if self.read_only else self.home / query_log.QUESTIONS_FILE)
 
     def asked_questions(self, model: str) -> AskedQuestions:
@@ -219,7 +219,7 @@ class DuckStore(Database, Store):
     def verdicts(
         self, model: str | None = None, prediction: str | None = None, as_of: datetime | None = None
     ) -> tuple[decision_items.DecisionItem, ...]:
-        """Verdicts about predictions, those with the newest entry first."""
+        """Verdicts about predictions, in the order of their newest entries, newest first."""
         return decision_log.logged_verdicts(self, model, prediction, as_of)
 
     def actions(
@@ -233,11 +233,11 @@ class DuckStore(Database, Store):
         return decision_log.logged_decisions(self, model, as_of)
 
     def what_ifs(self, model: str, prediction: str) -> tuple[decision_items.DecisionItem, ...]:
-        """Saved what-ifs of a prediction that stand, newest first."""
+        """Saved what-ifs of a prediction that were not removed, newest first."""
         return decision_log.standing_what_ifs(self, model, prediction)
 
     def saved_cases(self, model: str | None = None) -> tuple[decision_items.DecisionItem, ...]:
-        """Saved cases that stand, newest entry first."""
+        """Saved cases that were not removed, newest entry first."""
         return decision_log.standing_saved_cases(self, model)
 
     def dashboards(self) -> tuple[decision_items.DecisionItem, ...]:
@@ -245,14 +245,14 @@ class DuckStore(Database, Store):
         return decision_log.standing_dashboards(self)
 
     def query_views(self, query: str, *, most_rows: int = 1000, seconds: float = 30.0, masked: bool = False) -> "QueryAnswer":
-        """The first rows of an SQL query over the documented views. masked: without their masked columns."""
+        """The first rows of an SQL query over the documented views. masked: leave out the masked columns of the views."""
         from observability.store.views.read_only_query import run_read_only_query
 
         return run_read_only_query(self, query, most_rows=most_rows, seconds=seconds, masked=masked)
 
     def export_views(self, query: str, folder: Path, *, most_mb: int = 512, seconds: float = 30.0, masked: bool = False) -> "ExportedQuery":
-        """Write the columns that an SQL query names, of the views that it reads, as files into a folder. masked: without their masked
-        columns.
+        """For the views that an SQL query reads, write the columns that the query names as files into a folder. masked: leave out the
+        masked columns of the views.
         """
         from observability.store.views.exported_query import columns_by_model, export_query_views, query_without_literals
 
@@ -267,13 +267,13 @@ class DuckStore(Database, Store):
         return exported
 
     def write_records(self, records: Sequence[Mapping[str, object]]) -> None:
-        """Store some records together; when it returns, they can be read."""
+        """Store some records together; they can be read as soon as the call returns."""
         from observability.store.ingest import record_writer
 
         record_writer.write_records(self, records)
 
     def check_lines(self, body: bytes, new_models: "NewModelLimit | None" = None) -> "CheckedLines":
-        """The result that a load of the lines of a JSONL body would have."""
+        """The result of loading the lines of a JSONL body, without loading them."""
         from observability.store.ingest import parse
 
         return parse.checked_body(body, self.catalog(), new_models)
@@ -291,7 +291,7 @@ class DuckStore(Database, Store):
         return loader.load_landing(self, progress)
 
     def retry_set_aside(self, progress: LoadProgress | None = None) -> "tuple[int, LoadReport]":
-        """Take the segments that were set aside again, and load landing. Returns their number and the result of the load."""
+        """Retry the segments that were set aside, and load landing. Returns the number of these segments and the result of the load."""
         from observability.store.ingest import loader
 
         return loader.retry_set_aside(self, progress)
@@ -356,7 +356,9 @@ class DuckStore(Database, Store):
         return published.publish_state(self, run, before, write_beside, copy=copy)
 
     def verify(self, progress: WorkProgress | None = None) -> dict[str, Any]:
-        """Read every block, compare the manifest with itself and a sample of counts with raw rows: {tables, damaged, days, problems}."""
+        """Read every block, check the manifest against itself, and compare a sample of counts with raw rows: {tables, damaged, days,
+        problems}.
+        """
         from observability.store import backup
 
         return backup.verify_store(self, progress)
@@ -404,7 +406,7 @@ class DuckStore(Database, Store):
         return removed
 
     def _forget_questions(self) -> None:
-        """Drop cached answers about removed models."""
+        """Drop the measured questions about removed models."""
         self._query_log.keep_models([model.name for model in self.catalog().models])
 
     def verify_backup(self, folder: Path | str, progress: WorkProgress | None = None) -> dict[str, Any]:
@@ -436,7 +438,7 @@ class DuckStore(Database, Store):
         return lake_rollups.compute_lake_rollups(self, address, models, first, last, engine=engine, master=master, progress=progress)
 
     def nightly(self, now: datetime | None = None, write_tables: Callable[[str], dict[str, int]] | None = None) -> dict[str, Any]:
-        """Do the nightly work of the home's settings: {lake, retention, metric_tables, backup, verified_restore, removed_backups,
+        """Do the nightly work that the home's settings ask for: {lake, retention, metric_tables, backup, verified_restore, removed_backups,
         failures}.
 
         write_tables: writes the metric tables to an address and returns their rows; they need analyzers, which the store does not know.
@@ -446,7 +448,7 @@ class DuckStore(Database, Store):
         return nightly.nightly_round(self, now, write_tables)
 
     def nightly_is_due(self, now: datetime | None = None) -> bool:
-        """Whether the settings of the home ask for any nightly work, and it was not done tonight. Read-only."""
+        """Whether the settings of the home ask for nightly work that was not yet done tonight. Read-only."""
         from observability.store import nightly
 
         return nightly.nightly_is_due(self.home, now)
@@ -490,7 +492,7 @@ class DuckStore(Database, Store):
         return attributions.attributions_of_prediction(self, model, version, prediction_id, environment)
 
     def explanation_state(self, model: str, version: str, *, stale: bool = False) -> explanations.ExplanationState | None:
-        """How a version is explained; None if that was never tried or, unless `stale`, is about an earlier artifact."""
+        """How a version is explained; None if explaining was never tried, or (unless `stale`) if the state is about an earlier artifact."""
         return attributions.stored_explanation_state(self, model, version, stale=stale)
 
     def logs_attributions(self, model: "Model", version: "Version") -> bool:

@@ -76,13 +76,13 @@ class Engine(Protocol):
         return {}
 
     def whole_groups(self) -> "Self":
-        """The engine whose answers analyzers judge. It counts small groups separately, even if this engine counts them together for the
-        person.
+        """The engine that analyzers use. It counts small groups separately, even if this engine counts them together for the person who
+        asks.
         """
         return self
 
     def shown_findings(self, findings: "Iterable[Finding]") -> "list[Finding]":
-        """The findings in the form in which the person for whom this engine answers may see them."""
+        """The findings in the form in which the person who uses this engine may see them."""
         return list(findings)
 
     def require_shown_slice(self, window: Window) -> None:
@@ -90,12 +90,14 @@ class Engine(Protocol):
         del window
 
     def lake_holds(self, model: str) -> bool:
-        """Whether a lake answers questions about the rows of a model that retention removed."""
+        """Whether a lake can answer questions about the rows of a model that retention removed."""
         del model
         return False
 
     def unread_days(self, model: str) -> tuple[str, ...]:
-        """The days whose rows of a model were removed by retention and cannot be read from the lake; `all` if the lake can give none."""
+        """The days whose rows of a model were removed by retention and cannot be read from the lake; `all` if the whole lake cannot be
+        read.
+        """
         del model
         return ()
 
@@ -147,7 +149,7 @@ class Store(Engine, Protocol):
     published_as_of: datetime | None = None
     """The instant up to which a published state is complete; None for the store of the owner."""
     unhurried: int
-    """How many of those commits were made inside `in_background`."""
+    """Number of commits that were made inside `in_background`."""
     rewrites: int
     """How often the store's file was rewritten, so that it contains no removed records."""
     waiting: "WaitingRecords | None"
@@ -165,7 +167,7 @@ class Store(Engine, Protocol):
         ...
 
     def note_lake_state(self) -> None:
-        """Commit a change of each model whose removed rows the lake gives differently than at the last call."""
+        """Commit a change of each model whose removed rows, as the lake gives them, differ from those at the last call."""
         ...
 
     def in_background(self) -> AbstractContextManager[None]:
@@ -245,7 +247,9 @@ class Store(Engine, Protocol):
     def verdicts(
         self, model: str | None = None, prediction: str | None = None, as_of: datetime | None = None
     ) -> "tuple[DecisionItem, ...]":
-        """Verdicts about predictions, those with the newest entry first. as_of: only from entries that had arrived by then."""
+        """Verdicts about predictions, in the order of their newest entries, newest first. as_of: only from entries that had arrived by
+        then.
+        """
         ...
 
     def actions(self, model: str | None = None, prediction: str | None = None, as_of: datetime | None = None) -> "tuple[DecisionItem, ...]":
@@ -259,7 +263,7 @@ class Store(Engine, Protocol):
         ...
 
     def what_ifs(self, model: str, prediction: str) -> "tuple[DecisionItem, ...]":
-        """Saved what-ifs of a prediction that stand, newest first."""
+        """Saved what-ifs of a prediction that were not removed, newest first."""
         ...
 
     def saved_cases(self, model: str | None = None) -> "tuple[DecisionItem, ...]":
@@ -275,8 +279,8 @@ class Store(Engine, Protocol):
     def query_views(self, query: str, *, most_rows: int = 1000, seconds: float = 30.0, masked: bool = False) -> "QueryAnswer":
         """The first `most_rows` rows of an SQL query over the documented views (docs/views.md), read-only.
 
-        masked: the views lack the columns that hold subjects and sensitive values. Raises UsageError if it is not one SELECT, is wrong,
-        or takes longer than `seconds`, NotFoundError for an unknown view, ForbiddenError for a masked column.
+        masked: the views lack the columns that hold subjects and sensitive values. Raises UsageError if the query is not one SELECT, is
+        wrong, or takes longer than `seconds`, NotFoundError for an unknown view, ForbiddenError for a masked column.
         """
         ...
 
@@ -284,21 +288,21 @@ class Store(Engine, Protocol):
         """For each view that an SQL query reads, write the columns that the query names to files in a folder, for a process that runs the
         query.
 
-        masked: as for `query_views`. Raises UsageError if it is not one SELECT or the files are larger than `most_mb`, NotFoundError for
-        an unknown view.
+        masked: as for `query_views`. Raises UsageError if the query is not one SELECT or the files are larger than `most_mb`, NotFoundError
+        for an unknown view.
         """
         ...
 
     def write_records(self, records: Sequence[Mapping[str, object]]) -> None:
-        """Store some records together; when it returns, they can be read.
+        """Store some records together; they can be read as soon as the call returns.
 
-        Raises UsageError if one breaks a rule of its kind (nothing is stored then), StoreBrokenError if the store cannot be written.
+        Raises UsageError if a record breaks a rule of its kind (nothing is stored then), StoreBrokenError if the store cannot be written.
         """
         ...
 
     def check_lines(self, body: bytes, new_models: "NewModelLimit | None" = None) -> "CheckedLines":
-        """The result that a load of the lines of a JSONL body would have. Nothing is stored. new_models: the limit of models that are new
-        to the store.
+        """The result of loading the lines of a JSONL body, without storing anything. new_models: the limit of models that are new to the
+        store.
         """
         ...
 
@@ -311,7 +315,7 @@ class Store(Engine, Protocol):
         ...
 
     def retry_set_aside(self, progress: LoadProgress | None = None) -> "tuple[int, LoadReport]":
-        """Take the segments that were set aside again, and load landing. Returns their number and the result of the load."""
+        """Retry the segments that were set aside, and load landing. Returns the number of these segments and the result of the load."""
         ...
 
     def load_files(self, paths: Sequence[Path], defaults: "LoadDefaults", progress: LoadProgress | None = None) -> "LoadReport":
@@ -334,7 +338,7 @@ class Store(Engine, Protocol):
     ) -> "Registration":
         """Register a model version with its reference, all or nothing. Raises UsageError if the file or the request is wrong.
 
-        scorer: runs the artifact on rows of the reference, whose scores it must give (worker/score_reference.py).
+        scorer: runs the artifact on rows of the reference; the artifact must reproduce their scores (worker/score_reference.py).
         """
         ...
 
@@ -349,8 +353,8 @@ class Store(Engine, Protocol):
         ...
 
     def asked_questions(self, model: str) -> "AskedQuestions":
-        """The measured questions of the last weeks about one model; with "", the questions about no model. In a process that only reads,
-        they begin with its start.
+        """The measured questions of the last weeks about one model; with "", the questions about no model. A process that only reads has
+        only the questions since its start.
         """
         ...
 
@@ -363,7 +367,7 @@ class Store(Engine, Protocol):
     def status(self, most_age: float = 0.0) -> dict[str, Any]:
         """Sizes, models, backlog and rejected lines of the store, as JSON can carry it (store/registry/admin.py lists the keys).
 
-        most_age: seconds for which earlier counts of the database are returned while records wait in landing.
+        most_age: age in seconds up to which earlier counts of the database are returned while records wait in landing.
         """
         ...
 
@@ -381,7 +385,9 @@ class Store(Engine, Protocol):
         ...
 
     def verify(self, progress: WorkProgress | None = None) -> dict[str, Any]:
-        """Read every block, compare the manifest with itself and a sample of counts with raw rows: {tables, damaged, days, problems}."""
+        """Read every block, check the manifest against itself, and compare a sample of counts with raw rows: {tables, damaged, days,
+        problems}.
+        """
         ...
 
     def verify_backup(self, folder: Path | str, progress: WorkProgress | None = None) -> dict[str, Any]:
@@ -414,7 +420,7 @@ class Store(Engine, Protocol):
         ...
 
     def nightly(self, now: datetime | None = None, write_tables: Callable[[str], dict[str, int]] | None = None) -> dict[str, Any]:
-        """Do the nightly work of the home's settings: {lake, retention, metric_tables, backup, verified_restore, removed_backups,
+        """Do the nightly work that the home's settings ask for: {lake, retention, metric_tables, backup, verified_restore, removed_backups,
         failures}.
 
         write_tables: writes the metric tables to an address and returns their rows; they need analyzers, which the store does not know.
@@ -422,7 +428,7 @@ class Store(Engine, Protocol):
         ...
 
     def nightly_is_due(self, now: datetime | None = None) -> bool:
-        """Whether the settings of the home ask for any nightly work, and it was not done tonight. Read-only. Raises UsageError."""
+        """Whether the settings of the home ask for nightly work that was not yet done tonight. Read-only. Raises UsageError."""
         ...
 
     def problems(self) -> list[str]:
@@ -505,7 +511,7 @@ class Store(Engine, Protocol):
         ...
 
     def explanation_state(self, model: str, version: str, *, stale: bool = False) -> "ExplanationState | None":
-        """How a version is explained; None if that was never tried or, unless `stale`, is about an earlier artifact."""
+        """How a version is explained; None if explaining was never tried, or (unless `stale`) if the state is about an earlier artifact."""
         ...
 
     def logs_attributions(self, model: "Model", version: "Version") -> bool:

@@ -34,7 +34,8 @@ PLACES = ("ready", "failed", "loaded")
 
 
 def forget_subject(store: Database, subject: str, *, by: str | None = None, progress: Progress | None = None) -> dict[str, Any]:
-    """Erase a subject everywhere, and refuse its later records; where a model hashes subjects, its hash too, as `hashed` in the answer.
+    """Erase a subject everywhere, and refuse its later records. If a model hashes subjects, also erase the hash of the subject; this result
+    is under `hashed`.
 
     Returns and raises what `forget_value` does.
     """
@@ -115,7 +116,7 @@ def apply_erasures(store: Database) -> ErasedRows | None:
 def _begun(store: Database, key: bytes, subject: str, by: str) -> tuple[Erasure, frozenset[str] | None]:
     """Note the beginning of an erasure, with the ids of the subject's predictions, or continue one that was not finished.
 
-    Returns the ids too; None if an unfinished erasure may have deleted the rows that named them.
+    Returns the ids too; they are None if an unfinished erasure may have deleted the rows that named them.
     """
     earlier = {erasure.subject: erasure for erasure in erasures(store.home)}.get(keyed_hash(key, subject))
     erasure = new_erasure(key, subject, by, {}, earlier)
@@ -173,7 +174,7 @@ def _predictions_about(raw: bytes, matcher: ErasedMatcher, subject: str) -> Iter
 def _clean_landing(folder: Path, matcher: ErasedMatcher, names: Collection[str] | None, places: Collection[str] = PLACES) -> int:
     """Empty the lines about erased subjects in every segment that is not being written; return how many lines changed.
 
-    names: texts of other lines that mention one of them get a mark; None: texts of every line get it.
+    names: in other lines, texts that mention one of these names get a mark; None: the texts of every line are checked.
     """
     count = 0
     for name in places:
@@ -199,7 +200,7 @@ def _erase_backups(home: Path, matcher: ErasedMatcher, subject: str, ids: Collec
 
 
 def _mentions_left(home: Path, subject: str) -> list[str]:
-    """Files of the home that still hold the subject and that the product may not change, and segments that are being written."""
+    """Files of the home that still contain the subject: those that the product may not change, and segments that are being written."""
     needles = {subject.encode(), json.dumps(subject)[1:-1].encode()}
     left = []
     for path in sorted(home.rglob("*")):

@@ -1,6 +1,6 @@
 """Erase the data about erased subjects from the database: rows about them are deleted, and texts that mention them get a mark.
 
-The rollups of the touched days are computed again. Counts of arrivals stay: they name nobody.
+The rollups of the touched days are computed again. Counts of arrivals stay, because they name nobody.
 """
 
 from collections import Counter
@@ -27,7 +27,7 @@ from observability.store.rollup.rollup import rebuild_days
 FOLLOWED = {"verdict": "verdict", "action": "action", "what_if": "what_if", "saved_case": "saved_case"}
 """Kinds of records about one prediction whose later records name only the first record's id; and the field with that id."""
 LABELLING = ("annotation", "assignment", "skip", "item")
-"""Kinds about an item of a project, which is a prediction if the project belongs to a model."""
+"""Kinds of records about an item of a labelling project; the item is a prediction if the project belongs to a model."""
 KEPT_TABLES = (
     "rejected",
     "manifest",
@@ -90,9 +90,9 @@ def erase_rows(
 ) -> ErasedRows:
     """Erase the data about erased subjects from the database, and the images of its home that their predictions name.
 
-    subject: the subject that is being erased. ids: ids of its predictions. Only texts that hold one of these are checked; if the subject
-    or the ids are not known, every text is checked. Ids are looked for in records and unknown fields, not in features. Its blocks keep the
-    bytes of deleted rows until the database is rewritten.
+    subject: the subject that is being erased. ids: ids of its predictions. Only texts that hold one of these are checked; if the subject or
+    the ids are not known, every text is checked. Ids are looked for in records and unknown fields, not in features. The blocks of the
+    database keep the bytes of deleted rows until the database is rewritten.
     """
     done = ErasedRows()
     models = read_catalog(writer).models
@@ -109,7 +109,9 @@ def erase_rows(
 
 
 def _delete_predictions(writer: Cursor, model: Model, ids: Sequence[str], home: Path, done: ErasedRows, threads: int) -> None:
-    """Delete the predictions of these ids with all that belongs to them, and the cached answers of the model, which name neighbours."""
+    """Delete the predictions of these ids with all that belongs to them, and all cached answers of the model, because these name
+    neighbours.
+    """
     give_own_tables(writer, model.key)
     predictions = model_table("predictions", model.key)
     references = {number: version for (version, place), number in stream_numbers(writer, model.key).items() if place == "reference"}
@@ -155,7 +157,7 @@ def _delete_records(writer: Cursor, erased: ErasedMatcher, done: ErasedRows) -> 
 
 
 def _delete_labelling(writer: Cursor, models: Sequence[Model], erased: ErasedMatcher, done: ErasedRows) -> None:
-    """Delete what annotators were given and answered about erased predictions."""
+    """Delete the labelling records (annotations, assignments, skips, items) about erased predictions."""
     of_project: dict[str, set[str]] = {}
     for model in models:
         for project in (model.name, *model.settings.projects):
@@ -185,7 +187,7 @@ def _delete_rejected(writer: Cursor, erased: ErasedMatcher, subject: str | None,
 def _mark_texts(writer: Cursor, erased: ErasedMatcher, names: Sequence[str] | None, done: ErasedRows) -> None:
     """Put a mark in place of erased subjects and ids in the texts of every table.
 
-    names: the subject, then the ids, which texts must hold to be looked at; without them every text is.
+    names: the subject, then the ids. Only texts that hold one of them are checked; without names, every text is checked.
     """
     records = set(kind_tables().values())
     kept = {table: tuple(kept_columns(kind)) for kind, table in kind_tables().items()}
@@ -234,7 +236,9 @@ def _mark_texts(writer: Cursor, erased: ErasedMatcher, names: Sequence[str] | No
 
 
 def _mark_list_texts(writer: Cursor, erased: ErasedMatcher, name: str, column: str) -> int:
-    """Put marks into the categories of a column of lists; return the number of changed rows. Numbers stand there as texts and stay."""
+    """Put marks into the categories of a column of lists; return the number of changed rows. Numbers are stored there as texts, and are not
+    changed.
+    """
     texts = _column(
         writer,
         f"""SELECT DISTINCT text

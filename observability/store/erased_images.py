@@ -1,4 +1,6 @@
-"""Images of a home that erased predictions name: removed with them, unless another prediction of the model names them too."""
+"""Images of a home that erased predictions name. They are removed with the predictions, unless another prediction of the model names them
+too.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -13,7 +15,9 @@ FOLDER = "images"
 
 
 def named_images(writer: Cursor, model: Model, chosen: str, home: Path) -> dict[str, Path]:
-    """The files of the home's folder of images that chosen predictions of a model name, by what they name them. chosen: SQL condition."""
+    """The files in the home's folder of images that chosen predictions of a model name, by the text that names them. chosen: SQL
+    condition.
+    """
     folder = (home / FOLDER).resolve()
     if not folder.is_dir():
         return {}
@@ -29,7 +33,7 @@ def named_images(writer: Cursor, model: Model, chosen: str, home: Path) -> dict[
 
 
 def remove_images(writer: Cursor, model: Model, images: Mapping[str, Path]) -> int:
-    """Remove those images that no prediction of the model names any more; their number. Raises OSError."""
+    """Remove those images that no prediction of the model names any more; returns their number. Raises OSError."""
     gone = 0
     for text, path in images.items():
         extra, *columns = _text_columns(model)

@@ -12,18 +12,18 @@ from observability.store.db.failures import error_summary
 
 @dataclass(frozen=True)
 class KeptBackup:
-    """One backup. place: its folder, or the address that holds it; both end with its name, which begins with its time."""
+    """One backup. name: `backup-` and its time. place: its folder, or the address that holds it."""
 
     name: str
     place: Path | str
 
     def opened(self, home: Path) -> AbstractContextManager[Path]:
-        """Its folder; for an address, a copy below `home` that is removed at the end. Raises ObservabilityError."""
+        """The backup's folder; for an address, a copy below `home` that is removed at the end. Raises ObservabilityError."""
         return nullcontext(self.place) if isinstance(self.place, Path) else fetched_backup(self.place, home, self.name)
 
 
 def kept_backups(home: Path) -> tuple[list[KeptBackup], list[str]]:
-    """The backups of a home, newest first, and why a place to which it wrote cannot be read, a sentence each."""
+    """The backups of a home, newest first; and for each of its places that cannot be read, a sentence with the reason."""
     found: list[KeptBackup] = []
     refused: list[str] = []
     for folder in backup_folders(home):

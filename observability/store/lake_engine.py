@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 ROWS_TOGETHER = 2_000_000
 """Predictions whose labels are searched together when rollups are computed."""
 ADDED_AT_ONCE = 2_000_000
-"""Changes of rollups that are held before they are added up."""
+"""Number of changes of rollups that are held in memory before they are added up."""
 EXTREMES = {"low": "min", "high": "max"}
 ROLLING = threading.Lock()
-"""Held while rollups are computed: a process has one database for its tasks."""
+"""Held while rollups are computed, because a process has only one database for its tasks."""
 
 
 class LakeEngine(EngineBesideStore):
@@ -79,7 +79,9 @@ class LakeEngine(EngineBesideStore):
         return snapshot_cursor(cast("Database", self.tables))
 
     def ask(self, question: Question, window: Window) -> "DataFrame":
-        """The answer, from the files of the lake if it is about raw rows of a model that the lake has."""
+        """The answer to a question. It comes from the files of the lake if the question is about raw rows of a model that the lake has, and
+        otherwise from the store.
+        """
         if not isinstance(question, Aggregate | Sample) or not self.has_rows_of(window.model):
             return self.store.ask(question, window)
         tables = cast("Database", self.tables)
@@ -133,7 +135,7 @@ def _of_streams(streams: Sequence[int]) -> str:
 
 
 def _days_together(files: Sequence[LakeFile]) -> Iterator[list[LakeFile]]:
-    """Groups of files with at least a given number of rows. Labels are searched once per group."""
+    """Groups of files with ROWS_TOGETHER rows or more (the last may have fewer). Labels are searched once per group."""
     group: list[LakeFile] = []
     for file in files:
         group.append(file)

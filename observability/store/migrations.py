@@ -113,7 +113,9 @@ def arrivals_by_sender(writer: duckdb.DuckDBPyConnection) -> None:
 
 
 def _number_commits(writer: duckdb.DuckDBPyConnection) -> None:
-    """Create the table of the last commit by scope (`Database.generations`), by which kept results are found to be out of date."""
+    """Create the table with the number of the last commit by scope (`Database.generations`). It shows which kept results are out of
+    date.
+    """
     writer.execute("CREATE TABLE IF NOT EXISTS commits (scope VARCHAR PRIMARY KEY, number BIGINT NOT NULL)")
 
 
@@ -158,7 +160,7 @@ def migrate(writer: duckdb.DuckDBPyConnection) -> None:
     writer.execute("CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY, applied_at TIMESTAMP NOT NULL)")
     writer.execute(
         "CREATE TABLE IF NOT EXISTS retained (key INTEGER PRIMARY KEY, rows_from TIMESTAMP NOT NULL)"
-    )  # every step reads these two
+    )  # every step reads these two tables
     writer.execute("CREATE TABLE IF NOT EXISTS shared_models (key INTEGER PRIMARY KEY)")
     writer.execute(TAKEN_FILES)
     writer.execute(LATE_ROUNDS)

@@ -1,6 +1,7 @@
-"""Work of the owner every night: the lake, retention, metric tables, a backup, a test of its restore, and the removal of old backups.
+"""The nightly work of the process that owns the store: the lake, retention, metric tables, a backup, a test of its restore, and the removal
+of old backups.
 
-A failure of one does not stop the others; it is noted for `status` and pages. A night that was missed is made up for.
+If one part fails, the others still run, and the failure is noted for `status` and pages. The work of a missed night is done later.
 """
 
 import logging
@@ -19,11 +20,11 @@ LOG = logging.getLogger(__name__)
 NIGHT_HOUR = 2
 """The hour (UTC) from which the night's work is due."""
 REWRITE_ON = 6
-"""The weekday (Sunday) of whose night the store is rewritten, so that the bytes of removed rows go."""
+"""The weekday (Sunday) in whose night the store is rewritten, so that the bytes of removed rows disappear."""
 
 
 def nightly_is_due(home: Path, now: datetime | None = None) -> bool:
-    """Whether the settings ask for anything, and it was not done since this night began. Raises UsageError for invalid settings."""
+    """Whether the settings ask for nightly work that was not done since this night began. Raises UsageError for invalid settings."""
     now, keeping = now or datetime.now(UTC), read_keeping(home)
     asked = (keeping.days, keeping.models, keeping.kinds, keeping.backup_folder, keeping.lake, keeping.metric_tables)
     if now.hour < NIGHT_HOUR or not any(asked):
@@ -35,8 +36,8 @@ def nightly_is_due(home: Path, now: datetime | None = None) -> bool:
 def nightly_round(
     store: Database, now: datetime | None = None, write_tables: Callable[[str], dict[str, int]] | None = None
 ) -> dict[str, Any]:
-    """Do the night's work: {lake, retention, metric_tables, backup, verified_restore, removed_backups, failures}; None or empty for what
-    nobody asked.
+    """Do the night's work: {lake, retention, metric_tables, backup, verified_restore, removed_backups, failures}; an entry is None or empty
+    if the settings do not ask for it.
 
     write_tables: writes the metric tables to a folder or an address and returns their rows; None leaves them out.
     """
@@ -62,7 +63,7 @@ def nightly_round(
     if (lake := keeping.lake) is not None:
         written = tried("the lake", lambda: export_before_removal(store, lake, now))
         done["lake"] = None if written is None else written["written"]
-    if not failures:  # rows that the lake lacks are not removed
+    if not failures:  # after a failed export no rows are removed, because the lake may lack them
         done["retention"] = tried("retention", lambda: apply_retention(store, now=now, rewrite=now.weekday() == REWRITE_ON))
     if (address := keeping.metric_tables) is not None and write_tables is not None:
         done["metric_tables"] = tried("the export of metric tables", lambda: write_tables(address))

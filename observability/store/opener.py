@@ -49,9 +49,9 @@ def open_store(home: Path, *, memory_limit: str = "4GB", threads: int | None = N
         store, mended = _opened(home, memory_limit, threads), True
     store.mended |= mended
     if store.mended:
-        (home / KEPT_FILE).unlink(missing_ok=True)  # it may depend on lost commits
+        (home / KEPT_FILE).unlink(missing_ok=True)  # this file may depend on lost commits
         store.forget_counts()
-        with suppress(StoreBrokenError):  # `status` shows it; nothing is loaded meanwhile
+        with suppress(StoreBrokenError):  # `status` shows the failure; nothing is loaded meanwhile
             apply_erasures(store)
     return store
 
@@ -124,7 +124,7 @@ def restore_home(home: Path, folder: Path | str, progress: Progress | None = Non
             raise broken_disk(error, home, "the backup could not be restored") from error
         raise
     with open_store(home) as store:
-        store.mended = True  # segments that came after the backup are expected
+        store.mended = True  # segments that came after the backup are expected to be missing
         apply_erasures(store)
         report = store.load_landing(progress=progress and (lambda done, total, *_: progress("loading segments", done, total, "bytes")))
     return {

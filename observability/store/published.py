@@ -1,9 +1,8 @@
 """Publish states of a store. A state is a complete copy that other processes read while the owner goes on writing.
 
-The database is copied while its writer is held, so that a state is what one commit left. The copy is made in a draft folder, its log is
-merged into it, everything is synced, and the folder gets its number. Only then is the file `newest.json` replaced, so it names a complete
-state whenever the process is killed. The two newest states stay. An older state that is still being read lasts until its open file is
-closed.
+Writes wait while the database is copied, so that a state is what one commit left. The copy is made in a draft folder, its log is merged
+into it, everything is synced, and the folder gets its number. Only then is the file `newest.json` replaced, so it names a complete state
+whenever the process is killed. The two newest states stay. An older state that is still being read lasts until its open file is closed.
 """
 
 import hashlib
@@ -64,12 +63,12 @@ def publish_state(
             if before and before.rewrites == store.rewrites and not copy:
                 return before
             earlier = None
-            with suppress(OSError):  # of another version, or damaged: it is replaced
+            with suppress(OSError):  # a state of another version, or a damaged one, is replaced
                 earlier = newest_state(folder)
             make_private_folder(folder)
             for path in folder.glob(f"*{DRAFT}"):
                 shutil.rmtree(path)
-            # never reuse a number: DuckDB takes a path that a process has open for the same database
+            # never reuse a number: DuckDB treats a path that a process has open as the same database
             number = max([time.time_ns() // 1_000_000, *(int(path.name) + 1 for path in numbered_states(folder))])
             state = _write_state(store, PublishedState(folder / str(number), now, run, every, settings), write_beside)
             _name_newest(state)

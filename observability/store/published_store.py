@@ -1,4 +1,4 @@
-"""Open a published state for reading. It is the store of a process that owns none.
+"""Open a published state for reading. It serves as the store of a process that owns no store.
 
 The settings are copied into a folder of this process, so that they stay when the state's folder is removed. Entries of people are sent to
 the owner. Actions that only the owner can do are refused.
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 MEMORY = "2GB"
 MARKER = "replica.json"
-"""The file that says that a folder is a reader's own, and which settings were copied into it."""
+"""The file that marks a folder as a reader's own, and lists the settings that were copied into it."""
 AT_OWNER = (
     "load_landing", "retry_set_aside", "load_files", "load_source", "register", "mark_repairs_seen", "remove_model", "remove_sample",
     "apply_retention", "forget", "backup", "verify_backup", "publish", "export_lake", "compute_lake_rollups", "nightly",
@@ -81,13 +81,13 @@ class PublishedStore(DuckStore):
 
     @contextmanager
     def write(self, *, aside: bool = False) -> Iterator[Cursor]:
-        """Refused: nothing is written here. Values that are only cached are computed again the next time."""
+        """Refused, because nothing is written here. Values that would only be cached are computed again the next time."""
         del aside
         self.refuse()
-        yield  # for the type alone
+        yield  # never reached: it only makes the type right
 
     def refuse(self, *_: object, **__: object) -> NoReturn:
-        """Raise UsageError with the address where it can be done."""
+        """Raise UsageError with the address of the owner, where the action can be done."""
         raise UsageError("this process only reads; it is done at the owner of the store", attempt=f"Open {self.owner.address}")
 
     def problems(self) -> list[str]:
@@ -142,7 +142,7 @@ def open_published(state: "PublishedState", home: Path, owner: SendsToOwner, ear
 
 
 def require_whole_database(state: "PublishedState") -> None:
-    """Raise StoreBrokenError if the database of a state is missing, or not all of it is there, as after a copy by other means."""
+    """Raise StoreBrokenError if the database of a state is missing or incomplete, as may happen if states are copied by other means."""
     try:
         size = (state.folder / DATABASE).stat().st_size
     except OSError as error:
@@ -158,7 +158,7 @@ def require_whole_database(state: "PublishedState") -> None:
 
 
 def take_home(home: Path) -> None:
-    """Mark a folder as one of this process. Settings of states are copied and removed only there. Raises OSError."""
+    """Mark a folder as one of this process. Settings of states are copied and removed only in such a folder. Raises OSError."""
     make_private_folder(home)
     make_private_folder(home / "tmp")
     _note_copied(home, ())

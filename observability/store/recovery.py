@@ -26,7 +26,7 @@ OTHER_THINGS = "registrations, files loaded by hand and what people entered in t
 
 
 def note_missing_store(home: Path) -> bool:
-    """Whether the database is missing although this home held one. A left log is then set aside, and it is noted.
+    """Whether the database is missing although this home held one. If so, a log that is left is set aside, and the loss is noted.
 
     Raises StoreBrokenError if the disk refuses.
     """
@@ -46,9 +46,10 @@ def note_missing_store(home: Path) -> bool:
 
 
 def mend_store(home: Path, error: StoreDamagedError) -> None:
-    """Make a store that cannot be opened one that can: cut its log at the damage, or set the database aside. Notes the repair.
+    """Repair a store that cannot be opened: cut its log at the damage, or set the database aside. The repair is noted.
 
-    The next attempt to open it may find more damage, or makes a new database. Raises StoreBrokenError if the disk has no room for that.
+    The next attempt to open the store may find more damage, or makes a new database. Raises StoreBrokenError if the disk has no room for
+    that.
     """
     path = home / DATABASE
     log = log_path(path)
@@ -87,7 +88,9 @@ def _backup_bytes(home: Path) -> int:
 
 
 def _cut_log(home: Path, log: Path, damage: str) -> None:
-    """Set a copy of a damaged log aside, and cut the log before the damage; without a known place, set it aside whole."""
+    """Set a copy of a damaged log aside, and cut the log before the damage. If the place of the damage is not known, set the whole log
+    aside.
+    """
     size, changed = log.stat().st_size, datetime.fromtimestamp(log.stat().st_mtime, UTC)
     place = LOG_PLACE.search(damage)
     length = int(place[1]) if place else 0
@@ -108,7 +111,9 @@ def _cut_log(home: Path, log: Path, damage: str) -> None:
 
 
 def _replacement(home: Path) -> tuple[str, str]:
-    """Restore the newest whole backup in place of a database that is gone; what replaces it, and what may be missing, as sentences."""
+    """Restore the newest whole backup in place of a database that is gone. Returns two sentences: what replaces the database, and what may
+    be missing.
+    """
     backups, refused = kept_backups(home)
     for backup in backups:
         try:
@@ -129,7 +134,7 @@ def _refused_words(refused: list[str]) -> str:
 
 
 def _missing_since(home: Path, at: datetime) -> str:
-    """The content that a backup lacks: later entries by people, and later records that landing does not keep."""
+    """The content that a backup lacks: later entries of people, and later records that landing no longer keeps."""
     kept = [segment.modified for segment in segment_files(home / "landing" / "loaded")]
     oldest = datetime.fromtimestamp(min(kept), UTC) if kept else None
     since = f"{formatting.format_minute(at)} UTC"
@@ -146,7 +151,9 @@ def set_database_aside(home: Path, word: str = "damaged") -> list[Path]:
 
 
 def put_database_back(home: Path, aside: list[Path]) -> None:
-    """Rename a database that was set aside back, replacing the copy made meanwhile; do nothing if none was set aside. Raises OSError."""
+    """Give a database that was set aside its name back, replacing the copy made meanwhile; do nothing if none was set aside. Raises
+    OSError.
+    """
     if not aside:
         return
     for file in home.glob(f"{DATABASE}*"):

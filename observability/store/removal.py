@@ -32,7 +32,7 @@ RewriteProgress = Callable[[int, int], object]
 
 
 def remove_sample(store: Database, progress: RewriteProgress | None = None) -> dict[str, Any]:
-    """Remove the sample fleet: its models, and every record that came with it, those that name no model included.
+    """Remove the sample fleet: its models, and every record that came with it, including records that name no model.
 
     Returns {"models": their names, "predictions", "labels", "records", "rejected", "artifacts"}: how many of each were removed.
     """
@@ -46,7 +46,7 @@ def remove_sample(store: Database, progress: RewriteProgress | None = None) -> d
 
 
 def _remove_sample_records(writer: duckdb.DuckDBPyConnection) -> int:
-    """Delete the records of the sample fleet that no removed model took along; return how many."""
+    """Delete the records of the sample fleet that were not removed with a model; return their number."""
     count = sum(int(single_row(writer, f"DELETE FROM {table} WHERE sample")[0]) for table in kind_tables().values())
     drop_blocks_without_steps(writer)
     drop_noted_steps(writer)
@@ -55,9 +55,9 @@ def _remove_sample_records(writer: duckdb.DuckDBPyConnection) -> int:
 
 def remove_model(store: Database, name: str, progress: RewriteProgress | None = None) -> dict[str, Any]:
     """Remove a model with all of its records: tables, catalog, rejected lines, arrivals, runs, events, artifacts, and its lines in loaded
-    landing, also those that wait. Removing the last model of the sample fleet also removes the fleet's records that name no model. The
-    database file and the backups that hold the model are rewritten, databases that were set aside are removed: no bytes of the model are
-    left.
+    and in waiting segments of landing. Removing the last model of the sample fleet also removes the fleet's records that name no model. The
+    database file and the backups that hold the model are rewritten, and databases that were set aside are removed, so that no bytes of the
+    model are left.
 
     Returns {"model", "predictions", "labels", "records", "rejected", "artifacts"}: how many of each were removed, {"set_aside": [file],
     "backups": as `rewrite_backups`, "lakes": {rewritten: [address], unreachable: [address]}, "collected": the same of
@@ -85,7 +85,9 @@ def remove_model(store: Database, name: str, progress: RewriteProgress | None = 
 
 
 def _rewrite_after(store: Database, what: str, progress: RewriteProgress | None) -> None:
-    """Rewrite the database file after something was removed. Raises StoreBrokenError that says so where that cannot be done."""
+    """Rewrite the database file after something was removed. If that fails, raises StoreBrokenError, which says that bytes of what was
+    removed stay.
+    """
     try:
         store.rewrite(progress)
     except (StoreBrokenError, StoreBusyError) as error:
@@ -94,7 +96,7 @@ def _rewrite_after(store: Database, what: str, progress: RewriteProgress | None)
 
 
 def _removed_model(store: Database, name: str) -> dict[str, Any]:
-    """Remove a model with all of its records, without rewriting the database file; how many of each were removed."""
+    """Remove a model with all of its records, without rewriting the database file; returns how many of each were removed."""
     model = store.catalog().model(name)
     with store.write() as writer:
         tables = {table: model_table(table, model.key) for table in ("predictions", "labels")}
@@ -146,7 +148,7 @@ def _remove_artifacts(store: Database, model: Model) -> int:
 
 
 def _remove_lines(store: Database, name: str) -> None:
-    """Rewrite segments that wait, failed or were loaded without the lines of a model, so that they are not loaded again."""
+    """Rewrite the segments that wait, failed or were loaded: leave out the lines of a model, so that they are not loaded again."""
     for segment in [segment for folder in ("ready", "failed", "loaded") for segment in landing.segment_files(store.landing / folder)]:
         raw = landing.read_segment(segment.path)
         if (kept := _without_records_of(raw, name)) != raw:

@@ -2,7 +2,7 @@
 
 Counts stay, so charts and metrics of earlier days stay. Single rows, slices without counts and SQL over rows begin at the first kept day.
 Predictions from before that day are refused, since they would be counted twice. If the settings name a lake, the transaction first writes
-to it those of the rows that it lacks.
+to the lake the rows that the lake lacks.
 """
 
 from collections.abc import Callable, Iterator
@@ -31,9 +31,9 @@ EXPLANATIONS = {"attributions": '"at"', "estimates": '"at"', "computed": '"at"'}
 
 @dataclass(frozen=True)
 class Expired:
-    """Data whose retention is over. what: rows, explanations, rejected, or a kind of records. statement: deletes them.
+    """Data whose retention is over. what: rows, explanations, rejected, or a kind of records. statements: SQL that deletes the data.
 
-    lone: SQL, which labels without a prediction in the store are deleted with them.
+    lone: SQL condition for the labels without a prediction in the store that are deleted with the data.
     """
 
     what: str
@@ -60,7 +60,7 @@ def apply_retention(
     """Remove data whose retention is over: {dry_run, removed: [{what, model, before, rows}], late_labels, rewritten}. dry_run: only count
     the data.
 
-    late_labels: by model, labels of predictions that the lake alone has, which were counted now.
+    late_labels: by model, the number of labels that were counted now and whose predictions only the lake has.
 
     rewrite: rewrite the store, so that no bytes of removed rows stay; None: only if anything was removed. Raises UsageError for invalid
     settings, StoreBrokenError if the lake cannot be written. What was removed by then is in the lake.
@@ -94,7 +94,7 @@ def apply_retention(
 
 
 def export_before_removal(store: Database, address: str, now: datetime | None = None) -> dict[str, Any]:
-    """Bring a lake to the state of the store, as `export_reported_lake` does, with the small models that are about to lose rows: those get
+    """Bring a lake to the state of the store, as `export_reported_lake` does, including small models that are about to lose rows: these get
     tables of their own first.
     """
     keeping, now = read_keeping(store.home), now or datetime.now(UTC)
@@ -109,7 +109,7 @@ def export_before_removal(store: Database, address: str, now: datetime | None = 
 
 
 def _expired(cursor: Cursor, store: Database, keeping: Keeping, now: datetime) -> Iterator[Expired]:
-    """Everything with a retention of its own, with the number of older rows, zero included."""
+    """All data that have a retention of their own, each with the number of older rows, zero included."""
     counts_late = keeping.lake is not None and checked_address(keeping.lake).path is not None
     for model in store.catalog().models:
         if (days := keeping.of_model("rows", model.name)) is not None:
@@ -128,8 +128,8 @@ def _first_kept_day(now: datetime, days: int) -> datetime:
 
 
 def _expired_rows(cursor: Cursor, model: Model, before: datetime, *, with_lone: bool) -> Expired:
-    """Predictions from before an instant outside of references, their labels, and older labels without a prediction, because their
-    prediction would be refused. with_lone: false if a lake may have that prediction; late_labels.py moves such labels to the lake.
+    """Predictions from before an instant (except references), their labels, and older labels without a prediction, because that prediction
+    would be refused. with_lone: False if a lake may have that prediction; late_labels.py then moves such labels to the lake.
     """
     predictions, labels = model_table("predictions", model.key), model_table("labels", model.key)
     old = f'"at" < ? AND NOT {_in_references(cursor, model)}'

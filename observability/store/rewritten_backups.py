@@ -17,7 +17,7 @@ from observability.store.db.database import Database
 from observability.store.migrations import migrate
 
 Erase = Callable[[Database], bool]
-"""Erases from the opened copy of a backup and from its landing; returns False if there was nothing to erase."""
+"""A function that erases from the opened copy of a backup and from its landing; returns False if there was nothing to erase."""
 SET_ASIDE = ("damaged-", "replaced-")
 """Starts of the names of databases that were set aside. They are removed: a damaged one cannot be rewritten."""
 
@@ -72,7 +72,9 @@ def _rewrite_sent_backups(address: str, home: Path, erase: Erase, say: Callable[
 
 
 def _rewritten_backup(place: Path, erase: Erase) -> Path | None:
-    """Rewrite a backup under a new name without the erased rows and remove the old one. None if it holds none of them."""
+    """Rewrite a backup under a new name without the erased rows, and remove the old one. Returns the new path; None if there was nothing to
+    erase.
+    """
     body = backup.check_backup(place)
     stem = place.name.split("-erased-")[0]
     final = place.with_name(f"{stem}-erased-{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z")

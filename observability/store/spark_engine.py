@@ -44,7 +44,7 @@ SPARK_TYPES = {
     "BOOLEAN": "BOOLEAN",
     "USMALLINT[]": "ARRAY<INT>",
 }
-"""Types with which Spark reads the stored types from Parquet; unsigned 64-bit numbers have no other."""
+"""Types with which Spark reads the stored types from Parquet; Spark has no other type for unsigned 64-bit numbers."""
 SESSION = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
@@ -75,7 +75,9 @@ class SparkEngine(EngineBesideStore):
         return self.store.snapshot()
 
     def ask(self, question: Question, window: Window) -> "DataFrame":
-        """The answer, by a job if it is about raw rows of a model that the lake has."""
+        """The answer to a question. If it is about raw rows of a model that the lake has, a Spark job computes the answer, otherwise the
+        store does.
+        """
         manifest = read_manifest(self.place)
         if not isinstance(question, Aggregate | Sample) or not manifest.of_model(window.model, "predictions"):
             return self.store.ask(question, window)
@@ -84,7 +86,7 @@ class SparkEngine(EngineBesideStore):
         return self._aggregates(manifest, [(question, window)])[(question, window)]
 
     def ask_many(self, questions: Iterable[BoundQuestion]) -> "dict[BoundQuestion, DataFrame]":
-        """Answers to all aggregates. One job answers all aggregates about the same model, environment and instant of knowledge."""
+        """Answers to all aggregates. One job answers all aggregates with the same model, environment and `as_of`."""
         manifest = read_manifest(self.place)
         jobs: dict[tuple[str, str, datetime | None], list[tuple[Aggregate, Window]]] = defaultdict(list)
         for question, window in dict.fromkeys(questions):
@@ -176,7 +178,7 @@ class SparkEngine(EngineBesideStore):
         return cast("DataFrame", spark_tasks.sample_frame(task, sample, window, chosen.toArrow()))
 
     def rollup_levels(self, model: Model, column: str, files: Sequence[LakeFile], streams: Sequence[int], limit: int) -> set[str | None]:
-        """The levels of a column in some files, by a job; at most a number of them."""
+        """At most `limit` levels of a column in some files, found by a Spark job."""
         rows = _of_streams(self._read(files, {"stream": "SMALLINT", column: spark_tasks.stored_types(model.columns)[column]}), streams)
         distinct = rows.selectExpr(f"CAST(`{column}` AS STRING) AS level").distinct().limit(limit).toArrow()
         return set(distinct["level"].to_pylist())
@@ -222,7 +224,7 @@ def _function(name: str, expression: str) -> "SparkColumn":
 
 
 def _added_figures() -> "list[SparkColumn]":
-    """The sums of n, w, w2 and of the sums of the parts, and their extremes."""
+    """Spark expressions that add up the parts: n, w, w2 and the other sums, and the extremes."""
     found = [_function("sum", "n").alias("n")]
     return found + [_function({"low": "min", "high": "max"}.get(name, "sum"), name).alias(name) for name in FIGURES]
 

@@ -56,7 +56,9 @@ def candidate_values(feature: AttackFeature, thresholds: Floats | None, real: Fl
 def single_changes(
     scorer: MatrixScorer, outcome: AnswerChange, free: dict[int, AttackFeature], thresholds: dict[int, Floats] | None, real: Floats
 ) -> CheapestChange:
-    """The cheapest change of one feature of each row. thresholds: the thresholds of a forest; None if other models are asked on a grid."""
+    """For each row, the cheapest change of one feature. thresholds: the thresholds of a forest; None if other models are asked on a
+    grid.
+    """
     own, found = scorer.own, no_change(scorer.own)
     scores = scorer.scores(own)
     for place, feature in free.items():
@@ -80,8 +82,8 @@ def single_changes(
 def any_changes(
     scorer: MatrixScorer, outcome: AnswerChange, free: dict[int, AttackFeature], real: Floats, start: CheapestChange, report: Report
 ) -> CheapestChange:
-    """The cheapest change of any features of each row that the search finds. start: changes from which it also starts, such as changes of
-    one feature.
+    """For each row, the cheapest change of any features that the search finds. start: changes from which the search also starts, such as
+    changes of one feature.
     """
     own, scores = scorer.own, scorer.scores(scorer.own)
     found = CheapestChange(start.cost.copy(), start.rows.copy())

@@ -103,7 +103,7 @@ def judge_attributions(frames: "dict[str, pd.DataFrame]", arguments: dict[str, A
 
 
 def _decided_scores(scorer: MatrixScorer, matrix: Floats, decided: Integers) -> Floats:
-    """The score of the decided class of each row; decided: one class for each row of a block, which the matrix repeats."""
+    """The score of the decided class of each row. The matrix repeats a block of rows; decided: the class of each row of the block."""
     scores = scorer.scores(matrix)
     return scores[np.arange(len(scores)), np.tile(decided, len(scores) // len(decided))] if scorer.task.multiclass else scores
 
@@ -137,7 +137,7 @@ def _moved_scores(scorer: MatrixScorer, own: Floats, replaced: Floats, order: In
 def surrogate_fits(scorer: MatrixScorer, rows: Floats, seed: int) -> list[dict[str, float]]:
     """R² of decision trees of several depths that imitate the model's scores, on rows that they were not fitted on.
 
-    low, high: the 95 % percentile interval of a bootstrap over those rows, the trees as they are. n: the number of those rows.
+    low, high: the 95 % percentile interval of a bootstrap over those rows, with the trees unchanged. n: the number of those rows.
     """
     from sklearn.metrics import r2_score
     from sklearn.model_selection import train_test_split

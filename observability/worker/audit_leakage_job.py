@@ -19,7 +19,8 @@ from observability.worker.model_files import open_model
 
 
 def label_known_alone(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
-    """How well each feature of the frame `rows` alone predicts the label, out of fold: `shares`, by name value, low, high and rows.
+    """How well each feature of the frame `rows` alone predicts the label, out of fold. Value: `shares`, by name of the feature: value, low,
+    high and rows.
 
     arguments: labels (class index, or the value of a regression), columns (names), seed. `measure`: the metric behind the shares; `why`
     in place of both if no model can be fitted.
@@ -55,7 +56,8 @@ def answers_by_class(scores: Floats, task: Task, data: AuditModel) -> Floats | N
 
 
 def training_rows_held_out(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
-    """How many rows of the frame `held` have the features of a row of the frame `training`, in the form of `HeldOutOverlap.record`.
+    """The number of rows of the frame `held` whose features equal those of a row of the frame `training`, in the form of
+    `HeldOutOverlap.record`.
 
     arguments: labels, held_labels.
     """

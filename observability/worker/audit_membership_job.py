@@ -21,7 +21,7 @@ from observability.worker.model_lightgbm import lightgbm_categories, text_around
 from observability.worker.shadow_models import ShadowModel, fitted_shadow, why_no_shadow
 
 SMALLEST = 1e-7
-"""Smallest distance of probabilities from 0 and 1; nearer ones are moved to it."""
+"""Smallest distance of probabilities from 0 and 1; probabilities that are nearer are moved to this distance."""
 FOLDS = 5
 LEARNING = (
     "boosting", "objective", "learning_rate", "num_leaves", "tree_learner", "max_depth", "min_data_in_leaf", "min_sum_hessian_in_leaf",

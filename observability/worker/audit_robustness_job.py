@@ -18,7 +18,7 @@ from observability.worker.model_files import open_model
 from observability.worker.word_job import text_features
 
 CHANGES, MOST_THRESHOLDS = 5, 100_000
-"""Changed features of a case that are named; thresholds of a forest beyond which a grid is asked instead."""
+"""Maximum number of changed features of a case that are named; number of thresholds of a forest above which a grid is used instead."""
 
 
 def attack_rows(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
@@ -102,7 +102,9 @@ def disturb_rows(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], f
 
 
 def noisy_rows(scorer: MatrixScorer, free: dict[int, AttackFeature], level: float, rng: np.random.Generator) -> Floats:
-    """The rows with normal noise on each free number, and another level drawn for a share of `level` / 2 of the others (at most all)."""
+    """The rows with normal noise on each free number. Each other free feature gets a random level with a probability of `level` / 2 (at
+    most 1).
+    """
     matrix = scorer.own.copy()
     for place, feature in free.items():
         known = np.isfinite(matrix[:, place])

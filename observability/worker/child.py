@@ -141,7 +141,7 @@ class WarmProcess:
         }
 
     def abandon(self, process: int, folder: Path) -> None:
-        """End the job and this process, because the parent is gone or sent a request out of turn."""
+        """End the job and this process, because the parent has gone or sent a request while a job was running."""
         os.kill(process, signal.SIGKILL)
         os.waitpid(process, 0)
         exchange.remove_folder(folder)
@@ -197,7 +197,7 @@ def main() -> None:
     os.dup2(nowhere, 0)
     os.dup2(nowhere, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Libraries may have idle threads when this process forks; `worker_environment` of the parent sets them to start none.
+    # Libraries may have idle threads when this process forks; `worker_environment` of the parent sets them so that they start none.
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     import numpy as np
     import pandas as pd

@@ -70,7 +70,7 @@ def set_resource_limits(limits: Limits, seconds: float) -> None:
     """Limit memory beyond the present use, processor time, and sizes and numbers of files. No core dump is written."""
     mega = 1024**2
     virtual, data = memory_in_use()
-    # Allocators and thread stacks reserve address space ahead of use, so its limit is wider than that of written memory.
+    # Allocators and thread stacks reserve address space ahead of use, so the limit of address space is wider than that of written memory.
     lower_resource_limit(resource.RLIMIT_DATA, data + limits.memory_mb * mega)
     lower_resource_limit(resource.RLIMIT_AS, virtual + 2 * limits.memory_mb * mega)
     lower_resource_limit(resource.RLIMIT_CPU, int(seconds * (os.cpu_count() or 1)) + 10)

@@ -17,7 +17,7 @@ from observability.worker.model_files import open_model
 
 BACKGROUND = "background."
 SURE = 1e-9
-"""Probabilities nearer to 0 or 1 have no usable log-odds."""
+"""Probabilities nearer to 0 or 1 than this have no usable log-odds."""
 
 
 @dataclass(frozen=True)

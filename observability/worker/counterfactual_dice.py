@@ -16,14 +16,16 @@ from observability.worker.counterfactual_types import CounterfactualSearch, Free
 
 ASKED, SAMPLED = 60, 600
 LARGEST = 2**30
-"""Whole numbers beyond it do not fit the 32-bit integers of dice-ml."""
+"""Limit of whole numbers: larger ones do not fit the 32-bit integers of dice-ml."""
 NOT_INSTALLED = (
     "dice-ml is not installed (pip install --no-deps dice-ml==0.12 raiutils==0.4.2): only real rows and single changes were tried."
 )
 
 
 def dice_proposals(state: CounterfactualSearch, rows: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Rows that reach the goal, as dice-ml finds them. If it is not installed or finds no row, there are none, and a note says why."""
+    """Rows that reach the goal, found by dice-ml. If dice-ml is not installed or finds no row, the table is empty, and a note gives the
+    reason.
+    """
     try:
         import dice_ml
     except ImportError:
@@ -120,7 +122,9 @@ def rows_covering_levels(state: CounterfactualSearch, free: list[FreeFeature], n
 
 
 def decode_levels(state: CounterfactualSearch, free: list[FreeFeature], names: dict[str, str], table: pd.DataFrame) -> pd.DataFrame:
-    """Rows as the model takes them. The row's own code becomes the row's own value again, including null and unseen levels."""
+    """Rows in the form that the model takes. Where a code is the row's own, the row's own value is put back, including null and unseen
+    levels.
+    """
     own = encode_levels(free, names, state.row)
     found = state.copies(len(table))
     for feature in free:

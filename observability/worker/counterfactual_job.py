@@ -20,12 +20,14 @@ from observability.worker.model_files import open_model
 from observability.worker.target_scores import reaches_goal
 
 POLISHED, CANDIDATES, STEPS, HALVINGS, MAX_ASKED = 30, 5, 20, 8, 500_000
-"""Proposals of each kind that are reduced; candidates (per requested counterfactual) whose numbers are reduced; values tried of a single
-number; halvings of a number's change; scored rows beyond which no more changes are undone."""
+"""Number of proposals of each kind that are reduced; number of candidates (per requested counterfactual) whose numbers are reduced; number
+of values tried of a single number; halvings of a number's change; number of scored rows above which no more changes are undone.
+"""
 
 
 def search_counterfactuals(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
-    """Find at most `number` counterfactuals of the frame `row`: the frame `found`, and their scores. `rows`: real rows for proposals.
+    """Find at most `number` counterfactuals of the frame `row`; the output is the frame `found`, and their scores. `rows`: real rows for
+    proposals.
 
     arguments: kind, task, classes, goal, free (as FreeFeature, without `own`), number, seed.
     """
@@ -168,7 +170,7 @@ def shrink_number(state: CounterfactualSearch, table: pd.DataFrame, feature: Fre
 
 
 def diverse_candidates(state: CounterfactualSearch, table: pd.DataFrame, number: int) -> list[int]:
-    """Indices of the cheapest candidates that change different sets of features, followed by others with different values."""
+    """Indices of the cheapest candidates that change different sets of features, followed by further candidates with different values."""
     if not len(table):
         return []
     changed = np.column_stack([~feature.same(table[feature.name]) for feature in state.free])

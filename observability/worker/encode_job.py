@@ -15,7 +15,7 @@ from observability.stats.text_similarity import mean_pooled
 from observability.worker.job import Output, Report
 
 BATCH, MAX_TOKENS = 32, 256
-"""Texts that are encoded at once, and the tokens of a text that are read if the tokenizer states no length."""
+"""Number of texts that are encoded at once, and number of tokens of a text that are read if the tokenizer states no length."""
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 WHOLE = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
 

@@ -1,4 +1,4 @@
-"""The job that measures processor time of a thousand predictions by batch size and form."""
+"""The job that measures the processor time of a thousand predictions, by batch size and by form of the model (trade_off_forms.py)."""
 
 import time
 from pathlib import Path
@@ -13,13 +13,13 @@ from observability.worker.trade_off_forms import SERVED, MissingForm, row_slice
 from observability.worker.trade_off_job import BEGIN, END, REST, WARM_UP, built_forms
 
 LONGEST = 20.0
-"""Times the processor seconds after which a clock ends a repeat."""
+"""Multiple of the processor seconds after which a clock ends a repeat."""
 REPEATS = 6
 """Times that each size is measured; the interval comes from their differences."""
 
 
 def measure_batches(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
-    """Score the frame `probes` in batches of each size with each form, for some seconds of the processor, and take its time.
+    """Score the frame `probes` in batches of each size with each form, for some seconds of processor time, and measure the processor time.
 
     arguments: as of `trade_off_job.measure_forms`, and `batches`, the batch sizes. A size above the number of probes is left out.
     """
@@ -47,7 +47,7 @@ def measure_batches(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any]
             found.append({"form": form.name, "precision": form.precision, "batch": size, "rows": rows, "repeats": REPEATS, "costs": costs})
         used = time.process_time() - used
         report(share, f"{END}{form.name}")
-        time.sleep(REST)  # and where it ends
+        time.sleep(REST)  # so that a reader of the meter sees where the work ends
         for each in found:
             if each["form"] == form.name:
                 each["load_cpu_seconds"] = used

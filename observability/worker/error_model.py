@@ -39,7 +39,9 @@ PARAMETERS: dict[str, Any] = {
 
 
 def estimate_row_errors(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
-    """Frames `rows` (estimates), `reference` (measured and cross-fitted), `check` (means by month); values `bias`, `skill`, `note`."""
+    """Estimate the errors of the frame `rows`. Output frames: `rows` (estimates), `reference` (measured and cross-fitted), `check` (means
+    by month); values: `bias`, `skill`, `note`.
+    """
     reference, rows = frames["reference"], frames["rows"]
     score, label, at = arguments["score"], arguments["label"], arguments["at"]
     inputs = list(dict.fromkeys((*arguments["features"], score)))
@@ -102,8 +104,8 @@ def cross_fit_errors(
 ) -> dict[str, tuple[Floats, Floats]]:
     """For each target: cross-fitted estimates of the training rows, and estimates of the requested rows.
 
-    Several fits run at once with one thread each. Several threads in one fit would wait for each other, on a busy machine fifty times
-    longer.
+    Several fits run at once with one thread each. Several threads in one fit would wait for each other, which takes fifty times as long on
+    a busy machine.
     """
     found = {name: (np.empty(len(target)), np.empty(0)) for name, target in targets.items()}
     done = 0

@@ -96,7 +96,7 @@ def taken_values(columns: Sequence[str], categories: Mapping[int, Sequence[Any]]
 
 
 def unknown_categories(frame: pd.DataFrame, takes: Mapping[str, Sequence[Any] | None]) -> dict[str, list[str]]:
-    """Columns all of whose values are unknown to the model, each with some of the model's categories as text."""
+    """Columns in which the model knows none of the values, each with some of the model's categories as text."""
     return {
         name: [canonical_scalar(category) for category in list(known)[:MAX_NAMED]]
         for name, known in takes.items()

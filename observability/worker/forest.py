@@ -18,7 +18,7 @@ from observability.stats.arrays import Bools, Floats, Integers
 from observability.worker.model import CannotExplain
 
 MAX_WORK = 3e9
-"""Conditions evaluated (rows × leaves × depth²) beyond which sampling is faster."""
+"""Number of conditions evaluated (rows × leaves × depth²) above which sampling is faster."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def single_tree_attributions(tree: Tree, node: Any, to_left: Any, used: Any, bot
 
 
 def shapley_weights(depth: int) -> tuple[Floats, Floats]:
-    """(p-1)!·q!/(p+q)! and p!·(q-1)!/(p+q)! for p, q up to the depth; 0 if a factorial would be of -1."""
+    """(p-1)!·q!/(p+q)! and p!·(q-1)!/(p+q)! for p, q up to the depth; 0 where a factorial of -1 would occur."""
     plus, minus = np.zeros((depth + 1, depth + 1)), np.zeros((depth + 1, depth + 1))
     for p in range(depth + 1):
         for q in range(depth + 1 - p):

@@ -11,7 +11,7 @@ from observability.worker.forest import Tree
 from observability.worker.model import CannotExplain
 
 ZERO = 1e-35
-"""LightGBM treats numbers nearer to 0 as 0 (kZeroThreshold)."""
+"""LightGBM treats numbers nearer to 0 than this as 0 (kZeroThreshold)."""
 
 
 def lightgbm_trees(booster: Any) -> list[Tree]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from observability.store.engine import Store
 
 QUERY_ROWS, QUERY_SECONDS, QUERY_MEMORY_MB = 1000, 30.0, 512
-"""Limits of a query: rows of its answer, seconds to read the views and again to run it, and memory."""
+"""Limits of a query: rows of its answer, seconds (once for reading the views and once for running the query), and memory."""
 FILE_MB = 512
 """Largest size of the exported views together, and of the files that the process writes."""
 

@@ -92,7 +92,9 @@ class MatrixScorer:
         self._codes = self._direct_codes(table)
 
     def _direct_codes(self, table: pd.DataFrame) -> dict[int, Floats] | None:
-        """The model's own codes of each level, if it takes a matrix of the rows' own numbers; None if rows are passed as tables."""
+        """The model's own codes of each level, if the model takes a matrix that holds the rows' own numbers; None if rows must be passed as
+        tables.
+        """
         encoded = self.model.encode(table[self.columns].head(50)) if len(table) else None
         if not isinstance(encoded, np.ndarray) or encoded.shape[1:] != (len(self.columns),) or encoded.dtype.kind != "f":
             return None
@@ -155,7 +157,7 @@ def _is_whole(column: Floats) -> bool:
 
 @dataclass(frozen=True)
 class AnswerChange:
-    """The definition of another answer. threshold: the threshold of a binary score. tolerance: for regression, in its unit."""
+    """Defines when two answers differ. threshold: the threshold of a binary score. tolerance: for a regression, in its unit."""
 
     task: Task
     threshold: float = 0.5

@@ -21,7 +21,7 @@ class Attribution:
     """One explanation.
 
     values: (n, features) or (n, classes, features). base: () or (classes,). output: (n,) or (n, classes). error: standard errors of values
-    if they were sampled. scores: the model's scores if the output gives them by its link.
+    if they were sampled. scores: the model's scores, if they follow from the output by its link.
     """
 
     values: "Floats"
@@ -32,7 +32,7 @@ class Attribution:
 
     @property
     def residual(self) -> "Floats":
-        """Output less base and attributions, for each row."""
+        """Output minus base and attributions, for each row."""
         return np.asarray(self.output - self.base - self.values.sum(axis=-1))
 
 
@@ -68,12 +68,12 @@ class Pairwise:
 class OpenModel:
     """An open model.
 
-    columns: the rows' columns that it takes, in its order. features: its own names of these columns. encode: a function from these columns
-    to the input of its library. score: a function from that input to scores as logged, (n,) or (n, classes). native: None if only sampling
-    explains it. pairwise: None if attributions against single background rows are not exact. thresholds: the numbers at which the score may
-    change, by the place of their column, as `feature_thresholds` gives them; None if a score is no function of thresholds, or they are not
-    known. takes: by column, the categories that the model knows (none: any text), or None for a number. Columns are left out if the file
-    does not say what they are.
+    columns: the columns of the rows that the model takes, in its order. features: the model's own names of these columns. encode: a
+    function from these columns to the input of its library. score: a function from that input to scores as logged, (n,) or (n, classes).
+    native: None if only sampling explains the model. pairwise: None if attributions against single background rows are not exact.
+    thresholds: the numbers at which the score may change, by the place of their column, as `feature_thresholds` gives them; None if a score
+    is no function of thresholds, or they are not known. takes: by column, the categories that the model knows (none: any text), or None for
+    a number; a column is left out if the file does not state what it is.
     """
 
     columns: tuple[str, ...]

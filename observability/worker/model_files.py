@@ -23,7 +23,8 @@ THREADED = ("lightgbm", "onnx")
 
 
 def open_model(kind: str, path: Path, rows: "pd.DataFrame", task: Task, threads: int = 0) -> OpenModel:
-    """Open a model file for rows of this shape. Raises UsageError if its library is missing, it cannot be read, or it does not fit.
+    """Open a model file for rows of this shape. Raises UsageError if its library is missing, or if the file cannot be read or does not fit
+    the rows.
 
     threads: number of threads that compute its scores, for the kinds in THREADED; 0 lets the library choose.
     """

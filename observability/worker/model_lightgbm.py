@@ -99,7 +99,7 @@ def lightgbm_categories(path: Path, features: Sequence[str], levels: Sequence[Se
     infos = re.search(r"^feature_infos=(.*)$", text, re.MULTILINE)
     places = [int(place) for place in stated[1].split(",")] if stated else []
     if len(places) != len(levels) and infos:
-        # A range in brackets is a number, `none` was never split on, all else lists categories.
+        # A range in brackets means a number, `none` a feature that was never split on; everything else lists categories.
         places = [place for place, info in enumerate(infos[1].split(" ")) if not info.startswith("[") and info != "none"]
     if len(places) != len(levels) or max(places) >= len(features):
         raise UsageError(

@@ -34,7 +34,9 @@ from observability.worker.model import (
 
 TRUSTED = ("sklearn", "numpy", "scipy")
 ALSO_TRUSTED = ("functools.partial", "sklearn.utils.validation.check_array")
-"""Objects besides classes in scikit-learn's own models (histogram boosting with categories). The function of a partial is checked too."""
+"""Objects that are not classes but occur in scikit-learn's own models (histogram boosting with categories). The function of a partial is
+checked too.
+"""
 
 ONE_TO_ONE = ("StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler")
 """Steps that transform each column separately, so that attributions of transformed columns belong to the original ones."""

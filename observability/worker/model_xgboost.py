@@ -102,7 +102,9 @@ def open_xgboost(path: Path, rows: pd.DataFrame, task: Task) -> OpenModel:
 
 
 def counted_rounds(booster: Any) -> tuple[int, int]:
-    """The rounds used: up to the best one after early stopping, as in XGBoost's own estimators; else (0, 0), all."""
+    """The rounds that are used: up to the best round after early stopping, as in XGBoost's own estimators; otherwise (0, 0), which means
+    all.
+    """
     best = booster.attr("best_iteration")
     return (0, int(best) + 1) if best is not None and re.fullmatch(r"\d+", best) else (0, 0)
 

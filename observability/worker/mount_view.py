@@ -76,7 +76,7 @@ def _build_view(libc: ctypes.CDLL, root: Path, folder: Path, readable: Iterable[
 
 
 def _outermost(paths: Iterable[Path]) -> list[Path]:
-    """The paths that exist, without those beneath another one, parents first."""
+    """The existing paths, parents first, without paths that lie beneath another of them."""
     found: list[Path] = []
     for path in sorted({path for path in paths if path.exists() and not path.is_relative_to("/proc/self")}):
         if not any(path.is_relative_to(other) and not _passes_link(path, other) for other in found):

@@ -15,7 +15,7 @@ from observability.records.private_file import replace_private_file
 
 FILE = "unconfined-models.jsonl"
 VARIABLE = "OBSERVABILITY_UNCONFINED_MODELS"
-"""Environment variable: `allow` or `refuse` decides at the start of the dashboard or a command, in the place of a person."""
+"""Environment variable: `allow` or `refuse` decides at the start of the dashboard or a command, instead of a person."""
 WORDS = {"allow": True, "refuse": False}
 _home: Path | None = None
 

@@ -186,7 +186,7 @@ class Worker:
 
 
 class _Gone(Exception):  # noqa: N818 - a state of the process that is always caught
-    """The process does not answer. late: whether its time is over."""
+    """The process does not answer. late: whether its time limit was exceeded."""
 
     def __init__(self, late: bool = False) -> None:
         self.late = late

@@ -92,8 +92,8 @@ def score_without_words(
 ) -> "tuple[tuple[str, ...], np.ndarray]":
     """The features through which a text enters the model, and the scores of the row with each of `texts`, the logged text first.
 
-    feature: the feature that holds the text; None if the model file holds a vectoriser. Raises UsageError if it holds none that gives
-    the logged features of the first text, WorkerError if the model breaks.
+    feature: the feature that holds the text; None if the model file holds a vectoriser. Raises UsageError if the file holds no vectoriser
+    that reproduces the logged features of the first text, WorkerError if the model breaks.
     """
     answer = _call_model_job(
         worker, "word_job:score_word_omissions", artifact, {"row": row}, options, {"texts": list(texts), "feature": feature}
@@ -180,7 +180,7 @@ def artifact_kind(artifact: Path) -> str:
 
 
 def skops_has_trees(artifact: Path) -> bool:
-    """Whether a skops file holds trees. Only for these is shap imported, which takes seconds, once."""
+    """Whether a skops file holds trees. shap is imported only for these, because its first import takes seconds."""
     try:
         with zipfile.ZipFile(artifact) as archive, archive.open("schema.json") as file:
             text = file.read(MAX_SCHEMA_BYTES)
@@ -224,8 +224,8 @@ def estimate_unlabelled_errors(
 ) -> ErrorEstimate:
     """Expected absolute (and squared) error of each of `rows`, learned from `reference`, whose labels are known.
 
-    Both hold `features` and `score`; the reference also `label`, and `at` for folds and months by time. Rows of the reference without label
-    or score are left out. Raises UsageError if fewer than 100 remain.
+    Both tables hold `features` and `score`; `reference` also holds `label`, and `at` for folds and months by time. Rows of the reference
+    without label or score are left out. Raises UsageError if fewer than 100 remain.
     """
     arguments = {"features": list(features), "score": "score", "label": label, "at": at, "squared": squared, "seed": seed}
     row_columns = list(dict.fromkeys((*features, "score")))

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from observability.store.types.registration import Registration, RegistrationRequest
 
 SECONDS = 60.0
-"""Time limit of the sample of a reference."""
+"""Time limit in seconds for scoring the sample of a reference."""
 HERE = ("time", "memory", "start", "size")
-"""Reasons of a failure that say nothing about the model file."""
+"""Reasons of a failure that are not due to the model file."""
 
 
 def register_and_compare(store: "Store", request: "RegistrationRequest", progress: Callable[[str], object]) -> "Registration":

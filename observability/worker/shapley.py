@@ -64,8 +64,8 @@ def sample_attributions(
 class PermutationPlan:
     """The order of switching.
 
-    orders: as in `permutation_switches`. inner: the switched features of each score to compute. against: its row of the background.
-    permutations: pairs per row of the background. strata: rows of the background.
+    orders: as in `permutation_switches`. inner: the switched features for each score to compute. against: the row of the background for
+    each of these scores. permutations: pairs per row of the background. strata: number of rows of the background.
     """
 
     orders: Integers

@@ -165,8 +165,8 @@ def usable_processors() -> int:
 
 
 def profiled_operations(file: Path, provider: str, inputs: dict[str, Any]) -> Counter[tuple[str, str]]:
-    """The number of operations of one request by the provider of ONNX Runtime that ran them and their type, in a profiled session of its
-    own.
+    """The number of operations of one request, by the ONNX Runtime provider that ran them and by type, measured in a separate profiled
+    session.
     """
     session = onnx_session(file, 1, provider, profile=True)
     session.run(None, inputs)

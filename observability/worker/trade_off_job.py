@@ -1,4 +1,4 @@
-"""The job that runs forms of a model on the same probes: scores, repeats, times, processor time and sizes."""
+"""The job that runs the forms of a model (trade_off_forms.py) on the same probes: scores, repeats, times, processor time and sizes."""
 
 import time
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ SINGLE_ROWS = 200
 """Probes that are also scored one at a time: for the latency of a request, and for answers that depend on their batch."""
 WARM_UP = 5
 REST = 0.25
-"""Seconds without work before and after the load, so that a reader of energy counters is told of its begin and end in time."""
+"""Seconds without work before and after the load, so that a reader of energy counters learns of its beginning and end in time."""
 BEGIN, END = "load begins: ", "load ends: "
 MODEL = "model"
 """The file of the request; other files are those that the job wrote."""

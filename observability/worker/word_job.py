@@ -20,7 +20,7 @@ from observability.worker.model_files import open_model
 from observability.worker.model_sklearn import load_skops
 
 ROUNDED = 1e-3
-"""Difference between a logged value and the vectoriser's up to which they count as the same: logs round."""
+"""Largest difference between a logged value and the vectoriser's value at which they count as the same, because logs are rounded."""
 
 
 def score_word_omissions(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
@@ -67,8 +67,8 @@ def dense_vectors(vectoriser: Any, texts: Sequence[str]) -> Floats:
 
 
 def text_features(path: Path, kind: str, row: pd.DataFrame, text: str) -> TextFeatures:
-    """The vectoriser in a model file whose features are neighbouring columns of the row, with the logged values of its text. Raises
-    UsageError if there is no such vectoriser.
+    """The vectoriser in a model file whose features are neighbouring columns of the row, and which reproduces the logged values for the
+    text. Raises UsageError if there is no such vectoriser.
     """
     if kind != "skops":
         raise UsageError("the model file does not hold what turns words into features", where="artifact", got=f"a file of {kind}")

@@ -1,7 +1,7 @@
 """Annotate :material/edit_note:
-Label the items of a project one after the other: texts, images and table rows, with the keys 1 to 9 and 0 to skip. The queue names why an
-item comes next and why it comes to you; items that a case asked to relabel come first. Labels of others are never shown. Answers are
-records of kind annotation; once two people agree, theirs becomes the label of the prediction.
+Label the items of a project one after the other: texts, images and table rows, with the keys 1 to 9, or 0 to skip. The queue shows why an
+item comes next and why it comes to you; items that a case asked to relabel come first. Labels of other people are never shown. Answers are
+records of kind annotation. Once two people agree, their answer becomes the label of the prediction.
 """
 
 import streamlit as st

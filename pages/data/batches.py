@@ -1,7 +1,7 @@
 """Batches :material/inventory_2:
-Deliveries of each source: arrival, rows, rejected rows and delay after capture, and which were late, missing, short or corrupted compared
-with the source's earlier ones. Choose a source for its batches, and a batch for its column statistics; outcomes and cost of its
-predictions are in the table. Batches belong to no single model.
+Deliveries of each source: arrival, rows, rejected rows, delay after capture, and which deliveries were late, missing, short or corrupted
+compared with earlier ones of the same source. Choose a source to see its batches, and a batch to see its column statistics; the table
+includes the outcomes and the cost of its predictions. Batches belong to no single model.
 """
 
 import streamlit as st

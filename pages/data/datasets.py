@@ -1,7 +1,7 @@
 """Datasets :material/dataset:
-Every logged version of every dataset: date, parents, rows, versions with the same content, cleaning rules and training runs that name it.
-A version logged with different contents is critical: the training data of its runs are ambiguous. Datasets belong to no single model; all
-dates are shown.
+Every logged version of every dataset, with its date, parents, number of rows and cleaning rules, the other versions with the same content,
+and the training runs that name it. A version logged with different contents is critical: the training data of its runs are ambiguous.
+Datasets belong to no single model; all dates are shown.
 """
 
 import streamlit as st

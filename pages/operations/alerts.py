@@ -11,7 +11,7 @@ from observability.dashboard.review import load_review
 
 scope = frame.begin_fleet_page(
     "alerts", anyway=bool(load_review.current_alerts())
-)  # training runs raise alerts before any model has answered
+)  # training runs raise alerts even before any model has logged predictions
 alerts.watcher_note()
 found = alerts.open_alerts_first([each for each in load_review.current_alerts().values() if scope.model in (None, each.model)])
 if found:

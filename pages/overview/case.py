@@ -22,18 +22,18 @@ from observability.dashboard.data import lineage_view
 from observability.metrics.lineage import Thing
 
 here = case.open_case_page()
-few = {"most": 3} if logged_input.has_logged_content(here) else {}  # a text or an image takes the room of some rows
+few = {"most": 3} if logged_input.has_logged_content(here) else {}  # a text or an image takes the space of some rows
 
 
 @st.fragment
 def waterfall() -> None:
-    """The attributions, which may have to ask the model: a fragment, and drawn last where it has to wait."""
+    """The attributions. Drawn in a fragment, and last if the model may have to be asked for them."""
     case.draw_guarded("waterfall", lambda: explanation.score_waterfall(here, **few))
 
 
 @st.fragment
 def content(*, ask: bool) -> None:
-    """The logged text and images: a fragment, and drawn again at the end where the model has to be asked about the words."""
+    """The logged text and images, in a fragment. Drawn again at the end if the model has to be asked for the attributions of the words."""
     case.draw_guarded("logged input", lambda: logged_input.logged_input(here, ask=ask))
 
 

@@ -14,9 +14,9 @@ from observability.dashboard.table import draw_table
 from observability.dashboard.widgets import csv_button, cut_note
 
 MAXIMUM = 60
-"""Entries of each list that are shown."""
+"""Maximum number of entries shown of each list."""
 NEWEST = "The newest {0} of {1}; the CSV holds all of them."
-has_records = bool(other_records.other_records_present())  # events and datasets come before the first prediction
+has_records = bool(other_records.other_records_present())  # events and datasets may be logged before the first prediction
 scope = frame.begin_fleet_page("changes", anyway=has_records)
 start, end = load.scope_dates(scope)
 now = load.page_clock()

@@ -16,7 +16,7 @@ from observability.dashboard.widgets import cut_note
 
 scope = frame.begin_fleet_page(
     "findings", anyway=bool(other_records.other_records_present())
-)  # training runs and batches come before the first prediction
+)  # training runs and batches may be logged before the first prediction
 with frame.loading_skeleton(240):
     report = frame.answer_or_stop(lambda: load_findings.scope_report(scope))
 everything = report.findings
@@ -63,7 +63,7 @@ folds = not (opened or analyzer or subject)
 leads = {incident.lead.id: incident for incident in report.incidents} if folds else {}
 unfolded = findings.unfolded_findings(shown, leads, chosen)
 listed = findings.findings_to_act_on(unfolded, severities, chosen)
-listed = listed or ([] if folds else unfolded)  # a reader who asks for one analyzer sees that its findings are OK
+listed = listed or ([] if folds else unfolded)  # a reader who asks for one analyzer is also shown its findings that are OK
 findings.folded_note(len(shown) - len(unfolded), [finding for finding in unfolded if finding not in listed])
 columns = [findings.COLUMNS[0], findings.MODEL_COLUMN, *findings.COLUMNS[1:], findings.ACT_COLUMN]
 rows = [

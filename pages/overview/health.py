@@ -20,7 +20,7 @@ scope = frame.begin_fleet_page("health")
 
 @st.fragment(run_every="30s")
 def overview() -> None:
-    """Draw everything that refreshes."""
+    """Draw everything that refreshes itself."""
     view = fleet_view.current_fleet_view()
     frame.store_banner("health")
     with frame.loading_skeleton(320):
@@ -50,7 +50,7 @@ def overview() -> None:
             help=f"Read at {read}. Changes are against the previous period.{elsewhere}{shared}",
         )
         fleet_view.fleet_view_popover(view)
-        frame.sampling_notice([status.window for status in statuses])  # last, so that nothing moves when it goes
+        frame.sampling_notice([status.window for status in statuses])  # drawn last, so that nothing moves when the notice disappears
     shown = [status for status in statuses if status.model.name not in aside]
     whose = ""
     if large_fleet.is_large(statuses):

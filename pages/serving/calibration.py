@@ -14,7 +14,7 @@ from observability.dashboard.widgets import finding_lines
 
 here = frame.begin_model_page("calibration")
 found = findings.analyzer_findings(here, "serving/calibration", wait=True)
-found.sort(key=lambda finding: finding.metric == "ecce")  # the ECE (or the slope) first
+found.sort(key=lambda finding: finding.metric == "ecce")  # the finding on the ECE (or the slope) comes first
 known = [finding for finding in found if finding.value is not None]
 if not known:
     finding_lines(found)

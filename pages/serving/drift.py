@@ -1,6 +1,6 @@
 """Input drift :material/ssid_chart:
-Have the inputs or the scores drifted from the reference, which most, and on which days? Ordered by severity, then by distance; click a
-bar or a cell, or choose a feature, to see reference and current on top of each other.
+Have the inputs or the scores drifted from the reference, which of them most, and on which days? Ordered by severity, then by distance.
+Click a bar or a cell, or choose a feature, to draw its reference and current distributions on top of each other.
 """
 
 import streamlit as st

@@ -1,7 +1,7 @@
 """Compare runs :material/compare_arrows:
-Up to twenty training runs side by side: the curves of one metric, the best value of each run, the parameters that differ and those that all
-share, and the runs as lines over their parameters. Active runs are followed within 3 seconds. Without a choice, the newest runs of the
-model or study with the newest record.
+Up to twenty training runs side by side: the curves of one metric, the best value of each run, the parameters that differ, the parameters
+that all runs share, and the runs as lines over their parameters. Active runs are followed within 3 seconds. Without a choice, the page
+shows the newest runs of the model or study that has the newest record.
 """
 
 import streamlit as st

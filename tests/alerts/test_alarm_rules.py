@@ -1,4 +1,4 @@
-"""Every rule has the limit that its analyzer uses, and the preview gives the findings of past weeks."""
+"""Every alarm rule has the limit that its analyzer uses, and the preview shows the findings of past weeks."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -38,7 +38,7 @@ def test_every_alarm_rule_names_a_known_metric_and_uses_the_owners_limit():
 
 def test_each_rule_has_the_unit_that_its_limit_declares():
     units = {each.name: each.unit for each in RULES}
-    assert units.keys() >= LIMIT_UNITS.keys(), "every unit is that of a rule"
+    assert units.keys() >= LIMIT_UNITS.keys(), "every unit belongs to a rule"
     multiples = {name for name, unit in units.items() if unit in MULTIPLES}
     assert {name.rpartition("/")[2] for name in multiples} == {"cost_per_thousand", "energy_per_thousand", "sci", "run_energy"}
     assert all(each.usual is not None and each.usual > 1 for each in RULES if each.name in multiples)

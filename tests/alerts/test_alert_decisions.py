@@ -93,10 +93,12 @@ def test_an_acknowledged_incident_is_alerted_again_when_its_value_is_half_again_
     assert [each["says"] for each in again if each["kind"] == "alert"] == ([says] if says else [])
     if says:
         after = [*known, again[0], person(at=NOW + 3 * HOUR, **answer)]
-        assert decided([incident(lead=finding(metric=metric, value=value))], after, now=NOW + 4 * HOUR) == (), "from the new value on"
+        assert decided([incident(lead=finding(metric=metric, value=value))], after, now=NOW + 4 * HOUR) == (), (
+            "the new value is now the baseline"
+        )
     opened = [alert]
     assert decided([incident(lead=finding(metric=metric, value=value))], opened, now=NOW + 2 * HOUR) == (), (
-        "nobody knows of it yet: it was told"
+        "an open alert that nobody has acknowledged is not sent again"
     )
 
 
@@ -109,7 +111,7 @@ def test_an_alert_sends_no_figure_of_a_small_group():
     for n, drawn in ((4, []), (94, [[day, value, None, None] for day, value, _ in days[1:]])):
         _, message = decided([incident(lead=replace(few, n=n, evidence={"by_day": days}))])
         assert [line["points"] for line in json.loads(json.dumps(message["figures"]))] == [drawn][: len(drawn)], (
-            "and not on a day of few rows"
+            "no point is drawn on a day with few rows"
         )
 
 
@@ -139,7 +141,7 @@ def test_an_incident_absent_for_hours_is_resolved_and_alerted_again_when_it_retu
 
 
 def told_over(looks, said=()):
-    """The messages of checks a day apart, and the final alerts."""
+    """The messages of checks that run one day apart, and the final alerts."""
     said, told = list(said), []
     for day, found in enumerate(looks):
         now = NOW + day * 24 * HOUR
@@ -299,7 +301,9 @@ def test_an_incident_resolved_with_a_reason_is_not_alerted_again_while_it_lasts(
     (alert, _) = decided([incident()])
     said = [alert, person("resolved", NOW + HOUR, reason="expected_change")]
     there = {"i1": NOW + 20 * HOUR}
-    assert decided([incident()], said, now=NOW + 21 * HOUR, seen=there) == (), "the fault is still there, and a person has given a reason"
+    assert decided([incident()], said, now=NOW + 21 * HOUR, seen=there) == (), (
+        "the fault is still there, and a person resolved the alert with a reason"
+    )
     worse = decided([incident(lead=finding(value=0.9))], said, now=NOW + 21 * HOUR, seen=there)
     assert worse[0]["says"] == "worse"
     assert decided([incident()], said, now=NOW + 21 * HOUR)[0]["says"] == "opened", "it was gone in between, so this is a new fault"

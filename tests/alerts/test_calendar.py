@@ -21,7 +21,7 @@ FEATURES = ("hour", "weekday", "month", "day", "load", "amount")
 FIRST = datetime(2026, 5, 18, tzinfo=UTC)
 BROKEN = datetime(2026, 6, 30, tzinfo=UTC)
 LOOKS = tuple(BROKEN + timedelta(days=day, hours=hour) for day in (1, 3, 5) for hour in (12, 21))
-"""Over the end of a month, a Wednesday, a Friday and a Sunday."""
+"""Times of the checks: over the end of a month, a Wednesday, a Friday and a Sunday."""
 HOURS = np.array([0, 0, 0, 0, 0, 1, 3, 5, 6, 5, 4, 4, 4, 4, 4, 5, 7, 8, 8, 6, 4, 3, 2, 1.0])
 WEEKDAYS = np.array([1.1, 1.1, 1.0, 1.0, 1.2, 0.7, 0.5])
 
@@ -84,7 +84,7 @@ def test_clock_and_calendar_columns_raise_no_alarm_and_each_fault_is_alerted_onc
     assert sorted(each.model for each in months) == ["broken", "clean"], [each.title for each in alerts]
     (fault,) = (each for each in alerts if each not in months)
     assert (fault.model, fault.state) == ("broken", "open") and "`amount`" in fault.title
-    assert fault.opened_at == LOOKS[0], "half a day after its first whole day"
+    assert fault.opened_at == LOOKS[0], "half a day after the first whole day of the fault"
     assert len(alert_log.messages_by_key(store)) == len(alerts)
 
 
@@ -94,5 +94,5 @@ def test_a_clean_day_has_no_critical_finding_at_any_hour(store, now):
     assert {each.subject for each in report.findings if each.severity == "act"} == {"month"}, report.findings
     drift = {each.subject: each for each in report.findings if each.analyzer == "serving/drift"}
     ends = {row[0] for row in drift["hour"].evidence["by_day"]}
-    assert max(ends) == (now - timedelta(days=1)).date().isoformat(), "half a day is no day"
+    assert max(ends) == (now - timedelta(days=1)).date().isoformat(), "half a day does not count as a day"
     assert len(ends) >= 6

@@ -23,7 +23,7 @@ SLACK = "slack://TABCDEFGH/BABCDEFGH/abcdefghijklmnopqrstuvwx"
 
 
 class Mailbox(socketserver.StreamRequestHandler):
-    """The part of SMTP (RFC 5321) that an e-mail needs. `refuses` answers the recipient with 550."""
+    """The part of SMTP (RFC 5321) that an e-mail needs. If the server `refuses`, the answer to the recipient is 550."""
 
     def handle(self):
         say = lambda line: self.wfile.write(f"{line}\r\n".encode())
@@ -42,7 +42,7 @@ class Mailbox(socketserver.StreamRequestHandler):
 
 
 class Hook(http.server.BaseHTTPRequestHandler):
-    """A server that takes a request; `refuses` answers 403."""
+    """A server that accepts a request, or answers 403 if it `refuses`."""
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -57,7 +57,7 @@ class Hook(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(params=["mail", "slack", "teams"])
 def channel(request, monkeypatch):
-    """(name, address, the server that stands in for the service, a function that gives the words it got)."""
+    """(name, address, the server that stands in for the service, a function that returns the words it received)."""
     handler = Mailbox if request.param == "mail" else Hook
     server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler)
     server.got, server.refuses = [], False
@@ -82,7 +82,7 @@ def channel(request, monkeypatch):
 
 
 def words(name, got):
-    """The words that a person would read of a delivery."""
+    """The words of a delivery that a person would read."""
     if name == "mail":
         assert got["To"] == "ann@example.org"
         return f"{got['Subject']}\n{got.get_body(('plain', 'html')).get_content()}"

@@ -25,7 +25,7 @@ NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 @pytest.fixture
 def hook():
-    """A webhook on loopback. `got` holds (key, body) of each request, and `status` is its answer."""
+    """A webhook on loopback. `got` holds (key, body) of each request; `status` is the status code that it answers."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
@@ -123,7 +123,7 @@ def test_a_sent_summary_or_agenda_is_noted_as_an_export_and_an_alert_is_not(stor
     assert sorted((each.text, each.recipient, each.own) for each in noted) == [
         ("message of a dashboard: Dashboard: Mornings", "channel hook", True),
         ("message of a review: Agenda", "channel hook", True),
-    ], "what was not sent did not leave"
+    ], "the rules do not match what was not sent"
 
 
 def test_a_mail_shows_the_metric_chart_and_a_webhook_gets_only_the_text(store, hook, monkeypatch):
@@ -159,9 +159,11 @@ def test_a_mail_shows_the_metric_chart_and_a_webhook_gets_only_the_text(store, h
     html = parts["text/html"].get_payload(decode=True).decode()
     assert html.startswith("It &lt;b&gt;broke&lt;/b&gt;.<br>") and html.index("cid:figure-1.png") < html.index('<a href="https://m.example')
     assert 'alt="Null rate of &lt;age&gt; of m by day. `age` is &quot;null&quot;."' in html
-    assert "It <b>broke</b>." in parts["text/plain"].get_payload(decode=True).decode(), "a program that shows no HTML shows the same text"
+    assert "It <b>broke</b>." in parts["text/plain"].get_payload(decode=True).decode(), (
+        "a program that shows no HTML shows the same text unescaped"
+    )
     assert parts["image/png"]["Content-ID"] == "<figure-1.png>" and parts["image/png"].get_content_disposition() == "inline"
     picture = Image.open(io.BytesIO(parts["image/png"].get_payload(decode=True)))
     assert picture.size == (1280, 300)
     colours = [colour for _, colour in picture.convert("RGB").getcolors(10_000)]
-    assert all(min(sum(abs(one - other) for one, other in zip(colour, wanted, strict=True)) for colour in colours) < 40 for wanted in ((0, 114, 178), (213, 94, 0))), "the line and its limit"  # fmt: skip
+    assert all(min(sum(abs(one - other) for one, other in zip(colour, wanted, strict=True)) for colour in colours) < 40 for wanted in ((0, 114, 178), (213, 94, 0))), "the colours of the line and of its limit are in the picture"  # fmt: skip

@@ -24,7 +24,7 @@ from tests.support.running import dashboard
 PATIENCE = 120.0
 """Longest wait in seconds for a message of the started process, on a busy machine."""
 PLAN = {"/hook": ["dies before it is taken", "dies before it is noted", "answers"], "/form": ["dies before it is noted", "answers"]}
-"""What happens to each request, by channel: a webhook, which gets the key, and a channel that cannot drop a repeat."""
+"""What happens to each request, by channel: a webhook, which receives the key, and a channel that cannot drop a repeated message."""
 
 
 class Service(http.server.ThreadingHTTPServer):
@@ -130,4 +130,4 @@ def test_an_owner_that_is_killed_loses_no_alert_and_repeats_carry_the_same_key(h
         drawn = tables(opened("alerts"))
     after = {each["cells"]["channel"]["t"]: each["cells"]["repeat"]["t"] for each in drawn["Channels"]["rows"]}
     assert after == {"hook": "a repeat carries the same Idempotency-Key", "form": "a message may arrive twice"}
-    assert len(drawn["Alerts, open ones first"]["rows"]) == 1, "of a store that knows runs and no model yet"
+    assert len(drawn["Alerts, open ones first"]["rows"]) == 1, "the store knows runs, but no model yet"

@@ -1,6 +1,6 @@
 """How often is a planted fault of an augmentation named, and how often does a clean audit raise anything? `python tests/benchmarks/bench_augmentation.py`
 
-Prints the share of named faults at each strength over 100 audits, and the clean audits of 300 that ask for attention.
+Prints the share of named faults at each strength over 100 audits, and how many of 300 clean audits ask for attention.
 """
 
 import sys

@@ -2,10 +2,10 @@
 
     python tests/benchmarks/bench_case.py [ROWS] [FILE_ROWS]
 
-ROWS (default 10,000,000): predictions among which an id is looked for; FILE_ROWS (default 5,000,000): predictions, all of them explained and rolled
-up, of which whole case files are opened. A synthetic model with 12 features, half of its predictions labelled, made inside the database.
-Times are CPU milliseconds of the process (all threads), the least of several, also as multiples of a bare scan of the stored hashes; wall
-time is printed too.
+ROWS (default 10,000,000): number of predictions among which an id is looked for. FILE_ROWS (default 5,000,000): number of predictions, all
+explained and rolled up, some of which are opened as whole case files. Both use a synthetic model with 12 features, half of its predictions
+labelled, made inside the database. Times are CPU milliseconds of the process (all threads), the least of several runs, also as multiples of
+a bare scan of the stored hashes; wall time is printed too.
 """
 
 import os
@@ -42,7 +42,7 @@ from observability.store.types.registration import RegistrationRequest
 
 NUMBERS, CATEGORIES = 9, 3
 MODELLED = ("counterfactuals", "versions")
-"""Parts that ask model files; what these said once is remembered (store/query/cached_answers.py)."""
+"""Parts that ask model files. Their answers are cached after the first time (store/query/cached_answers.py)."""
 REPEATS = 15
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 START = f"TIMESTAMP '{FIRST:%Y-%m-%d}'"
@@ -50,7 +50,7 @@ NOW = datetime(2026, 7, 1, tzinfo=UTC)
 
 
 def build(home: Path, rows: int, *, whole: bool = False) -> Database:
-    """A store with the model `big`. whole: whether it is rolled up, and all of its rows are explained."""
+    """A store with the model `big`. whole: whether rollups are made and all rows are explained."""
     store = open_store(home / "home")
     stream = fill(store, home, "big", rows, rolled=whole)
     if whole:
@@ -115,7 +115,7 @@ def fill(store: Database, home: Path, name: str, rows: int, *, rolled: bool) -> 
 
 
 def explained(writer: DuckDBPyConnection, key: int, stream: int) -> None:
-    """Attributions of every prediction that add up to its log-odds."""
+    """Write attributions for every prediction; they add up to its log-odds."""
     parts = ", ".join(["ln(score / (1 - score))", *(["0.0"] * (NUMBERS + CATEGORIES - 1))])
     writer.execute(
         f"""INSERT INTO attributions_{key} SELECT stream, id, id_hash, "at", sample_hash, true, -1, [{parts}]::FLOAT[], 0.0, ln(score / (1 - score)), 0.0,
@@ -124,7 +124,7 @@ def explained(writer: DuckDBPyConnection, key: int, stream: int) -> None:
 
 
 def least(work: Callable[[int], object], repeats: int = REPEATS) -> tuple[float, float]:
-    """The least CPU and the least wall milliseconds."""
+    """The least CPU and wall milliseconds of the runs."""
     cpu, wall = [], []
     for turn in range(repeats):
         began, since = time.process_time(), time.perf_counter()
@@ -135,7 +135,7 @@ def least(work: Callable[[int], object], repeats: int = REPEATS) -> tuple[float,
 
 
 def missing(store: Database, turn: int) -> None:
-    """Ask for an id that is not there."""
+    """Look up an id that is not in the store."""
     try:
         store.row("big", f"nobody-{turn}")
     except NotFoundError:
@@ -144,13 +144,13 @@ def missing(store: Database, turn: int) -> None:
 
 
 def some_ids(store: Database, rows: int) -> list[str]:
-    """Ids of labelled predictions, at random places."""
+    """Ids of labelled predictions, at random positions."""
     places = np.random.default_rng(1).integers(0, rows // 2, 2 * REPEATS).tolist()
     return [store.cursor().execute("SELECT 'p' || hash(2 * ?::BIGINT)", [each]).fetchall()[0][0] for each in places]
 
 
 def wrong_ids(store: Database) -> list[str]:
-    """Ids of wrong labelled predictions, whose case files have every part."""
+    """Ids of predictions that are wrong by their label; their case files have every part."""
     key = store.catalog().model("big").key
     asked = f"""SELECT p.id FROM predictions_{key} p JOIN labels_{key} l ON l.id_hash = p.id_hash
         WHERE p.sample_hash % 1000 = 1 AND NOT starts_with(p.id, 'reference/') AND p.decision::VARCHAR <> l.value ORDER BY p.sample_hash LIMIT {REPEATS}"""
@@ -158,7 +158,7 @@ def wrong_ids(store: Database) -> list[str]:
 
 
 def look_up(store: Database, rows: int) -> None:
-    """Measure the search for one id among all of them."""
+    """Measure the lookup of one id among all predictions."""
     key, cursor, ids = store.catalog().model("big").key, store.cursor(), some_ids(store, rows)
     table = f"predictions_{key}"
     bare, _ = least(lambda turn: cursor.execute(f"SELECT count(*) FROM {table} WHERE id_hash = hash(?)", [ids[turn]]).fetchall())
@@ -176,7 +176,7 @@ def look_up(store: Database, rows: int) -> None:
 
 
 def whole_file(store: Database, _rows: int) -> None:
-    """Measure everything that a page shows of a case whose explanation is stored, each time for another prediction."""
+    """Measure everything that the page of a case shows if its explanation is stored; each run uses another prediction."""
     key, cursor, ids = store.catalog().model("big").key, store.cursor(), wrong_ids(store)
     bare, _ = least(
         lambda turn: cursor.execute(f"SELECT count(*) FROM predictions_{key} WHERE id_hash = hash(?)", [ids[turn]]).fetchall(), len(ids)

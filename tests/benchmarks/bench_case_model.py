@@ -1,10 +1,12 @@
-"""What does it cost to ask a model about one case, beside the libraries alone: attributions against neighbours, counterfactuals, what-if?
+"""What does it cost to ask a model about one case (attributions against neighbours, counterfactuals, what-if), compared with the bare
+libraries?
 
     python tests/benchmarks/bench_case_model.py [--runs 5]
 
-In this process, processor time, the smallest of the runs: attributions of one row against 100 rows (every row of the background on its own) beside shap's interventional
-TreeExplainer (their mean only). Through the warm worker, wall time, the smallest: a what-if beside loading the model and scoring two rows here; the search
-for counterfactuals beside dice-ml's random search alone, with how many features each changes. Prints ratios with the machine and versions.
+In this process (processor time, the smallest of the runs): attributions of one row against 100 rows (each background row by itself),
+compared with shap's interventional TreeExplainer (only their mean). Through the warm worker (wall time, the smallest of the runs): a
+what-if, compared with loading the model and scoring two rows here; and the search for counterfactuals, compared with dice-ml's random
+search alone, with the number of features that each counterfactual changes. Prints ratios with the machine and versions.
 """
 
 import argparse

@@ -1,10 +1,12 @@
-"""Does the confidence-based estimate from counts equal NannyML's CBPE on the fleet's classifiers, month by month, and what does each cost?
+"""Does the confidence-based estimate from counts equal NannyML's CBPE on the fleet's classifiers, month by month, and how long does each
+take?
 
     python tests/benchmarks/bench_cbpe.py --home FOLDER [--peer-python PATH]
 
-FOLDER is a home with the sample fleet (`python -m observability demo`). For flights-late and employment, each month's accuracy, precision, recall, F1,
-ROC AUC and PR AUC are estimated from the rollups; with --peer-python, the Python of an environment that has nannyml, NannyML estimates the same rows of the
-Parquet files. Prints the largest difference in NannyML's own sampling errors (goal: at most 1), the truth beside both, and seconds (median of 5, warm).
+FOLDER is a home with the sample fleet (`python -m observability demo`). For flights-late and employment, accuracy, precision, recall, F1,
+ROC AUC and PR AUC of each month are estimated from the rollups. With --peer-python (the Python of an environment with nannyml), NannyML
+estimates the same from the rows of the Parquet files. Prints the largest difference in units of NannyML's own sampling errors (goal: at
+most 1), the true values, and seconds (median of 5, warm).
 """
 
 import argparse
@@ -66,7 +68,7 @@ def rows_for_peer(model, threshold, folder):
 
 
 def compare(store, model, python):
-    """Print how far both estimates are apart, and the time of each."""
+    """Print how far the two estimates differ, and the time of each."""
     taken = []
     for _ in range(RUNS + 1):
         start = time.perf_counter()

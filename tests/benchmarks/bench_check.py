@@ -1,10 +1,11 @@
-"""How long does `check` take over a week with 25 features, beside one drift query from rollups, analyzer by analyzer?
+"""How long does `check` take over a week with 25 features, by analyzer, compared with one drift query from rollups?
 
     python tests/benchmarks/bench_check.py [--rows 1000000]
 
-One model of 30 days with 20 numeric and 5 categorical features, two replicas, latencies, labels for all but the last days, one sensitive column.
-Imports and compiled code are warm. Own time is the sum over all analyzers that read counts. Analyzers that read samples of raw rows (such
-as the domain classifier) and the worker's advance work are printed separately. Medians of 5, ratios in one run.
+One model of 30 days with 20 numeric and 5 categorical features, two replicas, latencies, labels for all but the last days, and one
+sensitive column. Imports and compiled code are warm. The analyzers' own time is the sum over all analyzers that read counts. Analyzers that
+read samples of raw rows (such as the domain classifier) and the worker's advance work are printed separately. Times are medians of 5;
+ratios are within one run.
 """
 
 import argparse

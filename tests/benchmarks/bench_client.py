@@ -1,7 +1,7 @@
-"""How many events a second do four processes log, and how long does one call take?
+"""How many events per second do four processes log, and how long does one call take?
 
-`python tests/benchmarks/bench_client.py [seconds] [processes]` prints, for each fsync mode, events/s over all processes, and the median,
-p99 and maximum of one `Logger.prediction` call with 25 features, beside the time of encoding that record with json.dumps alone.
+`python tests/benchmarks/bench_client.py [seconds] [processes]` prints, for each fsync mode, the events/s over all processes, and the
+median, p99 and maximum of one `Logger.prediction` call with 25 features; for comparison also the time of json.dumps for that record alone.
 """
 
 import json

@@ -1,9 +1,10 @@
-"""Seconds of `check` of the sample fleet from a new process, with nothing known, with nothing changed, and with a new day of one model.
+"""Seconds that `check` of the sample fleet takes in a new process: with empty caches, with nothing changed, and with a new day of one
+model.
 
     python tests/benchmarks/bench_cold_check.py [--home FOLDER]
 
-Loads the sample fleet into a new store, or copies the closed store of `--home`. Every check is a process of its own; its processor seconds are
-of all of its threads, imports included. Goal: at most 3 s.
+Loads the sample fleet into a new store, or copies the closed store of `--home`. Every check runs in its own process. Processor seconds
+include all threads and the imports. Goal: at most 3 s.
 """
 
 import argparse
@@ -25,11 +26,11 @@ DAY = [
     }
     for number in range(300)
 ]  # fmt: skip
-"""The day after the last of one model."""
+"""The day after the last day of one model."""
 
 
 def seconds_of(home: Path, *command: str) -> tuple[float, float]:
-    """Processor seconds and seconds of the clock of a command in a process of its own."""
+    """Processor seconds and wall seconds of a command in its own process."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     environment = {**os.environ, "OBSERVABILITY_HOME": str(home)}
     subprocess.run([sys.executable, "-m", "observability", *command], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)

@@ -1,13 +1,13 @@
-"""How many columns does a model carry? Time and memory of registering, loading, checking and opening pages.
+"""How many columns can a model have? Time and memory of registering, loading, checking and opening pages.
 
     python tests/benchmarks/bench_columns.py [COLUMNS ...] [--levels 200] [--rows 400] [--moved 0.0]
 
-For each number of COLUMNS (default 1000): a model of which half of the features are numbers and half are categories of --levels levels, registered with a reference of
---rows rows through the product, --rows predictions loaded over 14 days from a Parquet file, with one input of
-each kind shifted, and also a share --moved of the numbers. Prints wall and processor
-seconds, the peak of memory and the size of the file; then the processor seconds of the server for each
-page about the model, opened twice in a process that already holds the model's findings (a running dashboard's watcher computes them).
-With several COLUMNS, each figure of the last is also printed beside that of the first.
+For each number of COLUMNS (default 1000): a model with numbers as one half of its features and categories of --levels levels as the other
+half. It is registered through the product with a reference of --rows rows, and --rows predictions over 14 days are loaded from a Parquet
+file. One input of each kind is shifted, and also a share --moved of the numbers. Prints wall and processor seconds, the peak of memory and
+the size of the file; then the processor seconds of the server for each page about the model. Pages are opened twice in a process that
+already holds the model's findings (as in a running dashboard, whose watcher computes them). With several COLUMNS, each figure for the last
+number is printed next to that for the first.
 """
 
 import argparse
@@ -64,8 +64,8 @@ PAGES = (
 
 
 def rows_of(rng: np.random.Generator, rows: int, columns: int, levels: int, shift: float = 0.0, moved: float = 0.0) -> pd.DataFrame:
-    """Rows of the model: half of the columns numbers, half categories. shift: added, in the second
-    half of the rows, to the first number and to about a share `moved` of the numbers; above 0 it also sets the first category to one level.
+    """Rows of the model: half of the columns are numbers, half categories. In the second half of the rows, `shift` is added to the first
+    number and to about a share `moved` of the numbers; above 0 it also sets the first category to one level.
     """
     late = np.arange(rows) >= rows / 2
     found: dict[str, Any] = {f"number_{place:05d}": rng.normal(size=rows).round(4) for place in range(columns // 2)}
@@ -80,7 +80,7 @@ def rows_of(rng: np.random.Generator, rows: int, columns: int, levels: int, shif
 
 
 def measured(columns: int, levels: int, rows: int, moved: float, folder: Path) -> dict[str, float]:
-    """Make the model and print the figures; gives the processor seconds by their names."""
+    """Make the model and print the figures. Returns the processor seconds by name."""
     seconds: dict[str, float] = {}
 
     def note(name: str, work: Callable[[], Any]) -> Any:

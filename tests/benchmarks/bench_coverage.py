@@ -1,11 +1,10 @@
-"""How often does each nominal 95 % interval hold the truth, over a grid of n, rate, groups and effect, zero included?
+"""How often does each nominal 95 % interval contain the truth, over a grid of n, rate, groups and effect (including zero)?
 
     python tests/benchmarks/bench_coverage.py [--runs 2000] [--family PART] [--seed 1]
 
-The goal is at least 93 % in every cell, and at most 98 % for means, for rates with n p of at least 10 and for ROC AUC; extremes and
-distances that are bounded
-at zero may be conservative (the dashboard shows them against their null). The cells are those of tests/support/coverage_grid.py; 2,000 simulations a cell leave an
-error of half a point.
+The goal is at least 93 % in every cell. For means, for rates with n p of at least 10 and for ROC AUC it is also at most 98 %; extremes and
+distances bounded at zero may be conservative (the dashboard shows them against their null). The cells are those of
+tests/support/coverage_grid.py. With 2,000 simulations per cell, the error is half a point.
 """
 
 import argparse

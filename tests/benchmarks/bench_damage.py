@@ -1,8 +1,8 @@
-"""How does a store survive damaged files: flipped bits, cut or missing files?
+"""How does a store survive damaged files: flipped bits, truncated or missing files?
 
-`python tests/benchmarks/bench_damage.py [--log-flips 150] [--cuts 60] [--store-flips 60] [--backups without,with]` damages a copy of a home
-that many times in each way, without and with a backup. It opens the copy, loads waiting records and compares every row. Nothing may be
-wrong silently.
+`python tests/benchmarks/bench_damage.py [--log-flips 150] [--cuts 60] [--store-flips 60] [--backups without,with]` damages copies of a home
+in each way, the given number of times, without and with a backup. It opens each copy, loads waiting records and compares every row. No row
+may be wrong without a report.
 """
 
 import argparse

@@ -1,10 +1,11 @@
-"""How often do the 95 % intervals of the parts of a performance change hold the truth?
+"""How often do the 95 % intervals of the parts of a performance change contain the truth?
 
     python tests/benchmarks/bench_decomposition.py [--runs 2000] [--seed 1] [--to FILE]
 
-Two samples of four inputs; the first is shifted by `shift` standard deviations; the loss (skewed, or 0 or 1) is bent in the inputs; at equal inputs it is higher by `drift`:
-for all, or for those above half a standard deviation. The truth is integrated over the distribution that both samples share, not taken from the function under
-test. The goal is at least 93 %. `--to` keeps each cell as a line; kept cells are not simulated again.
+Two samples of four inputs, the first input shifted by `shift` standard deviations. The loss (skewed, or 0 or 1) depends on the inputs
+nonlinearly. At equal inputs it is higher by `drift`: for all rows, or for those above half a standard deviation. The truth is integrated
+over the distribution that both samples share, not computed by the function under test. The goal is at least 93 %. `--to` saves a line per
+cell; saved cells are not simulated again.
 """
 
 import argparse
@@ -35,7 +36,7 @@ GRID = [
         ("0 or 1", 0.8, 0.1, "some"),
     )
 ]
-"""kind of loss, rows of each side, shift, drift, and whom the drift falls on."""
+"""Kind of loss, rows of each side, shift, drift, and which rows the drift affects."""
 
 
 def expected(kind, x, second, drift, to):
@@ -57,7 +58,7 @@ def truth(kind, shift, drift, to):
 
 
 def drawn(rng, kind, n, shift, drift, to):
-    """The columns and losses of both sides."""
+    """Drawn columns and losses of both sides."""
     made = []
     for moved, more in ((0.0, 0.0), (shift, drift)):
         x = rng.normal(size=(n, 4))
@@ -70,7 +71,7 @@ def drawn(rng, kind, n, shift, drift, to):
 
 
 def main():
-    """Reads the options, simulates missing cells, prints each cell."""
+    """Reads the options, simulates the missing cells, and prints each cell."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)

@@ -1,9 +1,9 @@
-"""How often does a clean fleet of collecting devices raise an alarm, and how long does a large one take?
+"""How often does a clean fleet of collecting devices raise an alarm, and how long does the check of a large fleet take?
 
     python tests/benchmarks/bench_devices.py [SETS]
 
-SETS (default 300): weeks of clean batches of six devices with two columns and sixty days of past, each judged once. Then 12,000 batches
-of 100 devices with 200 columns, judged once. Times are CPU seconds of the process.
+SETS (default 300): number of weeks of clean batches, each from six devices with two columns and a past of sixty days, judged once. Then
+12,000 batches of 100 devices with 200 columns, judged once. Times are CPU seconds of the process.
 """
 
 import os
@@ -23,7 +23,7 @@ from tests.support.device_fleet import START, device_batches, device_findings
 
 
 def clean_sets(sets: int) -> None:
-    """Print how many of the clean weeks raise a watch or an act."""
+    """Print how many of the clean weeks raise a `watch` or an `act`."""
     raised: Counter[str] = Counter()
     for seed in range(sets):
         severities = {each.severity for each in device_findings(device_batches(np.random.default_rng(1000 + seed)))}

@@ -1,10 +1,12 @@
-"""How fast is drift over 30 days × 25 features, from rollups and from raw rows, beside a bare scan of the columns and other libraries?
+"""How fast is drift over 30 days × 25 features, from rollups and from raw rows, compared with a bare scan of the columns and with other
+libraries?
 
     python tests/benchmarks/bench_drift.py [--rows 10000000] [--home FOLDER] [--peer-python evidently=PATH] [--peer-python nannyml=PATH]
 
-Fills a store with 1 million rows (or --rows) of 20 numeric and 5 categorical features, times each question in turn (median of 5, the runs
-interleaved), and prints times and ratios, with the machine and the versions. Peers run in their own environments, on the same rows from
-Parquet, once each. With --rows above 1 million the rollups are also timed over a store of 1 million, since their time should not depend on it.
+Fills a store with 1 million rows (or --rows) of 20 numeric and 5 categorical features, times each question (median of 5, the runs of all
+questions interleaved), and prints times and ratios, with the machine and the versions. Other libraries run once each, in their own
+environments, on the same rows from Parquet. With --rows above 1 million, the rollups are also timed in a store of 1 million, since their
+time should not depend on the number of rows.
 """
 
 import argparse
@@ -39,12 +41,12 @@ WHOLE = Aggregate("predictions", histogram=drift_rows.HISTOGRAM)
 BY_DAY = Aggregate("predictions", keys=(Bucket("day"),), histogram=drift_rows.HISTOGRAM)
 MEGABYTE = 1024 * 1024
 GOALS = {"rollup, drift": 0.1, "raw, drift": 10}
-"""Most times the bare scan that they may take: the rollups at 10 million rows, raw rows at 1 million (6 at 10 million)."""
+"""Largest allowed multiples of the time of a bare scan: for rollups at 10 million rows, for raw rows at 1 million (6 at 10 million)."""
 PEER_GOALS = {"evidently": 80, "nannyml": 12}
 
 
 def distances(version, current, reference):
-    """PSI, Jensen-Shannon, KS and Wasserstein (L∞ of categories) of every feature, from the counts of a frame summed over days."""
+    """PSI, Jensen-Shannon, KS and Wasserstein (L∞ for categories) of every feature, from the counts of a frame summed over days."""
     found = {}
     place = {name: i for i, name in enumerate(drift_rows.HISTOGRAM)}
     widest = max(max(len(edges.levels), len(edges.edges) + 1) for edges in version.edges.values()) + 5
@@ -109,7 +111,7 @@ def questions(store, model):
 
 
 def timed(asked, runs=RUNS):
-    """Median seconds of each question. The runs are interleaved, and the first run of each is not counted."""
+    """Median seconds of each question. The runs of the questions are interleaved; the first run of each is not counted."""
     taken = {name: [] for name in asked}
     for _ in range(runs + 1):
         for name, question in asked.items():
@@ -120,7 +122,7 @@ def timed(asked, runs=RUNS):
 
 
 def extra_memory(question):
-    """Megabytes that a warm question needs at its peak, beyond the memory that the process held before it."""
+    """Megabytes that a warm question needs at its peak, in addition to the memory that the process held before."""
     question()
     before = resident()
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
@@ -175,7 +177,7 @@ def show(times, rows):
 
 
 def beside(store, model, name, python, ours):
-    """Run a peer on the same rows in its own environment, and print how many times as long it took."""
+    """Run another library on the same rows in its own environment, and print how many times as long it took."""
     with tempfile.TemporaryDirectory() as folder:
         drift_rows.export(store, model, Path(folder))
         command = [python, str(Path(__file__).parent / "run_peers.py"), name, folder]

@@ -1,11 +1,11 @@
-"""Is a fault that is planted on an ever-drifting stream alerted, or does the standing drift hide it?
+"""Is a fault that is planted on an ever-drifting stream alerted, or does the ongoing drift hide it?
 
     python tests/benchmarks/bench_natural.py --streams electricity --every 1 --no-peers --to weeks.jsonl
     python tests/benchmarks/bench_drifting_faults.py weeks.jsonl --to faults.jsonl [--every 3] [--only-tell]
 
 Each fault begins on the fourth day of a week of a model and is judged at the end of that week, after the clean weeks before it. Found: a
-critical or warning finding about the changed column that the clean week does not have. Told: a message about an incident that holds such a
-finding. `--only-tell` groups the findings in the file of `--to` again, with the code of this folder.
+critical or warning finding about the changed column that the clean week does not have. Told: a message about an incident that contains such
+a finding. `--only-tell` groups the findings in the file of `--to` again, with the current code.
 """
 
 import argparse
@@ -32,7 +32,7 @@ OUTCOMES = ("serving/performance", "serving/calibration", "serving/slices")
 
 
 def planted(rows: pd.DataFrame, hit: np.ndarray, fault: str, column: str, rng: np.random.Generator) -> pd.DataFrame:
-    """The rows with the fault in the affected ones."""
+    """The rows, with the fault planted in those in `hit`."""
     values = rows[column].astype(float).to_numpy(copy=True)
     if fault == "concept":
         return rows.assign(label=np.where(hit & (rng.random(len(rows)) < 0.2), 1 - rows["label"], rows["label"]))
@@ -51,7 +51,7 @@ FAULTS = ("unit", "mean", "missing", "stuck", "concept")
 
 
 def faulty_weeks(folder: Path, cache: Path, every: int):
-    """A line for each planted fault of a model: the week's findings in both arms, the changed column, and the change."""
+    """A line for each planted fault of a model: the week's findings in both arms (clean and faulty), the changed column, and the change."""
     about = json.loads((folder / "about.json").read_text())
     stream, served = STREAMS[about["stream"]], pd.read_parquet(folder / "served.parquet")
     first = about["start"] * stream.rows_a_day
@@ -86,12 +86,12 @@ def about_fault(finding: dict, line: dict, clean: set[tuple]) -> bool:
 
 
 def claim_of(finding: dict) -> tuple:
-    """The claim of a finding, and its severity."""
+    """What a finding claims (analyzer, subject, metric, slice), and its severity."""
     return tuple(finding[name] for name in ("analyzer", "subject", "metric", "slice", "severity"))
 
 
 def main() -> None:
-    """Plants the faults and prints how many are found and told."""
+    """Plants the faults, and prints how many are found and how many are told in a message."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("weeks", type=Path, nargs="+", help="what bench_natural.py --every 1 --to wrote")
     parser.add_argument("--to", type=Path, required=True)

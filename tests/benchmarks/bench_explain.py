@@ -1,10 +1,11 @@
-"""What does the worker process cost beside calling LightGBM directly, for attributions and scores of a sample model?
+"""How long does the worker process take for attributions and scores of a sample model, compared with calling LightGBM directly?
 
     python tests/benchmarks/bench_explain.py [--rows 10000] [--runs 3]
 
-Direct: the model file is loaded, the rows are encoded, and LightGBM gives contributions (or scores), all in this process. Worker: the rows go
-to the warm worker, which does the same in a fork that is held, and the answer comes back. Both in turn, the median of the runs; the first call,
-which starts the process and imports, is printed separately. The attributions must be equal. Prints seconds and ratios with the machine and versions.
+Direct: the model file is loaded, the rows are encoded, and LightGBM computes contributions (or scores), all in this process. Worker: the
+rows go to the warm worker, which does the same in a forked process, and the answer comes back. Both run in turn, and the median is taken;
+the first call, which starts the process and imports, is printed separately. The attributions must be equal. Prints seconds and ratios with
+the machine and versions.
 """
 
 import argparse
@@ -32,7 +33,7 @@ CLASSES = ("0", "1")
 
 
 def timed(work):
-    """Seconds and the result."""
+    """Seconds of one run, and its result."""
     start = time.perf_counter()
     found = work()
     return time.perf_counter() - start, found
@@ -45,7 +46,7 @@ def direct(artifact, rows, **options):
 
 
 def compare(name, rows, runs, ours, theirs, equal):
-    """Run both in turn. Print the medians, and the share of the direct throughput that the worker has."""
+    """Run both in turn. Print the medians, and the worker's throughput as a share of the direct one."""
     taken = {"worker": [], "direct": []}
     for _ in range(runs):
         seconds, found = timed(ours)

@@ -1,11 +1,12 @@
-"""How fast is fairness of three sensitive features crossed, with intervals, over a million rows; and is it what fairlearn says?
+"""How fast is fairness of three crossed sensitive features, with intervals, over a million rows, and does it equal fairlearn's?
 
     python tests/benchmarks/bench_fairness.py [--rows 1000000] [--peer-python PATH]
 
-Fills a store with predictions, labels and three sensitive columns (2 × 6 × 10 groups), times (median of 5, warm) the question to the raw rows
-of the store with every rate, interval and the test of the largest gap, the same over a bare table of decisions and labels, that without the test,
-which fairlearn does not have, and the analyzer from the rollups. With --peer-python, the Python of an environment that has fairlearn, MetricFrame without bootstrap runs on the same rows, and every
-rate and difference must be equal to 1e-12. Prints times and ratios, with the machine and the versions.
+Fills a store with predictions, labels and three sensitive columns (2 × 6 × 10 groups), and times (median of 5, warm): the question to the
+raw rows of the store, with every rate, interval and the test of the largest gap; the same over a bare table of decisions and labels; that
+without the test, which fairlearn does not have; and the analyzer from the rollups. With --peer-python (the Python of an environment with
+fairlearn), MetricFrame without bootstrap runs on the same rows, and every rate and difference must be equal to 1e-12. Prints times and
+ratios, with the machine and the versions.
 """
 
 import argparse
@@ -85,7 +86,7 @@ def fill(store, folder, rows):
 
 
 def timed(work):
-    """Median seconds, without the first run."""
+    """Median seconds of RUNS runs after a first one, and the result."""
     work()
     taken = []
     for _ in range(RUNS):
@@ -96,14 +97,14 @@ def timed(work):
 
 
 def judged(model, frame, chosen):
-    """Every rate with its interval, and the largest gap of each criterion with its interval and null."""
+    """Every rate with its interval, and for each criterion the largest gap with its interval and null."""
     groups = group_metrics(model, frame, chosen)
     everyone = np.ones(len(groups.levels), bool)
     return groups, {each.metric: spread_of(each, groups, everyone) for each in CRITERIA.values()}, ratio_of(groups, everyone)
 
 
 def check_equal(groups, spreads, ratio, peer):
-    """Check that every rate and difference equals that of fairlearn."""
+    """Check that every rate and difference equals fairlearn's."""
     for place, name in enumerate(groups.names):
         theirs = peer["groups"][name]
         assert groups.rows[place] == theirs["n"], name

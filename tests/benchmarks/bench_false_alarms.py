@@ -2,12 +2,12 @@
 
     python tests/benchmarks/bench_false_alarms.py [--weeks 312] [--stream iid|varied|small|all] [--rows-every 4] [--to weeks.jsonl] [--show 5]
 
-Streams of tests/support/clean_streams.py, each loaded into a real store and checked at the end of every week: independent rows, and rows with a weekly pattern,
-day effects (intra-day correlation 0.05) and a slow season, of a binary model and a regression, at 500 rows a day; and 60 rows a day. `--weeks` model-weeks a
-stream, in blocks of 26, each with a reference and a seed of its own, half of them of either model. Every analyzer that is answered from counts judges every
-week; those that read samples of raw rows judge one week in `--rows-every`. Findings are counted, not incidents, so one fault may count
-several times. The bound is the 95 % upper bound of a Poisson count. `--to` keeps each week as a line; kept weeks are not judged again, and
-all of them are reported at the end.
+Each stream of tests/support/clean_streams.py is loaded into a real store and checked at the end of every week. The streams have independent
+rows, or rows with a weekly pattern, day effects (intra-day correlation 0.05) and a slow season, of a binary model and a regression, at 500
+rows a day; and 60 rows a day. Each stream has `--weeks` model-weeks in blocks of 26; each block has its own reference and seed, and half of
+the blocks belong to either model. Analyzers that read counts judge every week; those that read samples of raw rows judge one week in
+`--rows-every`. Findings are counted, not incidents, so one fault may count several times. The bound is the 95 % upper bound of a Poisson
+count. `--to` saves a line per week; saved weeks are not judged again, and all of them are reported at the end.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def upper(count, weeks, confidence=0.95):
 
 
 def said(findings):
-    """Findings that need action, as plain values."""
+    """The findings that need action, as plain values."""
     return [
         [each.severity, each.analyzer, each.subject, each.metric, each.because] for each in findings if each.severity in ("act", "watch")
     ]
@@ -58,7 +58,7 @@ def judge(stream, task, seed, wanted):
 
 
 def tell(lines, show):
-    """Print the figures of each stream from its weeks."""
+    """Print the figures of each stream."""
     for stream in dict.fromkeys(each["stream"] for each in lines):
         for reads in ("counts", "rows"):
             mine = [each for each in lines if (each["stream"], each["reads"]) == (stream, reads)]
@@ -81,7 +81,7 @@ def tell(lines, show):
 
 
 def main():
-    """Reads the options, judges missing weeks, prints the figures."""
+    """Reads the options, judges the missing weeks, and prints the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--weeks", type=int, default=312)
     parser.add_argument("--stream", choices=[*STREAMS, "all"], default="all")

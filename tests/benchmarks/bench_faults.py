@@ -1,8 +1,8 @@
-"""Every n-th write, sync, rename, open and truncate of writer, loader and owner fails, once or permanently: is any acknowledged record
-lost?
+"""Each n-th write, sync, rename, open and truncate of writer, loader and owner process fails, once or permanently: is any acknowledged
+record lost?
 
 `python tests/benchmarks/bench_faults.py [--stride 1] [--parts writer,loader,owner]` lets the first call of each kind fail, then the second,
-and so on until a run makes fewer calls, and counts. Without arguments it takes every 25th call only.
+and so on until a run makes fewer calls, and counts the outcomes. Without arguments it takes only every 25th call.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Time of the check of a whole fleet, slices included, at millions of rows per model.
+"""Time to check a whole fleet, slices included, at millions of rows per model.
 
     python tests/benchmarks/bench_fleet.py [ROWS] [MODELS] [--rows-of-rest N] [--home FOLDER]
 
@@ -47,12 +47,12 @@ def taken(work: Callable[[], Any]) -> tuple[float, float, Any]:
 
 
 def peak() -> str:
-    """The most memory that this process has held."""
+    """The peak memory of this process."""
     return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB"
 
 
 def measured(store: Database, names: list[str]) -> float:
-    """Print the time of a check of the fleet, by model and by analyzer. Returns the wall seconds of the fleet."""
+    """Print how long a check of the fleet takes, by model and by analyzer. Returns the wall seconds for the fleet."""
     wall, cpu, report = taken(lambda: check.check(store, **WEEK))
     print(f"the fleet, first check (imports and compiled code included): {wall:.1f} s wall, {cpu:.1f} s CPU; {dict(Counter(each.severity for each in report.findings))}")  # fmt: skip
     print(f"  peak memory until then {peak()}", flush=True)

@@ -2,9 +2,10 @@
 
     python tests/benchmarks/bench_fleet_truth.py [--weeks 400] [--effect 4.4]
 
-Simulates fleet-weeks of 10, 100 and 1,000 models whose daily test statistics are correlated (0.4, 0.65, 0.9) through one factor a day, with a fault of
-`--effect` standard errors a day in one model in fifty (at least one), from the third day on. Prints, for models that alarm alone and for the fleet, the false
-alarms of a fleet-week and the share of faults found, for faults of single models and for a fault that a third of the models share.
+Simulates fleet-weeks of 10, 100 and 1,000 models whose daily test statistics are correlated (0.4, 0.65, 0.9) through one factor a day. From
+the third day on, one model in fifty (at least one) has a fault of `--effect` standard errors a day. Prints the false alarms per fleet-week
+and the share of faults found, both if models alarm by themselves and if the fleet is judged together, for faults of single models and for a
+fault that a third of the models share.
 """
 
 import argparse

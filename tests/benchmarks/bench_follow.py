@@ -1,11 +1,11 @@
-"""How long after a training job logs a step does its page show the step?
+"""How long after a training job logs a step does the job's page show it?
 
     python tests/benchmarks/bench_follow.py [--points 30] [--pause 2.0]
 
-A job in a process of its own logs steps with `track_run`, at irregular times, and notes the time at which each call returns. A dashboard serves the same home,
-and Chromium shows *Training runs* on that job. The page notes when each number of steps first stands in its text. Both clocks are the machine's. Printed are
-the median, the 99th percentile and the longest of the delays, in seconds. A step that the page passed over, because a later one came first, counts as shown
-with the later one.
+A job in its own process logs steps with `track_run`, at irregular times, and notes when each call returns. A dashboard serves the same
+home, and Chromium shows *Training runs* with that job. The page notes when each step number first appears in its text. Both use the
+machine's clock. Printed are the median, the 99th percentile and the longest of the delays, in seconds. A step that the page skipped,
+because a later one came first, counts as shown with the later one.
 """
 
 import argparse

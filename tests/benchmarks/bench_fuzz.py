@@ -1,9 +1,9 @@
 """Does a running dashboard answer random requests without a 5xx, and store nothing from refused requests?
 
 `python tests/benchmarks/bench_fuzz.py [--requests 3000] [--seed 19] [--accounts]` starts `serve` on a home of three models and sends it
-requests of every kind of wrong (tests/support/fuzz_requests.py) over sockets. It prints the statuses, fails on a 5xx, on a missing answer
-and if the process ends, and compares stored with accepted records, request by request. With `--accounts` people sign
-in, and half of the requests come with a session.
+requests with every kind of error (tests/support/fuzz_requests.py) over sockets. It prints the statuses. It fails if a 5xx comes, if an
+answer is missing or if the process ends, and compares stored with accepted records, request by request. With `--accounts` people sign in,
+and half of the requests come with a session.
 """
 
 import argparse
@@ -25,11 +25,13 @@ from tests.support.fuzz_requests import Fuzz, FuzzRequest, paths_of
 ANSWER_SECONDS = 120.0
 PASSWORD = "correct horse battery"
 SHORT_BODY_SECONDS = 2
-"""How long the dashboard waits for a body that does not come, so that announced bytes that never arrive do not take 30 seconds each."""
+"""How long the dashboard waits for a body that does not come. It is short, so that announced bytes that never arrive do not take 30 seconds
+each.
+"""
 
 
 def sent_bytes(request: FuzzRequest) -> bytes:
-    """The request as it goes over the wire."""
+    """The bytes of the request as sent over the socket."""
     lines = [f"{request.method} {request.target} HTTP/1.1", *(f"{name}: {value}" for name, value in request.headers), "connection: close"]
     body = request.body
     if request.chunked and body:
@@ -49,7 +51,7 @@ def answer_to(port: int, request: FuzzRequest) -> tuple[int | None, bytes]:
         try:
             connection.sendall(sent_bytes(request))
         except (BrokenPipeError, ConnectionResetError):
-            pass  # refused before all was sent: the answer may be there
+            pass  # refused before everything was sent, so an answer may be there
         if is_short(request):
             connection.settimeout(SHORT_BODY_SECONDS + 2)
         try:
@@ -60,7 +62,7 @@ def answer_to(port: int, request: FuzzRequest) -> tuple[int | None, bytes]:
             return answer.status, answer.read()
         except TimeoutError:
             if is_short(request):
-                return None, b""  # it waits for the rest of the body, as the request asked for
+                return None, b""  # the server waits for the rest of the body, which the request announced
             raise
         except (HTTPException, ConnectionResetError, ValueError):
             return None, b""
@@ -73,7 +75,7 @@ def is_short(request: FuzzRequest) -> bool:
 
 
 def accepted_ids(request: FuzzRequest, answer: bytes) -> set[str]:
-    """The ids of the accepted records of a request, which bear its mark."""
+    """The ids of the accepted records of a request that carry its mark."""
     from observability.server import intake
 
     rejected = {each["line"] for each in json.loads(answer)["rejected"]}
@@ -84,7 +86,7 @@ def accepted_ids(request: FuzzRequest, answer: bytes) -> set[str]:
 
 
 def session_cookie(port: int) -> str:
-    """The cookie of a person who signs in."""
+    """The cookie that a person gets by signing in."""
     form = f"name=ann&password={PASSWORD}".encode()
     headers = (("host", f"127.0.0.1:{port}"), ("origin", f"http://127.0.0.1:{port}"), ("content-type", "application/x-www-form-urlencoded"))
     with socket.create_connection(("127.0.0.1", port), timeout=ANSWER_SECONDS) as connection:
@@ -95,7 +97,7 @@ def session_cookie(port: int) -> str:
 
 
 def stored_ids(home: Path) -> set[str]:
-    """The ids of stored predictions and labels that the requests brought, once all of landing is loaded."""
+    """The ids of stored predictions and labels from these requests, after all landing segments are loaded."""
     from observability.store.opener import open_store
 
     with open_store(home) as store:
@@ -150,7 +152,7 @@ def main(count: int, seed: int, with_accounts: bool) -> None:
                     broken.append(f"{status} {answer[:200]!r}: {request.described()}")
                 if status == 202 and request.path in ("/api/v1/records", "/api/v1/labels"):
                     accepted[request.mark] = accepted_ids(request, answer)
-            running.status()  # the process lives, and its store answers
+            running.status()  # the process is alive, and its store answers
         print(", ".join(f"{status} {number}" for status, number in sorted(statuses.items())))
         print(f"slowest answer {slowest[0]:.1f} s: {slowest[1][:300]}")
         kept, told = stored_ids(home), {name for names in accepted.values() for name in names}

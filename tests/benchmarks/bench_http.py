@@ -1,8 +1,8 @@
-"""How many events a second does `POST /api/v1/records` acknowledge, each on disk, beside one sync for each POST?
+"""How many events per second does `POST /api/v1/records` acknowledge, each synced to disk, compared with one sync for each POST?
 
-`python tests/benchmarks/bench_http.py [seconds] [connections] [batch]` starts the HTTP routes with their loader in a process of their own,
-and posts batches from another one: with group commit, then with a segment and a sync of its own for each POST. It prints events/s, their ratio,
-POSTs per sync, the median and p99 of a POST in ms, and checks that each acknowledged record is stored once.
+`python tests/benchmarks/bench_http.py [seconds] [connections] [batch]` starts the HTTP routes with their loader in one process, and posts
+batches from another: first with group commit, then with a separate segment and sync for each POST. It prints events/s, their ratio, POSTs
+per sync, and the median and p99 of a POST in ms, and checks that each acknowledged record is stored once.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ FEATURES = {f"feature_{i:02d}": i * 1.2345 for i in range(10)}
 
 
 def serve(home: str, port: int, way: str) -> None:
-    """The HTTP routes and the loader over a home, until SIGTERM; then the number of syncs is printed."""
+    """Serve the HTTP routes and run the loader over a home until SIGTERM; then print the number of syncs."""
     import uvicorn
     from starlette.applications import Starlette
 
@@ -72,7 +72,7 @@ def post_batches(port: int, token: str, end: float, name: str, batch: int, times
 
 
 def measured(way: str, seconds: float, connections: int, batch: int) -> float:
-    """Events/s of one of the two ways."""
+    """Events/s with group commit or with a sync for each POST."""
     from observability.server import tokens
 
     with tempfile.TemporaryDirectory() as home, socket.socket() as free:
@@ -112,7 +112,7 @@ def measured(way: str, seconds: float, connections: int, batch: int) -> float:
 
 
 def stored_events(home: str) -> int:
-    """Predictions in the store once all of landing is loaded."""
+    """Number of predictions in the store after all landing segments are loaded."""
     from observability.store.opener import open_store
 
     store = open_store(Path(home))
@@ -124,7 +124,7 @@ def stored_events(home: str) -> int:
 
 
 def main(seconds: float = 5, connections: int = 4, batch: int = 100) -> None:
-    """Measure both ways, one after the other."""
+    """Measure with group commit, then with a sync for each POST."""
     print(f"{connections} connections, batches of {batch}, {seconds:g} s each, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     together, alone = (measured(way, seconds, connections, batch) for way in ("group", "alone"))
     print(f"group commit beside one sync for each POST: {together / alone:.2f} times the events/s")

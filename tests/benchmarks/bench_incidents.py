@@ -4,10 +4,9 @@ them?
     python tests/benchmarks/bench_natural.py --streams electricity --every 1 --no-peers --to weeks.jsonl
     python tests/benchmarks/bench_incidents.py weeks.jsonl [--list]
 
-Groups the findings that bench_natural.py kept again, with the code of this folder. The alerts then decide week after week, as if nobody
-responded. Distinct:
-incidents by id. Told: messages that an alert opened, got worse or ended its snooze. `--list` prints every critical incident with its lead,
-whether it was alerted, and its other findings.
+The findings that bench_natural.py saved are grouped again, with the current code. Alerts are then decided week after week, as if nobody
+responded to them. Distinct: incidents by id. Told: messages that an alert opened, got worse or ended its snooze. `--list` prints every
+critical incident with its leading finding, whether it was alerted, and its other findings.
 """
 
 import argparse
@@ -32,7 +31,7 @@ NAMES = {each.name for each in fields(Finding)}
 
 
 def kept_finding(body: dict) -> Finding:
-    """A finding as bench_natural.py keeps it."""
+    """A finding, from the JSON that bench_natural.py saves."""
     own = {name: value for name, value in body.items() if name in NAMES} | {"incident": None}
     own |= {name: datetime.fromisoformat(body["window"][name]) for name in ("start", "end")}
     own["onset"] = datetime.fromisoformat(body["onset"]) if body["onset"] else None
@@ -41,7 +40,7 @@ def kept_finding(body: dict) -> Finding:
 
 
 def weekly_incidents(weeks: list[dict], arm: str):
-    """By week of one model: its critical incidents, and the ids of those that are told."""
+    """For each week of one model: its critical incidents, and the ids of those that a message tells."""
     records, seen = [], {}
     for week in weeks:
         findings = [kept_finding(each) for each in week[arm]["findings"]]
@@ -71,7 +70,7 @@ def incident_words(incident: Incident, told: list[str]) -> str:
 
 
 def main() -> None:
-    """Prints the rates by stream and kind of labels, and of all streams."""
+    """Prints the rates by stream and kind of labels, and over all streams."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("weeks", type=Path, nargs="+", help="what bench_natural.py --to wrote")
     parser.add_argument("--list", action="store_true")

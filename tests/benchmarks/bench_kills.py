@@ -1,7 +1,8 @@
 """Is anything lost or stored twice when writers, the loader and the owner are killed again and again?
 
-`python tests/benchmarks/bench_kills.py [--kills 500] [--events 1000000] [--pause 0.6]` kills that many processes (SIGKILL) at random
-moments while that many records are logged by the SDK and posted over HTTP, then compares the store with the acknowledged records.
+`python tests/benchmarks/bench_kills.py [--kills 500] [--events 1000000] [--pause 0.6]` kills processes (SIGKILL) at random moments, the
+given number of times, while the given number of records is logged with the SDK and posted over HTTP. Then it compares the store with the
+acknowledged records.
 """
 
 import argparse

@@ -1,14 +1,15 @@
-"""A lake beside the store: DuckDB and Spark side by side on the same rows, and a real cluster whose parts are killed.
+"""A lake next to the store: DuckDB and Spark compared on the same rows, and a real cluster whose parts are killed.
 
     python tests/benchmarks/bench_lake.py [ROWS ...] [--direct] [--cluster] [--whole] [--home FOLDER]
 
-For each number of ROWS (default 200,000) of 20 numbers and 5 categories over 30 days, half of them with a label that came a day late: rows
-a second of loading into the store (with its rollups), of writing the lake, of computing all rollups again by DuckDB from the store and by
-Spark from the lake (and whether both are equal), seconds of the counts of 30 days x 25 features from the rollups, and of one prediction by
-its id from the lake. --cluster: starts a standalone master and two workers on loopback; computes the rollups there, once undisturbed, once
-with an executor killed, once with the driver killed and started again; nothing may be lost or counted twice. --whole: every shape of
-question of the tests' models on Spark, against the plain reference. --direct: DuckDB writes such rows straight into the lake, so that more
-fit the time; their rollups are computed from there by DuckDB into a store that never held the rows. Without Java it says so and ends with 0.
+For each number of ROWS (default 200,000) of 20 numbers and 5 categories over 30 days, half of them with a label that came a day late, it
+prints: rows a second of loading into the store (with its rollups), of writing the lake, and of computing all rollups again by DuckDB from
+the store and by Spark from the lake (and whether both are equal); seconds of the counts of 30 days x 25 features from the rollups, and of
+one prediction by its id from the lake. --cluster: starts a standalone master and two workers on loopback and computes the rollups there,
+once undisturbed, once with an executor killed, once with the driver killed and started again; nothing may be lost or counted twice.
+--whole: compares every shape of question of the tests' models on Spark with the plain reference. --direct: DuckDB writes such rows directly
+into the lake, so that more rows fit the time; from there DuckDB computes their rollups into a store that never held the rows. Without Java
+it prints that it is skipped and exits with 0.
 """
 
 import argparse
@@ -51,11 +52,11 @@ NUMBERS = tuple(f"n{place:02d}" for place in range(20))
 CATEGORIES = tuple(f"c{place}" for place in range(5))
 LEVELS = np.array([f"level {place:02d}" for place in range(12)])
 PART = 500_000
-"""Rows of one file that is loaded."""
+"""Number of rows per loaded file."""
 
 
 def frame_of(rng: np.random.Generator, rows: int, first: int, whole: int) -> Any:
-    """Rows of `whole` from number `first` on, spread evenly over the days."""
+    """Rows from number `first` on, of `whole` rows that are spread evenly over the days."""
     import pandas as pd
 
     places = np.arange(first, first + rows)
@@ -68,7 +69,7 @@ def frame_of(rng: np.random.Generator, rows: int, first: int, whole: int) -> Any
 
 
 def load(store: Any, folder: Path, rows: int) -> tuple[float, float]:
-    """Register the model, and load its rows and labels. Returns the seconds of each."""
+    """Register the model, and load its rows and labels. Returns the seconds for the rows and for the labels."""
     rng = np.random.default_rng(1)
     reference = frame_of(rng, 5000, 0, 5000).drop(columns=["id", "at"])
     reference["label"] = (rng.random(5000) < reference["score"]).astype(int)
@@ -103,7 +104,9 @@ def load(store: Any, folder: Path, rows: int) -> tuple[float, float]:
 
 
 def write_directly(store: Any, lake: Path, folder: Path, rows: int) -> int:
-    """Fill the lake with rows made by SQL, one file a day, and tell the store that it removed them. Returns the bytes of the files."""
+    """Fill the lake with rows made by SQL, one file per day, and note in the store that it has removed these rows. Returns the bytes of the
+    files.
+    """
     from observability.lake.file_place import FolderPlace
     from observability.store.db.catalog_store import keep_rows_from
     from observability.store.lake.lake_owner import write_own_state
@@ -157,7 +160,7 @@ def write_directly(store: Any, lake: Path, folder: Path, rows: int) -> int:
 
 
 def measure_direct(rows: int, folder: Path) -> None:
-    """The figures of a lake whose rows the store never held."""
+    """Print the figures of a lake whose rows the store never held."""
     store, lake = open_store(folder / "home", threads=2), folder / "lake"
     begun, used = time.perf_counter(), time.process_time()
     size = write_directly(store, lake, folder, rows)
@@ -175,13 +178,13 @@ def measure_direct(rows: int, folder: Path) -> None:
 
 
 def processor(rows: int, begun: float, used: float) -> str:
-    """Rows per second of the clock and of the processor since two instants."""
+    """Rows per second of wall time and of processor time since two instants."""
     seconds = time.process_time() - used
     return f"{rate(rows, time.perf_counter() - begun)}; processor {seconds:.1f} s, {rows / seconds:,.0f} rows/s"
 
 
 def ask_page(store: Any) -> None:
-    """Seconds of the counts of 30 days x 25 features from the rollups."""
+    """Time the counts of 30 days x 25 features from the rollups."""
     page = Aggregate("predictions", (Bucket("day"),), histogram=tuple(f"feature.{name}" for name in (*NUMBERS, *CATEGORIES)))
     window, taken = Window(MODEL, START, START + timedelta(days=DAYS)), []
     for _ in range(5):
@@ -192,7 +195,7 @@ def ask_page(store: Any) -> None:
 
 
 def find_ids(engine: LakeEngine, rows: int) -> None:
-    """Seconds of one prediction by its id: the best of three ids, each of another day."""
+    """Time the lookup of one prediction by its id: the best of three ids, each from another day."""
     engine.row(MODEL, "p0000000001")
     per = rows // DAYS
     for what, known in (("its day known", True), ("no day", False)):
@@ -206,7 +209,7 @@ def find_ids(engine: LakeEngine, rows: int) -> None:
 
 
 def rollups(store: Any) -> Any:
-    """Counts and sums by their keys, and the sums of floats."""
+    """Counts and sums by key, and the sums of floats."""
     key = store.catalog().model(MODEL).key
     with store.cursor() as cursor:
         counts = cursor.execute(
@@ -221,7 +224,7 @@ def rollups(store: Any) -> Any:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether counts are equal, and sums are equal within 1e-9."""
+    """Whether counts are equal, and sums agree within 1e-9."""
     if one[0] != other[0] or len(one[1]) != len(other[1]):
         return False
     a, b = (np.array([row[6:] for row in each[1]], float) for each in (one, other))
@@ -263,7 +266,7 @@ def compare(rows: int, folder: Path, cluster: bool) -> None:
     engine.close()
     session = local_session("local[2]", spark__driver__memory="1g", spark__sql__shuffle__partitions="2")
     spark = SparkEngine(store, str(lake), session)
-    spark.compute_rollups(MODEL, START.date(), START.date())  # starts the processes of the tasks
+    spark.compute_rollups(MODEL, START.date(), START.date())  # starts the Python processes of the tasks
     begun = time.perf_counter()
     spark.compute_rollups(MODEL, START.date(), START.date() + timedelta(days=DAYS))
     print(
@@ -277,7 +280,9 @@ def compare(rows: int, folder: Path, cluster: bool) -> None:
 
 
 KILLED_AFTER = 4.0
-"""Seconds after the first executor began at which one or the driver is killed: amid the rollups, which take half a minute, and not while they start."""
+"""Seconds after the start of the first executor at which an executor or the driver is killed: in the middle of the rollups, which take half
+a minute, and not while processes start.
+"""
 
 
 def driver(home: Path, lake: Path, master: str) -> "subprocess.Popen[bytes]":
@@ -288,7 +293,7 @@ def driver(home: Path, lake: Path, master: str) -> "subprocess.Popen[bytes]":
 
 
 def run_driver(home: Path, lake: Path, master: str) -> None:
-    """Do the work of that process."""
+    """Runs in the driver process: compute the rollups."""
     with open_store(home, threads=1) as store:
         session = local_session(master, spark__sql__files__maxPartitionBytes="4m", **{**EXECUTOR, "spark__sql__shuffle__partitions": "4"})
         print("ready", flush=True)
@@ -300,7 +305,7 @@ def run_driver(home: Path, lake: Path, master: str) -> None:
 
 
 def on_cluster(rows: int, home: Path, lake: Path, wanted: Any) -> None:
-    """Compute the rollups on a master and two workers, undisturbed and with parts killed."""
+    """Compute the rollups on a master and two workers, first undisturbed, then with parts killed."""
     with standalone_cluster(home.parent) as cluster:
         for what in ("undisturbed", "an executor killed", "the driver killed"):
             with open_store(home, threads=2) as store:

@@ -1,11 +1,12 @@
-"""How fast are validated logs of 25 features loaded with their rollups, against DuckDB's own typed read_json, in how much memory, how small?
+"""How fast are validated logs of 25 features loaded with their rollups, compared with DuckDB's own typed read_json? How much memory and
+disk do they take?
 
-`python tests/benchmarks/bench_load.py [lines] [repeats]` prints, for files of one shape, of a few shapes, with 1 % bad lines and of a different
-shape on each line, the rate and its ratio to the peer's (medians, each repetition against the peer run just before it); then the size of the
-rollups beside the raw rows, and the peak memory of a process that loads eight times as many lines.
+`python tests/benchmarks/bench_load.py [lines] [repeats]` prints the rate and its ratio to the peer's, for files of one shape, of a few
+shapes, with 1 % bad lines and of a different shape on each line (medians; each repetition is compared with the peer run just before it).
+Then it prints the size of the rollups and of the raw rows, and the peak memory of a process that loads eight times as many lines.
 
-`python tests/benchmarks/bench_load.py --csv ROWS` generates a CSV file of 25 columns and prints seconds, rows a second and peak memory of
-loading it, and of DuckDB's own read_csv of the same file into a typed table, each in a process of its own.
+`python tests/benchmarks/bench_load.py --csv ROWS` generates a CSV file of 25 columns. It prints seconds, rows per second and peak memory of
+loading it, and of DuckDB's own read_csv of the same file into a typed table, each in a separate process.
 """
 
 import json
@@ -59,7 +60,7 @@ def records(count: int, seed: int = 0) -> Iterator[dict[str, object]]:
 
 
 def shuffled(record: dict[str, object], pick: random.Random) -> dict[str, object]:
-    """The record with its keys and its features in another order."""
+    """The record with its keys and its features in random order."""
     features = record["features"]
     assert isinstance(features, dict)
     record = record | {"features": dict(pick.sample(list(features.items()), len(features)))}
@@ -102,7 +103,7 @@ def write_csv(path: Path, count: int) -> None:
 
 
 def csv_ours(path: Path) -> float:
-    """Seconds to load a CSV file into a new store."""
+    """Seconds that the product takes to load a CSV file into a new store."""
     with tempfile.TemporaryDirectory() as home, new_store(Path(home), CSV_NUMBERS, CSV_CATEGORIES) as store:
         start = time.perf_counter()
         report = store.load_files([path], LoadDefaults(kind="prediction", model="loan", version="1"))
@@ -125,7 +126,7 @@ def csv_peer(path: Path) -> float:
 
 
 def compare_csv(count: int) -> None:
-    """Print seconds, rows per second and peak memory of both."""
+    """Print seconds, rows per second and peak memory of the product and of DuckDB."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "logs.csv"
         write_csv(path, count)
@@ -156,7 +157,7 @@ def new_store(home: Path, number_names: list[str] = NUMBERS, category_names: lis
 
 
 def ours(path: Path) -> float:
-    """Seconds to load a file into a new store."""
+    """Seconds that the product takes to load a file into a new store."""
     with tempfile.TemporaryDirectory() as home, new_store(Path(home)) as store:
         start = time.perf_counter()
         report = store.load_files([path], LoadDefaults())
@@ -207,7 +208,7 @@ def compare(count: int, repeats: int) -> None:
 
 
 def sizes(count: int) -> None:
-    """Print the bytes of the rollups beside the raw rows."""
+    """Print the bytes of the rollups and of the raw rows."""
     with tempfile.TemporaryDirectory() as folder, new_store(Path(folder) / "home") as store:
         path = Path(folder) / "logs.jsonl"
         write_file(path, count, "one shape")
@@ -230,7 +231,7 @@ def memory(path: str) -> None:
 
 
 def peak(count: int) -> None:
-    """Peak memory of a process that is started for the measurement."""
+    """Peak memory of a process that is started only for this measurement."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "logs.jsonl"
         write_file(path, count, "one shape")
@@ -254,7 +255,7 @@ if __name__ == "__main__":
     elif sys.argv[1:2] == ["--csv-of"]:
         with tempfile.TemporaryDirectory() as folder:
             write_csv(Path(folder) / "warm.csv", 1_000)
-            CSV_LOADERS[sys.argv[2]](Path(folder) / "warm.csv")  # compiles the code that is compiled once
+            CSV_LOADERS[sys.argv[2]](Path(folder) / "warm.csv")  # compiles everything that is compiled only once
         print(CSV_LOADERS[sys.argv[2]](Path(sys.argv[3])), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     elif sys.argv[1:2] == ["--csv"]:
         compare_csv(int(sys.argv[2]))

@@ -1,14 +1,14 @@
-"""How many models does one machine carry? Time, memory and size of a fleet of many small models.
+"""How many models can one machine handle? Time, memory and size of a fleet of many small models.
 
     python tests/benchmarks/bench_models.py [MODELS ...] [--names N] [--rows N] [--copied-from N] [--home FOLDER] [--json FILE]
 
-For each number of MODELS (default 100): registers them through the product (a reference of 300 rows, 6 features), loads --rows (default 280) predictions with labels
-of each over 35 days, and one prediction of each of --names (default as many as models) unregistered names. Every fiftieth model has an input that
-shifted in the last days. Prints wall and processor seconds of registering, loading, `status`, the first check, the check after nothing changed
-and after one model got new rows, Home's data (first, again, and after one model changed), the size of the file, the number of tables and the
-peak of memory. --copied-from: only so many models are registered, loaded and checked through the product; the others are copies of their
-tables and of their findings under other names, which takes minutes at 1,000 where all through the product take hours. A --home is kept and
-used again. --json: the figures as one object per fleet.
+For each number of MODELS (default 100): registers them through the product (a reference of 300 rows, 6 features), and loads for each model
+--rows (default 280) predictions with labels over 35 days, and one prediction of each of --names (default: as many as models) unregistered
+names. Every fiftieth model has an input that shifted in the last days. Prints wall and processor seconds of registering, loading, `status`,
+the first check, the checks after nothing changed and after one model got new rows, and Home's data (first, again, and after one model
+changed); also the size of the file, the number of tables and the peak memory. --copied-from: registers, loads and checks only so many
+models through the product; the others are copies of their tables and findings under other names. That takes minutes for 1,000 models, where
+the product would take hours. An existing --home is used again. --json: prints the figures as one object per fleet.
 """
 
 import argparse
@@ -45,7 +45,7 @@ from observability.store.types.registration import RegistrationRequest
 DAYS = 35
 FEATURES = ("amount", "age", "tenure", "balance", "region", "plan")
 IN_TROUBLE = 50
-"""One model in so many has an input that shifted."""
+"""One in this many models has an input that shifted."""
 OWNERS, TEAMS, TAGS = 10, 5, 4
 CATALOG_TABLES = ("settings_kept", "versions", "columns", "edges", "streams", "rollups", "reference_columns")
 
@@ -73,7 +73,7 @@ def table_of(rng: np.random.Generator, rows: int, shift: float = 0.0) -> Any:
 
 
 def register_models(store: DuckStore, folder: Path, models: int) -> None:
-    """Register the models, each with an owner, a team and a tag. All have the same reference file."""
+    """Register the models, each with an owner, a team and a tag. All use the same reference file."""
     reference = folder / "reference.parquet"
     table_of(np.random.default_rng(1), 300).to_parquet(reference)
     for place in range(models):
@@ -85,7 +85,7 @@ def register_models(store: DuckStore, folder: Path, models: int) -> None:
 
 
 def write_rows(path: Path, models: int, names: int, rows: int, end: datetime) -> int:
-    """Write a file of predictions with labels of every model over the days before `end`, and of one prediction of each unregistered name.
+    """Write a file with labelled predictions of every model over the days before `end`, and with one prediction of each unregistered name.
     Returns the number of lines.
     """
     rng = np.random.default_rng(2)
@@ -117,7 +117,7 @@ def write_rows(path: Path, models: int, names: int, rows: int, end: datetime) ->
 
 
 def copy_models(store: DuckStore, through: int, models: int) -> None:
-    """Copy the tables and the catalog of the first `through` models in turn, until there are `models` of them."""
+    """Copy the tables and catalog entries of the first `through` models in turn, until there are `models` models."""
     keys = {model.name: model.key for model in store.catalog().models}
     with store.write() as writer:
         for place in range(through, models):
@@ -132,7 +132,7 @@ def copy_models(store: DuckStore, through: int, models: int) -> None:
 
 
 def copy_findings(store: DuckStore, through: int, models: int, now: datetime) -> None:
-    """Check the first `through` models, and keep their findings for the copies as well."""
+    """Check the first `through` models, and save their findings for their copies as well."""
     from observability.monitoring import check_windows
     from observability.monitoring.kept_findings import Asked, asked_generation, evaluated_hour, kept_findings_of
     from observability.server import watcher
@@ -182,7 +182,7 @@ def home_data() -> int:
 
 
 def measured(models: int, names: int, rows: int, folder: Path, kept: Path | None, through: int) -> dict[str, Any]:
-    """Make a fleet and measure it. Returns each figure by name, and seconds as [wall, processor]."""
+    """Make a fleet and measure it. Returns each figure by name; times are [wall, processor] seconds."""
     from observability.server import process_lock
 
     found: dict[str, Any] = {"models": models, "unregistered": names, "rows a model": rows}
@@ -241,7 +241,7 @@ def measured(models: int, names: int, rows: int, folder: Path, kept: Path | None
 
 
 def peak_mib() -> float:
-    """The most memory that this process has held."""
+    """The peak memory of this process, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 

@@ -1,17 +1,18 @@
-"""Does the monitoring detect models that decay naturally, and is it silent if they do not? On streams that packages ship, with a plain rule
-and other tools beside it.
+"""Does the monitoring detect models that decay naturally, and is it silent if they do not? It runs on streams shipped in packages, compared
+with a plain rule and other tools.
 
     python tests/benchmarks/bench_natural.py [--streams electricity,beijing,bikes,weather,power] [--models 3] [--weeks 15] [--every 2] [--cache FOLDER]
         [--peer-python nannyml=PATH] [--to weeks.jsonl] [--table table.md] [--json figures.json] [--only-tell] [--arms labels,none]
 
-Models and streams: natural_streams.py. Each of a model's weeks is judged at its end by the whole check, with what had arrived by then: in one arm labels come two days
-late, so that five of the week's seven days have them; in the other none come. The truth comes from all labels of the week
-(tests/support/natural_rates.py):
-degraded is accuracy at least five points below the reference, with the upper end of the 95 % t-interval over its daily accuracies below the reference; sound is a smaller
-fall; a week that fell as far on days that differ too much is unsure and counts as neither.
+The models and streams are described in natural_streams.py. At the end of each week, the whole check judges each model, with what had
+arrived by then. In one arm labels come two days late, so that five of the week's seven days have them; in the other none come. The truth
+comes from all labels of the week (tests/support/natural_rates.py). A week is degraded if its accuracy is at least five points below the
+reference, and the upper end of the 95 % t-interval over its daily accuracies is below the reference too. It is sound if the fall is
+smaller. If it fell as far but its days differ too much, it is unsure and counts as neither.
 
-Other tools run in their own environments (natural_peers.py); one that is missing is named, with how to make it. `--to` keeps every week with all its findings;
-`--only-tell` makes the table from that file. `--models 12 --every 1` is the whole measurement, and `--streams held` the streams that are held back. Seconds of this project's part are processor time.
+Other tools run in their own environments (natural_peers.py); a missing tool is named, with how to install it. `--to` saves every week with
+all its findings; `--only-tell` makes the table from that file. `--models 12 --every 1` is the whole measurement, and `--streams held` takes
+the streams that are held back. Seconds of this project's part are processor time.
 """
 
 import argparse
@@ -43,7 +44,7 @@ LATE_DAYS = 2
 ARMS = {"labels": "labelled", "none": "unlabelled"}
 PERFORMANCE, ESTIMATE = "serving/performance", "serving/estimated_performance"
 NO_INPUTS = ("data/labels",)
-"""Analyzers that are about neither inputs, score nor estimate."""
+"""Analyzers whose findings are not about inputs, score or estimate."""
 PEERS = {
     "nannyml": "python3.11 -m venv nannyml-env && nannyml-env/bin/pip install nannyml==0.13.1 statsmodels 'pandas<3', then --peer-python nannyml=nannyml-env/bin/python",
     "evidently": "it is a requirement of this project; or --peer-python evidently=PATH",
@@ -54,11 +55,11 @@ FALSE_ALARM_RATES = (0.02, 0.05, 0.10, 0.20, 0.40)
 DAYS_A_MONTH = 30.44
 
 
-# One model: its store, its weeks, its truth
+# The parts for one model: its store, its weeks, the truth
 
 
 def filled_store(folder: Path, home: Path, arms: list[str]):
-    """A store with one registered model for each arm, both with the same predictions; the labels of one arrive late, the other has none."""
+    """A store with one registered model per arm. Both have the same predictions; the labels of one arrive late, the other has none."""
     about = json.loads((folder / "about.json").read_text())
     features = tuple(about["numbers"] + about["categories"])
     served = pd.read_parquet(folder / "served.parquet")
@@ -107,7 +108,9 @@ def model_weeks(folder: Path, arms: list[str], every: int, findings: bool):
 
 
 def truths(folder: Path):
-    """By week: truth, accuracy with its interval, the reference's accuracy, the plain rule on the labels of five days, and what is new."""
+    """For each week: truth, accuracy with its interval, the reference's accuracy, the alarm of the plain rule on the labels of five days,
+    and whether the fault is new.
+    """
     reference, served = (pd.read_parquet(folder / f"{side}.parquet") for side in ("reference", "served"))
     held, right = (((each["score"] >= 0.5) == each["label"].astype(bool)).to_numpy() for each in (reference, served))
     told = []
@@ -131,7 +134,7 @@ def truths(folder: Path):
 
 
 def summary(found: list[dict], incidents, reference: float) -> dict:
-    """The parts of a check that the table needs: severities, states and news of the counted figures."""
+    """The parts of a check that the table needs: severity, state and news of the counted metrics."""
     accuracy = worst(
         [each for each in found if each["analyzer"] == PERFORMANCE and each["metric"] == "accuracy" and each["subject"] == "model"]
     )
@@ -157,7 +160,7 @@ def summary(found: list[dict], incidents, reference: float) -> dict:
 
 
 def worst(found: list[dict]) -> dict | None:
-    """The worst of some findings, by severity or state, whichever is worse; None without findings."""
+    """The worst of some findings, judged by the worse of severity and state; None without findings."""
     severities, states = ("act", "watch", "unknown", "ok"), ("critical", "warning", "unknown", "ok", None)
     return min(found, key=lambda each: min(severities.index(each["severity"]), states.index(each.get("state"))), default=None)
 
@@ -183,7 +186,7 @@ def incident(each) -> dict:
 
 
 def ask_peers(folders: list[Path], pythons: dict[str, str], fresh: bool) -> dict[str, str]:
-    """Run each tool over the models that it has not judged. Returns why a tool is missing."""
+    """Run each tool on the models that it has not judged yet. Returns the missing tools, and why each is missing."""
     missing = {}
     for name in PEERS:
         python = pythons.get(name, sys.executable if name != "nannyml" else None)
@@ -206,7 +209,7 @@ def ask_peers(folders: list[Path], pythons: dict[str, str], fresh: bool) -> dict
 
 
 def with_peers(lines: list[dict], folders: list[Path]) -> list[dict]:
-    """Each week, with the results of the tools about it."""
+    """The lines of the weeks, with the results of the other tools added."""
     said = {}
     for folder in folders:
         for file in folder.glob("peer-*.json"):
@@ -220,7 +223,7 @@ def with_peers(lines: list[dict], folders: list[Path]) -> list[dict]:
 
 
 def peer(line: dict, name: str, part: str, field: str = "alarm"):
-    """A field of a tool's result for a week; None if it has none."""
+    """A field of a tool's result for a week; None if there is none."""
     return line.get("peers", {}).get(name, {}).get(part, {}).get(field)
 
 
@@ -285,7 +288,7 @@ def severity(line: dict, arm: str, part: str) -> str | None:
 
 
 def state(line: dict, arm: str, part: str, *wanted: str) -> bool | None:
-    """Whether a figure's state is one of those; None if findings have no state."""
+    """Whether a figure's state is one of the wanted ones; None if it has no state."""
     found = (line[arm][part] or {}).get("state")
     return None if found is None else found in wanted
 
@@ -296,7 +299,7 @@ def minus(reference: float, value: float | None) -> float | None:
 
 
 def figures(lines: list[dict]) -> dict:
-    """Every figure of some weeks, as JSON."""
+    """All figures computed from some weeks, as JSON."""
     arms = [arm for arm in ARMS if lines and arm in lines[0]]
     told = {"weeks": Counter(each["truth"] for each in lines), "models": len({each["model"] for each in lines})}
     for arm in arms:
@@ -320,7 +323,7 @@ def share(values) -> tuple[int, int]:
 
 
 def state_and_news(lines: list[dict], arm: str) -> dict[str, tuple[int, int]]:
-    """How often the state and the news of the figure are right compared with the truth. Empty if findings have neither."""
+    """How often state and news agree with the truth. Empty if findings have neither."""
     part = "accuracy" if arm == "labels" else "estimate"
     found = [(each, each[arm][part] or {}) for each in lines]
     if not any(said.get("state") for _, said in found):
@@ -347,7 +350,7 @@ def state_and_news(lines: list[dict], arm: str) -> dict[str, tuple[int, int]]:
 
 
 def incident_rate(lines: list[dict], arm: str) -> dict[str, float]:
-    """Incidents with an act per model-month: distinct ones, those with news, and the number that a judged week shows."""
+    """Incidents with an `act` per model-month: distinct ones, those with news, and the number that a judged week shows."""
     by_model = defaultdict(list)
     for each in lines:
         by_model[each["model"]].append(each)
@@ -369,8 +372,8 @@ def incident_rate(lines: list[dict], arm: str) -> dict[str, float]:
 
 
 def coverage(lines: list[dict]) -> dict:
-    """How often the interval of the estimated accuracy holds the week's accuracy, if there is an estimate, and how far the estimate lies
-    above.
+    """How often the interval of the estimated accuracy contains the week's accuracy (if there is an estimate), and how far the estimate
+    lies above it.
     """
     told = {}
     for kind in ("degraded", "sound", "unsure", "every"):
@@ -387,8 +390,8 @@ def coverage(lines: list[dict]) -> dict:
 
 
 def ranking(lines: list[dict], score) -> dict:
-    """The AUROC of a score for degraded against sound weeks, and its power at several false-alarm rates. Weeks without the score are left
-    out.
+    """The AUROC of a score that separates degraded from sound weeks, and its power at several false-alarm rates. Weeks without the score
+    are left out.
     """
     pairs = [(score(each), each["truth"] == "degraded") for each in lines if each["truth"] != "unsure"]
     every, pairs = len(pairs), [each for each in pairs if each[0] is not None]
@@ -403,7 +406,7 @@ def ranking(lines: list[dict], score) -> dict:
 
 
 def percent(part: int, whole: int) -> str:
-    """`19 % (10 of 52)`."""
+    """A share in words, such as `19 % (10 of 52)`."""
     return f"{part / whole:.0%} ({part} of {whole})".replace("%", " %", 1) if whole else "none"
 
 
@@ -413,7 +416,7 @@ def number(value: float | None, digits: int = 2) -> str:
 
 
 def markdown(lines: list[dict], missing: dict[str, str]) -> str:
-    """The table of all streams together and of each."""
+    """The table of all streams together, then a table for each stream."""
     named = {name: [each for each in lines if each["stream"] == name] for name in dict.fromkeys(each["stream"] for each in lines)}
     parts = [f"**{name} is missing** ({why}). {PEERS[name][0].upper()}{PEERS[name][1:]}." for name, why in missing.items()]
     if failed := sum((Counter(each[arm].get("failed", {})) for each in lines for arm in ARMS if arm in each), Counter()):
@@ -428,7 +431,7 @@ def markdown(lines: list[dict], missing: dict[str, str]) -> str:
 
 
 def stream_table(told: dict) -> str:
-    """The figures of some weeks."""
+    """The table of some weeks' figures."""
     weeks = told["weeks"]
     text = [
         f"{told['models']} models, {sum(weeks.values())} weeks: {weeks['degraded']} degraded, {weeks['sound']} sound, {weeks['unsure']} unsure."
@@ -476,7 +479,7 @@ def stream_table(told: dict) -> str:
 
 
 def chosen_streams(text: str) -> list[str]:
-    """Names of streams; `all` are those that are not held back, `held` the others."""
+    """Names of streams from the option: `all` means those that are not held back, `held` those that are."""
     groups = {
         "all": [each.name for each in STREAMS.values() if not each.held_back],
         "held": [each.name for each in STREAMS.values() if each.held_back],

@@ -1,10 +1,11 @@
-"""What do new model names cost? Tables, bytes and seconds.
+"""What do unregistered model names cost? Tables, bytes and seconds.
 
     python tests/benchmarks/bench_new_models.py [NAMES ...] [--json FILE]
 
-For each number of NAMES (default 1000): loads one JSONL file with one prediction of each, five features each, into a new store whose limit of
-unregistered models is raised, then a second prediction of each with its label. Prints wall and processor seconds of both loads, of `status`
-(counted anew) and of opening the store again, and the number of tables and views, the bytes of the file after a checkpoint, and the peak of memory.
+For each number of NAMES (default 1000): loads a JSONL file with one prediction per name, five features each, into a new store with a raised
+limit of unregistered models; then a second prediction of each with its label. Prints wall and processor seconds of both loads, of `status`
+(counted anew) and of opening the store again; and the number of tables and views, the bytes of the file after a checkpoint, and the peak
+memory.
 """
 
 import argparse

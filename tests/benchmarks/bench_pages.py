@@ -1,9 +1,9 @@
-"""How long does a page's script take when its caches are warm, for one session and for five at once?
+"""How long does the script of a page take with warm caches, for one session and for five at once?
 
     python tests/benchmarks/bench_pages.py [HOME]
 
-HOME: a home with the sample fleet (python -m observability demo); without it one is made in a temporary folder. Prints the median milliseconds of a
-rerun for each page, for one session and for five sessions that rerun without pause.
+HOME: a home with the sample fleet (python -m observability demo); if it is not given, one is made in a temporary folder. Prints the median
+milliseconds of a rerun of each page, for one session and for five sessions that rerun without pause.
 """
 
 import os
@@ -44,8 +44,9 @@ COMPONENTS.discover_and_register_components(start_file_watching=False)
 
 
 class Keeper:
-    """Replaces the runtime's class in AppTest and keeps the last stand-in. Without it, AppTest would forget the stand-in after each run,
-    although other threads still need it."""
+    """Replaces the runtime's class in AppTest, and keeps the last runtime stand-in. Otherwise AppTest would forget it after each run,
+    although other threads still need it.
+    """
 
     def __setattr__(self, name: str, value: object) -> None:
         """Forget nothing."""
@@ -75,7 +76,7 @@ def session(page: str, query: dict[str, str]) -> AppTest:
 
 
 def rerun(test: AppTest, times: list[float], count: int = RERUNS) -> None:
-    """Rerun and note the milliseconds."""
+    """Rerun the page and note the milliseconds."""
     for _ in range(count):
         began = time.perf_counter()
         test.run()

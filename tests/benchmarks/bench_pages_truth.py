@@ -1,11 +1,11 @@
-"""Is anything that a page shows contradicted by its findings, its own limit, another page, or its own dates?
+"""Do a page's findings, its own limit, another page or its own dates contradict anything that it shows?
 
     python tests/benchmarks/bench_pages_truth.py [HOME] [--windows "last week,June"] [--pages performance,health] [--models flights-late]
 
-HOME: a home with the sample fleet (python -m observability demo), which is copied; one is made if it is missing. Opens every page in this process, of every
-model and in five windows, and prints what tests/support/page_truth.py finds untrue: OK over a value beyond its limit, OK with nothing to judge it by, a row
-or sentence with another status than its finding, totals that disagree between pages, and charts with days outside of the period that they
-name. Ends with 1 if anything is printed.
+HOME: a home with the sample fleet (python -m observability demo), which is copied; one is made if it is missing. Opens every page in this
+process, for every model and in five windows, and prints what tests/support/page_truth.py finds untrue: an OK for a value beyond its limit,
+an OK without any data to judge, a row or sentence with another status than its finding, totals that disagree between pages, and charts with
+days outside the period that they name. Ends with 1 if anything is printed.
 """
 
 import argparse
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 os.chdir(ROOT)
 
-logging.disable(logging.WARNING)  # Streamlit warns of every cache that is made outside a server
+logging.disable(logging.WARNING)  # Streamlit warns about every cache that is made outside a server
 
 from observability.core.errors import ObservabilityError
 from observability.core.finding import Finding
@@ -41,11 +41,11 @@ WINDOWS: dict[str, dict[str, str]] = {
     "everything": {"window": "Everything"},
     "one slice": {"slice": "carrier=AA"},
 }
-"""Parameters of the address."""
+"""Windows by name, with the parameters of the page address."""
 
 
 def own_copy(home: Path | None, folder: Path) -> None:
-    """Make this process the owner of a copy of a home, or of a new home."""
+    """Make this process the owner of a copy of a home, or of a new home with the sample fleet."""
     if home is not None:
         shutil.copytree(home, folder)
     else:
@@ -58,14 +58,14 @@ def own_copy(home: Path | None, folder: Path) -> None:
 
 
 def scope_of(name: str, model: str | None) -> Scope:
-    """The scope that the address of a window states."""
+    """The scope that the page address of a window states."""
     state: dict[str, object] = {"model": model, **WINDOWS[name]}
     state |= {key: parse_instant(str(state[key])) for key in ("from", "to") if key in state}
     return scope_from_state(state)
 
 
 def models_in(name: str, wanted: list[str]) -> Iterator[str]:
-    """The models of a window. In a slice, only models that have its columns."""
+    """The models that a window shows. In a slice, only models that have its columns."""
     part = Slice.parse(WINDOWS[name].get("slice"))
     for model in load.catalog().models:
         columns = {column.name for column in model.columns}
@@ -81,19 +81,19 @@ def view_of(name: str, page: str, model: str | None) -> page_truth.PageView:
 
 
 def views_of(name: str, pages: list[str], models: list[str]) -> Iterator[page_truth.PageView]:
-    """Each page in a window. Pages about one model are listed for each model; the others once, and not in a slice."""
+    """Each page in a window. A page about one model comes once per model; other pages come once, and not in a slice."""
     for path in PAGES:
         if pages and path.stem not in pages:
             continue
         for model in models_in(name, models) if links.is_model_page(path.stem) else [None] if "slice" not in WINDOWS[name] else []:
             try:
                 yield view_of(name, path.stem, model)
-            except RuntimeError as error:  # of AppTest: the page took longer than its time
+            except RuntimeError as error:  # AppTest raises it if a page takes too long
                 print(f"{path.stem} of {model}, {name} was not read: {error}", flush=True)
 
 
 def findings_of(name: str, models: list[str]) -> dict[str | None, list[Finding]]:
-    """The findings that pages show in a window, by model; those of other records under their model, or None."""
+    """The findings that pages show in a window, by model. Findings about other records are under their model, or under None."""
     found: dict[str | None, list[Finding]] = {}
     for model in models_in(name, models):
         try:
@@ -107,7 +107,7 @@ def findings_of(name: str, models: list[str]) -> dict[str | None, list[Finding]]
 
 
 def main() -> int:
-    """Open the pages and print what is untrue."""
+    """Open the pages, and print what is untrue."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("home", type=Path, nargs="?")
     parser.add_argument("--windows", default=",".join(WINDOWS))

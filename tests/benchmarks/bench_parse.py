@@ -1,7 +1,8 @@
 """How fast are lines checked and typed, against DuckDB's own typed `read_json` of the same file into a table?
 
-`python tests/benchmarks/bench_parse.py [lines]` prints, for files of several shapes, the rate of `parse` divided by that of `read_json` (which
-checks less: it turns "0.5" and true into numbers and keeps no reasons), median of 5 in one process; the exact path alone for comparison.
+`python tests/benchmarks/bench_parse.py [lines]` prints, for files of several shapes, the rate of `parse` divided by that of `read_json`
+(which checks less: it turns "0.5" and true into numbers and records no reasons for rejected lines), as the median of 5 in one process. For
+comparison it also prints the rate of the exact parser alone.
 """
 
 import json
@@ -41,14 +42,14 @@ def record(i: int, dice: random.Random, digits: int = 4) -> dict[str, object]:
 
 
 def shuffled(obj: dict[str, object], dice: random.Random) -> dict[str, object]:
-    """The same with its keys in another order."""
+    """The same object with its keys in random order."""
     items = [(name, shuffled(each, dice) if isinstance(each, dict) else each) for name, each in obj.items()]
     dice.shuffle(items)
     return dict(items)
 
 
 def one_shape(i: int, dice: random.Random) -> str:
-    """The line as a logger writes it."""
+    """The line as the product's logger writes it."""
     return json.dumps(record(i, dice), separators=(",", ":"))
 
 
@@ -58,7 +59,9 @@ def long_numbers(i: int, dice: random.Random) -> str:
 
 
 def three_shapes(i: int, dice: random.Random) -> str:
-    """Some lines have a label, some have fields that no record has, some lack features; json.dumps as it is."""
+    """Some lines have a label, some have fields that no record has, some lack features. json.dumps formats them with its default
+    separators.
+    """
     obj = record(i, dice)
     if i % 3 == 1:
         obj |= {"label": dice.randint(0, 1), "request": f"r{i}"}
@@ -68,12 +71,12 @@ def three_shapes(i: int, dice: random.Random) -> str:
 
 
 def any_shape(i: int, dice: random.Random) -> str:
-    """Lines of which each has its keys in an order of its own."""
+    """Lines whose keys are in a different random order in each line."""
     return json.dumps(shuffled(record(i, dice), dice))
 
 
 def one_in_a_hundred_bad(i: int, dice: random.Random) -> str:
-    """Lines of which 1 % break a rule."""
+    """Lines, of which 1 % break a rule."""
     line = one_shape(i, dice)
     return line.replace('"version":"3",', "") if i % 100 == 50 else line
 

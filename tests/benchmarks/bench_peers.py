@@ -1,12 +1,12 @@
-"""What do the defaults of Evidently and NannyML name on the streams of the scoreboard, and how often do they alarm on clean weeks?
+"""What do Evidently and NannyML, with their defaults, detect on the streams of the scoreboard, and how often do they alarm on clean weeks?
 
     python tests/benchmarks/bench_peers.py [--folder FOLDER] [--peer-python evidently=PATH] [--peer-python nannyml=PATH] [--bases credit] [--labs 2] [--share 1] [--varied] [--only-tell] [--ours results.jsonl]
 
-The labs of bench_scoreboard.py (the same seeds give the same days) are written to a folder (kept where one is named, and taken up again),
-each peer judges them in its own environment (peer_alarms.py), and its alarms are compared with the same key: the right subject, in the
-right area, within seven days of the first evidence. A peer's columns beyond
-the features are given to it as well (latency, energy, cost, status), and count as the service's figure. It is judged at the end of days 1, 3 and 7 after the first evidence.
-Its alarms are ordered by their distance beyond the limit, performance first. `--ours` prints the product's figures on the same scenarios.
+The labs (logs with planted faults) of bench_scoreboard.py are written to a folder; the same seeds give the same days. A named folder is
+kept and used again. Each peer library judges the labs in its own environment (peer_alarms.py). Its alarms are compared with the same key:
+the right subject, in the right area, within seven days of the first evidence. Columns other than features (latency, energy, cost, status)
+are given to the peer as well, and count as the service's metrics. It is judged at the end of days 1, 3 and 7 after the first evidence. Its
+alarms are ordered by their distance beyond the limit, performance first. `--ours` prints the product's results on the same scenarios.
 """
 
 import argparse
@@ -48,13 +48,13 @@ OF_MODEL = {
     "estimated": ("serving/estimated_performance", "model", "performance"),
     "together": ("serving/multivariate_drift", "inputs", "reconstruction"),
 }
-"""What an alarm without a column is about."""
+"""The area and subject of an alarm without a column."""
 VARIANTS = {
     "Evidently: drift and classification presets": ("evidently", ("ValueDrift", "DriftedColumnsCount", "performance")),
     "Evidently: all three presets": ("evidently", None),
     "NannyML: drift, quality, performance": ("nannyml", None),
 }
-"""What of a peer is counted."""
+"""Which alarms of a peer count in each variant."""
 
 
 def name_of(base, seed, rows, delay):
@@ -63,7 +63,7 @@ def name_of(base, seed, rows, delay):
 
 
 def write_lab(bases, cell, names, folder):
-    """Write one lab: its clean past and the days of each scenario."""
+    """Write one lab: its clean past, and the days of each scenario."""
     base = bases.of(cell.base, cell.seed)
     stream, scene = CleanStream(base, **cell.stream), fault_targets(base, cell.seed)
     place = folder / name_of(cell.base, cell.seed, cell.rows, cell.delay)
@@ -125,7 +125,7 @@ def frame(parts, base):
 
 
 def claim(alarm):
-    """An alarm in the terms of the scoreboard: area, subject, metric."""
+    """An alarm in the terms of the scoreboard: its area, subject and metric."""
     kind, column, _ = alarm
     if column is None or kind in ("performance", "estimated"):
         return OF_MODEL.get(kind, ("data/quality", "model", kind))
@@ -135,7 +135,7 @@ def claim(alarm):
 
 
 def claims_by_excess(alarms):
-    """The alarms, each once as (area, subject), performance first, then by distance beyond the limit."""
+    """The distinct alarms as (area, subject), performance first, then by distance beyond the limit."""
     best = {}
     for each in alarms:
         said = claim(each)[:2]
@@ -144,8 +144,9 @@ def claims_by_excess(alarms):
 
 
 def nameable(key):
-    """Whether a peer's defaults can name a fault. They name columns and the model, but no slice, replica, device, subject, group or
-    version."""
+    """Whether a peer's defaults can name a fault at all. They name columns and the model, but no slice, replica, device, subject, group or
+    version.
+    """
     return key["place"] is None and key["version"] is None
 
 
@@ -156,8 +157,8 @@ def names_the_fault(alarm, key):
 
 
 def best_rank(key, said, kinds):
-    """The rank, the delay in days and the number of other alarms of one scenario. They are those of the first day in the top three, else of
-    the best day.
+    """The rank, the delay in days and the number of other alarms of one scenario, on the first day on which the fault is in the top three,
+    else on the best day.
     """
     best, when, others = "missed", None, 0
     for day, alarms in sorted((int(day), each) for day, each in said.items()):
@@ -174,7 +175,7 @@ def best_rank(key, said, kinds):
 
 
 def print_board(folder, ours):
-    """Prints the board: each variant of each peer, and the product on the same scenarios."""
+    """Prints the board: each variant of each peer, and the product, on the same scenarios."""
     labs_known = {place.parent.name: json.loads(place.read_text()) for place in sorted(folder.glob("*/lab.json"))}
     results = [json.loads(each) for each in ours.read_text().splitlines()] if ours else []
     product = {

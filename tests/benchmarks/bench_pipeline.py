@@ -1,10 +1,11 @@
-"""Faults of records: which are named at middle strength, at which rank, and what do clean records raise?
+"""Faults in records: which are named at middle strength, and at which rank? What do clean records raise?
 
     python tests/benchmarks/bench_pipeline.py [--runs 20] [--clean 300] [--families training,labelling] [--strength middle]
 
-Every fault of training runs, studies, augmentations, energy, devices, cleaning, labelling, storage, forms, controllers, devices that serve, vendors and
-exports is planted `--runs` times on simulated clean records, each time with another seed. Named: the right subject in the right metric needs attention, and not without the fault. Top three: it is among the first three alarms of
-the first look at which it is named, as the page lists them. Then `--clean` clean runs, crews, fleets, studies, audits, months and weeks are judged.
+Every fault of training runs, studies, augmentations, energy, devices, cleaning, labelling, storage, forms, controllers, serving devices,
+vendors and exports is planted `--runs` times on simulated clean records, each time with another seed. Named: a finding with the right
+subject and metric needs attention, and does not without the fault. Top three: this finding is among the first three alarms, in the order of
+the page, of the first check that names the fault. Then `--clean` clean runs, crews, fleets, studies, audits, months and weeks are judged.
 Training runs have one seed for the records and one for the fault. Prints CPU seconds.
 """
 
@@ -78,8 +79,9 @@ END, LOAN, SHARES = datetime(2026, 5, 1), Model(1, "loan", "binary", ("no", "yes
 
 @dataclass(frozen=True)
 class Family:
-    """Faults of one kind of records. replay: a function that replays a fault at a strength with a seed. clean: a function that gives the
-    severities that clean records of a seed raise."""
+    """Faults of one kind of records. replay: a function that replays a fault at a strength with a seed. clean: a function that returns the
+    severities raised by the clean records of a seed.
+    """
 
     faults: dict[str, Any]
     replay: Callable[[Any, Any, int], RecordDetection]
@@ -92,7 +94,7 @@ def device_frame(seed: int) -> pd.DataFrame:
 
 
 def label_project(seed: int) -> labelling_project.LabellingRecords:
-    """A clean crew: 60 items a day, three labels an item."""
+    """Records of a clean crew: 60 items a day, three labels per item."""
     return labelling_project.simulated_labelling_records("loan", SHARES, 60, seed, END)
 
 
@@ -102,18 +104,18 @@ def of(findings: Iterable[Finding]) -> list[str]:
 
 
 def clean_run(seed: int) -> list[str]:
-    """Severities that clean runs raise: with one process, with four, and on four accelerators."""
+    """The severities raised by a clean run, which has one process, four processes or four accelerators by turns."""
     return of(training_replay._run_findings(simulated_run_frames(("curves", "ranks", "accelerators")[seed % 3], seed), STEPS, True))
 
 
 def audits(seed: int) -> list[Any]:
-    """Clean audits of augmentations, each of another one."""
+    """The findings about clean audits, each of another augmentation."""
     rows = [simulated_audit(1000 + 20 * seed + place, rows=1500) for place in range(4)]
     return augmentation_audits(pd.DataFrame([audit_row(row["results"], augmentation=f"jitter {n}") for n, row in enumerate(rows)]))
 
 
 def reports(seed: int) -> list[Any]:
-    """Reports of clean places."""
+    """Reports of places (folders or buckets) without faults."""
     return [row for place, name in enumerate(PLACES) for row in place_reports(np.random.default_rng([seed, place]), name)]
 
 
@@ -209,14 +211,14 @@ FAMILIES = {
 
 
 def right(fault: Any, target: str, finding: Finding) -> bool:
-    """Whether a finding names a fault: the right subject in the right metric."""
+    """Whether a finding names the fault: right subject, right metric."""
     metrics = RUN_KEY.get(fault.name) or LABEL_KEY.get(fault.name) or (fault.metric,)
     own = {target, target.replace("annotator=", "project:loan/annotator:")}
     return finding.subject in own and finding.metric in metrics
 
 
 def place_of(told: RecordDetection) -> int | None:
-    """The rank (from 0) of the right finding among the alarms of the first check that names it; None if no check does."""
+    """The rank (from 0) of the right finding among the alarms of the first check that has it; None if no check has it."""
     for look in told.looks:
         for place, each in enumerate(look.alarms):
             if right(told.fault, told.target, each):

@@ -1,8 +1,9 @@
-"""Is any record that was acknowledged as on disk lost when the power fails under load?
+"""Is any record lost that was acknowledged as on disk, if the power fails under load?
 
-`python tests/benchmarks/bench_power_loss.py [--cuts 300] [--seconds 20]` loads a home (services that sync every record, batches over HTTP,
-entries of people, checkpoints, restarts of the owner) while all calls to its files are recorded, cuts the power at that many random calls,
-and opens the rest. In every second cut all unsynced data are lost; in the others chance decides for each part.
+`python tests/benchmarks/bench_power_loss.py [--cuts 300] [--seconds 20]` puts a home under load (services that sync every record, batches
+over HTTP, entries by people, checkpoints, restarts of the owner process) and records all calls to its files. It then cuts the power at the
+given number of random calls, and opens what is left. In every second cut all unsynced data are lost; in the other cuts chance decides for
+each part.
 """
 
 import argparse

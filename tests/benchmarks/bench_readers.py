@@ -1,15 +1,17 @@
-"""How long does a page take when many people read at once, answered by the owner of the store alone and by 1, 2 and 4 processes that only read?
+"""How long does a page take when many people read at once, served by the owner process of the store alone and by 1, 2 and 4 read-only
+processes?
 
     python tests/benchmarks/bench_readers.py [--home HOME] [--people 50] [--visits 4] [--think 10] [--processes 0,1,2,4] [--every 15]
 
-A copy of HOME (a home with the sample fleet; without it one is made) is served by its owner, which publishes its states and loads a record every ten seconds. Each of
-`--people` sessions speaks Streamlit's protocol over a WebSocket of its own, as a browser does: it opens a page, waits until it is settled, reads for up to
-`--think` seconds (drawn evenly, with a fixed seed), and opens the next. All pages are opened once in each process before, at the owner first, whose findings come along. 0 processes: the sessions are at the owner.
+A copy of HOME (a home with the sample fleet; without it one is made) is served by its owner, which publishes its states and loads a record
+every ten seconds. Each of `--people` sessions speaks Streamlit's protocol over its own WebSocket, as a browser does: it opens a page, waits
+until the page is settled, reads for up to `--think` seconds (drawn evenly, with a fixed seed), and opens the next page. Before that, all
+pages are opened once in each process, first at the owner, whose findings are published along. With 0 processes the owner serves the
+sessions.
 
-settled: seconds from the request until the last run of the page's script has ended; without the browser's drawing time · processor: seconds
-of the reading processes per visit, which other work on the machine does not lengthen · behind: seconds by which the newest published state
-was behind, at
-most (between visits) · states: number of published states that were taken over meanwhile.
+settled: seconds from the request to the end of the last run of the page's script; without the browser's drawing time · processor: processor
+seconds of the reading processes per visit, which do not grow with other work on the machine · behind: the largest lag of the newest
+published state, in seconds (between visits) · states: number of published states that the readers took over meanwhile.
 """
 
 import argparse
@@ -53,22 +55,22 @@ PAGES = (
     ("performance", "model=flights-delay"),
 )
 QUIET = 0.3
-"""Seconds without another run after which a page counts as settled; they are not counted."""
+"""Seconds without another run after which a page counts as settled; they are not included in the times."""
 LOAD_EVERY = 10.0
-"""Seconds between two records that are loaded meanwhile."""
+"""Seconds between two records that are loaded during the visits."""
 PATIENCE = 600.0
 
 
 @dataclass
 class Visits:
-    """The times of the visits of all sessions. failed: visits that ended with an error of the page, or did not end."""
+    """The times of the visits of all sessions. failed: visits in which the page ended with an error or did not end."""
 
     seconds: list[float] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
 
 class Session:
-    """One session at a dashboard, which opens pages."""
+    """One session at a dashboard; it opens pages."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -77,7 +79,7 @@ class Session:
         """Connect."""
         address = self.url.replace("http://", "ws://") + "/_stcore/stream"
         origin: Any = self.url
-        protocols: Any = ["streamlit"]  # a name is text for websockets at run time, a type of its own in its annotations
+        protocols: Any = ["streamlit"]  # websockets takes a plain text at run time, but its annotations want a type of its own
         self.socket = await websockets.connect(address, origin=origin, subprotocols=protocols, max_size=None, open_timeout=PATIENCE)
         return self
 
@@ -114,7 +116,7 @@ class Session:
 
 
 async def visit_pages(url: str, number: int, visits: int, think: float, found: Visits) -> None:
-    """Let one session open this number of pages, each after some time of reading."""
+    """Let one session open the given number of pages, with reading time before each."""
     chance = random.Random(number)
     pages = itertools.cycle(PAGES[number % len(PAGES) :] + PAGES[: number % len(PAGES)])
     await asyncio.sleep(chance.uniform(0, think))
@@ -140,7 +142,7 @@ async def warm_up(urls: Sequence[str]) -> None:
 
 @contextmanager
 def reading_process(home: Path, owner: str, token: str) -> Iterator[tuple[str, int]]:
-    """Run a process that reads what a home publishes, until the block ends. Yields its address and its process id."""
+    """Run a process that serves what a home publishes, until the block ends. Yields its address and its process id."""
     port = free_port()
     log = home.parent / f"reader-{port}.log"
     command = ["serve", "--replica", str(home / "published"), "--owner", owner, "--port", str(port)]
@@ -161,7 +163,7 @@ def reading_process(home: Path, owner: str, token: str) -> Iterator[tuple[str, i
 
 
 def processor_seconds(pids: Sequence[int]) -> float:
-    """Seconds of the processor that some processes have used."""
+    """Processor seconds that some processes have used."""
     total = 0
     for pid in pids:
         parts = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
@@ -170,7 +172,7 @@ def processor_seconds(pids: Sequence[int]) -> float:
 
 
 async def keep_loading(home: Path) -> None:
-    """Log a prediction every few seconds, so that states change."""
+    """Log a prediction every few seconds, so that new states are published."""
     logger = Logger(home=home)
     for number in itertools.count():
         logger.prediction(id=f"reader-{number}-{time.time_ns()}", model="reader-traffic", version="1", features={"x": number}, score=0.5)
@@ -178,7 +180,7 @@ async def keep_loading(home: Path) -> None:
 
 
 async def lags(home: Path, found: list[float], states: set[str]) -> None:
-    """Note every second by how many seconds the newest published state is behind."""
+    """Note every second by how many seconds the newest published state lags behind."""
     while True:
         with suppress(OSError, ValueError, KeyError):
             named = json.loads((home / "published" / "newest.json").read_text(encoding="utf-8"))
@@ -188,7 +190,7 @@ async def lags(home: Path, found: list[float], states: set[str]) -> None:
 
 
 async def measured_visits(urls: Sequence[str], home: Path, args: argparse.Namespace) -> tuple[Visits, list[float], set[str]]:
-    """The visits of all sessions, spread evenly over some addresses, while records are loaded."""
+    """The visits of all sessions, spread evenly over the addresses, while records are loaded."""
     found, behind, states = Visits(), list[float](), set[str]()
     async with running_beside(keep_loading(home), lags(home, behind, states)):
         async with asyncio.TaskGroup() as group:
@@ -199,7 +201,7 @@ async def measured_visits(urls: Sequence[str], home: Path, args: argparse.Namesp
 
 @asynccontextmanager
 async def running_beside(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run coroutines beside the block, and cancel them at its end."""
+    """Run coroutines concurrently with the block, and cancel them at its end."""
     tasks = [asyncio.create_task(work) for work in works]
     try:
         yield
@@ -210,12 +212,12 @@ async def running_beside(*works: Coroutine[Any, Any, None]) -> AsyncIterator[Non
 
 
 def quantile(seconds: Sequence[float], share: float) -> float:
-    """The smallest of the seconds that at least this share does not exceed."""
+    """The smallest of the seconds that at least the given share of them does not exceed."""
     return sorted(seconds)[max(math.ceil(len(seconds) * share) - 1, 0)]
 
 
 def measure(owner: Dashboard, token: str, processes: int, args: argparse.Namespace) -> None:
-    """Print the line for one number of processes."""
+    """Measure with one number of processes, and print a line."""
     with ExitStack() as stack:
         readers = [stack.enter_context(reading_process(owner.home, owner.url, token)) for _ in range(processes)]
         urls, pids = [url for url, _ in readers] or [owner.url], [pid for _, pid in readers] or [owner.pid]
@@ -265,7 +267,7 @@ def main() -> None:
             asyncio.run(warm_up([owner.url]))
             until = time.monotonic() + PATIENCE
             while not (home / "published" / "newest.json").exists():
-                assert time.monotonic() < until, "nothing is published"
+                assert time.monotonic() < until, "nothing was published in time"
                 time.sleep(0.2)  # between two looks
             for processes in map(int, args.processes.split(",")):
                 measure(owner, token, processes, args)

@@ -1,8 +1,10 @@
-"""Does a repeatedly killed collector have every record of `Logger(url=…)` exactly once, and what does logging cost the service?
+"""Does a store have every record of `Logger(url=…)` exactly once although the collector is killed repeatedly, and what does logging cost
+the service?
 
-`python tests/benchmarks/bench_remote.py [--kills 50] [--processes 8] [--rate 100]` starts a collector and services, kills the collector so many
-times, and then counts what is stored. A service answers requests that compute for about half a millisecond: every second one is logged. Two
-more services log nothing. It prints p50, p99 and maximum of the three kinds of requests, which ran at the same time, and the differences.
+`python tests/benchmarks/bench_remote.py [--kills 50] [--processes 8] [--rate 100]` starts a collector and services, kills the collector the
+given number of times, and then counts the stored records. Each request to a service computes for about half a millisecond; every second one
+is logged. Two more services log nothing. It prints p50, p99 and maximum of the three kinds of requests, which run at the same time, and the
+differences.
 """
 
 import argparse
@@ -20,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 FEATURES = {f"feature_{i:02d}": i * 1.2345 for i in range(10)}
 SILENT = 2
-"""Services that log nothing."""
+"""Number of services that log nothing."""
 
 
 def serve(home: str, url: str, token: str, name: str, rate: float) -> None:
@@ -42,7 +44,7 @@ def serve(home: str, url: str, token: str, name: str, rate: float) -> None:
     while not stop.wait(0.5 / rate):
         logs = log is not None and len(logged) <= len(others)
         start = clock()
-        json.loads(json.dumps([FEATURES] * 30))  # what the service does for a request
+        json.loads(json.dumps([FEATURES] * 30))  # the work that the service does for a request
         if log is not None and logs:
             log.prediction(id=f"{name}-{len(logged)}", model="m", version="1", features=FEATURES, score=0.5)
         (logged if logs else others).append(clock() - start)
@@ -74,7 +76,7 @@ def main(kills: int, processes: int, rate: float) -> None:
             collector.start()
         took = time.monotonic() - begun
         outcomes = [json.loads(service.communicate(timeout=300)[0]) for service in services]
-        assert all(sent for _, sent, _, _ in outcomes), "a service could not send all of it"
+        assert all(sent for _, sent, _, _ in outcomes), "a service could not send all its records"
         collector.kill()
         stored = Counter(collector.stored_ids())
     expected = {f"{name}-{number}" for name, (count, *_) in zip(names, outcomes, strict=True) for number in range(count)}

@@ -1,4 +1,4 @@
-"""How many records are lost, and how long does recovery take, if the machine of a store fails while records arrive? (RPO and RTO)
+"""How many records are lost, and how long does recovery take, if the machine that holds a store fails while records arrive? (RPO and RTO)
 
     python tests/benchmarks/bench_restore.py [ROWS ...] [--every SECONDS] [--json FILE]
 
@@ -9,9 +9,9 @@ backup every --every seconds (default 5), and once ROWS are loaded both are kill
 * database lost: its file and log are gone, landing survives; the newest backup is restored and landing loaded;
 * disk lost: the newest backup is restored into an empty home.
 
-Prints for each the records that were acknowledged and are missing (RPO; of a lost disk also in seconds before the kill), those stored twice, and the
-seconds until every record is loaded and the first question is answered (RTO), beside the seconds of a plain copy of the same files that is
-synced.
+Prints for each case the acknowledged records that are missing (RPO; for a lost disk also in seconds before the kill), the records stored
+twice, and the seconds until every record is loaded and the first question is answered (RTO). For comparison it prints the seconds of a
+plain copy of the same files with syncs.
 """
 
 import argparse
@@ -43,11 +43,11 @@ from observability.store.opener import open_store, restore_home
 
 A_BATCH = 200
 RATE = 2_000
-"""Records a second that the writer logs."""
+"""Records that the writer logs per second."""
 
 
 def write(home: Path) -> None:
-    """Log predictions for ever; print how many were acknowledged after each batch."""
+    """Log predictions forever; after each batch, print how many were acknowledged."""
     log, begun = Logger(home=home, segment_seconds=0.5), time.perf_counter()
     for number in range(10**9):
         features = {"age": number % 80, "amount": number * 0.37, "region": f"r{number % 9}", "new": number % 2 == 0, "debt": number % 1013}
@@ -58,7 +58,9 @@ def write(home: Path) -> None:
 
 
 def own(home: Path, folder: Path, every: float) -> None:
-    """Load landing for ever and make backups. After each, print the number of stored records and the time of the newest backup."""
+    """Load landing segments forever, and make backups. After each load, print the number of stored records and the time of the newest
+    backup.
+    """
     with open_store(home) as store:
         stored, last, backup = 0, time.monotonic(), None
         while True:
@@ -70,14 +72,14 @@ def own(home: Path, folder: Path, every: float) -> None:
 
 
 def newest_line(path: Path) -> str:
-    """The last whole line of a file; empty if there is none."""
+    """The last complete line of a file; empty if there is none."""
     lines = path.read_text().split("\n")[:-1]
     return lines[-1] if lines else ""
 
 
 def killed_under_load(folder: Path, rows: int, every: float) -> tuple[int, datetime]:
-    """Let a writer and an owner work until that many rows are loaded and backed up, then kill both. Returns the acknowledged records, and
-    when they were acknowledged.
+    """Let a writer and an owner work until the given number of rows is loaded and backed up, then kill both. Returns the number of
+    acknowledged records, and the time of the kill.
     """
     roles = {"write": [folder / "home"], "own": [folder / "home", folder / "backups", every]}
     (folder / "home").mkdir()
@@ -91,7 +93,7 @@ def killed_under_load(folder: Path, rows: int, every: float) -> tuple[int, datet
     try:
         while True:
             time.sleep(0.2)
-            assert all(process.poll() is None for process in running), "a role ended"
+            assert all(process.poll() is None for process in running), "the writer or the owner ended early"
             state = json.loads(newest_line(outputs["own"]) or '{"stored": 0, "backup": null}')
             if state["stored"] >= rows and state["backup"]:
                 time.sleep(random.uniform(0, every))  # killed at any moment between two backups
@@ -105,8 +107,9 @@ def killed_under_load(folder: Path, rows: int, every: float) -> tuple[int, datet
 
 
 def answered(home: Path, acknowledged: int) -> dict[str, int]:
-    """Open the home, load waiting records, and ask the first question. Returns stored rows, missing acknowledged rows, and rows that are
-    stored twice."""
+    """Open the home, load waiting records, and ask the first question. Returns the numbers of stored rows, of acknowledged rows that are
+    missing, and of rows stored twice.
+    """
     with open_store(home) as store:
         store.load_landing()
         (model,) = store.catalog().models
@@ -119,7 +122,7 @@ def answered(home: Path, acknowledged: int) -> dict[str, int]:
 
 
 def copied_plainly(source: Path, target: Path) -> tuple[float, int]:
-    """Seconds and bytes of a copy of the files of a folder, each synced."""
+    """Seconds and bytes of a plain copy of a folder's files, each file synced."""
     begun, size = time.perf_counter(), 0
     for path in sorted(source.rglob("*")):
         if path.is_file() and path.name != LIST:

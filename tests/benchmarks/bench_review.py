@@ -1,10 +1,10 @@
-"""Time to prepare a week of the whole fleet, and to go from step to step of the review.
+"""Time to prepare a week of the whole fleet, and to switch between the steps of the review.
 
     python tests/benchmarks/bench_review.py [HOME] [WEEK]
 
-HOME: a home with the sample fleet (python -m observability demo), which is copied first; one is made if it is missing. WEEK: by default 2013-W27.
-Prints wall and processor seconds, without imports, of preparing the week (the first time, and the best of three more) and of one `check` of every
-model, and the ratio of the two; then the milliseconds in which the server answers a change of the step.
+HOME: a home with the sample fleet (python -m observability demo), which is copied first; one is made if it is missing. WEEK: by default
+2013-W27. Prints wall and processor seconds, without imports, of preparing the week (the first time, and the best of three more) and of one
+`check` of every model, and their ratio; then the milliseconds that the server takes to answer a change of step.
 """
 
 import logging
@@ -36,14 +36,14 @@ TURNS = 3
 
 
 def spent(work: Callable[[], object]) -> tuple[float, float]:
-    """Seconds of the clock and of processor time."""
+    """Wall and processor seconds of some work."""
     wall, processor = time.perf_counter(), time.process_time()
     work()
     return time.perf_counter() - wall, time.process_time() - processor
 
 
 def best(times: list[tuple[float, float]]) -> str:
-    """The minimum of each, as text."""
+    """The minimum of the wall and of the processor seconds, as text."""
     wall, processor = (min(each) for each in zip(*times, strict=True))
     return f"{wall:.2f} s ({processor:.2f} s of processor)"
 
@@ -85,7 +85,7 @@ def stepped(home: Path, week: Week) -> None:
 
 def main() -> None:
     """Measure and print."""
-    logging.disable(logging.WARNING)  # Streamlit warns of every cache that is made outside a server
+    logging.disable(logging.WARNING)  # Streamlit warns about every cache that is made outside a server
     week = Week.parse(sys.argv[2] if len(sys.argv) > 2 else "2013-W27")
     discover()
     load = os.getloadavg()[0]

@@ -1,18 +1,20 @@
-"""Does the monitoring name a planted fault, how soon, and which other alarms does it raise? The scoreboard of the scenario lab.
+"""Does the monitoring name a planted fault, how soon, and which other alarms does it raise? The scoreboard of the fault lab.
 
     python tests/benchmarks/bench_scoreboard.py [--strength middle] [--rows 500,2000,5000] [--delays 0,7,30] [--seeds tune|report] [--labs 6] [--share 2]
         [--faults a,b] [--varied] [--fast] [--to results.jsonl] [--only-tell] [--misses]
 
-Every fault is planted on the synthetic log and on a real one (flights-late of the sample fleet) and judged day by day, each day with what had arrived by its
-end. A lab is a log, a seed, and a cell of the grid of rows a day and label delays; `--labs` of each log are drawn, the cells in a shuffled order, and each
-takes one `--share`th of the faults, so that so many labs in a row have had every fault. Odd seeds are for tuning, even ones for reporting.
+Every fault is planted in the synthetic log and in a real one (flights-late of the sample fleet), and judged day by day with what had
+arrived by the end of each day. A lab is a log, a seed, and a cell of the grid of rows a day and label delays. From each log, `--labs` labs
+are drawn, with the cells in a shuffled order. Each lab takes one `--share`th of the faults, so that `--share` consecutive labs cover every
+fault. Odd seeds are for tuning, even ones for reporting.
 
-Named: a finding (`act` or `watch`) has the right subject and area (tests/support/simulation_key.py) within seven days of the first evidence. First, top three: it leads one of the
-first incidents. Delay: days from the first evidence to the end of that day, so that 1 is the soonest. Other acts: incidents beside the one that is
-right. Clean weeks: standing findings are counted separately, since they are true of the log (a criterion that its reference fails too). By
-luck: the same streams scored with the key of another fault on the same model that shares no answer with the right one. State and news:
-those of the finding that names the fault, on the day on which it is named best; the truth is bad and new. `--to` keeps every scenario as a
-line; kept scenarios are not judged again, and all are reported at the end.
+Named: a finding (`act` or `watch`) has the right subject and area (tests/support/simulation_key.py) within seven days of the first
+evidence. First, top three: this finding leads one of the first incidents. Delay: days from the first evidence to the end of the day of the
+finding, so that 1 is the soonest. Other acts: incidents other than the right one. Clean weeks: standing findings are counted separately,
+because they are true of the log (such as a criterion that its reference also fails). By luck: the same streams, scored with the key of
+another fault on the same model that shares no answer with the right key. State and news: those of the finding that names the fault, on the
+day on which it ranks best; the truth is bad and new. `--to` saves a line per scenario; saved scenarios are not judged again, and all are
+reported at the end.
 """
 
 import argparse
@@ -46,14 +48,14 @@ from tests.support.simulation_world import credit, fleet_store
 
 PLACES = ("first", "top three", "named", "missed")
 HORIZON = 7
-"""Days after the first evidence in which a fault has to be named."""
+"""Days after the first evidence within which a fault has to be named."""
 VARIED = 0.05**0.5
-"""Standard deviations that a day's rows have in common: an intra-day correlation of 0.05."""
+"""Standard deviation that all rows of a day share; it gives an intra-day correlation of 0.05."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A lab of the grid."""
+    """A lab: one cell of the grid, with its log and seed."""
 
     base: str
     seed: int
@@ -70,7 +72,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class Result:
-    """One scenario: the best rank and its day, other act incidents on that day, and the best rank by another fault's key."""
+    """One scenario: the best rank and its day, the number of other `act` incidents on that day, and the best rank by the key of another
+    fault.
+    """
 
     fault: str
     strength: str
@@ -89,7 +93,7 @@ class Result:
 
 
 class Bases:
-    """The logs by name; the fleet is loaded once."""
+    """The logs by name; the fleet is loaded only once."""
 
     def __init__(self, folder):
         self.folder, self.stores = Path(folder), {}
@@ -103,7 +107,7 @@ class Bases:
         return simulation_base(self.stores[name], name, source="reference", seed=seed)
 
     def close(self):
-        """Closes what was opened."""
+        """Closes the stores that were opened."""
         for each in self.stores.values():
             each.close()
 
@@ -119,13 +123,13 @@ def labs(bases, rows, delays, count, first, varied=False):
 
 
 def part(names, turn, share):
-    """The faults of one lab. Together, `share` consecutive labs have all faults."""
+    """The faults of one lab. `share` consecutive labs together cover all faults."""
     order = [str(each) for each in np.random.default_rng([turn // share, 17]).permutation(names)]
     return order[turn % share :: share]
 
 
 def score(lab, cell, scenario, reads):
-    """Judge a scenario day by day until it is named in the top three."""
+    """Judge a scenario day by day until the fault is named in the top three."""
     key, amount = right(scenario), scenario.fault.amount(scenario.strength)
     evidence = first_evidence(scenario.fault, amount, scenario.stream.label_delay)
     same_scene = [
@@ -155,7 +159,7 @@ def score(lab, cell, scenario, reads):
 
 
 def clean(lab, scene, reads):
-    """Incidents of one clean week by severity at its end, each with whether it is ongoing (the reference, or the past, is as bad)."""
+    """Incidents of one clean week by severity at its end. Each states whether it is ongoing (the reference, or the past, is as bad)."""
     day = next(lab.judge(FaultScenario(lab.stream, scene), reads, first=HORIZON))
     return [
         [each.severity, each.lead.analyzer, each.lead.subject, each.lead.metric, each.standing]
@@ -171,7 +175,7 @@ def share_of(hits, n):
 
 
 def figures(mine):
-    """Named, top three, first, delay, other act incidents, luck."""
+    """Named, top three, first, delay, other `act` incidents, luck."""
     n, places = len(mine), Counter(each.place for each in mine)
     upto = [sum(places[each] for each in PLACES[:last]) for last in (1, 2, 3)]
     days = [each.days for each in mine if each.days is not None]
@@ -184,7 +188,7 @@ def figures(mine):
 
 
 def table(results, by):
-    """Lines of figures by a key."""
+    """Print lines of figures, grouped by a key."""
     for name, mine in sorted(by_kind(results, by).items()):
         print(f"{name:<34} {figures(mine)}")
     print()
@@ -236,7 +240,7 @@ def tell(results, weeks, misses):
 
 
 def main():
-    """Reads the options, judges missing scenarios, prints the board."""
+    """Reads the options, judges the missing scenarios, and prints the board."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--strength", default="middle", help="weak, middle, strong, or several with commas")
     parser.add_argument("--rows", default="500,2000,5000", help="rows a day")

@@ -1,17 +1,17 @@
-"""How long do pages of the pipeline take to open over many records? All records are simulated.
+"""How long do the pages of the pipeline take to open with many records? All records are simulated.
 
     python tests/benchmarks/bench_size.py [--parts labelling,items,batches,ranks,runs] [--scale 1.0] [--folder DIR] [--lines]
 
-labelling: 600 people and 200,000 annotations. items: 20,000 landed items. batches: 12,000 batches of 100 devices with 200 columns. ranks: a job of 64 ranks and 100,000 steps.
-runs: 1,000 runs of 10,000 steps. `--scale` multiplies annotations, days of batches, and steps of ranks or runs. Each part has a home of its own. The database
-computes its rows, so that millions of JSON lines need not be parsed; SLICE of them go through the loader as lines into another store and must give equal rows.
-With `--lines` the steps of the job of 64 ranks are loaded as JSON lines instead, beside as many lines of predictions with 25 features, and the figures of the
-page are compared with those that its lines give.
-The pages are opened by a session of a new process that has imported every analyzer, every module of the dashboard and what the server imports
-before anybody asks, as a running server has: cold, then once more, and in another process for the first time after a round of the watcher, which has
-then analyzed the records. For a page that is drawn before its findings are known, `first` is the time until it is drawn, and `cold` the
-time until it is drawn with them.
-Prints seconds of the clock and of the processor of the page's process, background threads included. With `--folder` the homes stay in it, and those that are there are opened and not made anew.
+labelling: 600 people and 200,000 annotations. items: 20,000 landed items. batches: 12,000 batches of 100 devices with 200 columns. ranks: a
+job of 64 ranks and 100,000 steps. runs: 1,000 runs of 10,000 steps. `--scale` multiplies annotations, days of batches, and steps of ranks
+or runs. Each part has its own home. The database computes the rows, so that millions of JSON lines need not be parsed; as a check, SLICE of
+them go through the loader as lines into another store and must give equal rows. With `--lines` the steps of the job of 64 ranks are loaded
+as JSON lines instead, compared with as many lines of predictions with 25 features, and the figures of the page are compared with those
+computed from these lines. The pages are opened by a session in a new process that, like a running server, has already imported every
+analyzer, every module of the dashboard and what the server imports: first cold, then once more; and in another process for the first time
+after a round of the watcher, which has then analyzed the records. For a page that is drawn before its findings are known, `first` is the
+time until it is drawn, and `cold` the time until it is drawn with them. Prints wall seconds and processor seconds of the page's process,
+background threads included. With `--folder` the homes are kept there, and existing homes are opened instead of made anew.
 """
 
 import argparse
@@ -40,7 +40,7 @@ MACROS = (
     (sqrt(-2 * ln(uniform(a, b, salt) + 1e-12)) * cos(6.283185307179586 * uniform(a, b, salt || ' angle')))""",
     "CREATE TEMP MACRO mood(place) AS (['negative', 'neutral', 'positive'][1 + place::BIGINT])",
 )
-"""Numbers that depend on nothing but their arguments, so that each run computes the same rows."""
+"""SQL macros for random numbers that depend only on their arguments, so that each run computes the same rows."""
 
 
 def annotation_rows(scale: float) -> dict[str, str]:
@@ -76,7 +76,8 @@ def batch_rows(scale: float) -> dict[str, str]:
 
 
 def rank_rows(scale: float, first: int = 1, last: int = 0) -> dict[str, str]:
-    """A job of 64 ranks, which wait for the slowest one in communication; rank 13 reads its data six times as slowly in the second half.
+    """A job of 64 ranks, which in communication wait for the slowest one. In the second half, rank 13 takes six times as long to read its
+    data.
 
     first, last: only the steps from `first` up to before `last`.
     """
@@ -115,7 +116,7 @@ def run_rows(scale: float) -> dict[str, str]:
 
 
 def item_rows(scale: float) -> dict[str, str]:
-    """20,000 landed items of a project without a model, of which two people have labelled one in five."""
+    """20,000 landed items of a project without a model; two people have labelled one item in five."""
     items = round(20_000 * scale)
     return {
         "item": f"""SELECT 'letters' AS project, 'i' || item AS item, {END} - to_hours((24 * (1 + item % 50))::BIGINT) AS "at", 'v1' AS guideline,
@@ -139,7 +140,7 @@ PARTS: dict[str, tuple[Callable[[float], dict[str, str]], tuple[str, ...]]] = {
 
 
 def fill_part(part: str, scale: float, home: Path) -> None:
-    """Compute the rows of a part in the tables of a new store, and compare a slice with what the loader makes of its lines."""
+    """Compute the rows of a part into the tables of a new store. Compare a slice with the rows that the loader makes of its lines."""
     from observability.core.view_names import quoted_identifier
     from observability.store.db.kept_numbers import keep_numbers
     from observability.store.db.record_tables import content_hash, kind_columns, kind_tables
@@ -178,7 +179,7 @@ def fill_part(part: str, scale: float, home: Path) -> None:
 
 
 def prediction_rows(first: int, last: int) -> str:
-    """Predictions with 20 numbers and 5 categories, as many as the steps of ranks from `first` up to before `last`."""
+    """Predictions with 20 numbers and 5 categories: as many as there are records of the ranks' steps from `first` up to before `last`."""
     numbers = ", ".join(f"number_{place:02d}: round(normal(i, 0, 'n{place}'), 6)" for place in range(20))
     names = ", ".join(f"category_{place}: 'level ' || hash(i, 'c{place}') % 12" for place in range(5))
     return f"""SELECT 'prediction' AS kind, 'p' || i AS id, strftime({END} - to_milliseconds(i * 13), '%Y-%m-%dT%H:%M:%S.%gZ') AS "at",
@@ -187,14 +188,14 @@ def prediction_rows(first: int, last: int) -> str:
 
 
 def step_lines(scale: float, first: int, last: int) -> str:
-    """The records of the steps of ranks from `first` up to before `last`, in the order of steps."""
+    """The records of the ranks' steps from `first` up to before `last`, in the order of steps."""
     return f"""SELECT 'step' AS kind, run, strftime("at", '%Y-%m-%dT%H:%M:%S.%fZ') AS "at", step, rank, host, metrics::JSON AS metrics,
         phase_ms::JSON AS phase_ms FROM ({rank_rows(scale, first, last)["step"]}) ORDER BY step, rank::INTEGER"""
 
 
 def load_lines(scale: float, home: Path) -> list[dict[str, Any]]:
-    """Load the steps of ranks as JSON lines into a home, one tenth after the other. Load as many predictions as the first tenth has steps
-    into another home. Print both rates.
+    """Load the ranks' steps as JSON lines into a home, one tenth after the other. Load as many predictions as the first tenth has steps
+    into another home. Print the rates of both.
 
     Returns the lines of every n-th step, as read from the files.
     """
@@ -210,7 +211,7 @@ def load_lines(scale: float, home: Path) -> list[dict[str, Any]]:
         maker.execute(macro)
 
     def load(name: str, query: str, into: Path) -> tuple[float, float]:
-        """Seconds of the clock and of the processor of loading the rows of a query as lines."""
+        """Wall and processor seconds of loading the rows of a query as lines."""
         path = home.parent / f"{name}.jsonl"
         maker.execute(f"COPY ({query}) TO '{path}' (FORMAT json)")
         if name == "steps":
@@ -260,7 +261,7 @@ def figures_by_hand(lines: list[dict[str, Any]]) -> list[str]:
 
 
 def compare_slice(store: Any, kind: str) -> int:
-    """Load rows of a kind as lines into another store, and compare the rows. Returns their number."""
+    """Load some rows of a kind as lines into another store, and compare them with the computed rows. Returns their number."""
     from observability.store.db.kept_numbers import kept_columns
     from observability.store.db.record_tables import kind_columns, kind_tables
     from observability.store.opener import open_store
@@ -293,7 +294,9 @@ def compare_slice(store: Any, kind: str) -> int:
 
 
 def open_page(page: str, home: Path, watched: bool, lines: bool) -> None:
-    """Open a page in this process, cold and warm, or for the first time after a round of the watcher, and print the seconds; lines: and its words."""
+    """Open a page in this process, cold and then warm, or for the first time after a round of the watcher, and print the seconds. lines:
+    whether to print the words of the page too.
+    """
     from observability import dashboard
     from observability.alerts.config import AlertConfig
     from observability.analyzers import discover
@@ -311,7 +314,7 @@ def open_page(page: str, home: Path, watched: bool, lines: bool) -> None:
     opened("rules", within=600)
     if watched:
         now = datetime.now(UTC)
-        if (left := (end_of_step(now) - now).total_seconds()) < 30:  # a round and a page within one step of the clock
+        if (left := (end_of_step(now) - now).total_seconds()) < 30:  # the round and the page must fall into one step of the clock
             time.sleep(left + 1)
         cpu = time.process_time()
         watcher.check_live_models(process_lock.current_store(), watcher.Watching(), AlertConfig(), datetime.now(UTC))

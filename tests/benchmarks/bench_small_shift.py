@@ -1,10 +1,11 @@
-"""Does a significant but negligible shift raise no alarm at millions of rows?
+"""Does a significant but negligible shift raise no alarm in millions of rows?
 
     python tests/benchmarks/bench_small_shift.py [--rows 10000000] [--shift 0.02] [--home FOLDER]
 
-A week of `--rows` predictions in which every number lies `--shift` standard deviations higher than in the reference (200,000 rows) and in the week before, which has as
-many; scores follow the numbers, labels follow the scores. Rows are made inside the database, rolled up as a load would, and judged by every analyzer.
-Prints every finding that needs action, the drift figures, and the time of the check. Goal: no `act`.
+A week of `--rows` predictions in which every number is `--shift` standard deviations higher than in the reference (200,000 rows) and in the
+week before, which has as many rows; scores depend on the numbers, labels on the scores. Rows are made inside the database, rolled up as a
+load would do it, and judged by every analyzer. Prints every finding that needs action, the drift figures, and the time of the check. Goal:
+no `act`.
 """
 
 import argparse
@@ -40,7 +41,7 @@ def drawn(rows, shift):
 
 
 def inserted(writer, store_model, stream, rows, shift, begin):
-    """Put a week of rows, with a label for each, into the store's tables."""
+    """Insert a week of rows into the store's tables, with a label for each row."""
     columns = {each.name: each.column for each in store_model.columns}
     writer.execute(f"CREATE OR REPLACE TEMP TABLE made AS {drawn(rows, shift)}")
     at = f"TIMESTAMP '{begin:%Y-%m-%d}' + to_milliseconds((i * (7 * 86400000::DOUBLE / {rows}))::BIGINT)"

@@ -1,10 +1,10 @@
-"""Does a home hold a steady load: what does logging cost, is anything lost, how fresh are pages, does the owner's memory stay flat?
+"""Can a home take a steady load: what does logging cost, is anything lost, how fresh are pages, does the owner's memory stay constant?
 
-`python tests/benchmarks/bench_soak.py [--minutes 10] [--rate 20000] [--processes 4]` starts the dashboard, lets so many processes log at that rate
-together, and keeps pages open beside them in Chromium, where it is installed. It prints p99 of `Logger.prediction`, the loss, how many seconds a record takes until a query can
-see it, and the owner's memory over time. `--day` loads a day of traffic of 1,000 records/s with the times of that day, as fast as the machine
-takes it, in place of `--minutes`; landing then keeps the newest gigabyte of loaded segments in place of a week, so that a day needs less
-than 30 GB of disk. `--day --hours 0.48` is a fiftieth of it.
+`python tests/benchmarks/bench_soak.py [--minutes 10] [--rate 20000] [--processes 4]` starts the dashboard, lets the processes together log
+at the given rate, and meanwhile keeps pages open in Chromium, if it is installed. It prints p99 of `Logger.prediction`, the number of lost
+records, the seconds until a query can see a record, and the owner's memory over time. `--day` replaces `--minutes`: it loads a day of
+traffic of 1,000 records/s, dated over that day, as fast as the machine can. Landing then keeps the newest gigabyte of loaded segments
+instead of a week, so that a day needs less than 30 GB of disk. `--day --hours 0.48` is a fiftieth of it.
 """
 
 import argparse
@@ -29,16 +29,17 @@ sys.path.insert(0, str(ROOT))
 DAY_RATE = 1000
 CHUNK = 200
 MARK_EVERY = 2_000
-"""Records of a service between two notes of the time of a record and the time at which it was logged."""
+"""Number of records of a service between two marks. A mark is the time in a record and the time at which it was logged."""
 LOADED_BYTES = 1_000_000_000
 PAGES = ("quality", "requests", "latency", "model")
 
 
 def log_at_rate(home: str, name: str, rate: float, seconds: float, first: float, step: float) -> None:
-    """Run one service. It logs at a rate for some seconds, then prints the number of records, the dropped ones, the times in ns of calls
-    (one in ten), its seconds and marks [time of a record, when it was logged] (epoch seconds).
+    """Run one service. It logs at a rate for some seconds. Then it prints the number of records, the number dropped, the times in ns of one
+    call in ten, its seconds, and marks [time in a record, when it was logged] (epoch seconds).
 
-    first, step: with a step above zero, the records carry times from `first` (epoch seconds) on, one each `step` seconds, and no pause is made.
+    first, step: with a step above zero, the times in the records start at `first` (epoch seconds) and advance by `step` seconds, and
+    records are logged without pauses.
     """
     import observability as obs
 
@@ -60,15 +61,15 @@ def log_at_rate(home: str, name: str, rate: float, seconds: float, first: float,
         if not step and (ahead := number / rate - (time.monotonic() - begun)) > 0:
             time.sleep(ahead)  # keeps the rate
         while step and len(os.listdir(Path(home, "landing", "ready"))) > 20:
-            time.sleep(0.2)  # so that landing does not fill; the loader sets the pace
+            time.sleep(0.2)  # limits what waits in landing: the loader sets the pace
     took = time.monotonic() - begun
     log.close()
     print(json.dumps([number, log.dropped, sorted(times), took, marks]))
 
 
 class Watch(threading.Thread):
-    """Samples the owner while it runs: memory in MB, bytes of the home, and the time of the newest record that a query sees, with when it was
-    asked (epoch seconds). keep: bytes of loaded segments that landing keeps; None for all.
+    """Samples the owner process while it runs: memory in MB, bytes of the home, and the time in the newest record that a query sees, with
+    the time of the query (epoch seconds). keep: bytes of loaded segments that landing keeps; None for all.
     """
 
     def __init__(self, home: Path, pid: int, every: float, keep: int | None) -> None:
@@ -92,12 +93,12 @@ class Watch(threading.Thread):
                 self.seen.append((time.time(), newest.timestamp()))
 
     def lags(self, marks: list[list[float]]) -> list[float]:
-        """By how many seconds the newest record that a query saw was behind its logging. marks: marks of all services; without them,
-        records carry the time themselves.
+        """For each query, the seconds by which the newest visible record lagged behind its logging. marks: marks of all services; without
+        marks, the time in a record is the time of its logging.
         """
         ordered = sorted(marks)
         times = [at for at, _ in ordered]
-        logged = list(itertools.accumulate((wall for _, wall in reversed(ordered)), min))[::-1]  # when any service had come so far
+        logged = list(itertools.accumulate((wall for _, wall in reversed(ordered)), min))[::-1]  # when any service had logged so far
         found = []
         for asked_at, newest in self.seen:
             place = bisect.bisect_left(times, newest)
@@ -116,7 +117,7 @@ def bytes_below(folder: Path) -> int:
 
 
 def remove_oldest(folder: Path, keep: int) -> None:
-    """Remove the oldest files of a folder until the others have at most the given number of bytes."""
+    """Remove the oldest segments of a folder until the rest has at most the given number of bytes."""
     files = sorted(((state := path.stat()).st_mtime, state.st_size, path) for path in folder.glob("*.jsonl"))
     total = sum(size for _, size, _ in files)
     for _, size, path in files:
@@ -133,9 +134,9 @@ def resident_mb(pid: int) -> float:
 
 
 def newest_record(home: Path, after: datetime | None = None) -> datetime | None:
-    """The time of the newest record that a query sees; None if there is none.
+    """The time in the newest record that a query sees; None if there is none.
 
-    after: only records from that time on, so that the question costs the same however many are stored.
+    after: look only at records from that time on, so that the query costs the same however many records are stored.
     """
     later = f""" WHERE "at" >= TIMESTAMP '{after:%Y-%m-%d %H:%M:%S}'""" if after else ""
     answer = asked(home, ["sql", f'SELECT max("at") AS newest FROM "soak.predictions"{later}', "--json"])
@@ -148,7 +149,7 @@ def newest_record(home: Path, after: datetime | None = None) -> datetime | None:
 
 
 def asked(home: Path, argv: list[str]) -> Any:
-    """The answer of the process that owns the store to a command; None if it refuses."""
+    """The answer of the store's owner process to a command; None if it refuses."""
     from observability.cli import main as command_line
     from observability.server import process_lock
 
@@ -173,7 +174,9 @@ def ask_health(url: str, stop: threading.Event, took: list[float]) -> None:
 
 
 def read_pages(url: str, stop: threading.Event, took: list[float]) -> None:
-    """A person with two tabs: the first page stays open, and every 20 seconds a page of the model is opened and read until it is complete."""
+    """A person with two tabs: the first page stays open, and every 20 seconds the second tab opens a page of the model and reads it until
+    it is complete.
+    """
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play:
@@ -190,7 +193,7 @@ def read_pages(url: str, stop: threading.Event, took: list[float]) -> None:
 
 
 def percentile(values: list[Any], share: float) -> float:
-    """A percentile of values."""
+    """A percentile of some values."""
     ordered = sorted(values)
     return float(ordered[min(int(len(ordered) * share), len(ordered) - 1)])
 
@@ -219,14 +222,14 @@ def main(minutes: float, rate: float, processes: int, day: bool, hours: float) -
                 beside.append(threading.Thread(target=read_pages, args=(server.url, stop, pages), daemon=True))
             for thread in beside:
                 thread.start()
-            time.sleep(8.0)  # services import and connect; memory that they take until then is no growth
+            time.sleep(8.0)  # services import and connect; their memory until then does not count as growth
             watch.start()
             outcomes = [json.loads(service.communicate(timeout=seconds * 20 + 600)[0]) for service in services]
             watch.stop.set()
             logged, dropped = sum(count for count, *_ in outcomes), sum(lost for _, lost, *_ in outcomes)
             marks = [mark for *_, own in outcomes for mark in own]
             while (stored := stored_predictions(home)) < logged and time.monotonic() - begun < seconds * 20 + 600:
-                time.sleep(1.0)  # between two looks at what is stored
+                time.sleep(1.0)  # time between two queries of what is stored
             took = time.monotonic() - begun
             stop.set()
             watch.join()

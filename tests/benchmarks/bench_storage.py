@@ -1,6 +1,7 @@
-"""Planted faults of storage places, and clean weeks: named faults and false alarms. `python tests/benchmarks/bench_storage.py`
+"""Planted faults of storage places (folders or buckets), and clean weeks: which faults are named, and how many false alarms? `python
+tests/benchmarks/bench_storage.py`
 
-Prints the findings of 300 clean weeks of three places, and for each fault and strength the number of weeks (of 60) in which it is named.
+Prints the findings of 300 clean weeks of three places; and for each fault and strength, in how many of 60 weeks it is named.
 """
 
 import sys

@@ -1,7 +1,8 @@
-"""Planted faults of studies, and clean searches: named faults and false alarms. `python tests/benchmarks/bench_studies.py`
+"""Planted faults of studies, and clean searches: which faults are named, and how many false alarms? `python
+tests/benchmarks/bench_studies.py`
 
-Prints the findings of 300 clean searches, and for each fault and strength the number of searches (of 100) in which it is named; searches
-that cannot have the fault are left out.
+Prints the findings of 300 clean searches; and for each fault and strength, in how many of 100 searches it is named. Searches that cannot
+have the fault are left out.
 """
 
 import sys

@@ -2,11 +2,11 @@
 
     python tests/benchmarks/bench_tasks.py [--before] [--tasks 1,4] [--home HOME] [--home-before HOME]
 
-Plays them by keyboard (tests/support/tasks.py) and by mouse (tasks_by_mouse.py) in headless Chromium on a laptop's screen (1440 × 900) against the sample fleet, each in a new tab from Home. --before: also in
-version 0.6.0, from a checkout in a temporary folder, with the sample of that version and the libraries of this environment. A task counts
-only if the read figure equals that of the store's commands and the raw rows, or its record is in the store. A task that only reads is tried
-twice, because on a busy machine a page may miss a change. --home, --home-before: homes with the sample of each version, which are copied,
-not changed.
+Plays the tasks by keyboard (tests/support/tasks.py) and by mouse (tasks_by_mouse.py) in headless Chromium with the screen of a laptop (1440
+× 900), on the sample fleet, each in a new tab from Home. --before: also plays them in version 0.6.0, from a checkout in a temporary folder,
+with the sample of that version and the libraries of this environment. A task counts only if the figure that was read equals that of the
+store's commands and the raw rows, or if its record is in the store. A task that only reads is tried twice, because on a busy machine a page
+may miss a change. --home, --home-before: homes with the sample of each version, which are copied, not changed.
 """
 
 import argparse
@@ -40,7 +40,7 @@ OLD = "ae6e8bf"
 
 
 def command(root: Path, home: Path, *argv: object) -> str:
-    """The output of a command of a checkout about a home."""
+    """The output of a command that the code of a checkout runs on a home."""
     words = [sys.executable, "-m", "observability", *map(str, argv)]
     done = subprocess.run(words, cwd=root, env=environment(home), capture_output=True, text=True, check=False)
     if done.returncode > 1:
@@ -49,7 +49,7 @@ def command(root: Path, home: Path, *argv: object) -> str:
 
 
 def play(chromium: Browser, url: str, task: Task, facts: Facts) -> Effort:
-    """Do one task in a new tab, from Home. Raises AssertionError if it is not done, or the page reports an error."""
+    """Do one task in a new tab, from Home. Raises AssertionError if the task fails or the page reports an error."""
     watch = opened(chromium, url, **LAPTOP)
     try:
         player = Player(watch.page)
@@ -62,8 +62,8 @@ def play(chromium: Browser, url: str, task: Task, facts: Facts) -> Effort:
 
 
 def play_all(chromium: Browser, root: Path, folder: Path, tasks: Sequence[Task], sample: Path | None) -> dict[int, Effort]:
-    """Do tasks on a new home with the sample of a checkout. Returns their efforts by number, without tasks that failed. sample: a home to
-    copy.
+    """Do tasks on a new home with the sample of a checkout. Returns the effort of each task by number, without tasks that failed. sample: a
+    home to copy.
     """
     home, efforts = folder / "home", {}
     facts = Facts(functools.partial(command, root, home))
@@ -95,8 +95,8 @@ def cells(effort: Effort | None) -> str:
 
 
 def print_table(tasks: Sequence[Task], *played: Mapping[int, Effort]) -> None:
-    """Print a row for each task, and the totals of the tasks that were done on all sides. played: now by keyboard, now by mouse, and in
-    0.6.0 if it was played.
+    """Print a row for each task, and the totals of the tasks that were done on all sides. played: efforts now by keyboard, now by mouse,
+    and in 0.6.0 if it was played.
     """
     sides = [*played[2:], *played[:2]]
     first = "0.6.0, " if len(played) > 2 else ""

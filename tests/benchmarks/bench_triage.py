@@ -1,11 +1,12 @@
-"""How often is the first suspected source of a case right, an honest "cannot tell", or wrong, by a key whose author did not write the
-triage?
+"""How often is the first suspected source of a case right, wrong, or an honest "cannot tell", judged by a key whose author did not write
+the triage?
 
     python tests/benchmarks/bench_triage.py [--key 2|3] [--home FOLDER] [--half development|held] [--only ID,ID] [--part K/N] [--to FILE]
 
-The keys and their rules: triage_evidence.py, triage_key.json, triage_key_2.json and triage_key_3.json. `--part 1/3`: every third case
-from the first one. `--home`: a home with the sample fleet, which is only read; by default one is made with `demo`. The planted logs of
-triage_rows.py are registered and loaded into homes of their own. For each case the product's triage is asked as `case --json` asks it.
+The keys and their rules: triage_evidence.py, triage_key.json, triage_key_2.json and triage_key_3.json. `--part 1/3`: every third case from
+the first one. `--home`: a home with the sample fleet, which is only read; by default one is made with `demo`. The planted logs of
+triage_rows.py are registered and loaded into separate homes. The product's triage is asked about each case in the same way as by `case
+--json`.
 
 * right: the first source is one that the key accepts.
 * honest: the first source is "cannot tell" (`unknown` without detail), and the key says that this is honest.
@@ -47,7 +48,7 @@ RATED = ("rating_mean", "rating_spread", "raters")
 
 
 def outcome(case: dict[str, Any], source: str) -> str:
-    """The outcome of a first source by the key. source: `expected` for `unknown` with this detail."""
+    """The outcome of the first suspected source, judged by the key. source: `expected` stands for `unknown` with this detail."""
     if source in case["accept"]:
         return "right"
     if source == "unknown":
@@ -56,7 +57,7 @@ def outcome(case: dict[str, Any], source: str) -> str:
 
 
 def asked(store: Store, case: dict[str, Any], worker: Worker) -> dict[str, Any]:
-    """The product's answer about a case: its first sources, with the sentence of each."""
+    """The product's answer about a case: its first suspected sources, each with its sentence."""
     part = open_case(store, case["id"], model=case["model"], worker=worker)
     ranked = part.part("triage")
     if not ranked:
@@ -137,7 +138,7 @@ def answers(cases: list[dict[str, Any]], fleet: Path) -> list[dict[str, Any]]:
 
 
 def table(found: list[dict[str, Any]]) -> str:
-    """Outcomes of all cases, and by half, model, plant and first source, with 95 % intervals of right or honest, and of wrong."""
+    """Outcomes of all cases, and by half, model, plant and first source. Right or honest ones, and wrong ones, have 95 % intervals."""
     groups: dict[str, list[dict[str, Any]]] = {"all": found}
     for case in found:
         names = (f"half {case['half']}", "planted" if case["planted"] else f"fleet {case['model']}", f"said {case['said']['source']}")

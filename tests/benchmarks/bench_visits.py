@@ -1,15 +1,16 @@
-"""How long does a person wait when a page opens in Chromium: first paint, largest paint, long tasks, bytes, time until it is settled?
+"""How long does a person wait when a page opens in Chromium: first paint, largest paint, long tasks, bytes, time until the page is settled?
 
     python tests/benchmarks/bench_visits.py [--home HOME] [--pages home,drift] [--people 5] [--tasks]
 
-A dashboard serves a copy of HOME (a home with the sample fleet; without it one is made). Each page is opened on a laptop's screen (1360 × 900) three times: by a browser
-with an empty profile, as the first who opens it in this process (cold); again in the same browser (again); and by several people at once, each with a profile
-of their own (the worst of them is printed). Before each opening the server has come to rest. Times are seconds from the request on, bytes are those on the
-wire: documents and scripts as they were encoded, frames of the WebSocket as they were sent.
+A dashboard serves a copy of HOME (a home with the sample fleet; without it one is made). Each page is opened with the screen of a laptop
+(1360 × 900) three times: by a browser with an empty profile, as the first visit in this process (cold); again in the same browser (again);
+and by several people at once, each with their own profile (the slowest of them is printed). Before each opening the server has come to
+rest. Times are seconds from the request on. Bytes are those on the wire: documents and scripts as encoded, WebSocket frames as sent.
 
-first: first contentful paint · title: the heading stands · largest: largest contentful paint · settled: no run of the script, no skeleton for 0.5 s after it ·
-server: seconds between the first word of a run and the end of the last · processor: seconds of the dashboard's process, which other work on the machine does not lengthen · long: tasks of more than 50 ms, and the longest in ms · http, socket: kilobytes.
-`--tasks` traces the opening again and prints, for the long tasks, the time of each script.
+first: first contentful paint · title: the heading is visible · largest: largest contentful paint · settled: no run of the script and no
+skeleton for 0.5 s from then on · server: seconds from the start of the first run to the end of the last · processor: processor seconds of
+the dashboard's process, which do not grow with other work on the machine · long: number of tasks of more than 50 ms, and the longest in ms
+· http, socket: kilobytes. `--tasks` traces the opening again, and prints how much of the long tasks each script took.
 """
 
 import argparse
@@ -68,7 +69,7 @@ PROBE = """{
     if (!seen.settled && quiet && performance.now() - quiet > SETTLED) seen.settled = quiet
   }, 20)
 }""".replace("SETTLED", str(SETTLED))
-"""Notes in the page when what a person waits for was there."""
+"""JavaScript that notes in the page when the elements that a person waits for appeared."""
 READ = """() => ({...visit, first: performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0})"""
 TRACED = ["devtools.timeline", "v8.execute", "disabled-by-default-v8.compile"]
 SCRIPTS = ("FunctionCall", "EvaluateScript", "v8.compile", "V8.GCScavenger", "Layout", "UpdateLayoutTree", "ParseHTML", "Paint", "Commit")
@@ -109,7 +110,7 @@ class Opening:
         self.page.goto(url, wait_until="commit")
 
     def loaded(self, event: dict[str, Any]) -> None:
-        """Count the bytes of a request; none if the browser had the file."""
+        """Count the bytes of a request; they are none if the browser had the file cached."""
         self.visit.http += event["encodedDataLength"] / 1000
 
     def framed(self, event: dict[str, Any]) -> None:
@@ -123,7 +124,7 @@ class Opening:
             self.runs[1] = event["timestamp"]
 
     def finished(self) -> Visit:
-        """The visit, once the page is settled."""
+        """Wait until the page is settled; returns the visit."""
         self.page.wait_for_function("() => visit.settled", polling=50, timeout=PATIENCE)
         found = self.page.evaluate(READ)
         self.visit.long = found["long"]
@@ -145,23 +146,23 @@ def profile(playwright: Playwright) -> Iterator[BrowserContext]:
 
 
 def processor_seconds(pid: int) -> float:
-    """Seconds that a process has spent on processors."""
+    """Processor seconds that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def rest(pid: int, pause: float = 2.0) -> None:
-    """Wait until a process does next to nothing for a while."""
+    """Wait until a process has been nearly idle for a while."""
     end = time.monotonic() + PATIENCE / 1000
     while time.monotonic() < end:
         before = processor_seconds(pid)
-        time.sleep(pause)  # the use of a processor is measured over an interval
+        time.sleep(pause)  # processor use is measured over an interval
         if processor_seconds(pid) - before < 0.05 * pause:
             return
 
 
 def worst(visits: Sequence[Visit]) -> Visit:
-    """The latest value of each time and the largest of each size."""
+    """The slowest time and the largest size of all visits."""
     moments = {
         name: max(getattr(visit, name) for visit in visits) for name in ("first", "title", "largest", "settled", "server", "http", "socket")
     }
@@ -169,7 +170,7 @@ def worst(visits: Sequence[Visit]) -> Visit:
 
 
 def long_task_owners(context: BrowserContext, url: str) -> dict[str, float]:
-    """Milliseconds of tasks longer than 50 ms by script, for one traced opening."""
+    """Milliseconds of tasks longer than 50 ms, by script, for one traced opening."""
     browser = context.browser
     assert browser
     page = context.new_page()

@@ -1,9 +1,9 @@
-"""What does NannyML's CBPE estimate of the same rows, and how long does it take? Run by bench_cbpe.py with NannyML's own Python.
+"""What does NannyML's CBPE estimate from the same rows, and how long does it take? bench_cbpe.py runs this file with NannyML's own Python.
 
     PATH/python cbpe_peer.py FOLDER
 
-FOLDER holds reference.parquet and served.parquet. Writes nannyml.json: for each month and metric the estimate, its sampling error and the realised value;
-prints seconds and the version. Imports and reading the files are not counted.
+FOLDER holds reference.parquet and served.parquet. Writes nannyml.json (for each month and metric: the estimate, its sampling error and the
+realised value), and prints seconds and the version. Imports and reading of the files are not counted.
 """
 
 import json
@@ -18,7 +18,7 @@ METRICS = ["accuracy", "precision", "recall", "f1", "roc_auc", "average_precisio
 
 
 def main(folder):
-    """Fits on the reference, estimates by month."""
+    """Fits on the reference, and estimates by month."""
     import nannyml as nml
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""A model with 20 numeric and 5 categorical features and any number of rows over 30 days, written straight into the store's tables."""
+"""A model with 20 numeric and 5 categorical features and any number of rows over 30 days, written directly into the store's tables."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -37,12 +37,12 @@ def number_sql(place, shift):
 
 
 def category_sql(place, shift):
-    """Levels whose shares fall."""
+    """Levels with falling shares."""
     return f"'level ' || floor(power(random(), {2 - shift}) * {LEVELS[place]})::INTEGER"
 
 
 def fill(store, rows):
-    """Makes the model with a reference and `rows` rows of production, the last third drifted a little; then its rollups."""
+    """Makes the model with a reference and `rows` rows of production (the last third drifted a little), and its rollups."""
     with store.write() as writer:
         key = add_model(writer, MODEL, task="binary", classes=("0", "1"))
         wanted = [("feature", name, "number") for name in NUMBERS] + [("feature", name, "category") for name in CATEGORIES]
@@ -61,7 +61,7 @@ def fill(store, rows):
 
 
 def insert(writer, key, columns, rows, number, shift, first=0.0, last=1.0):
-    """Rows from the share `first` to `last` of the 30 days, in order of time, each arriving within the hour."""
+    """Inserts the rows from the share `first` to the share `last` of the 30 days, in the order of time; each arrives within an hour."""
     values = {columns[f"feature.{name}"].column: number_sql(place, shift) for place, name in enumerate(NUMBERS)}
     values |= {columns[f"feature.{name}"].column: category_sql(place, shift) for place, name in enumerate(CATEGORIES)}
     seconds = f"{first * DAYS * 86400} + i * {(last - first) * DAYS * 86400 / rows}"
@@ -83,7 +83,7 @@ def insert(writer, key, columns, rows, number, shift, first=0.0, last=1.0):
 
 
 def edges_of(writer, key, columns):
-    """Edges of every column from the rows that are there, as registering makes them."""
+    """Edges of every column, computed from the present rows as registering does it."""
     found = {}
     for reference, column in columns.items():
         values = writer.execute(f"SELECT {column.column} AS v FROM predictions_{key}").fetchnumpy()["v"]
@@ -97,7 +97,7 @@ def edges_of(writer, key, columns):
 
 
 def export(store, model, folder):
-    """Writes reference.parquet and current.parquet with the features by their names and `at`, for the peers."""
+    """Writes reference.parquet and current.parquet for the peers, with `at` and the features under their names."""
     names = ", ".join(f'{each.column} AS "{each.name}"' for each in model.columns)
     cursor = store.cursor()
     for (_, environment), number in stream_numbers(cursor, model.key).items():

@@ -1,4 +1,4 @@
-"""What does fairlearn say of the same rows, and how long does it take? Run by bench_fairness.py with fairlearn's own Python.
+"""What does fairlearn compute from the same rows, and how long does it take? bench_fairness.py runs this file with fairlearn's own Python.
 
     PATH/python fairness_peer.py FOLDER
 
@@ -17,7 +17,7 @@ SENSITIVE = ["sex", "race", "region"]
 
 
 def main(folder):
-    """Times MetricFrame with five rates over three sensitive features crossed, without bootstrap."""
+    """Times MetricFrame with five rates over three crossed sensitive features, without bootstrap."""
     from sklearn.metrics import precision_score
 
     rows = pd.read_parquet(Path(folder) / "rows.parquet")

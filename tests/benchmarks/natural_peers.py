@@ -1,13 +1,14 @@
-"""What do other tools say about a natural stream? Run by bench_natural.py with the Python that holds the tool.
+"""What do other tools report on a natural stream? bench_natural.py runs this file with the Python that has the tool.
 
     PATH/python natural_peers.py nannyml|evidently|domain FOLDER...
 
-A FOLDER is one model's (natural_streams.py): reference.parquet, served.parquet, about.json. Writes FOLDER/peer-NAME.json: the version and, by week, whether there
-was an alarm and the value behind it. What a tool could not judge is absent. With labels, a tool sees at a week's end the labels of its first five days.
+Each FOLDER belongs to one model (natural_streams.py): reference.parquet, served.parquet, about.json. Writes FOLDER/peer-NAME.json: the
+version and, by week, whether there was an alarm and the value behind it. Weeks that a tool could not judge are absent. With labels, a tool
+sees at the end of a week the labels of its first five days.
 
-nannyml: realized accuracy, CBPE's accuracy, univariate Jensen-Shannon drift of each input and the score; weeks as chunks, its own limits.
-evidently: the accuracy test and the drift preset, with the tests that it makes itself, against the whole reference.
-domain: the AUC, by cross-validation, of a LightGBM model that tells a week's inputs from the reference's.
+nannyml: realized accuracy, CBPE's accuracy, and univariate Jensen-Shannon drift of each input and the score; weeks are chunks, and it sets
+its own limits. evidently: the accuracy test and the drift preset, with the tests that it generates, against the whole reference. domain:
+the cross-validated AUC of a LightGBM model that separates a week's inputs from the reference's.
 """
 
 import json
@@ -26,7 +27,7 @@ DISTRIBUTION = {"domain": "lightgbm"}
 
 
 def with_decision(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows with the decision at one half."""
+    """Rows with a column for the decision at a score of one half."""
     return rows.assign(decision=(rows["score"] >= 0.5).astype(int), label=rows["label"].astype(int))
 
 
@@ -107,7 +108,7 @@ def evidently(about, reference, served):
 
 
 def domain(about, reference, served):
-    """The domain classifier's AUC by week; an alarm above 0.6."""
+    """The AUC of the domain classifier by week; above 0.6 is an alarm."""
     names = [*about["numbers"], *about["categories"]]
     coded = {name: pd.Categorical(pd.concat([reference[name], served[name]])).categories for name in about["categories"]}
     sides = [
@@ -122,7 +123,7 @@ def domain(about, reference, served):
 
 
 def domain_auc(reference, rows, days):
-    """The AUC over five folds of whole days, so that a model cannot recognise the day that it was fitted on."""
+    """The AUC over five folds of whole days, so that the classifier cannot recognise a day that it was fitted on."""
     from lightgbm import LGBMClassifier
     from sklearn.metrics import roc_auc_score
 

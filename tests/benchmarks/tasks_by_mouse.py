@@ -1,4 +1,4 @@
-"""The same fifteen tasks (docs/tasks.md) by mouse, from Home; only required text is typed."""
+"""The same fifteen tasks (docs/tasks.md) done by mouse, from Home; only required text is typed."""
 
 from dataclasses import replace
 
@@ -28,7 +28,7 @@ def time_range(player: Player, words: str) -> None:
 
 
 def ask(player: Player, table: str) -> None:
-    """Start an action on the first row; the cursor is then in the box for the name."""
+    """Start an action on the first row; afterwards the cursor is in the box for the name."""
     player.click(player.page.get_by_role("table", name=table).locator("button.act").first)
     tasks.await_name_box(player)
 
@@ -44,14 +44,14 @@ def acknowledge(player: Player, facts: Facts) -> None:
 
 
 def worst_part(player: Player, facts: Facts) -> None:
-    """The carrier with the largest error over the whole log."""
+    """Find the carrier with the largest error over the whole log."""
     cell(player, "flights-delay", 7, goes="/performance")
     time_range(player, "Everything")
     tasks.read_worst_level(player)
 
 
 def wrong_case(player: Player, facts: Facts) -> None:
-    """Why a prediction was wrong, by its id."""
+    """Find out why a prediction was wrong, starting from its id."""
     player.click(player.page.get_by_role("button", name="Search").first)
     player.paste(facts.worst_case)
     player.press("Enter", goes="/case")
@@ -73,19 +73,19 @@ def mute(player: Player, facts: Facts) -> None:
 
 
 def fairness(player: Player, facts: Facts) -> None:
-    """The largest gap between groups of a model."""
+    """Find the largest gap between groups of a model."""
     cell(player, "employment", 8, goes="/fairness")
     tasks.read_gap(player, facts)
 
 
 def useful(player: Player, facts: Facts) -> None:
-    """How many alarms were useful, below the incidents of Home."""
+    """Find how many alarms were useful, below the incidents of Home."""
     player.see(player.page.get_by_text("rated alerts were useful"))
     assert "2 of 3 rated alerts were useful" in player.text
 
 
 def overdue(player: Player, facts: Facts) -> None:
-    """Action items past their date."""
+    """Find the action items past their date."""
     player.click(player.page.get_by_role("button", name="1 action item overdue"), goes="/actions")
     tasks.read_overdue(player)
 
@@ -97,7 +97,7 @@ def open_meeting(player: Player, facts: Facts) -> None:
 
 
 def decide(player: Player, facts: Facts) -> None:
-    """An action for the first item, with owner and due date."""
+    """Write an action for the first item, with owner and due date."""
     menu(player, "Review", "/review")
     ask(player, "Agenda")
     player.type(tasks.NAME)
@@ -106,19 +106,19 @@ def decide(player: Player, facts: Facts) -> None:
 
 
 def compare(player: Player, facts: Facts) -> None:
-    """The last week of a model against the week before: its change on Home."""
+    """Compare the last week of a model with the week before, from its change on Home."""
     cell(player, "flights-delay", 7, 1, goes="/compare")
     tasks.read_comparison(player)
 
 
 def export(player: Player, facts: Facts) -> None:
-    """The week as a file that prints."""
+    """Export the week as a file for printing."""
     menu(player, "Review", "/review")
     tasks.check_file(player.download(player.page.locator(".st-key-review-html button")).path())
 
 
 def moved(player: Player, facts: Facts) -> None:
-    """Did the metric of last week's finished action move?"""
+    """Find out whether the metric of last week's finished action moved."""
     menu(player, "Review", "/review")
     steps = player.page.get_by_test_id("stMain").get_by_test_id("stButtonGroup")
     player.click(steps.get_by_text("Action items", exact=True), goes="step=promises")

@@ -1,4 +1,4 @@
-"""The same fifteen tasks (docs/tasks.md) as a person did them in version 0.6.0, by mouse from Home."""
+"""The same fifteen tasks (docs/tasks.md) as a person did them in version 0.6.0, by mouse and from Home."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from tests.support import tasks
 from tests.support.task_player import Player
 from tests.support.tasks import Facts, Task
 
-# as the pages of 0.6.0 say it; today's words are in tests/support/tasks.py
+# the words of the pages of 0.6.0; today's are in tests/support/tasks.py
 FLEET, ALERTS = "Models, those that need a person first", "Alerts, open ones first"
 
 
@@ -31,12 +31,12 @@ def model(player: Player, name: str) -> None:
 
 
 def main(player: Player) -> Locator:
-    """The page beside the sidebar."""
+    """The main area of the page, without the sidebar."""
     return player.page.get_by_test_id("stMain")
 
 
 def worst_now(player: Player, facts: Facts) -> None:
-    """The worst model and since when, from Home."""
+    """Find the worst model and since when it is so, from Home."""
     row = tables(player.page)[FLEET][0]
     fault = facts.critical(facts.critical_incident(row["Model"]["text"]))
     assert row["Status"]["text"] == "Act" and f"since {format_day(datetime.fromisoformat(fault['onset']))}" in player.text
@@ -57,7 +57,7 @@ def acknowledge(player: Player, facts: Facts) -> None:
 
 
 def worst_part(player: Player, facts: Facts) -> None:
-    """The carrier with the largest error over the whole log."""
+    """Find the carrier with the largest error over the whole log."""
     model(player, "flights-delay")
     player.choose(box(player, "Window"), "Everything")
     menu(player, "Performance")
@@ -66,7 +66,7 @@ def worst_part(player: Player, facts: Facts) -> None:
 
 
 def wrong_case(player: Player, facts: Facts) -> None:
-    """Why a prediction was wrong, by its id."""
+    """Find out why a prediction was wrong, starting from its id."""
     player.click(player.page.get_by_role("textbox", name="Find a case"))
     player.paste(facts.worst_case)
     player.press("Enter", goes="/case")
@@ -74,7 +74,7 @@ def wrong_case(player: Player, facts: Facts) -> None:
 
 
 def mute(player: Player, facts: Facts) -> None:
-    """No message about the alert for a week, with the reason."""
+    """Stop messages about the alert for a week, with a reason."""
     open_alert(player)
     player.fill(main(player).get_by_role("textbox", name="Note"), tasks.REASON)
     player.click(main(player).get_by_role("button", name="Snooze").first)
@@ -88,7 +88,7 @@ def mute(player: Player, facts: Facts) -> None:
 
 
 def worse_than_month(player: Player, facts: Facts) -> None:
-    """Each model that has eight weeks: its four weeks against the four before, one page a model."""
+    """Compare the last four weeks of each model that has eight weeks with the four weeks before; one page per model."""
     player.choose(box(player, "Window"), "Last 28 days")
     for place, name in enumerate(("flights-delay", "flights-late", "employment")):
         player.choose(box(player, "Model"), name)
@@ -103,20 +103,20 @@ def worse_than_month(player: Player, facts: Facts) -> None:
 
 
 def cost(player: Player, facts: Facts) -> None:
-    """What a thousand predictions cost, on Home."""
+    """Find what a thousand predictions cost, on Home."""
     row = next(row for row in tables(player.page)[FLEET] if row["Model"]["text"] == "flights-late")
     assert float(row["Cost"]["text"].split()[0]) == round(facts.value("flights-late", "cost_per_thousand"), 3)
 
 
 def fairness(player: Player, facts: Facts) -> None:
-    """The largest gap between groups of a model."""
+    """Find the largest gap between groups of a model."""
     model(player, "employment")
     menu(player, "Fairness")
     tasks.read_gap(player, facts)
 
 
 def useful(player: Player, facts: Facts) -> None:
-    """How many alarms were useful."""
+    """Find how many alarms were useful."""
     menu(player, "Alerts")
     player.see(player.page.get_by_text("judged alerts were useful"))
     assert "2 of 3 judged alerts were useful" in player.text
@@ -131,7 +131,7 @@ def meeting(player: Player, step: str | None = None) -> None:
 
 
 def overdue(player: Player, facts: Facts) -> None:
-    """Action items past their date: in the review's second step."""
+    """Find the action items past their date, in the review's second step."""
     meeting(player, "Promises")
     late = [row["What"]["text"] for row in tables(player.page)["What was promised"] if row["Until"]["sub"] == "overdue"]
     assert late == [tasks.OVERDUE]
@@ -145,7 +145,7 @@ def open_meeting(player: Player, facts: Facts) -> None:
 
 
 def decide(player: Player, facts: Facts) -> None:
-    """An action for the first item, with owner and due date."""
+    """Write an action for the first item, with owner and due date."""
     meeting(player)
     player.click(player.page.get_by_role("table", name="Agenda").get_by_role("link").first, goes="item=")
     tasks.give_name(player, main(player).get_by_role("textbox", name="Your name"))
@@ -160,20 +160,20 @@ def decide(player: Player, facts: Facts) -> None:
 
 
 def compare(player: Player, facts: Facts) -> None:
-    """The last week of a model against the week before."""
+    """Compare the last week of a model with the week before."""
     model(player, "flights-delay")
     menu(player, "Compare")
     tasks.read_comparison(player)
 
 
 def export(player: Player, facts: Facts) -> None:
-    """The week as a file that prints."""
+    """Export the week as a file for printing."""
     meeting(player)
     tasks.check_file(player.download(player.page.locator(".st-key-review-html button")).path())
 
 
 def moved(player: Player, facts: Facts) -> None:
-    """Did the metric of last week's finished action move?"""
+    """Find out whether the metric of last week's finished action moved."""
     meeting(player)
     player.press("ArrowRight", goes="step=promises")
     row = next(row for row in tables(player.page)["What was promised"] if row["What"]["text"] == tasks.DONE)

@@ -1,15 +1,15 @@
-"""Evidence about 80 wrong predictions, made without the product, and the key that follows from it by the rules below.
+"""Evidence about 80 wrong predictions, computed without the product, and the key that follows from it by the rules below.
 
     python tests/benchmarks/triage_evidence.py [--key 2|3]     writes triage_key.json, triage_key_2.json or triage_key_3.json beside it
 
-The first key was used up while the triage was built. The second and the third have other cases each, and two rules of evidence that are
-stricter (decision 0089):
-of a log with changed inputs, `slice`, `far` and `calibration` of a row that is wrong with its true inputs as well (B) are measured on the
-rows that were not changed; and z counts days as the unit (marked below).
+The first key was used up while the triage was built. The second and the third have other cases, and two stricter rules of evidence
+(decision 0089). First, if a log has changed inputs and a row is wrong with its true inputs as well (B), then `slice`, `far` and
+`calibration` of this row are measured on the rows that were not changed. Second, z counts days as the unit (marked below).
 
-Sixty cases are drawn at random from the sample fleet: fifteen of each model, one from each of fifteen equal parts of its time. An error is a wrong class or, of
-`flights-delay`, at least 45 minutes. Twenty cases are of the ten planted logs of triage_rows.py: in each, one that the fault made wrong (A) and one
-that is wrong for another reason (B: the true inputs give a wrong answer too; or a row beside the faulty ones).
+Sixty cases are drawn at random from the sample fleet: fifteen per model, one from each of fifteen equal parts of its time. An error is a
+wrong class or, for `flights-delay`, a deviation of at least 45 minutes. Twenty cases come from the ten planted logs of triage_rows.py. Each
+log gives one case that the fault made wrong (A), and one that is wrong for another reason (B: either the true inputs give a wrong answer
+too, or the row is next to the faulty ones).
 
 **Evidence**
 * `boundary`: distance of the score to the threshold; of several classes the lead of the first over the second.
@@ -79,14 +79,14 @@ UNSEEN_IN_ROW = ("unit change", "swapped category", "empty embedding", "wrong la
 
 
 MIN_DAYS = 4
-"""Days inside and outside from which a group can err more often by day."""
+"""Least number of days inside and outside a group for which a day-by-day comparison of errors counts."""
 ELSEWHERE = Path(__file__).parents[1] / "investigation" / "triage_key.json"
-"""Cases of another key, with which the triage was built."""
+"""Cases of an earlier key, with which the triage was built."""
 
 
 @dataclass(frozen=True)
 class KeyPlan:
-    """How a key is made. strict: the stricter rules of the second and third. without: keys whose cases are left out."""
+    """How a key is made. strict: use the stricter rules of the second and third key. without: keys whose cases are left out."""
 
     file: Path
     seed: int
@@ -111,7 +111,7 @@ FIRST = KEYS[1]
 
 @dataclass(frozen=True)
 class Judged:
-    """Rows of a log with what was decided: scores (one number a row: that of the decided class, or of a regression), decided, wrong, stated."""
+    """Rows of a log with the decisions: scores (one number per row: of the decided class, or of a regression), decided, wrong, stated."""
 
     log: ModelRows
     scores: np.ndarray
@@ -122,7 +122,7 @@ class Judged:
 
 
 def judged(log: ModelRows) -> Judged:
-    """What was decided, and whether it was wrong."""
+    """The decisions, and whether each was wrong."""
     rows, answers = log.rows, log.rows[score_columns(log.model)].to_numpy(float)
     decided = decisions(log.model, answers if answers.shape[1] > 1 else answers[:, 0])
     if log.model == "flights-delay":
@@ -133,14 +133,14 @@ def judged(log: ModelRows) -> Judged:
 
 
 def _z(k: float, n: float, other: float, m: float) -> float:
-    """z of k of n against other of m."""
+    """The z statistic of the rate k of n against the rate other of m."""
     pooled = (k + other) / (n + m)
     spread = sqrt(max(pooled * (1 - pooled) * (1 / n + 1 / m), 1e-12))
     return (k / n - other / m) / spread
 
 
 def _z_by_day(wrong: np.ndarray, inside: np.ndarray, at: pd.Series) -> float:
-    """z of the difference of two error rates, with days as the unit: rows of one day share what made them wrong."""
+    """z of the difference of two error rates, with days as the unit, because rows of one day share what made them wrong."""
     day = pd.factorize(at.dt.floor("D"))[0]
     n, rest = int(inside.sum()), int((~inside).sum())
     if min(n, rest) == 0 or min(len(set(day[inside])), len(set(day[~inside]))) < MIN_DAYS:
@@ -157,7 +157,9 @@ def _nearest(values: np.ndarray, to: float, where: np.ndarray, n: int) -> np.nda
 
 
 def _counted(data: Judged, place: int) -> np.ndarray:
-    """Which rows count as errors like the case's: wrong; of a regression in the same direction and at least half as large."""
+    """Which rows count as errors like that of the case: wrong rows; for a regression, errors in the same direction and at least half as
+    large.
+    """
     if data.log.model != "flights-delay":
         return data.wrong
     return (np.sign(data.error) == np.sign(data.error[place])) & (np.abs(data.error) >= abs(data.error[place]) / 2)
@@ -176,13 +178,13 @@ def boundary_evidence(data: Judged, place: int) -> dict[str, Any] | None:
 
 
 def _near(data: Judged, place: int) -> np.ndarray:
-    """Rows within fifteen days."""
+    """Which rows are within fifteen days of the case."""
     at = data.log.rows["at"]
     return np.asarray(np.abs(at - at.iloc[place]).to_numpy() <= np.timedelta64(15, "D"))
 
 
 def calibration_evidence(data: Judged, place: int, among: np.ndarray) -> dict[str, Any]:
-    """Errors among rows of similar score, and how many were to be expected."""
+    """Errors among rows with similar scores, and how many were to be expected."""
     model, rows = data.log.model, data.log.rows
     n = 500 if model == "sentiment" else 1000
     others, near = among & (np.arange(len(rows)) != place), _near(data, place)
@@ -210,7 +212,7 @@ def calibration_evidence(data: Judged, place: int, among: np.ndarray) -> dict[st
 
 
 def _codes(log: ModelRows) -> dict[str, np.ndarray]:
-    """Each feature as codes: levels, or fifths of a number; missing is a level of its own."""
+    """Each feature as codes: the levels, or fifths of a number; a missing value is a separate level."""
     found = {}
     for name in log.features:
         values = log.rows[name]
@@ -223,7 +225,7 @@ def _codes(log: ModelRows) -> dict[str, np.ndarray]:
 
 
 def _alike(data: Judged, place: int, among: np.ndarray) -> np.ndarray:
-    """The other rows with the same decision; of a regression all others."""
+    """The other rows with the same decision; for a regression, all other rows."""
     alike = among & (np.arange(len(among)) != place)
     return alike if data.log.model == "flights-delay" else alike & (data.decided == data.decided[place])
 
@@ -231,7 +233,9 @@ def _alike(data: Judged, place: int, among: np.ndarray) -> np.ndarray:
 def slice_evidence(
     data: Judged, place: int, codes: dict[str, np.ndarray], rng: np.random.Generator, among: np.ndarray, strict: bool
 ) -> dict[str, Any]:
-    """The slice of the case's own values whose rows err most beyond rows of similar score, measured on rows that did not choose it."""
+    """Among the slices of the case's own values, the one whose rows err most beyond rows of similar score; measured on rows that were not
+    used to choose it.
+    """
     alike = _alike(data, place, among)
     like = _nearest(data.scores, data.scores[place], alike, max(600, int(alike.sum() * 0.1)))
     found = slice_among(data, place, codes, rng, like, strict)
@@ -246,7 +250,7 @@ def slice_evidence(
 def slice_among(
     data: Judged, place: int, codes: dict[str, np.ndarray], rng: np.random.Generator, like: np.ndarray, strict: bool
 ) -> dict[str, Any]:
-    """That slice among some rows."""
+    """The slice of `slice_evidence`, found among the given rows."""
     counted = _counted(data, place)
     first = rng.random(len(like)) < 0.5
     inside = {name: codes[name][like] == codes[name][place] for name in data.log.features}
@@ -277,7 +281,9 @@ def slice_among(
 
 
 class Distances:
-    """Distances to the nearest reference row: numbers in their standard deviations (at most 3), categories 0 or 1, missing against known 1."""
+    """Distances to the nearest reference row. Numbers count in their standard deviations (at most 3), categories 0 or 1, missing against
+    known 1.
+    """
 
     def __init__(self, log: ModelRows, rng: np.random.Generator) -> None:
         reference = log.reference.iloc[rng.permutation(len(log.reference))]
@@ -308,7 +314,7 @@ class Distances:
         return found
 
     def outside(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Which values are outside the reference's range, or levels that it does not have."""
+        """Which values are outside the reference's range, or are levels that the reference does not have."""
         numbers = (rows[self.numbers] < self.low) | (rows[self.numbers] > self.high)
         for each in self.texts:
             numbers[each] = rows[each].notna() & ~rows[each].isin(list(self.levels[each]))
@@ -318,7 +324,7 @@ class Distances:
 def far_evidence(
     data: Judged, place: int, distances: Distances, rng: np.random.Generator, among: np.ndarray, strict: bool
 ) -> dict[str, Any]:
-    """How far the case is from the reference, and whether rows as far err more often."""
+    """How far the case is from the reference, and whether equally far rows err more often."""
     rows, counted = data.log.rows, _counted(data, place)
     like = rng.permutation(_nearest(data.scores, data.scores[place], _alike(data, place, among), 6000))[:1500]
     case, others = rows.iloc[[place]], rows.iloc[like]
@@ -346,7 +352,7 @@ def far_evidence(
 
 
 def repair_evidence(data: Judged, place: int, distances: Distances) -> dict[str, Any]:
-    """What the model answers when suspicious inputs have the values of rows in which they are sound."""
+    """What the model answers if suspicious inputs are replaced by the values of rows in which they are sound."""
     log, rows = data.log, data.log.rows
     case = rows.iloc[place]
     usual = log.reference[log.features].isna().mean()
@@ -369,12 +375,12 @@ def repair_evidence(data: Judged, place: int, distances: Distances) -> dict[str,
 
 
 def _sets_of(suspects: list[str]) -> list[list[str]]:
-    """All suspects together, and each alone."""
+    """All suspected inputs together, then each by itself."""
     return [suspects] + [[name] for name in suspects if len(suspects) > 1]
 
 
 def _repaired(data: Judged, place: int, suspects: list[str], distances: Distances) -> dict[str, Any]:
-    """One repair: where the donors are from, and how much it helps."""
+    """One repair: where the replacing rows come from, and how much the repair helps."""
     log, rows = data.log, data.log.rows
     case = rows.iloc[place]
     near = np.abs(rows["at"] - case["at"]) <= pd.Timedelta(hours=6)
@@ -398,7 +404,9 @@ def _repaired(data: Judged, place: int, suspects: list[str], distances: Distance
 
 
 def _sound(rows: pd.DataFrame, suspects: list[str], distances: Distances, same_source: bool) -> pd.DataFrame:
-    """Rows whose values of the suspected inputs are known. Of the same source they may lie outside the reference: then they are genuine."""
+    """Rows in which the values of the suspected inputs are known. Rows of the same source may have values outside the reference, because
+    there these are genuine.
+    """
     known = rows[suspects].notna().all(axis=1)
     for name in distances.texts:
         known &= rows[name].isin(list(distances.levels[name])) if name in suspects else True
@@ -406,7 +414,7 @@ def _sound(rows: pd.DataFrame, suspects: list[str], distances: Distances, same_s
 
 
 def _similar_rows(data: Judged, place: int, suspects: list[str], distances: Distances) -> pd.DataFrame:
-    """The rows most similar on the other inputs, of 4,000 rows nearest in time or of the reference, with sound values."""
+    """The rows with sound values that are most similar on the other inputs, among the 4,000 rows nearest in time and the reference."""
     log = data.log
     order = np.argsort(np.abs(log.rows["at"] - log.rows["at"].iloc[place]).to_numpy(), kind="stable")
     order = order[order != place][:4000]
@@ -423,7 +431,7 @@ def _similar_rows(data: Judged, place: int, suspects: list[str], distances: Dist
 
 
 def label_evidence(data: Judged, place: int) -> dict[str, Any]:
-    """What raters say about the label: the probability that as many new ones would give the model's class, or the logged one."""
+    """What raters say about the label: the probability that as many new raters would give the model's class, or the logged class."""
     row = data.log.rows.iloc[place]
     if "raters" not in row:
         return {"raters": None, "accept": False, "clear": False}
@@ -439,7 +447,7 @@ def label_evidence(data: Judged, place: int) -> dict[str, Any]:
 
 
 def key_of(evidence: dict[str, Any]) -> tuple[list[str], bool]:
-    """The accepted sources and whether "cannot tell" is honest: rules 1 to 7."""
+    """The accepted sources, and whether "cannot tell" is an honest answer: rules 1 to 7."""
     repair, label, boundary = evidence["repair"], evidence["label"], evidence["boundary"] or {"accept": False, "clear": False}
     if label["clear"]:
         return ["label"] + (["boundary"] if boundary["accept"] else []), not label["sure"]
@@ -456,7 +464,7 @@ def key_of(evidence: dict[str, Any]) -> tuple[list[str], bool]:
 def case_evidence(
     data: Judged, place: int, codes: dict[str, np.ndarray], distances: Distances, rng: np.random.Generator, strict: bool, among: np.ndarray
 ) -> dict[str, Any]:
-    """All evidence about one row. among: rows with which it is compared."""
+    """All evidence about one row. among: the rows with which it is compared."""
     return {
         "boundary": boundary_evidence(data, place),
         "calibration": calibration_evidence(data, place, among),
@@ -489,7 +497,7 @@ def fleet_cases(model: str, rng: np.random.Generator, plan: KeyPlan = FIRST) -> 
 
 
 def planted_cases(plant: PlantedLog, rng: np.random.Generator, plan: KeyPlan = FIRST) -> list[dict[str, Any]]:
-    """A and B of a planted log: rules 8 and 9."""
+    """Cases A and B of a planted log: rules 8 and 9."""
     log = ModelRows(plant.model, features_of_model(plant.model), plant.rows, fleet_rows(plant.model).reference)
     data = judged(log)
     codes, distances = _codes(log), Distances(log, rng)

@@ -1,6 +1,6 @@
-"""Rows for the independent triage key: the sample fleet's own files, and logs of it into which a fault is planted.
+"""Rows for the independent triage key: the sample fleet's own files, and logs made from them with a planted fault.
 
-Nothing of the product is used here: files are read with pandas, and models are run with their own libraries.
+No code of the product is used here: files are read with pandas, and models are run with their own libraries.
 """
 
 import tomllib
@@ -26,7 +26,7 @@ WEATHER = (
 
 @dataclass(frozen=True)
 class ModelRows:
-    """A model's production rows and its reference. rows: features, `id`, `at`, `label`, `score` (of several classes `score_CLASS`)."""
+    """A model's production rows and its reference. rows: features, `id`, `at`, `label`, `score` (for several classes `score_CLASS`)."""
 
     model: str
     features: list[str]
@@ -36,8 +36,8 @@ class ModelRows:
 
 @dataclass(frozen=True)
 class PlantedLog:
-    """A log with a fault in its last days. rows as of ModelRows, with `faulty`, `clean_*` (what the model says of the true inputs), `version`,
-    `replica`, `status`; shadow: answers of the earlier version to the same requests; inputs: features that the fault changed.
+    """A log with a fault in its last days. rows: as in ModelRows, with `faulty`, `clean_*` (the model's answer to the true inputs),
+    `version`, `replica`, `status`; shadow: answers of the earlier version to the same requests; inputs: features that the fault changed.
     """
 
     name: str
@@ -76,7 +76,7 @@ def fleet_rows(model: str) -> ModelRows:
 
 
 def model_answers(model: str, inputs: pd.DataFrame) -> np.ndarray:
-    """The registered file's answers to inputs: one number a row, or of several classes one column each."""
+    """The registered file's answers to inputs: one number per row, or one column per class if there are several."""
     if model == "sentiment":
         return np.asarray(_sentiment_model().predict_proba(inputs[features_of_model(model)].astype(float))).round(4)
     booster = _booster(model)
@@ -110,7 +110,7 @@ def score_columns(model: str) -> list[str]:
 
 
 def decisions(model: str, scores: np.ndarray) -> np.ndarray:
-    """The class that scores decide; of a regression the scores themselves."""
+    """The classes that the scores decide; for a regression the scores themselves."""
     if model == "flights-delay":
         return scores
     if model == "sentiment":
@@ -119,7 +119,7 @@ def decisions(model: str, scores: np.ndarray) -> np.ndarray:
 
 
 def _excerpt(model: str, start: str, days: int, every: int = 1) -> pd.DataFrame:
-    """Rows of some days, with the columns of a planted log."""
+    """Rows of some days, with the additional columns of a planted log."""
     found = fleet_rows(model).rows
     begin = pd.Timestamp(start, tz="UTC")
     rows = found[(found["at"] >= begin) & (found["at"] < begin + pd.Timedelta(days=days))].iloc[::every].copy().reset_index(drop=True)
@@ -134,7 +134,7 @@ def _last_days(rows: pd.DataFrame, days: int) -> pd.Series:
 
 
 def _answered_again(model: str, rows: pd.DataFrame, where: pd.Series) -> pd.DataFrame:
-    """The rows, with the model's answers to the changed inputs."""
+    """The rows, with the model's new answers where inputs were changed."""
     rows.loc[where, score_columns(model)] = model_answers(model, rows[where]).reshape(int(where.sum()), -1)
     rows.loc[where, "faulty"] = True
     return rows
@@ -151,7 +151,7 @@ def missing_feed(start: str = "2013-10-01", origin: str = "EWR") -> PlantedLog:
 def unit_change(
     start: str = "2013-07-01", inputs: tuple[str, ...] = ("temperature_f", "dew_point_f"), zero: float = 32, factor: float = 1 / 1.8
 ) -> PlantedLog:
-    """Numbers arrive in another unit for four days: temperatures in degrees Celsius, wind in metres a second or tens of degrees."""
+    """Numbers arrive in another unit for four days: temperatures in degrees Celsius, wind in metres per second or in tens of degrees."""
     rows = _excerpt("flights-late", start, 24)
     where = _last_days(rows, 4)
     for name in inputs:
@@ -162,7 +162,9 @@ def unit_change(
 def sentinel_value(
     start: str = "2013-11-01", inputs: tuple[str, ...] = ("rain_in", "rain_3h_in"), value: float = 99.9, seed: int = 3
 ) -> PlantedLog:
-    """A gauge sends a number for none (rain of 99.9, temperatures of −99.9, wind of 999.9) in a third of the rows of three days."""
+    """In a third of the rows of three days, a gauge sends a number instead of no value (rain of 99.9, temperatures of −99.9, wind of
+    999.9).
+    """
     rows = _excerpt("flights-delay", start, 24)
     where = _last_days(rows, 3) & (np.random.default_rng(seed).random(len(rows)) < 1 / 3)
     rows.loc[where, list(inputs)] = value
@@ -179,7 +181,7 @@ def unseen_category(start: str = "2013-05-01", name: str = "carrier") -> Planted
 
 
 def swapped_category(start: str = "2017-03-01", name: str = "MIL", levels: tuple[str, str] = ("under 17", "never served")) -> PlantedLog:
-    """Two levels of a category trade places for ten days."""
+    """Two levels of a category are swapped for ten days."""
     rows, (one, two) = _excerpt("employment", start, 40), levels
     where = _last_days(rows, 10) & rows[name].isin(levels)
     rows.loc[where, name] = rows.loc[where, name].map({one: two, two: one})
@@ -187,7 +189,7 @@ def swapped_category(start: str = "2017-03-01", name: str = "MIL", levels: tuple
 
 
 def wrong_labels(start: str = "2016-06-01", seed: int = 5) -> PlantedLog:
-    """A quarter of the labels of ten days is the other class."""
+    """A quarter of the labels of ten days is changed to the other class."""
     rows = _excerpt("employment", start, 40)
     where = _last_days(rows, 10) & (np.random.default_rng(seed).random(len(rows)) < 0.25)
     rows.loc[where, "label"] = rows.loc[where, "label"].map({"0": "1", "1": "0"})
@@ -208,7 +210,7 @@ def _foreign_born(rows: pd.DataFrame) -> pd.Series:
 
 
 def concept_drift(start: str = "2018-09-01", whom: Callable[[pd.DataFrame], pd.Series] = _with_degree, seed: int = 7) -> PlantedLog:
-    """Six in ten employed people of a group (with a degree, SCHL from 21; of 18 to 29 years; born abroad) lose their work for ten days."""
+    """Six in ten employed people of a group (with a degree, SCHL from 21; aged 18 to 29; or born abroad) are without work for ten days."""
     rows = _excerpt("employment", start, 40)
     where = _last_days(rows, 10) & whom(rows) & (rows["label"] == "1") & (np.random.default_rng(seed).random(len(rows)) < 0.6)
     rows.loc[where, "label"] = "0"
@@ -217,7 +219,7 @@ def concept_drift(start: str = "2018-09-01", whom: Callable[[pd.DataFrame], pd.S
 
 
 def worse_version(start: str = "2013-09-01", seed: int = 9) -> PlantedLog:
-    """A new version with noisy scores answers half of the requests of seven days; the earlier one answers them in the shadow."""
+    """A new version with noisy scores answers half of the requests of seven days; the earlier version answers them in shadow."""
     rows = _excerpt("flights-late", start, 24)
     rng = np.random.default_rng(seed)
     where = _last_days(rows, 7) & (rng.random(len(rows)) < 0.5)
@@ -229,8 +231,8 @@ def worse_version(start: str = "2013-09-01", seed: int = 9) -> PlantedLog:
 
 
 def fallback_score(start: str = "2013-12-05", replica: str = "worker-2") -> PlantedLog:
-    """One replica answers with a fixed score and the status fallback for three days. A replica that the fleet does not have takes every third
-    request.
+    """One replica answers with a fixed score and the status fallback for three days. If the fleet does not have this replica, it takes
+    every third request.
     """
     rows = _excerpt("flights-late", start, 20)
     if replica not in set(rows["replica"]):
@@ -241,7 +243,7 @@ def fallback_score(start: str = "2013-12-05", replica: str = "worker-2") -> Plan
 
 
 def empty_embedding(start: str = "2014-05-05", days: int = 28, empty: int = 8) -> PlantedLog:
-    """The embedding of texts is zero for the last eight days, or as many as said."""
+    """The embedding of texts is zero for the last `empty` days (by default eight)."""
     rows = _excerpt("sentiment", start, days)
     where, inputs = _last_days(rows, empty), tuple(f"component_{number:02}" for number in range(1, 21))
     rows.loc[where, list(inputs)] = 0.0
@@ -257,7 +259,7 @@ PLANTS: dict[str, Callable[[], PlantedLog]] = {
 
 
 def _numbered(number: int, plants: dict[str, Callable[[], PlantedLog]]) -> dict[str, Callable[[], PlantedLog]]:
-    """Planted logs whose names end with the number of their key."""
+    """The planted logs, with the number of their key appended to their names."""
 
     def named(name: str, make: Callable[[], PlantedLog]) -> Callable[[], PlantedLog]:
         return lambda: replace(make(), name=name)
@@ -280,7 +282,7 @@ PLANTS_2 = _numbered(
         "empty-embedding": partial(empty_embedding, "2014-05-05", 20),
     },
 )
-"""Those of the second: the same faults on other days, with other inputs, groups and replicas."""
+"""The planted logs of the second key: the same faults on other days, with other inputs, groups and replicas."""
 
 PLANTS_3 = _numbered(
     3,
@@ -297,4 +299,4 @@ PLANTS_3 = _numbered(
         "empty-embedding": partial(empty_embedding, "2014-05-05", 12, 5),
     },
 )
-"""Those of the third: no day of a fault is one of the same model's in an earlier key."""
+"""The planted logs of the third key. No day of a fault is one of an earlier key on the same model."""

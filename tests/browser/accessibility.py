@@ -14,11 +14,15 @@ from tests.support.length import LONG
 TABLES = ("health", "case", "findings")
 """Pages with tables that scroll sideways on a phone."""
 ZOOMED = {"width": LAPTOP["width"] // 2, "height": LAPTOP["height"] // 2}
-"""What a laptop shows at a zoom of 200 %: half as many pixels of CSS each way. Measured on TABLES, in a long run on all pages."""
+"""What a laptop shows at a zoom of 200 %: half as many CSS pixels in each direction. Measured on the pages of TABLES, in a long run on all
+pages.
+"""
 IN_DARK = ("health", "case", "drift", "review", "lineage", "add_model")
-"""Pages whose contrast is measured in the dark theme in every run; a long run measures it on all of them."""
+"""Pages whose contrast is measured in the dark theme in every run; a long run measures it on all pages."""
 ON_PHONE = ("health", "case", "findings", "model", "drift", "review", "lineage", "add_model", "query", "compare", "prediction_map")
-"""Pages that are measured on a phone in every run: of each kind of table, chart, form and text at least one. A long run measures all of them."""
+"""Pages that are measured on a phone in every run: at least one with each kind of table, chart, form and text. A long run measures all
+pages.
+"""
 BACKGROUNDS: dict[Literal["light", "dark"], str] = {"light": "rgb(255, 255, 255)", "dark": "rgb(16, 22, 29)"}
 IN_COLOUR = "(wanted) => getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor === wanted"
 STILL = "() => !document.getAnimations().some((each) => each instanceof CSSTransition && each.playState === 'running')"
@@ -55,8 +59,8 @@ AUDIT = """async ([others, contrast, each]) => {
     return [...first.values()]
   }
 }"""
-"""Runs axe. To measure a contrast takes it as long as all other rules together, for each text of a page. So it is measured for one text of each
-kind: those of a kind have the same colours, sizes and classes, and so has everything that they are in.
+"""Runs axe. Measuring the contrast of each text takes as long as all other rules together. So the contrast is measured for one text of each
+kind: texts of a kind have the same colours, sizes and classes, and so do all elements that contain them.
 """
 
 
@@ -75,8 +79,8 @@ def accessible(page: Page) -> None:
     assert not found, f"{name} in light: {found}"
     if LONG or name in IN_DARK:
         turn(page, "dark")
-        assert serious(page, others=False) == [], f"{name} in dark"  # a theme changes colours only
-    if LONG:  # each width draws every chart anew, and this one lies between the two that every run measures
+        assert serious(page, others=False) == [], f"{name} in dark"  # a theme changes only colours
+    if LONG:  # each width draws every chart anew; this one is between the two widths that every run measures
         page.set_viewport_size(TABLET)
         within_height(page, TABLET)
     if LONG or name in TABLES:
@@ -109,7 +113,7 @@ def turn(page: Page, scheme: Literal["light", "dark"]) -> None:
 
 
 def violations(page: Page, *, others: bool = True, contrast: bool = True) -> list[dict[str, Any]]:
-    """All violations on the current page, of contrast and of the other rules. In a long run, the contrast of each text is measured."""
+    """All violations on the current page, of contrast and of the other rules. In a long run, contrast is measured for each text."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE_SCRIPT)
     found: list[dict[str, Any]] = page.evaluate(AUDIT, [others, contrast, LONG])
@@ -117,7 +121,7 @@ def violations(page: Page, *, others: bool = True, contrast: bool = True) -> lis
 
 
 def serious(page: Page, *, others: bool = True) -> list[str]:
-    """Serious and critical violations, one line each, of all rules or of contrast alone."""
+    """Serious and critical violations of all rules or of contrast alone, one line each."""
     page.wait_for_function(STILL)
     return [
         f"{violation['id']}: {node['target']} {node['html'][:200]}"

@@ -1,6 +1,6 @@
 """One chromium and one dashboard for all browser tests.
 
-Every page that a test opens is watched: no console error, no request off the machine.
+Every page that a test opens is watched: it must log no console error and send no request to another machine.
 """
 
 import os
@@ -19,14 +19,14 @@ from tests.support.running import Dashboard, one_dashboard
 from tests.support.sample_home import lent, shared_folder
 
 CHROMIUM = next(filter(os.path.exists, ("/usr/bin/chromium-headless-shell", "/usr/bin/chromium")), "")
-"""The lighter shell needs a fifth to a half less of the processor for the same pages."""
+"""The lighter headless shell needs a fifth to a half less processor time for the same pages."""
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 LITTLE_COMPILING = "--js-flags=--no-opt"
-"""Pages of tests live for seconds: to compile their hot code well, on other threads, takes a fifth of the browser's processor time. Benchmarks do
-without it.
+"""Pages in tests live only for seconds, and compiling their hot code well, on other threads, takes a fifth of the browser's processor time.
+Benchmarks do not use this setting.
 """
 Visit = Callable[..., Page]
 LONGEST = (
@@ -34,7 +34,7 @@ LONGEST = (
     "test_shell.py", "test_compare.py", "test_tasks.py", "test_add_model.py", "test_back.py", "test_desk.py", "test_cost.py",
     "test_promises.py", "test_links.py", "test_dashboards.py",
 )  # fmt: skip
-"""The files that take longest, in this order: the workers begin with them, so that they end together."""
+"""The files that take longest, in this order: the workers start with them, so that all workers end at about the same time."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -53,7 +53,7 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture(scope="session")
 def chromium(playwright: Playwright) -> Iterator[Browser]:
-    """Debian's chromium with a profile of its own, which playwright makes and deletes. The profile is the first context of the browser."""
+    """Debian's chromium with its own profile, which playwright makes and deletes. The profile is the first context of the browser."""
     assert CHROMIUM, "The browser tests need Debian's chromium: apt-get install chromium chromium-headless-shell"
     profile = playwright.chromium.launch_persistent_context(
         "", executable_path=CHROMIUM, args=[*FLAGS, LITTLE_COMPILING], accept_downloads=True
@@ -67,17 +67,17 @@ def chromium(playwright: Playwright) -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    """A dashboard over the sample fleet that no test changes, the same for all workers."""
+    """A dashboard over the sample fleet; no test changes it, and all workers share it."""
     with one_dashboard(shared_folder(tmp_path_factory), lambda: lent(tmp_path_factory, "fleet")) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    """A dashboard over a copy of the fleet to which several files write: verdicts, a budget, a service level, explanations, a run. It is
-    the same for all workers.
+    """A dashboard over a copy of the fleet to which several test files write: verdicts, a budget, a service level, explanations, a run. All
+    workers share it.
 
-    No file relies on the entries of another, and none writes predictions.
+    No test file relies on what another writes, and none writes predictions.
     """
     with one_dashboard(shared_folder(tmp_path_factory), lambda: lent(tmp_path_factory, "own"), "own") as running:
         yield running
@@ -85,7 +85,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 
 @contextmanager
 def small_log(factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A home with a small log, of which one week is frozen."""
+    """A home with a small log, one week of which is frozen."""
     home = factory.mktemp("meeting") / "home"
     with review_world.build(home, shadow=False) as store:
         freeze.freeze(store, review_world.BROKEN, author="Ann", now=review_world.WEEKS[-1].end)
@@ -94,8 +94,8 @@ def small_log(factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def meeting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    """A dashboard over a small log, of which one week is frozen. Several files decide there, each about a different item. It is the same
-    for all workers.
+    """A dashboard over a small log with one frozen week. Several test files decide there, each about a different item. All workers share
+    it.
     """
     with one_dashboard(shared_folder(tmp_path_factory), lambda: small_log(tmp_path_factory), "meeting") as running:
         yield running
@@ -103,10 +103,9 @@ def meeting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 
 @pytest.fixture
 def visit(chromium: Browser) -> Iterator[Visit]:
-    """Open an address in a tab that remembers nothing from before, and wait until the page is drawn.
+    """Open an address in a tab without any earlier state, and wait until the page is drawn.
 
-    After the test, no page that was opened may have an error on the console or a request that left the machine. Tabs that pages opened are
-    closed.
+    After the test, no opened page may have an error on the console or a request to another machine. Tabs that pages opened are closed.
     """
     watches: list[Watch] = []
     before = set(chromium.contexts[0].pages)

@@ -9,23 +9,23 @@ from observability.dashboard.links import DEFAULT_PAGE
 
 LAPTOP, TABLET, PHONE = {"width": 1360, "height": 900}, {"width": 820, "height": 1180}, {"width": 390, "height": 844}
 SCREENS = {LAPTOP["width"]: 4.0, TABLET["width"]: 4.0, PHONE["width"]: 8.0}
-"""Most screens of a page by width, before anything is unfolded."""
+"""Maximum height of a page in screens, by width, before anything is unfolded."""
 OF_CASE = {LAPTOP["width"]: 3.0, TABLET["width"]: 3.0, PHONE["width"]: 4.0}
-"""Most screens of the page of one prediction."""
+"""Maximum height of the page of one prediction, in screens."""
 REST_SECONDS = 15
-"""How long a page may be taller while an answer replaces another: both stand for a moment."""
+"""How long a page may be taller while an answer replaces another one, because for a moment both are there."""
 HEIGHT = """() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() =>
   done(document.querySelector('[data-testid="stMainBlockContainer"]').getBoundingClientRect().height))))"""
-"""The height of the page's content once the browser has laid it out anew."""
+"""The height of the page's content after the browser has laid it out anew."""
 
 
 def screens(page: Page, size: dict[str, int]) -> float:
-    """The height of the page in screens of this size. The tab has the width of the size already."""
+    """The height of the page in screens of this size. The tab must already have the width of the size."""
     return float(page.evaluate(HEIGHT)) / size["height"]
 
 
 def within_height(page: Page, size: dict[str, int]) -> None:
-    """Fail if a page with the width of this size is taller than its budget, also after all of its parts are drawn."""
+    """Fail if a page with the width of this size is still taller than its budget after all of its parts are drawn."""
     name = urlsplit(page.url).path.strip("/") or DEFAULT_PAGE
     most = (OF_CASE if name == "case" else SCREENS)[size["width"]]
     until = time.monotonic() + REST_SECONDS

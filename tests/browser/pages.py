@@ -13,7 +13,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from observability.dashboard.frame import FIGURE_MENU
 
 PATIENCE = 300_000
-"""Milliseconds that anything on a page may take on a busy machine; what is there earlier is not waited for."""
+"""Maximum milliseconds that anything on a page may take on a busy machine; a test goes on as soon as it is there."""
 QUIET = """() => {
   const app = document.querySelector('[data-testid="stApp"]')
   const busy = !app || app.dataset.testScriptState !== 'notRunning' || document.querySelector('[data-testid="stSkeleton"]')
@@ -25,7 +25,7 @@ QUIET = """() => {
 }"""
 STATE = """() => [document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState, window.quietAt,
   document.querySelector('[data-testid="stMain"] h1')?.innerText, document.querySelectorAll('[data-testid="stSkeleton"]').length]"""
-"""What a page does that does not become quiet: the state of its script, its last address, its title, its skeletons."""
+"""What a page that does not become quiet is doing: the state of its script, its last address, its title, its skeletons."""
 REFRESHES = """{
   const set = window.setInterval
   window.setInterval = (act, pause, ...rest) => {
@@ -33,7 +33,7 @@ REFRESHES = """{
     return set(act, pause, ...rest)
   }
 }"""
-"""A script for a visit: what its page does every thirty seconds can be asked for (`refresh`)."""
+"""A script for a visit, with which a test can trigger what the page does every thirty seconds (`refresh`)."""
 TABLES = """() => {
   const found = []
   for (const host of document.querySelectorAll('*')) {
@@ -55,8 +55,8 @@ Row = dict[str, dict[str, str]]
 
 
 class Watch:
-    """The errors of one page during a test, and whether the page still waits for a requested run of its script. script: whether the page
-    has a script of the test. Its refreshes are then counted, and its tab is not used again.
+    """The errors of one page during a test, and whether the page still waits for a requested run of its script. script: the test's own
+    script in the page, if any. The page's refreshes are then counted, and its tab is not used again.
     """
 
     def __init__(self, page: Page, url: str, script: str = "") -> None:
@@ -86,7 +86,7 @@ class Watch:
 
     def sent(self, frame: str | bytes) -> None:
         if isinstance(frame, bytes) and (message := BackMsg.FromString(frame)).HasField("rerun_script"):
-            self.awaits |= not message.rerun_script.is_auto_rerun  # the server may leave such requests unanswered
+            self.awaits |= not message.rerun_script.is_auto_rerun  # the server may leave automatic reruns unanswered
 
     def received(self, frame: str | bytes) -> None:
         if (self.awaits or self.script) and isinstance(frame, bytes) and ForwardMsg.FromString(frame).HasField("new_session"):
@@ -111,7 +111,7 @@ class Watch:
 
 
 WATCHES: dict[Page, Watch] = {}
-"""The watch of each page that is open."""
+"""The watch of each open page."""
 TABS: list[Page] = []
 """Tabs of the browser's own profile in which no page is open."""
 LEFT = "cookies,local_storage,indexeddb,cache_storage,service_workers,file_systems"
@@ -121,12 +121,11 @@ LEFT = "cookies,local_storage,indexeddb,cache_storage,service_workers,file_syste
 def opened(
     chromium: Browser, url: str, *, width: int, height: int, scheme: str = "light", motion: str = "reduce", script: str = ""
 ) -> Watch:
-    """Yield an address, opened in a tab of the browser's own profile that remembers nothing: no cookie, no storage, no history, no
-    emulation.
+    """Open an address in a tab of the browser's own profile that has no earlier state: no cookie, no storage, no history, no emulation.
 
     The profile keeps the scripts of Streamlit and Plotly, and the process of a tab keeps them compiled. A new profile and process for each
-    visit took more than half of its time. Animations are off unless a test is about them: without a graphics card, Streamlit's loading
-    animation on a tall page takes more time than all the rest. script: a script that runs in the page before its own scripts.
+    visit took more than half of the visit's time. Animations are off unless a test is about them: without a graphics card, Streamlit's
+    loading animation on a tall page takes more time than everything else. script: a script that runs in the page before its own scripts.
     """
     context = chromium.contexts[0]
     page = TABS.pop() if TABS and not script else context.new_page()
@@ -143,7 +142,7 @@ def opened(
 
 
 def leave(page: Page) -> None:
-    """Leave a page and what its tab knows of it, so that another can be opened there; a tab that does not answer is closed."""
+    """Leave a page and clear the state of its tab, so that another page can be opened there; a tab that does not answer is closed."""
     if page.is_closed():
         return
     try:
@@ -167,7 +166,7 @@ def command(page: Page, method: str, **options: str) -> None:
 
 
 def settle(page: Page) -> None:
-    """Wait until every run of the script that the page asked for has ended, everything is drawn, and the address stays as it is."""
+    """Wait until every requested run of the page's script has ended, everything is drawn, and the address no longer changes."""
     end = time.monotonic() + PATIENCE / 1000
     while True:
         page.evaluate("window.quietSince = undefined")
@@ -181,7 +180,7 @@ def settle(page: Page) -> None:
 
 
 def refresh(page: Page) -> None:
-    """Let a page that was opened with REFRESHES do its refresh of every thirty seconds, and wait until the refresh is done."""
+    """Trigger the refresh that a page opened with REFRESHES does every thirty seconds, and wait until it is done."""
     watch, end = WATCHES[page], time.monotonic() + PATIENCE / 1000
     before = watch.refreshes
     page.evaluate("refresh()")
@@ -208,7 +207,7 @@ def heading(page: Page) -> str:
 
 
 class Tables(dict[str, list[Row]]):
-    """The current tables of a page. A table that is requested by its caption is waited for."""
+    """The current tables of a page, by caption. Asking for a table by its caption waits until it is there."""
 
     def __init__(self, page: Page) -> None:
         super().__init__((each["caption"], each["rows"]) for each in page.evaluate(TABLES))
@@ -250,20 +249,20 @@ def until_row(page: Page, column: str, text: str) -> Row:
 
 
 def row(page: Page, caption: str, column: str, value: str) -> Row:
-    """The first row of a table whose cell in a column begins with a text."""
+    """The first row of a table whose cell in the given column begins with a text."""
     rows = tables(page)[caption]
     return next(each for each in rows if each[column]["text"].startswith(value))
 
 
 def figure(pattern: str, text: str) -> tuple[str, ...]:
-    """The groups of a pattern that the text must hold."""
+    """The groups of a pattern that must match the text."""
     found = re.search(pattern, text)
     assert found, f"{pattern!r} is not in {text[:2000]!r}"
     return found.groups()
 
 
 def download(page: Page, key: str) -> str:
-    """The file of the download button with this key, for the final state of the page. The button of a figure is in the figure's menu."""
+    """The file of the download button with this key, once the page is settled. The button of a figure is in the figure's menu."""
     settle(page)
     button = page.locator(f".st-key-{key} button")
     menu = page.locator(f"[class*='st-key-{key.removesuffix('-csv')}-table-'] button")
@@ -277,7 +276,7 @@ def download(page: Page, key: str) -> str:
 
 
 def open_figure_menu(page: Page) -> None:
-    """Open the menu of the first figure of a page: its table, its files, its own address and its pin."""
+    """Open the menu of the first figure of a page, with its table, its files, its own address and its pin."""
     page.get_by_role("button", name=FIGURE_MENU).first.click()
 
 
@@ -299,7 +298,7 @@ def choose(page: Page, label: str, option: str) -> None:
 
 
 def said(page: Page, sentence: str) -> None:
-    """Wait until the page says something, for as long as a rerun may take."""
+    """Wait until the page shows a sentence, for as long as a rerun may take."""
     try:
         page.wait_for_function(SAYS, arg=sentence, polling=100)
     except TimeoutError:
@@ -312,19 +311,19 @@ def parameters(page: Page) -> dict[str, str]:
 
 
 def click_in(page: Page, key: str, across: float, down: float) -> None:
-    """Click inside the plot of a chart, at shares of its width and height."""
+    """Click inside the plot of a chart, at fractions of its width and height."""
     plot = page.locator(f".st-key-{key} .nsewdrag").first
     plot.scroll_into_view_if_needed()
     box = plot.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + across * box["width"], box["y"] + down * box["height"])
-    page.locator(f".st-key-{key} .hoverlayer > *").first.wait_for(state="attached")  # the mark under the mouse is known
+    page.locator(f".st-key-{key} .hoverlayer > *").first.wait_for(state="attached")  # plotly now knows the mark under the mouse
     page.mouse.click(box["x"] + across * box["width"], box["y"] + down * box["height"])
 
 
 def open_search(page: Page) -> Locator:
-    """Open the command palette, which every page has, and return its field. A key that is pressed before the page listens is pressed again,
-    as a person does.
+    """Open the command palette, which every page has, and return its field. If the key was pressed before the page listens, it is pressed
+    again, as a person would do.
     """
     field = page.get_by_role("combobox", name="Search")
     for _ in range(20):

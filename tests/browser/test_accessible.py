@@ -1,8 +1,8 @@
-"""Check every page with axe in the light theme, and its height on a laptop. The short form checks some pages, which have each kind of
-component. Some pages (in a long run all) are also checked for contrast in the dark theme, width and height on a phone, and width at a zoom
-of 200 %.
+"""Check every page with axe in the light theme, and its height on a laptop. The short form checks some pages, which together have each kind
+of component. Some pages (in a long run all) are also checked for contrast in the dark theme, for width and height on a phone, and for width
+at a zoom of 200 %.
 
-Axe runs on a phone for the pages with wide tables only; docs/accessibility.md names the lists.
+On a phone, axe runs only for the pages with wide tables; docs/accessibility.md names the lists.
 
 The fixture `visit` fails a test for an error on the console, an answer of 400 or more, or a request to another machine.
 """
@@ -38,7 +38,7 @@ VIEWS = {
     "dashboards": "/dashboards",
 }
 EVERY_RUN = ("findings", "case", "prediction_map", "lab", "slices", "review", "add_model", "dashboards")
-"""The views that the short form looks at: lists, a case, a map of points, forms, small figures, an agenda, an upload, a board."""
+"""The views that the short form checks: lists, a case, a map of points, forms, small figures, an agenda, an upload, a board."""
 ELSEWHERE = {
     **dict.fromkeys(("health", "model", "quality", "drift", "performance", "fairness", "store"), "test_figures.py"),
     **dict.fromkeys(("annotate", "compare_runs", "controllers", "edge_fleet", "label_quality", "lineage"), "test_pipeline_pages.py"),
@@ -64,7 +64,7 @@ ELSEWHERE = {
     "batch_gate": "test_promises.py",
     "changes": "test_review.py",
 }
-"""Pages that are looked at (`accessible`) by a test that reads them as well: one visit for both."""
+"""Pages that another test checks (`accessible`) after reading them, so that one visit serves both."""
 
 
 def test_every_page_has_an_accessibility_check() -> None:

@@ -1,6 +1,4 @@
-"""A stranger's file becomes a model in the browser, from the upload to the first page, without a command line. A wrong file does not become
-one.
-"""
+"""A stranger's file becomes a model in the browser, from the upload to the first page, without a command line. A wrong file is refused."""
 
 import json
 from collections.abc import Iterator
@@ -22,7 +20,7 @@ EMPTY = {
     "alerts": "No predictions yet.",
     "performance?model=nobody": "nobody",
 }
-"""Pages of an empty store, by what they say."""
+"""Pages of an empty store, with the text that each shows."""
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +31,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 
 
 def name_it(page: Page, model: str) -> None:
-    """Give the model its name."""
+    """Type the name of the model."""
     box = page.get_by_test_id("stMain").get_by_role("textbox", name="Model")
     box.fill(model)
     box.press("Enter")
@@ -48,7 +46,7 @@ def upload(page: Page, path: Path, place: int = 0) -> None:
 
 
 def type_new(page: Page, label: str, option: str) -> None:
-    """Type an option that a box does not offer yet."""
+    """Type an option that a select box does not offer yet."""
     box = page.get_by_role("combobox", name=label)
     box.click()
     box.fill(option)
@@ -56,7 +54,9 @@ def type_new(page: Page, label: str, option: str) -> None:
 
 
 def test_an_empty_store_shows_the_next_step_and_empty_or_failed_pages_are_accessible(shop: Dashboard, visit: Visit) -> None:
-    """Axe on states that a full store does not show: empty with a greyed example, and a link to something that does not exist."""
+    """Axe also checks states that a full store does not show: an empty page with a greyed example, and a link to something that does not
+    exist.
+    """
     page = visit(shop.url)
     assert "No predictions yet." in words(page) and "being analyzed" not in page.get_by_test_id("stMain").inner_text()
     assert serious(page) == [], "Home without a model"
@@ -134,7 +134,7 @@ def test_an_external_projects_file_becomes_a_model(shop: Dashboard, visit: Visit
     assert not [each for each in (shop.home / "uploads").rglob("*") if each.is_file()]
 
 
-@pytest.mark.long  # tests/dashboard/test_latency.py says the same without a browser
+@pytest.mark.long  # tests/dashboard/test_latency.py checks the same without a browser
 def test_a_model_without_latencies_is_told_how_to_log_them(shop: Dashboard, visit: Visit) -> None:
     page = visit(f"{shop.url}/latency?model=shop-churn&window=all")
     assert "No latency was logged in this window." in words(page) and "latency_ms" in words(page)

@@ -1,4 +1,4 @@
-"""The page of audits shows the figures of the records, and a risk owner accepts one."""
+"""The page of audits shows the figures of the records, and a risk owner accepts an audit."""
 
 import json
 import re

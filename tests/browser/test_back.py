@@ -1,4 +1,4 @@
-"""Back returns to the page before, in one step, with its window, scope and selection."""
+"""Back returns to the previous page in one step, with its window, scope and selection."""
 
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -14,11 +14,13 @@ pytestmark = pytest.mark.browser
 WEEK = "model=flights-delay&from=2013-06-24T00%3A00&to=2013-07-01T00%3A00&window=Chosen+dates"
 
 NEWEST = "model=flights-delay&from=2013-12-26T00%3A00&to=2014-01-02T00%3A00&window=Chosen+dates"
-"""The week that the first page has findings of. Those of another one take it 10 seconds of a processor: more than any patience on a busy machine."""
+"""The week whose findings the first page already has. For another week it takes 10 seconds of processor time, which is more than any test
+waits on a busy machine.
+"""
 
 
 def view(page: Page) -> tuple[str, str, dict[str, str]]:
-    """Path, title and parameters of a page that is drawn."""
+    """Path, title and parameters of a page after it is drawn."""
     return urlsplit(page.url).path, heading(page), parameters(page)
 
 
@@ -29,7 +31,7 @@ def entries(page: Page) -> int:
 
 
 def go(page: Page, path: str, act: Callable[[], object]) -> None:
-    """Do something that leads to another page, and wait until that is drawn."""
+    """Do something that leads to another page, and wait until that page is drawn."""
     act()
     page.wait_for_function("(path) => location.pathname === path", arg=path, timeout=PATIENCE)
     settle(page)

@@ -32,7 +32,7 @@ def test_the_calibration_curve_matches_the_raw_rows(fleet: Dashboard, visit: Vis
     order = np.sort(known["score"].to_numpy())
     ends = np.cumsum(now["n"].to_numpy()).astype(int)
     means = [part.mean() for part in np.split(order, ends[:-1])]
-    assert list(now["score"]) == pytest.approx(means, abs=0.003), "each group, by score, is within half a bin"
+    assert list(now["score"]) == pytest.approx(means, abs=0.003), "the mean score of each group is within half a bin"
     rates = [part.mean() for part in np.split(known.sort_values("score", kind="stable")["label"].to_numpy(), ends[:-1])]
     assert list(now["rate"]) == pytest.approx(rates, abs=0.012)
     (said,) = figure(r"Scores deviate ([\d.]+) points from outcomes", words(page))
@@ -51,7 +51,7 @@ def test_the_calibration_curve_matches_the_raw_rows(fleet: Dashboard, visit: Vis
     accessible(page)
 
 
-@pytest.mark.long  # tests/dashboard/test_sample_pages.py reads the same
+@pytest.mark.long  # tests/dashboard/test_sample_pages.py checks the same
 def test_the_reference_year_shows_no_deviation_and_a_regression_shows_its_slope(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/calibration?model=employment")
     assert "No score range deviates significantly" in words(page) and "OK" in words(page)

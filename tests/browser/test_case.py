@@ -1,6 +1,7 @@
 """Pasting an id leads to the waterfall, a case is followed to a verdict, and Back returns to the same place.
 
-The independent figures: LightGBM's own contributions to the row, and tests/investigation/triage_key.json, whose sources were fixed beforehand.
+The independent figures are LightGBM's own contributions to the row, and tests/investigation/triage_key.json, whose sources were fixed
+beforehand.
 """
 
 import json
@@ -27,7 +28,7 @@ WALKED = [CASE, "tweet-0421"]
 
 
 def find(page: Page, typed: str) -> None:
-    """Type into the command palette, and open the page to which its first line leads."""
+    """Type into the command palette, and open the page of its first entry."""
     field = open_search(page)
     field.fill(typed)
     field.press("Enter")
@@ -160,6 +161,6 @@ def test_an_unknown_id_shows_the_next_step(own: Dashboard, visit: Visit) -> None
     find(page, "no-such-flight")
     said(page, "No prediction has the id, subject or id prefix no-such-flight")
     assert heading(page) == "Find a case"
-    if LONG:  # in every run tests/dashboard/test_cases.py reads the same sentence without a browser
+    if LONG:  # in every run tests/dashboard/test_cases.py checks the same sentence without a browser
         page = visit(own.url + f"/case?id=tweet-1943&model={MODEL}")
         assert "Prediction tweet-1943 belongs to sentiment" in words(page)

@@ -1,4 +1,4 @@
-"""Without a stored explanation a case is useful at once; the waterfall follows with progress and is two clicks away."""
+"""Without a stored explanation a case is useful at once; the waterfall follows with a progress bar and is two clicks away."""
 
 from collections.abc import Iterator
 
@@ -25,12 +25,12 @@ SEEN = """() => {
   }
   document.addEventListener('DOMContentLoaded', look)
 }"""
-"""Notes when each part of the page is there for the first time."""
+"""JavaScript that notes when each part of the page first appears."""
 
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dashboard, str]]:
-    """A dashboard over a copy of the fleet, and a prediction of which no explanation is stored."""
+    """A dashboard over a copy of the fleet, and a prediction without a stored explanation."""
     with lent(tmp_path_factory, "first") as home:
         with open_store(home) as store:
             key = store.catalog().model(MODEL).key
@@ -50,9 +50,9 @@ def test_the_case_page_is_usable_at_once_and_the_waterfall_loads_with_progress(f
     running, name = fresh
     page = visit(f"{running.url}/case?model={MODEL}&id={name}", script=f"({SEEN})()", ready=False)
     page.get_by_text("Decide", exact=True).wait_for()
-    until(page, "Main inputs", bool)  # parts without a model are drawn before the model is asked
+    until(page, "Main inputs", bool)  # parts that need no model are drawn before the model is asked
     page.locator(".st-key-waterfall-average .js-plotly-plot").wait_for()
-    page.wait_for_function("window.seen.waterfall !== undefined")  # noted with the next frame
+    page.wait_for_function("window.seen.waterfall !== undefined")  # it is noted with the next frame
     seen = page.evaluate("window.seen")
     assert seen["concluded"] < seen["waterfall"] and seen["progress"] < seen["waterfall"]
     again = visit(f"{running.url}/case?model={MODEL}&id={name}", height=2400)

@@ -1,4 +1,6 @@
-"""A model of three classes is shown by class as scikit-learn gives it for the raw rows: errors, and the confidence in one class."""
+"""A model of three classes is shown by class with the figures that scikit-learn gives for the raw rows: errors, and the confidence in one
+class.
+"""
 
 import json
 from io import StringIO
@@ -19,7 +21,7 @@ MODEL = "sentiment"
 
 
 def week() -> pd.DataFrame:
-    """The labelled rows of the last week with the class of the largest probability, `decided`, and that probability, `confidence`."""
+    """The labelled rows of the last week, with `decided` (the class with the largest probability) and `confidence` (this probability)."""
     rows = raw_rows.last_week(raw_rows.predictions(MODEL)).dropna(subset=["label"])
     scores = pd.DataFrame([each if isinstance(each, dict) else json.loads(each) for each in rows["score"]], index=rows.index)
     return rows.assign(decided=scores.idxmax(axis=1), confidence=scores.max(axis=1))
@@ -49,7 +51,7 @@ def test_calibration_of_one_class_matches_the_raw_rows(fleet: Dashboard, visit: 
     assert f"positive: accuracy {right}, mean confidence" in words(page) and f"{len(own)} labelled predictions" in words(page)
     groups = pd.read_csv(StringIO(download(page, "reliability-csv")))
     assert groups.loc[groups["side"] == "now", "n"].sum() == len(own)
-    if LONG:  # in every run tests/dashboard/test_sample_pages.py reads the same sentence without a browser
+    if LONG:  # in every run tests/dashboard/test_sample_pages.py checks the same sentence without a browser
         assert "names the class joyful, which this model does not have" in words(
             visit(f"{fleet.url}/calibration?model={MODEL}&class=joyful")
         )

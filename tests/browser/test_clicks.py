@@ -1,4 +1,4 @@
-"""A click on a mark of a chart leads to the predictions behind it in a real browser, and back."""
+"""In a real browser, a click on a mark of a chart leads to the predictions behind it, and Back returns."""
 
 from datetime import datetime
 
@@ -15,7 +15,7 @@ MODEL, DAYS = "flights-delay", "from=2013-06-24T00%3A00&to=2013-07-01T00%3A00&wi
 
 
 def after_a_click(visit: Visit, url: str, key: str, across: float, down: float, height: int) -> Page:
-    """The page Cases, to which a click inside a chart leads."""
+    """The page Cases, opened by a click inside a chart."""
     page = visit(url, height=height, ready=False)
     page.locator(f".st-key-{key} .nsewdrag").first.wait_for()
     settle(page)

@@ -1,4 +1,4 @@
-"""The compare page shows in Chromium the values of the raw rows of two weeks, and offers the Evidently report."""
+"""In Chromium, the compare page shows the values of the raw rows of two weeks, and offers the Evidently report."""
 
 import json
 from datetime import timedelta
@@ -18,7 +18,7 @@ SIDES, ERRORS = "The two sides", "Errors"
 
 
 def week(first: str) -> pd.DataFrame:
-    """The rows of the seven days from a midnight."""
+    """The rows of seven days, from a midnight on."""
     start = pd.Timestamp(first, tz="UTC")
     return raw_rows.between(raw_rows.predictions(LATE), start, start + timedelta(days=7))
 
@@ -47,7 +47,7 @@ def test_two_compared_weeks_match_the_raw_rows_and_can_be_swapped(fleet: Dashboa
 
 
 def download_as_file(page, key: str):
-    """What a download button gives, as a file to read."""
+    """The content of a download, as a file to read."""
     from io import StringIO
 
     return StringIO(download(page, key))
@@ -89,12 +89,12 @@ def test_the_evidently_report_is_made_and_downloaded(fleet: Dashboard, visit: Vi
 
 
 def words_of(page) -> str:
-    """Everything that a page without the app says."""
+    """All text of a page that is not a dashboard page."""
     return " ".join(page.locator("body").inner_text().split())
 
 
 @pytest.mark.long
 def test_an_empty_side_b_shows_a_message(fleet: Dashboard, visit: Visit) -> None:
-    """In every run tests/dashboard/test_compare.py reads the same sentence without a browser."""
+    """In every run tests/dashboard/test_compare.py checks the same sentence without a browser."""
     page = visit(f"{fleet.url}/compare?model={LATE}&from=2013-12-08&to=2013-12-15&b_from=2001-01-01T00:00", height=2000)
     assert "Side B has no predictions, so nothing can be compared." in words(page)

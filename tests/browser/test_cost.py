@@ -1,4 +1,4 @@
-"""The cost page shows predictions times price, forecasts the month, and keeps a budget that is set there."""
+"""The cost page shows predictions times price, forecasts the month, and saves a budget that is set there."""
 
 import json
 from io import StringIO

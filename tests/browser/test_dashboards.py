@@ -1,4 +1,6 @@
-"""In a dashboard of a person, figures are pinned, a text is added, they are rearranged, stay after a reload, and are exported as a file."""
+"""In a dashboard that a person made, figures are pinned, a text is added, and both are rearranged; they stay after a reload and are
+exported as a file.
+"""
 
 import json
 import re

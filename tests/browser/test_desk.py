@@ -21,8 +21,8 @@ ACTS: dict[str, int] = {}
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    """A dashboard over the small log, with one alert. ACTS holds the findings of the rules in its weeks, which are counted before the
-    dashboard starts.
+    """A dashboard over the small log, with one alert. ACTS holds the number of `act` findings of each rule in the log's weeks, counted
+    before the dashboard starts.
     """
     home = tmp_path_factory.mktemp("desk") / "home"
     with review_world.build(home) as store:
@@ -136,7 +136,9 @@ def test_a_planted_labelling_fault_is_reported_day_by_day(desk: Dashboard, visit
 @pytest.mark.long
 @pytest.mark.parametrize(("address", "sentence"), review_world.OPENED.items())
 def test_each_page_about_the_log_summarises_its_records(address: str, sentence: str, desk: Dashboard, visit: Visit) -> None:
-    """Without a browser: tests/dashboard/test_log_pages.py; all of these pages are opened on the sample in every run (test_accessible.py)."""
+    """tests/dashboard/test_log_pages.py checks the same without a browser, and test_accessible.py opens all of these pages on the sample in
+    every run.
+    """
     page = visit(f"{desk.url}{address}")
     assert heading(page)
     everything = words(page) + " ".join(cell["text"] for rows in tables(page).values() for row in rows for cell in row.values())

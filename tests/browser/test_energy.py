@@ -1,4 +1,4 @@
-"""The energy page shows the energy from raw latencies and assumed power, says that it is assumed, and lists the runs."""
+"""The energy page shows the energy computed from raw latencies and an assumed power, says that it is assumed, and lists the runs."""
 
 import json
 from collections import Counter
@@ -48,7 +48,7 @@ def test_runs_are_durations_times_cores_times_the_assumed_power(fleet: Dashboard
     of: dict[str, dict[str, pd.Timestamp]] = {}
     cores: dict[str, int] = {}
     read: Counter[str] = Counter()
-    until: dict[str, pd.Timestamp] = {}  # a reading that overlaps the one before counts for the rest of its time
+    until: dict[str, pd.Timestamp] = {}  # a reading that overlaps the previous one counts only for the rest of its time
     for each in lines:
         if each["kind"] == "resource":
             at = pd.Timestamp(each["at"])
@@ -78,7 +78,7 @@ def test_runs_are_durations_times_cores_times_the_assumed_power(fleet: Dashboard
     accessible(page)
 
 
-@pytest.mark.long  # tests/dashboard/test_sample_pages.py reads the same
+@pytest.mark.long  # tests/dashboard/test_sample_pages.py checks the same
 def test_the_energy_page_says_what_to_log_and_ignores_a_slice(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/energy?model={LATE}&slice=carrier%3DAA")
     assert "the chosen slice is ignored" in words(page)

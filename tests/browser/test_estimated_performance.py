@@ -1,4 +1,6 @@
-"""The page shows the estimate of isotonic regression on the raw rows, the measurement beside it, and where the estimate failed."""
+"""The page shows the estimate that isotonic regression gives for the raw rows, the measured value next to it, and where the estimate
+failed.
+"""
 
 from io import StringIO
 
@@ -49,7 +51,7 @@ def test_another_metric_is_chosen_and_kept_in_the_link(fleet: Dashboard, visit: 
     assert days["measured"].iloc[0] == pytest.approx(roc_auc_score(first["label"], first["score"]), abs=1e-3)
 
 
-@pytest.mark.long  # tests/dashboard/test_sample_pages.py reads the same
+@pytest.mark.long  # tests/dashboard/test_sample_pages.py checks the same
 def test_a_regression_without_estimates_says_so(fleet: Dashboard, visit: Visit) -> None:
     page = visit(f"{fleet.url}/estimated_performance?model=flights-delay")
     assert "have not been estimated for these days yet" in words(page)

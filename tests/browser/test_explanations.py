@@ -1,4 +1,4 @@
-"""The explanations page shows LightGBM's own contributions of the same rows, explains at the press of a button, and names missing data.
+"""The explanations page shows LightGBM's own contributions for the same rows, explains on request with a button, and names missing data.
 
 The independent figure: mean |SHAP| from LightGBM's pred_contrib over the rows of the sample, chosen here by the MD5 of their ids.
 """
@@ -25,8 +25,9 @@ PER_DAY = 100
 
 
 def sample() -> pd.DataFrame:
-    """The rows of the last week that are explained: for each day those with the smallest hash. `stands`: the number of predictions that
-    each row represents."""
+    """The rows of the last week that are explained: for each day, those with the smallest hash. `stands`: the number of predictions that
+    each row represents.
+    """
     week = pd.concat([raw_rows.last_week(raw_rows.predictions(MODEL)), raw_rows.searched()], ignore_index=True)
     week = week.assign(
         hash=[int.from_bytes(hashlib.md5(name.encode()).digest()[:8], "little") for name in week["id"]], day=week["at"].dt.floor("D")
@@ -36,7 +37,7 @@ def sample() -> pd.DataFrame:
 
 
 def explained(page: Page) -> Page:
-    """The page after its button was pressed, if it has one."""
+    """The page after its button was pressed, if there is a button."""
     button = page.get_by_role("button", name="Explain now")
     if button.count():
         button.click()

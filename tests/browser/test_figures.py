@@ -1,4 +1,4 @@
-"""Every page shows the values of the raw rows, and changes with the log.
+"""Every page shows the values computed from the raw rows, and changes when the log does.
 
 Each page is read twice, before and after records land through the Logger. Both times its figures must equal those that pandas and
 scikit-learn compute from the raw Parquet files (and, the second time, from the rows that were logged).
@@ -39,7 +39,7 @@ Read = Callable[[Page], dict[str, Any]]
 
 
 def extra_rows(served: pd.DataFrame, model: str) -> pd.DataFrame:
-    """An hour of rows like those of the last week, without a temperature, all of them very late."""
+    """An hour of rows like those of the last week, but without a temperature and with very late flights."""
     rows = raw_rows.last_week(served).head(EXTRA).copy()
     rows["id"] = [f"extra-{number:03}" for number in range(EXTRA)]
     rows["at"] = pd.Timestamp("2013-12-31T17:00", tz="UTC") + pd.to_timedelta(np.arange(EXTRA) * 10, unit="s")
@@ -49,7 +49,7 @@ def extra_rows(served: pd.DataFrame, model: str) -> pd.DataFrame:
 
 
 def log(rows: pd.DataFrame, model: str, home: str) -> None:
-    """Log the rows as a service would, then one prediction again with another score, which the store must refuse."""
+    """Log the rows as a service would; then log one prediction again with another score, which the store must reject."""
     with Logger(home=home) as logger:
         for each in rows.to_dict("records"):
             features = {name: None if pd.isna(each[name]) else each[name] for name in FEATURES}
@@ -60,7 +60,7 @@ def log(rows: pd.DataFrame, model: str, home: str) -> None:
 
 
 def figures_of(served: Rows) -> Figures:
-    """The figures that each page must show, from raw rows."""
+    """The figures that each page must show, computed from raw rows."""
     week, late = (raw_rows.last_week(served[model]) for model in (MODEL, LATE))
     measured = raw_rows.regression(week)
     labelled = int(week["label"].notna().sum())
@@ -88,7 +88,7 @@ def figures_of(served: Rows) -> Figures:
 
 
 def by_carrier(rows: pd.DataFrame) -> dict[tuple[str, str], Any]:
-    """Rates of each carrier, by their definitions: the share predicted late, and the share of late flights that are predicted late."""
+    """Rates of each carrier, by their definitions: the share predicted late, and among late flights the share predicted late."""
     decided = rows.assign(late=rows["score"] >= raw_rows.threshold(LATE))
     positive = decided[decided["label"] == 1]
     rates = {"selection_rate": decided.groupby("carrier")["late"].mean(), "true_positive_rate": positive.groupby("carrier")["late"].mean()}
@@ -96,7 +96,9 @@ def by_carrier(rows: pd.DataFrame) -> dict[tuple[str, str], Any]:
 
 
 def small_together(rows: pd.DataFrame) -> pd.DataFrame:
-    """A file merges carriers with a figure of one to nine rows, and adds the next smallest until the merged group has no such figure."""
+    """Merge small carriers as an exported file does: first all carriers with a figure of one to nine rows, then the next smallest until the
+    merged group has no such figure.
+    """
     decided = rows.assign(late=rows["score"] >= raw_rows.threshold(LATE))
 
     def is_small(part: pd.DataFrame) -> bool:
@@ -173,13 +175,13 @@ PAGES: dict[str, tuple[str, Read]] = {
     "fairness": (f"/fairness?model={LATE}&attribute=carrier", fairness),
     "store": ("/store", store),
 }
-"""Address and reader of each page; adding a model has a test of its own (test_add_model.py)."""
+"""Address and reader of each page; adding a model has a separate test (test_add_model.py)."""
 
 
 LOOKED_AT = ("health", "model", "quality", "drift", "fairness", "store")
-"""Pages that are also looked at (`accessible`)."""
+"""Pages that are also checked for accessibility (`accessible`)."""
 EVERY_RUN = ("health", "model", "drift")
-"""Pages that the short form reads here; tests/dashboard/test_figures.py and test_pages.py read the others without a browser."""
+"""Pages that the short form reads here; tests/dashboard/test_figures.py and test_pages.py read the other pages without a browser."""
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +196,7 @@ def expected(served: Rows) -> Figures:
 
 @pytest.fixture(scope="module")
 def expected_then(changed: Rows) -> Figures:
-    """The figures after the log has changed."""
+    """The expected figures after the log has changed."""
     return figures_of(changed)
 
 
@@ -207,7 +209,7 @@ def changing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 
 @pytest.fixture(scope="module")
 def left_open(changing: Dashboard, chromium: Browser) -> Iterator[Page]:
-    """The first page, opened before anything changes, scrolled, and left alone."""
+    """The first page, opened and scrolled before anything changes, and then left alone."""
     watch = opened(chromium, changing.url, width=1360, height=700, motion="no-preference")
     page = watch.page
     settle(page)
@@ -220,7 +222,7 @@ def left_open(changing: Dashboard, chromium: Browser) -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def changed(changing: Dashboard, left_open: Page, served: Rows, expected: Figures) -> Rows:
-    """All rows after more rows were logged and the loader thread took them."""
+    """All rows, after more rows were logged and loaded by the loader thread."""
     assert health(left_open) == expected["health"]
     extra = {model: extra_rows(rows, model) for model, rows in served.items()}
     for model, rows in extra.items():
@@ -228,7 +230,7 @@ def changed(changing: Dashboard, left_open: Page, served: Rows, expected: Figure
         log(rows, model, str(changing.home))
         after = changing.wait_until_loaded(before)
     assert after["rejected"]["reasons"] == {"conflicting_duplicate": 2}
-    time.sleep(FRESH)  # the promised maximum delay of a page, because no event shows when it is over
+    time.sleep(FRESH)  # the promised maximum delay of a page; no event shows when the page has caught up
     return {model: pd.concat([served[model], rows], ignore_index=True) for model, rows in extra.items()}
 
 
@@ -242,7 +244,9 @@ TOGETHER |= dict.fromkeys(
 TOGETHER |= dict.fromkeys(("trade_offs", "edge_fleet", "controllers"), "test_pipeline_pages.py")
 TOGETHER |= dict.fromkeys(("distributed", "studies"), "test_runs.py")
 TOGETHER |= {"live_guard": "test_audits.py"}
-"""Pages that are read in a test which is not called after them; of the small log without a browser (tests/dashboard/test_log_pages.py)."""
+"""Pages that a test reads whose file is not named after them; pages of the small log are read without a browser
+(tests/dashboard/test_log_pages.py).
+"""
 
 
 def test_every_page_is_read_here_or_has_a_test_of_its_own() -> None:

@@ -1,7 +1,7 @@
 """Exported files (review, slides, model card, case) are readable on screen and in print, offline.
 
-The fixture `visit` fails a test for a request that a file makes. Whether they are valid: tests/support/html_rules.py. How they print:
-tests/review/test_freeze.py.
+The fixture `visit` fails a test for any request that a file makes. tests/support/html_rules.py checks that the files are valid,
+tests/review/test_freeze.py how they print.
 """
 
 import re
@@ -39,7 +39,7 @@ CUT = """() => [...document.querySelectorAll('table, svg, p, h1, h2, h3')].filte
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the four files of a small fleet in which inputs moved and groups differ."""
+    """A folder with the four files of a small fleet in which inputs drifted and groups differ."""
     folder = tmp_path_factory.mktemp("files")
     with build(tmp_path_factory.mktemp("fleet")).store as store:
         week = Week.of(START).back(-1)

@@ -1,8 +1,8 @@
-"""Each kind of figure that several pages share looks as in its kept picture, in the light and in the dark theme.
+"""Each kind of figure that several pages share looks like its saved picture, in the light and in the dark theme.
 
-The figures are drawn in the browser by plotly's own script, without the dashboard, in one page per theme. Texts are left out and margins
-fixed, so that the fonts of a machine do not matter (tests/dashboard/test_gallery.py reads labels). Pictures are halved and blurred before
-they are compared, so that the smoothing of edges matters little. After a wanted change, run `KEEP_PICTURES=1 pytest
+Plotly's own script draws the figures in the browser, without the dashboard, in one page per theme. Texts are left out and margins fixed, so
+that the fonts of a machine do not matter (tests/dashboard/test_gallery.py reads labels). Pictures are halved in size and blurred before
+they are compared, so that the smoothing of edges matters little. After an intended change, run `KEEP_PICTURES=1 pytest
 tests/browser/test_gallery_pictures.py`.
 """
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.browser
 KEPT = Path(__file__).parent / "pictures"
 WIDTH, HEIGHT, ACROSS = 240, 150, 5
 MAXIMUM = 0.25
-"""Largest mean difference of two pictures of one figure, of 255 levels."""
+"""Largest allowed mean difference between two pictures of a figure, on a scale of 255 levels."""
 PAGE = """<body style="margin:0"><script>{script}</script><script>
 window.draw = async (figures) => {{
   document.querySelectorAll('.figure').forEach((each) => each.remove())
@@ -41,7 +41,7 @@ window.draw = async (figures) => {{
 
 
 def without_texts(figure: go.Figure, scheme: Scheme) -> dict:
-    """A figure of the kept size in the colours of a theme, without any text and with fixed margins."""
+    """A figure with the size of the saved pictures in the colours of a theme, without any text and with fixed margins."""
     body = json.loads(standalone_json(figure, scheme))
     layout = body["layout"] | {
         "width": WIDTH,
@@ -64,7 +64,7 @@ def without_texts(figure: go.Figure, scheme: Scheme) -> dict:
 
 @pytest.fixture(scope="module")
 def draw(chromium: Browser):
-    """Draw figures in a theme, all in one page, and return their pictures."""
+    """A function that draws figures in a theme, all in one page, and returns their pictures."""
     page = chromium.contexts[0].new_page()
     page.set_viewport_size({"width": ACROSS * WIDTH, "height": -(-len(gallery.SHARED_FIGURES) // ACROSS) * HEIGHT})
     page.set_content(PAGE.format(script=plotly_script(), width=WIDTH, height=HEIGHT, across=ACROSS))

@@ -1,4 +1,4 @@
-"""A person finds the failing model and its fault by clicks only."""
+"""A person finds the failing model and its fault with clicks only."""
 
 import re
 
@@ -15,7 +15,7 @@ FEATURE = "humidity_percent"
 
 
 def click_middle(page: Page, mark: Locator) -> None:
-    """Click a mark of a chart at the place where it is drawn, because plotly takes clicks with a layer of its own above the marks."""
+    """Click a mark of a chart at the position where it is drawn, because a layer of plotly above the marks takes the clicks."""
     box = mark.bounding_box()
     assert box
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)

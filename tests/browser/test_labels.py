@@ -1,4 +1,4 @@
-"""The page about labels shows the counts of the raw files."""
+"""The page about labels shows counts that agree with the raw files."""
 
 from io import StringIO
 

@@ -1,5 +1,5 @@
-"""Pages of a store whose older rows are only in a lake equal the pages of a store that kept its rows: figures, sentences and cases. While
-the lake cannot be reached, every page says in one sentence what is missing.
+"""Pages of a store whose older rows are only in a lake equal those of a store that kept its rows: figures, sentences and cases. While the
+lake cannot be reached, every page says in one sentence what is missing.
 """
 
 import shutil
@@ -17,7 +17,7 @@ from tests.browser.pages import complete, said, tables, words
 from tests.support.engine_world import START, copied
 from tests.support.running import Dashboard, dashboard
 
-pytestmark = [pytest.mark.browser, pytest.mark.long]  # tests/dashboard/test_pages_from_lake.py says the same without a browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]  # tests/dashboard/test_pages_from_lake.py checks the same without a browser
 KEPT_FROM = "4 Mar 2026"
 PAGES = {
     "Home": "/?",
@@ -27,12 +27,14 @@ PAGES = {
     "a slice of Performance": "/performance?model=loan&slice=sex%3DF",
 }
 OTHER_DATES = "from=2026-03-01T00:00&to=2026-03-04T00:00&window=Chosen%20dates"
-"""Dates that no page was opened for: what was answered before the lake went away is still whole, and nothing is missing in it."""
+"""Dates for which no page was opened before. Dates that were answered before the lake became unreachable still show complete answers."""
 AWAY = "Removed rows are missing in figures: the lake cannot be read."
 
 
 class Pair(NamedTuple):
-    """A dashboard over a store that kept its rows, one over a store whose older rows the lake has, that lake, and two predictions in it."""
+    """A dashboard over a store that kept its rows, one over a store whose older rows are in the lake, that lake, and two
+    predictions in it.
+    """
 
     kept: Dashboard
     aged: Dashboard
@@ -59,7 +61,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 
 
 def shown(page: Page, origin: str) -> tuple[str, dict[str, object]]:
-    """All words and all tables of a page, addresses without their host."""
+    """All words and tables of a page, with addresses without their host."""
     complete(page)
     return words(page).replace(origin, ""), dict(tables(page))
 

@@ -1,4 +1,6 @@
-"""The latency page shows numpy's values for the Parquet file, compares two workers, and applies a service level set in it."""
+"""The latency page shows the values that numpy computes from the Parquet file, compares two workers, and applies a service level that is
+set on the page.
+"""
 
 from io import StringIO
 

@@ -1,4 +1,4 @@
-"""The script and style of tables, without a dashboard: text that is written from right to left."""
+"""The script and style of tables, tested without a dashboard: right-to-left text, hidden columns and keys."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ LEFT_OF_WORD = """(word) => {
 
 
 def test_a_right_to_left_name_does_not_move_the_number_after_it(chromium: Browser) -> None:
-    """Regression: the number stood before the name."""
+    """Regression: the number stood in front of the name."""
     page = chromium.contexts[0].new_page()
     page.evaluate(SET_UP, [SCRIPT, STYLE, "`\u05d2\u05d9\u05dc` 12 of 90 rows"])
     places = [page.evaluate(LEFT_OF_WORD, word) for word in ("\u05d2\u05d9\u05dc", "12", "90", "rows")]
@@ -53,7 +53,7 @@ TWO = """async ([script, style]) => {
 
 
 def test_a_hidden_column_stays_hidden_and_the_unread_dot_has_a_text_label(chromium: Browser, tmp_path: Path) -> None:
-    """The page is a file, since a page without an address keeps nothing."""
+    """The page is a file, because a page without an address cannot store anything."""
     (tmp_path / "table.html").write_text("<!doctype html><title>Table</title><body></body>", encoding="utf-8")
     page = chromium.contexts[0].new_page()
     for turn in range(2):
@@ -61,7 +61,7 @@ def test_a_hidden_column_stays_hidden_and_the_unread_dot_has_a_text_label(chromi
         page.evaluate(TWO, [SCRIPT, STYLE])
         page.get_by_text("Columns", exact=True).last.click()
         boxes = page.get_by_role("group", name="Columns: Columns").get_by_role("checkbox")
-        assert boxes.count() == 1, "only one column can be hidden: not the first, not sentences, not buttons"
+        assert boxes.count() == 1, "only one column can be hidden: not the first column, not sentences, not buttons"
         assert boxes.is_checked() == page.get_by_role("cell", name="3").is_visible() == (turn == 0)
         boxes.set_checked(turn == 1)
         assert page.get_by_role("cell", name="3").is_visible() == (turn == 1)
@@ -90,7 +90,7 @@ SEVERAL = """async ([script, style]) => {
 
 
 def test_a_key_acts_on_only_one_visible_table(chromium: Browser) -> None:
-    """Regression: a key started an action on the chosen row of every table, even of a folded one."""
+    """Regression: a key started an action on the chosen row of every table, even of folded tables."""
     page = chromium.contexts[0].new_page()
     page.evaluate(SEVERAL, [SCRIPT, STYLE])
     page.keyboard.press("j")

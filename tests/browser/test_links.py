@@ -1,4 +1,4 @@
-"""An address opens the same view for everybody, and the page says which names in the address do not exist."""
+"""An address opens the same view for everybody, and the page says which names in the address are unknown."""
 
 import pytest
 from playwright.sync_api import Page
@@ -33,7 +33,7 @@ UNKNOWN = {
 
 
 def seen(page: Page) -> dict[str, object]:
-    """The parts of a page that must be equal: title, scope, every sentence with a figure, every table."""
+    """The parts of a page that must be equal in both views: title, scope, every sentence with a figure, every table."""
     text = words(page)
     scope = figure(r"([\d]+(?: \w+)?(?: \d{4})? to [^ ]+ \w+ \d{4}) UTC", text) if "Newest record" in text else ()
     sentences = [each for each in text.replace("?", ".").split(". ") if "labelled predictions" in each or "moved" in each]
@@ -80,7 +80,7 @@ def test_browser_back_returns_to_the_previous_view(fleet: Dashboard, visit: Visi
     assert heading(page) == "flights-delay"
 
 
-@pytest.mark.long  # tests/dashboard/test_pages.py says the same of each page about one model, without a browser
+@pytest.mark.long  # tests/dashboard/test_pages.py checks the same for each page about one model, without a browser
 @pytest.mark.parametrize("address", UNKNOWN)
 def test_a_link_to_a_missing_item_shows_a_message(address: str, fleet: Dashboard, visit: Visit) -> None:
     page = visit(fleet.url + address)

@@ -1,4 +1,4 @@
-"""In the time range Live the browser asks for changes by itself; without changes the page stays as it is."""
+"""In the time range Live the browser asks for changes by itself; if there are none, the page stays as it is."""
 
 import pytest
 

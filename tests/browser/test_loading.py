@@ -1,4 +1,4 @@
-"""A page that is still being drawn is accessible too: its title, its scope and the skeletons of the parts to come."""
+"""A page is accessible even while it is being drawn: its title, its scope and the skeletons of the parts to come."""
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -12,7 +12,7 @@ from tests.support.running import Dashboard
 pytestmark = pytest.mark.browser
 SKELETON, TITLE = '[data-testid="stSkeleton"]', '[data-testid="stMain"] h1'
 CHARTS = "**/PlotlyChart.*.js"
-"""The script that draws charts. A chart has a skeleton in its place until the script is there."""
+"""The script that draws charts. Until it is loaded, a skeleton takes the place of each chart."""
 NEW_TAB = "'a tab of its own, which has not compiled the script of charts'"
 
 SHIFTS = """{
@@ -39,7 +39,7 @@ def test_a_page_that_loads_is_accessible_in_light_and_dark_and_fits_a_phone(flee
 
 
 def loads_well(page: Page) -> None:
-    """Compare the page that loads with the rules, in light, in dark and at the width of a phone."""
+    """Check the loading page for accessibility, in light, in dark and at the width of a phone."""
     page.locator(TITLE).wait_for()
     page.set_viewport_size(LAPTOP)
     page.locator(SKELETON).first.wait_for()

@@ -1,6 +1,6 @@
-"""The JavaScript logger keeps records while a page is offline and across a reload, and sends each of them once when it is online again.
+"""The JavaScript logger keeps records while a page is offline and across a reload, and sends each record once when it is online again.
 
-The logger waits if the collector asks for it or fails, and halves a batch that is too large.
+The logger waits if the collector fails or asks it to wait, and halves a batch that is too large.
 """
 
 import itertools
@@ -32,7 +32,7 @@ WATCH = """() => {
   const send = window.fetch;
   window.fetch = (address, request) => { asked.push([performance.now(), request.body.split('\\n').length]); return send(address, request); };
 }"""
-"""Notes when each request was made, and how many records it held."""
+"""JavaScript that notes when each request was made, and how many records it contained."""
 
 
 class QuietFiles(SimpleHTTPRequestHandler):
@@ -44,7 +44,7 @@ class QuietFiles(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[str]:
-    """A web site of another origin, whose page has the logger."""
+    """A web site of another origin, whose page uses the logger."""
     folder = tmp_path / "shop"
     folder.mkdir()
     (folder / "logger.js").write_bytes(LOGGER.read_bytes())
@@ -89,7 +89,7 @@ def test_records_logged_while_offline_arrive_exactly_once(
         assert_record_waits_for_collector(page, shop, running.url)
         assert_large_batch_is_halved(page, shop, running.url)
         while sum(model["predictions"] for model in running.status()["models"]) < 11:
-            before = running.wait_until_loaded(before)  # the last records may be in a segment that is not published yet
+            before = running.wait_until_loaded(before)  # the last records may be in a segment that is not yet published
     capsys.readouterr()
     assert (
         main(
@@ -106,7 +106,7 @@ def test_records_logged_while_offline_arrive_exactly_once(
 
 
 def assert_record_waits_for_collector(page: Page, shop: str, url: str) -> None:
-    """Send one record past 429, 503 and a 429 that says how long to wait. Pauses of 50 ms double with each."""
+    """Send one record despite a 429, a 503, and a 429 that states how long to wait. The pause of 50 ms doubles each time."""
     answers = [(429, {}), (503, {}), (429, {"Retry-After": "1"})]
 
     def answer(route: Route) -> None:
@@ -129,7 +129,7 @@ def assert_record_waits_for_collector(page: Page, shop: str, url: str) -> None:
 
 
 def assert_large_batch_is_halved(page: Page, shop: str, url: str) -> None:
-    """Send five small records and a large one to a collector that takes two small ones at once."""
+    """Send five small records and a large one to a collector that accepts at most two small ones at once."""
 
     def answer(route: Route) -> None:
         body = route.request.post_data or ""
@@ -141,7 +141,7 @@ def assert_large_batch_is_halved(page: Page, shop: str, url: str) -> None:
     page.context.set_offline(True)
     page.evaluate(WRITE, [0, 4, "1"])
     page.evaluate(WRITE, [6, 6, "large"])
-    page.evaluate("() => log.running")  # a request that was under way when the page went offline
+    page.evaluate("() => log.running")  # a request that was in progress when the page went offline
     page.evaluate("() => { asked.length = 0; }")
     page.context.route(f"{url}/**", answer)
     page.context.set_offline(False)

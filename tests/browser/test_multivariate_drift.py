@@ -1,4 +1,4 @@
-"""The page about all inputs together shows what scikit-learn and pandas give for the raw rows, and links on."""
+"""The page about joint drift of all inputs shows what scikit-learn and pandas compute from the raw rows, and has links to further pages."""
 
 from io import StringIO
 
@@ -20,7 +20,7 @@ NUMBERS = ["temperature_f", "dew_point_f", "humidity_percent", "wind_direction_d
 
 
 def apart(reference: pd.DataFrame, current: pd.DataFrame) -> float:
-    """The AUC of gradient boosted trees on held-out rows."""
+    """The AUC of gradient boosted trees that separate the rows, on held-out rows."""
     both = pd.concat([reference.assign(now=0), current.assign(now=1)], ignore_index=True)
     folds = StratifiedKFold(5, shuffle=True, random_state=1)
     model = HistGradientBoostingClassifier(max_iter=40, random_state=1)

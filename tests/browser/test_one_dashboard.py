@@ -1,4 +1,4 @@
-"""The dashboard that no test changes runs once for all workers, until the last of them has left."""
+"""The dashboard that no test changes is started once for all workers, and runs until the last of them has left."""
 
 import contextlib
 import threading

@@ -1,4 +1,4 @@
-"""The script of the palette, without a dashboard: late cleanup calls of Streamlit, and lost answers."""
+"""The script of the palette, tested without a dashboard: late cleanup calls by Streamlit, and lost answers."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -27,7 +27,7 @@ VIEW = {"kind": "Incidents", "t": "Rain of all", "hint": "Ann", "go": {"page": "
 
 @pytest.fixture
 def page(chromium: Browser) -> Iterator[Page]:
-    """A page that holds nothing but the palette."""
+    """A page that contains only the palette."""
     page = chromium.contexts[0].new_page()
     page.bring_to_front()
     page.evaluate(SET_UP, SCRIPT)
@@ -36,7 +36,7 @@ def page(chromium: Browser) -> Iterator[Page]:
 
 
 def openings(page: Page) -> list[Any]:
-    """The numbers of the openings that were sent."""
+    """The numbers of the openings that the palette has sent."""
     return [value for name, value in page.evaluate("sent") if name == "open"]
 
 

@@ -48,7 +48,7 @@ def test_annotate_starts_with_the_item_of_smallest_class_margin(fleet: Dashboard
 
 
 def test_the_keys_of_the_labelling_page_answer_and_skip(own: Dashboard, visit: Visit) -> None:
-    """A number key gives the class at that position; 0 asks for the reason to skip; typing a name gives no answer."""
+    """A number key gives the class at that position; 0 asks for the reason to skip; keys typed into the box for the name give no answer."""
     page = visit(f"{own.url}/annotate?project=employment")
     complete(page)
     name = f"Kim {uuid.uuid4().hex[:6]}1"
@@ -133,7 +133,7 @@ def test_lineage_leads_from_a_prediction_to_the_station_and_the_package(fleet: D
 
 
 def storage_audit(model: str) -> dict[str, Any]:
-    """The audit of storage of the data of a model of the sample."""
+    """The storage audit of the data of a model of the sample."""
     audits = map(json.loads, (SAMPLE / "storage.jsonl").read_text(encoding="utf-8").splitlines())
     return next(each for each in audits if each["dataset"].startswith(model))
 
@@ -296,7 +296,7 @@ def test_the_studies_page_shows_the_gain_of_each_augmentation_computed_from_its_
     records = [json.loads(line)["results"] for line in (SAMPLE / "augmentation.jsonl").read_text(encoding="utf-8").splitlines()]
     assert set(shown) == {each["augmentation"] for each in records} and len(records) == 5
     for each in records:
-        if isinstance(each["gained"][0], int):  # decisions: gained and lost are counted; the error of a regression has no decisions
+        if isinstance(each["gained"][0], int):  # decisions gained and lost are counted; the error of a regression has no decisions
             gain = 100 * (sum(each["gained"]) - sum(each["lost"])) / (each["rows"] * len(each["seeds"]))
             told = shown[each["augmentation"]]["Gain"]["text"]
             assert float(told.replace("\u2212", "-").split()[0]) == pytest.approx(gain, abs=0.051), each["augmentation"]

@@ -1,4 +1,4 @@
-"""A lasso on the map selects predictions, and the rule that describes them becomes the slice of the page."""
+"""A lasso on the map selects predictions, and the rule that describes the selection becomes the slice of the page."""
 
 import re
 from urllib.parse import parse_qs, urlsplit

@@ -1,4 +1,4 @@
-"""In Chromium: an audit is started, watched, read, signed and expires; a batch is held and released; a trade-off is decided."""
+"""In Chromium: an audit is started, followed, read, signed and expires; a batch is held and released; a trade-off is decided."""
 
 import json
 import re
@@ -27,19 +27,19 @@ pytestmark = pytest.mark.browser
 
 
 def robustness_results() -> dict[str, Any]:
-    """The results of an audit of robustness of the sample, without the model file that it was about."""
+    """The results of a robustness audit of the sample, without the model file that was audited."""
     records = map(json.loads, (SAMPLE / "audits.jsonl").read_text(encoding="utf-8").splitlines())
     found = next(each["results"] for each in records if each["audit"] == "robustness")
     return {name: value for name, value in found.items() if name != "artifact"}
 
 
 ENDED = datetime.now(UTC).replace(microsecond=0) - timedelta(days=10)
-"""The end of the audit of the model `lapsed`."""
+"""The time at which the audit of the model `lapsed` expired."""
 
 
 @pytest.fixture(scope="module")
 def promises(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    """A dashboard with a model that has a file, one that serves in batches, and an audit of three forms."""
+    """A dashboard with a model that has a file, a model that serves in batches, and an audit of three forms (variants of a model)."""
     folder = tmp_path_factory.mktemp("promises")
     rng = np.random.default_rng(1)
     forms = {**audit_row([clean_form(rng, "int8"), clean_form(rng, "small", 0.1)]), "kind": "audit", "model": "vision"}
@@ -137,7 +137,7 @@ def test_a_batch_is_held_by_the_rules_and_released_by_a_person(
         lambda rows: any(row["Batch"]["text"] == "night-7" and row["Gate"]["text"] == "Released" for row in rows),
     )
     said(page, "the rest is on holiday")
-    page.get_by_test_id("stToast").wait_for(state="detached")  # Streamlit gives its note on what was saved no name
+    page.get_by_test_id("stToast").wait_for(state="detached")  # Streamlit gives its note about the saved action no accessible name
     accessible(page)
     capsys.readouterr()
     assert main(["gate", "night-7", "--json"]) == 0

@@ -1,7 +1,7 @@
-"""The page of the weekly review over the sample fleet: a decision is saved.
+"""The page of the weekly review of the sample fleet: a decision is saved.
 
-In a long run, people act on a planted fault, and the next week shows its fix. In July 2013, people act on flights-delay, a retrained
-version answers in shadow, and the next weeks show the true outcome.
+In a long run, people act on a planted fault, and the next week shows that it is fixed. In July 2013, people act on flights-delay, a
+retrained version answers in shadow, and the next weeks show the true outcome.
 """
 
 import json
@@ -36,12 +36,12 @@ SAMPLE = ROOT / "sample_data"
 FIRST, SECOND, THIRD = "2013-W27", "2013-W28", "2013-W29"
 END_OF_FIRST, END_OF_SECOND = pd.Timestamp("2013-07-08", tz="UTC"), pd.Timestamp("2013-07-15", tz="UTC")
 BROKEN, MENDED = Week.parse("2019-W02"), Week.parse("2019-W03")
-"""The first whole weeks after the end of employment's log."""
+"""The first two whole weeks after the end of employment's log."""
 
 
 @pytest.fixture
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    """A dashboard over a fleet that is changed: two more weeks of one model's log, `go_on`, of which the first is frozen."""
+    """A dashboard over a fleet that tests change: `go_on` adds two more weeks to one model's log, and the first of them is frozen."""
     with lent(tmp_path_factory, "desk") as home:
         go_on(home)
         with dashboard(home) as running:
@@ -57,8 +57,8 @@ def july(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 
 
 def go_on(home: Path) -> None:
-    """Load two more weeks of employment's log, made of past rows: a week with a number in another unit, and the week of the fix. The files
-    of its lines stay beside the home.
+    """Load two more weeks of employment's log, made of past rows: a week in which a number has another unit, and a week in which this is
+    fixed. The files with their lines are saved next to the home.
     """
     with open_store(home, threads=2) as store:
         base = simulation_base(store, "employment", source="past")
@@ -82,7 +82,7 @@ def accuracy(desk: Dashboard, week: Week) -> float:
 
 
 def command(desk: Dashboard, *argv: object) -> str:
-    """Run a command line beside the running dashboard, as cron does."""
+    """Run a command line while the dashboard runs, as cron does."""
     done = subprocess.run(
         [sys.executable, "-m", "observability", *map(str, argv)], cwd=ROOT, env=environment(desk.home), capture_output=True, text=True, timeout=4 * PATIENCE / 1000, check=False
     )  # fmt: skip
@@ -91,7 +91,7 @@ def command(desk: Dashboard, *argv: object) -> str:
 
 
 def flights() -> pd.DataFrame:
-    """The fleet's flights with their labels, as the sample's files have them."""
+    """The fleet's flights with their labels, read from the files of the sample."""
     rows = pd.read_parquet(SAMPLE / "flights-delay.predictions.parquet")
     labels = pd.read_parquet(SAMPLE / "flights-delay.labels.parquet")
     newest = labels.sort_values("at").drop_duplicates("id", keep="last").set_index("id")
@@ -99,8 +99,8 @@ def flights() -> pd.DataFrame:
 
 
 def retrained(flown: pd.DataFrame, to: Path) -> pd.Series:
-    """A version that learned what was known at the end of the first week. It writes its files, and gives its answers to the second week's
-    flights by id.
+    """A version that has learned what was known at the end of the first week. Writes its files, and returns its answers to the second
+    week's flights by id.
     """
     import lightgbm
 
@@ -133,7 +133,9 @@ def retrained(flown: pd.DataFrame, to: Path) -> pd.Series:
 
 
 def act_on(page: Page, item: str, text: str, metric: str) -> None:
-    """Act as a person in the meeting: open the first item with these words, and close it with an action that should change a metric."""
+    """Act as a person in the meeting: open the first item with these words, and close it with an action that is meant to change a
+    metric.
+    """
     name = page.get_by_test_id("stMain").get_by_role("textbox", name="Your name")
     name.fill("Ann")
     name.press("Enter")
@@ -215,7 +217,7 @@ def test_a_decision_and_a_signature_are_saved(desk: Dashboard, visit: Visit) -> 
     page.wait_for_url("**item=incident**")
     settle(page)
     assert "AGEP" in words(page)
-    page = visit(f"{desk.url}/changes")  # today's decision lies in the window, or stands above it if the log ended earlier
+    page = visit(f"{desk.url}/changes")  # today's decision is in the window, or above it if the log ended earlier
     assert until_row(page, "Description", "Retrain before the holidays")["By"]["text"] == "Carla"
     page = visit(f"{desk.url}/changes?window=Everything")
     box = page.get_by_role("textbox", name="Search")
@@ -237,7 +239,9 @@ def test_july_is_reviewed_week_after_week(july: Dashboard, visit: Visit, tmp_pat
     assert any(each["Model"]["text"] == "flights-delay, flights-late" for each in tables(page)["Agenda"]), (
         "one agenda item names both models of the weather feed"
     )
-    assert "Settings and limits as of" in words(page), "settings of 2013 were not recorded, so the page dates them"
+    assert "Settings and limits as of" in words(page), (
+        "the settings of 2013 were not recorded, so the page states the date of those it used"
+    )
 
     frozen = json.loads(download(page, "review-json"))
     flown = flights()
@@ -296,5 +300,5 @@ def test_july_is_reviewed_week_after_week(july: Dashboard, visit: Visit, tmp_pat
     assert f"Week {THIRD}, 15 to 21 Jul 2013" in words(page)
     (promise,) = tables(page)["Action items"]
     assert promise["Action item"]["text"] == "Retrain on the summer" and THIRD in promise["Metric moved?"]["sub"], (
-        "each week asks again whether the metric moved"
+        "the page checks anew each week whether the metric moved"
     )

@@ -1,4 +1,4 @@
-"""The page of the weekly review over a small log: every step is accessible."""
+"""The page of the weekly review of a small log: every step is accessible."""
 
 import pytest
 

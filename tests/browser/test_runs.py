@@ -1,4 +1,4 @@
-"""The pages of training show the figures of the training files, open a run by its link, lead to its ranks, and follow a running run."""
+"""The training pages show the figures of the training files, open a run by its link, link to its ranks, and follow an active run."""
 
 import json
 import subprocess
@@ -25,13 +25,13 @@ RUN, METRIC = "flights-delay-fold-3", "validation_mae"
 
 
 def logged() -> dict[int, float]:
-    """By step, the value of the metric, read from the file itself."""
+    """The values of the metric by step, read from the file itself."""
     records = [json.loads(line) for line in (SAMPLE / "training.jsonl").read_text(encoding="utf-8").splitlines()]
     return {each["step"]: each["metrics"][METRIC] for each in records if each["kind"] == "step" and each["run"] == RUN}
 
 
 def data_medians(run: str) -> dict[int, float]:
-    """The median milliseconds of the data phase of each rank, over the steps that all ranks logged, from the file itself."""
+    """The median milliseconds of the data phase of each rank, over the steps that all ranks logged, computed from the file itself."""
     logged_steps: dict[int, dict[int, float]] = {}
     for line in (SAMPLE / "distributed.jsonl").read_text(encoding="utf-8").splitlines():
         each = json.loads(line)
@@ -102,8 +102,8 @@ with track_run(run="going", home=sys.argv[1], params={"rate": 0.1}) as run:
 
 
 FOLLOWED_WITHIN_S = 10.0
-"""The quickest of four rounds of new steps is on the page within this time. The goal is 3 s; beside other work (load 10 on two cores) the four
-took 2.5, 2.6, 6.0 and 4.1 s, so that a bound of each would fail for its neighbours.
+"""The quickest of four rounds of new steps must be on the page within this time. The goal is 3 s. While other work ran (load 10 on two
+cores) the rounds took 2.5, 2.6, 6.0 and 4.1 s, so a limit for each round would fail because of the other work.
 """
 
 
@@ -117,11 +117,11 @@ def test_a_job_that_is_started_is_followed_until_it_ends(
     with subprocess.Popen([sys.executable, "-c", JOB, str(own.home)], stdin=subprocess.PIPE, text=True, cwd=ROOT) as job:
 
         def log_steps(first: int, last: int) -> None:
-            """Log these steps as the job does. Nobody tells the logger to publish them."""
+            """Log these steps as the job does. Nothing tells the logger to publish them."""
             print(first, last, file=job.stdin, flush=True)
 
         def follow(first: int, last: int) -> None:
-            """Log these steps as the job does, and check that the page shows them without a click."""
+            """Log these steps as the job does, and check that the page shows them without any click."""
             began = time.monotonic()
             log_steps(first, last)
             said(page, f"going is active: {last} steps")
@@ -134,7 +134,7 @@ def test_a_job_that_is_started_is_followed_until_it_ends(
         follow(26, 40)
         follow(41, 55)
         for logged_before, address in ((55, "distributed?run=going"), (70, "compare_runs?run=going&run=beside")):
-            page.goto(f"{own.url}/{address}")  # a page that is redrawn every second may never come to rest on a busy machine
+            page.goto(f"{own.url}/{address}")  # on a busy machine, a page that is redrawn every second may never come to rest
             said(page, f"going is active: {logged_before} steps")
             follow(logged_before + 1, logged_before + 15)
         job.stdin.close()

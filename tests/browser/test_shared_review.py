@@ -1,4 +1,4 @@
-"""Two people write about one item of a week. Each sees the other's text within seconds, and text that is being typed stays."""
+"""Two people write about one item of a week. Each sees the other's text within seconds, and text that is still being typed is kept."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -29,7 +29,7 @@ def meeting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dashboar
 
 
 def enter(visit: Visit, meeting: tuple[Dashboard, str], name: str) -> tuple[Page, Locator]:
-    """The item as a person has it open, and the text box of a note."""
+    """The item, opened by a person, and the text box of a note."""
     running, item = meeting
     page = visit(f"{running.url}/review?review={BROKEN}&item={item}")
     page.get_by_label("Your name").fill(name)

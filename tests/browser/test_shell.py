@@ -17,7 +17,7 @@ SCROLLED = """() => {
   main.scrollTo(0, main.scrollHeight)
   return main.scrollTop > 300
 }"""
-"""Scrolls to the end and says whether the page stands there: what grows meanwhile may move it back once."""
+"""Scrolls to the end, and returns whether the page is there; parts that are still growing may move it back once."""
 
 
 def bar_box(page: Page) -> tuple[float, float]:
@@ -93,7 +93,7 @@ def test_the_palette_finds_features_pages_and_cases_by_keyboard(own: Dashboard, 
     page.get_by_role("button", name="Copy link").click()
     page.get_by_role("button", name="Open here first").click()
     page.get_by_role("button", name="Open Home first").wait_for()
-    page.locator(".stToast").wait_for(state="hidden")  # the bar lies over the link
+    page.locator(".stToast").wait_for(state="hidden")  # the notice covers the link
     settle(page)
     assert page.locator("[data-testid=stPopoverButton][aria-expanded=true]").count() == 1 and serious(page) == []
     page.keyboard.press("Escape")
@@ -152,7 +152,7 @@ def test_charts_are_drawn_without_restyling_the_page_and_follow_a_theme_change(f
     styled = sum(event["args"]["elementCount"] for event in events if event["name"] == "UpdateLayoutTree")
     elements = page.evaluate("document.querySelectorAll('*').length")
     assert elements < styled < 20 * elements, (
-        "a style rule with a wide selector is applied to the whole page at each text that plotly measures"
+        "plotly measures texts, and a style rule with a wide selector is applied to the whole page each time"
     )
     complete(page)
     box = page.locator(".js-plotly-plot").first.bounding_box()
@@ -168,7 +168,7 @@ def test_charts_are_drawn_without_restyling_the_page_and_follow_a_theme_change(f
     assert saved.value.suggested_filename == "requests.svg" and drawn.startswith("<svg") and drawn.count("<path") > 7
     page.mouse.move(2, 2)
     page.wait_for_function("!document.querySelector('.crosshair')")
-    first = "rgb(0, 114, 178)"  # the first slot of the light theme, which the dark one does not have
+    first = "rgb(0, 114, 178)"  # the first palette colour of the light theme, which the dark theme does not have
     drawn = "[...document.querySelectorAll('.stPlotlyChart path')].map((path) => `${path.style.stroke} ${path.style.fill}`).join()"
     for scheme in ("dark", "light", "dark"):
         page.emulate_media(color_scheme=scheme)

@@ -1,4 +1,4 @@
-"""Tables sort and filter, and the first page says each thing once, in few words, and stays still while it refreshes."""
+"""Tables sort and filter. The first page says each thing once, in few words, and does not move while it refreshes."""
 
 import pytest
 from playwright.sync_api import Browser, Page, Route
@@ -39,7 +39,7 @@ STALE = """() => {
 
 
 def column_of(page: Page, caption: str, place: int) -> list[str]:
-    """The first lines of one column of a table, limited to the shown rows."""
+    """The first line of each cell in one column of a table, in the visible rows only."""
     rows = page.get_by_role("table", name=caption).locator("tbody:not([hidden]) tr:first-child")
     return [text.split("\n")[0] for text in rows.locator(f"xpath=*[{place + 1}]").all_inner_texts()]
 

@@ -1,4 +1,4 @@
-"""A tab that is used again remembers nothing of the previous visit. So each page is tested as if it were the first that the browser opens."""
+"""A reused tab remembers nothing of the previous visit, so each page is tested as if it were the first one that the browser opens."""
 
 import pytest
 from playwright.sync_api import Browser
@@ -30,7 +30,7 @@ def test_a_browser_tab_reused_between_visits_keeps_no_state(fleet: Dashboard, ch
     settle(again.page)
     assert again.page is first.page
     assert again.page.evaluate(REMEMBERS) == [None, None, False, "", 2, False, False, True, 800], (
-        "the history has two entries: the empty page and this page"
+        "the history has two entries: the empty page and the new page"
     )
     again.close()
     assert not first.problems and not again.problems

@@ -1,4 +1,4 @@
-"""Tasks of each role are done with at most the clicks and words that docs/tasks.md allows."""
+"""Tasks of each role need no more clicks and words than docs/tasks.md allows."""
 
 import json
 
@@ -34,7 +34,7 @@ def command(running: Dashboard) -> tasks.Command:
 def test_tasks_of_each_role_stay_within_their_click_budget(fleet: Dashboard, visit: Visit) -> None:
     facts, budgets = tasks.Facts(command(fleet)), tasks.budgets()
     assert sorted(budgets) == [task.number for task in tasks.TASKS]
-    visit(fleet.url, **LAPTOP).get_by_text("still being analyzed").wait_for(state="hidden")  # a dashboard that just started
+    visit(fleet.url, **LAPTOP).get_by_text("still being analyzed").wait_for(state="hidden")  # the dashboard may have just started
     for task in (task for task in tasks.TASKS if task.number in READ):
         player = Player(visit(fleet.url, **LAPTOP))
         player.look()

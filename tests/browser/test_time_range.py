@@ -1,4 +1,4 @@
-"""The boxes of chosen dates are beside each other, so that the calendar of one does not cover the other."""
+"""The two date boxes are next to each other, so that the calendar of one does not cover the other."""
 
 import pytest
 
@@ -11,7 +11,7 @@ DATES = "window=Chosen+dates&from=2013-12-01&to=2013-12-08"
 
 
 def test_the_calendar_of_the_start_does_not_cover_the_box_of_the_end(fleet: Dashboard, visit: Visit) -> None:
-    """Regression: the calendar opened over the box below, so the end could not be picked."""
+    """Regression: the calendar opened over the box below it, so the end date could not be picked."""
     page = visit(f"{fleet.url}/changes?{DATES}", width=1366, height=768)
     page.locator("[class*=st-key-time-range] button").first.click()
     start, end = (page.get_by_test_id("stDateInput").filter(has_text=label) for label in ("From (UTC)", "To (UTC)"))
@@ -41,7 +41,7 @@ def test_the_calendar_of_the_start_does_not_cover_the_box_of_the_end(fleet: Dash
 
 
 def test_enter_accepts_the_typed_date(fleet: Dashboard, visit: Visit) -> None:
-    """Regression: Streamlit takes a date only when the focus leaves the box, so Enter did nothing."""
+    """Regression: Streamlit accepts a date only when the focus leaves the box, so Enter did nothing."""
     page = visit(f"{fleet.url}/changes?{DATES}", width=1366, height=768)
     page.locator("[class*=st-key-time-range] button").first.click()
     end = page.get_by_test_id("stDateInput").filter(has_text="To (UTC)")
@@ -52,7 +52,7 @@ def test_enter_accepts_the_typed_date(fleet: Dashboard, visit: Visit) -> None:
 
 
 def test_the_time_range_closes_only_once_the_end_is_set(fleet: Dashboard, visit: Visit) -> None:
-    """Regression: the choice stayed open over the answer after both dates were typed."""
+    """Regression: the menu of the time range stayed open over the page after both dates were typed."""
     page = visit(f"{fleet.url}/changes?{DATES}", width=1366, height=768)
     choice = page.get_by_test_id("stPopoverBody")
     page.locator("[class*=st-key-time-range] button").first.click()

@@ -1,4 +1,4 @@
-"""`audit-augmentation` computes an audit from the predictions of trainings, keeps it and prints its result."""
+"""`audit-augmentation` computes an audit from the predictions of training runs, saves it and prints its result."""
 
 import json
 from contextlib import closing

@@ -31,7 +31,7 @@ def wait_for_address(home: Path) -> process_lock.Address:
     until = time.monotonic() + 300
     while (address := process_lock.read_address(home)) is None:
         assert time.monotonic() < until
-        time.sleep(0.01)  # another thread writes the address
+        time.sleep(0.01)  # another thread writes the address file
     return address
 
 
@@ -91,7 +91,7 @@ def test_an_accepted_command_runs_to_its_end_and_lets_others_run(store: Store, m
     guest = threading.Thread(target=lambda: outcomes.append(main.at_owner(address, ["explain"])))
     guest.start()
     assert started.wait(300)
-    assert main.at_owner(address, ["status"]) == Outcome(1, "out", "error")  # the holder has ended its own work, or is about to
+    assert main.at_owner(address, ["status"]) == Outcome(1, "out", "error")  # the holder has finished its own work, or is about to
     release.set()
     guest.join()
     holder.join()

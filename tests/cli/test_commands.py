@@ -77,7 +77,7 @@ LOAD = (
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A stranger's reference and serving logs, as CSV."""
+    """A reference and serving logs from a stranger, as CSV."""
     folder = tmp_path_factory.mktemp("stranger")
     found = {"reference": folder / "held_out.csv", "logs": folder / "march.csv"}
     outside_project.held_out().to_csv(found["reference"], index=False)
@@ -267,7 +267,7 @@ def test_the_loaded_fleet_holds_every_raw_row(command: Command, stored_fleet: Pa
     for name in ("flights-delay", "flights-late", "employment", "sentiment"):
         files = [name, f"{name}.2"] if name in ("flights-late", "employment") else [name]
         files += [f"{name}.1-pruned"] if name == "flights-late" else []
-        on_devices = ["flights-late.devices"] if name == "flights-late" else []  # of a version that is not registered
+        on_devices = ["flights-late.devices"] if name == "flights-late" else []  # these predictions are of a version that is not registered
         assert models[name]["versions"] == len([*files, *on_devices])
         asked = [*files, *on_devices, "clients"] if name == "flights-late" else files
         assert models[name]["predictions"] == sum(raw_rows.stored_rows(file, "predictions") for file in asked)
@@ -329,7 +329,7 @@ def test_a_disk_that_refuses_ends_a_command_with_one_sentence(
         raise OSError(errno.ENOSPC, "No space left on device", "/mnt/file")
 
     def wait(*_args: object) -> Outcome:
-        time.sleep(2 * command_host.SHORT)  # other commands would be let in by now
+        time.sleep(2 * command_host.SHORT)  # by now the commands of other processes would be run
         return Outcome(0, "done")
 
     monkeypatch.setattr(commands, "COMMANDS", {"status": refuse if where == "command" else wait})
@@ -478,7 +478,7 @@ def test_rollup_lake_recomputes_days_and_lists_those_it_keeps(command: Command, 
         ]
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     command(home, "load", tmp_path / "some.jsonl")
-    assert command(home, "rollup-lake", lake, "--from", "2024-03-01", "--to", "2024-03-03").code == 3, "no lake is there"
+    assert command(home, "rollup-lake", lake, "--from", "2024-03-01", "--to", "2024-03-03").code == 3, "there is no lake at this place"
     command(home, "export-lake", lake)
     days = ("--from", "2024-03-01", "--to", "2024-03-02")
     (done,) = command(home, "rollup-lake", lake, *days, "--json").json()["models"]
@@ -504,7 +504,7 @@ def test_forget_reports_what_was_erased_without_naming_the_subject(command: Comm
 
 
 def test_an_acknowledged_incident_is_printed_as_critical() -> None:
-    """Regression: it read "Warning" above a total of "1 acknowledged"."""
+    """Regression: the line began with "Warning", above a total of "1 acknowledged"."""
     start = datetime(2026, 3, 2, tzinfo=UTC)
     found = Finding("data/quality", "loan", "1", "wind", "null_rate", 0.85, 90, "act", "Null.", start, start, "reference")
     (incident,) = group_findings([acknowledged_finding(found)], {})[1]

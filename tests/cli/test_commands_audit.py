@@ -21,7 +21,7 @@ from observability.store.types.registration import RegistrationRequest
 from tests.support.new_store import new_store
 
 ROWS = 220
-"""Leakage needs 200 labelled rows."""
+"""An audit of leakage needs 200 labelled rows."""
 
 
 @pytest.fixture(scope="module")

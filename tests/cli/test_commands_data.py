@@ -1,4 +1,4 @@
-"""`profile` and `audit-data` keep records that the store accepts, with figures counted by pandas."""
+"""`profile` and `audit-data` write records that the store accepts, with figures that pandas confirms."""
 
 import json
 from argparse import Namespace
@@ -23,7 +23,7 @@ from tests.support.new_store import new_store
 
 
 def measured(path: Path, rows: int = 300) -> pd.DataFrame:
-    """A file of hourly rows with a label, thirty of which are duplicates."""
+    """A file of hourly rows with a label; thirty rows are duplicates."""
     rng = np.random.default_rng(4)
     table = pd.DataFrame({"t": rng.normal(20, 3, rows), "h": rng.uniform(0, 1, rows), "region": rng.choice(["N", "S"], rows)})
     table["hot"] = np.where(table["t"] + rng.normal(0, 1, rows) > 20, "yes", "no")
@@ -35,14 +35,14 @@ def measured(path: Path, rows: int = 300) -> pd.DataFrame:
 
 
 def answer(store: Store, *argv: object) -> dict:
-    """The JSON of a command that ends well."""
+    """The JSON output of a command that succeeds."""
     outcome = execute(store, [*map(str, argv), "--json"], lambda _: None)
     assert outcome.exit_code == 0, outcome.error
     return json.loads(outcome.out)
 
 
 def kept(store: Store, kind: str, columns: tuple[str, ...] | None = None) -> pd.DataFrame:
-    """The records of a kind."""
+    """The stored records of a kind."""
     store.load_landing()
     return store.ask(Records(kind, columns, ever=True), Window("", EPOCH, pd.Timestamp("2100-01-01", tz="UTC").to_pydatetime()))
 
@@ -73,7 +73,7 @@ def test_an_audit_keeps_a_dataset_and_a_cleaning_run_for_each_rule(tmp_path: Pat
         said = answer(store, "audit-data", tmp_path / "train.csv", *more)["summary"]
         (dataset,) = kept(store, "dataset").to_dict("records")
         runs = kept(store, "cleaning")
-        assert kept(store, "audit").empty, "a file of no model"
+        assert kept(store, "audit").empty, "the file belongs to no model"
         ((audit, before),) = data_audits(kept(store, "dataset", DATA_AUDITS.columns))
     finally:
         store.close()
@@ -89,7 +89,7 @@ def test_an_audit_keeps_a_dataset_and_a_cleaning_run_for_each_rule(tmp_path: Pat
 
 
 def flagged(path: Path, rows: int = 600) -> pd.DataFrame:
-    """A file of rows, one in five of which has a label that is ten times too large, with columns that flag rows in several ways."""
+    """A file of rows with columns that flag rows in several ways; one row in five has a label that is ten times too large."""
     rng = np.random.default_rng(11)
     table = pd.DataFrame({"t": rng.normal(20, 3, rows), "h": rng.uniform(0, 1, rows), "region": rng.choice(["N", "S"], rows)})
     wrong = rng.uniform(size=rows) < 0.2
@@ -109,7 +109,7 @@ def test_the_effect_of_a_user_defined_rule_is_measured_and_stored(tmp_path: Path
         runs = {run["rule"].removeprefix("audit: "): run for run in kept(store, "cleaning", CLEANINGS.columns).to_dict("records")}
         ((audit, _),) = data_audits(kept(store, "dataset", DATA_AUDITS.columns))
         alone = answer(store, *about[:4], "--exclude", "gap,wrong,drawn,none,every", "--dry-run")["summary"]
-    assert set(told["summary"]["columns_alone"]) == {"t", "h", "region"}, "a flag is no feature"
+    assert set(told["summary"]["columns_alone"]) == {"t", "h", "region"}, "a column of flags is no feature"
     assert {name: runs[name]["rows_dropped"] for name in own} == {
         "Wrong label": int(table["wrong"].sum()), "drawn >= 1": int(table["drawn"].sum()), "none": 0, "every": 600,
     }  # fmt: skip
@@ -118,8 +118,10 @@ def test_the_effect_of_a_user_defined_rule_is_measured_and_stored(tmp_path: Path
         level: {"in": int(row["size"]), "dropped": int(row["sum"])} for level, row in counted.iterrows()
     }
     gain, chance = (stated_effect(runs[name]["extra"]) for name in ("Wrong label", "drawn >= 1"))
-    assert gain.metric == "mae" and gain.low < gain.change < gain.high < 0, "the error is smaller"
-    assert gain.after == pytest.approx((table["kwh"] - table["t"]).abs().mean(), rel=0.02), "that of the rule by which the rows were made"
+    assert gain.metric == "mae" and gain.low < gain.change < gain.high < 0, "without the flagged rows the error is smaller"
+    assert gain.after == pytest.approx((table["kwh"] - table["t"]).abs().mean(), rel=0.02), (
+        "the remaining error is that of the rule by which the rows were made"
+    )
     assert chance.low < 0 < chance.high and abs(chance.change) < abs(gain.change) / 5
     assert gain.before == chance.before == alone["effects"]["outliers"]["before"], "same seeds, same held-out rows"
     assert [stated_effect(runs[name]["extra"]) for name in ("none", "every")] == [None, None]
@@ -168,15 +170,17 @@ def test_the_audit_of_a_reference_gives_the_accuracy_of_its_version_without_susp
         runs = kept(store, "cleaning", CLEANINGS.columns)
         (audit,) = kept(store, "audit").to_dict("records")
         alone = answer(store, "audit-data", *about, "--dry-run")["records"][-1]
-    assert (said["held_out"]["in_training"], said["held_out"]["same_label"], said["examples"]) == (3, 3, []), "labels by class name"
+    assert (said["held_out"]["in_training"], said["held_out"]["same_label"], said["examples"]) == (3, 3, []), (
+        "labels are compared by class name"
+    )
     results = audit["results"]
     assert (audit["audit"], results["headline"]["metric"], results["headline"]["feature"]) == ("leakage", "label_leakage", "t")
     assert [results["headline"][end] for end in ("value", "low", "high")] == pytest.approx(said["columns_alone"]["t"], abs=1e-6)
     assert results["further"]["training_overlap"]["value"] == 1 and results["overlaps"][0]["held"]["are"] == "rows of held.csv"
     assert audit["expires"] - audit["at"] == pd.Timedelta(days=90)
-    assert results["knowing"] == [], "a wrong label in twenty is more than a feature that knows it has"
+    assert results["knowing"] == [], "with one wrong label in twenty, no feature knows the label too well"
     assert (alone["audit"], alone["results"]["further"]["training_overlap"]["value"]) == ("leakage", None)
-    assert "leakage_audit" not in said, "the audit of leakage of the registered model judges its columns"
+    assert "leakage_audit" not in said, "the columns are judged by the leakage audit of the registered model"
     own = said["model_without_suspects"]
     assert (own["all"]["rows"], own["all"]["value"]) == (260, 247 / 260)
     suspects = int(runs.loc[runs["rule"] == "audit: suspect labels", "rows_dropped"].iloc[0])

@@ -1,4 +1,4 @@
-"""`items` lands rows to be labelled without a model, tells which rows it refuses, and writes the settled labels."""
+"""`items` loads rows to be labelled without a model, reports rejected rows, and writes the settled labels."""
 
 import json
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def answer(store: Store, *argv: object, code: int = 0) -> dict:
 
 
 def written(folder: Path, ending: str) -> Path:
-    """Four rows, the last without a text, as a file of a format."""
+    """Four rows, the last without a text, in a file of the given format."""
     frame, path = pd.DataFrame({"id": ["a", "b", "c", "d"], "text": TEXTS, "stars": [1, 5, 3, 2]}), folder / f"rows{ending}"
     if ending == ".csv":
         frame.to_csv(path, index=False)
@@ -60,7 +60,9 @@ def test_rows_are_stored_once_and_bad_rows_are_reported(store: Store, tmp_path: 
     again = answer(store, *argv, code=1)
     assert (again["new"], again["changed"], again["unchanged"]) == (0, 0, 3)
     wider = answer(store, path, "--project", "moods", "--id", "id")
-    assert (wider["new"], wider["changed"]) == (1, 3), "with the stars the fourth row has a content, and the others another one"
+    assert (wider["new"], wider["changed"]) == (1, 3), (
+        "with the column of stars the fourth row is no longer empty, and the content of the others changed"
+    )
     assert stored_items(store, "moods")["b"].content == {"text": TEXTS[1], "stars": 5}
     assert not stored_items(store, "elsewhere")
 

@@ -17,7 +17,7 @@ from tests.support.new_store import new_store
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two equal files of 2 MB, one of which was not read for long, a small file with a second name, a link, and an empty file."""
+    """Two equal files of 2 MB, one of which was not read for a long time, a small file with a second name, a link, and an empty file."""
     found = tmp_path / "raw"
     (found / "deep").mkdir(parents=True)
     (found / "a.bin").write_bytes(b"x" * 2_000_000)

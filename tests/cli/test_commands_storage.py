@@ -1,4 +1,4 @@
-"""`audit-storage`, `croissant` and `lineage` give the same results as pandas, the model file and the official readers."""
+"""`audit-storage`, `croissant` and `lineage` give the same results as pandas, the model file and the official readers of the format."""
 
 import hashlib
 import json
@@ -33,7 +33,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def people(tmp_path: Path) -> Path:
-    """A file with two columns that identify single people."""
+    """A file with two columns that can identify single people."""
     rng = np.random.default_rng(8)
     table = pd.DataFrame({"age": rng.integers(18, 90, 400), "zip": rng.choice(["A", "B", "C"], 400), "income": rng.normal(30, 9, 400)})
     path = tmp_path / "people.csv"
@@ -42,7 +42,7 @@ def people(tmp_path: Path) -> Path:
 
 
 def answer(store: Store, *argv: object) -> dict:
-    """The JSON of a command that ends well."""
+    """The JSON output of a command that succeeds."""
     outcome = execute(store, [*map(str, argv), "--json"], lambda _: None)
     assert outcome.exit_code == 0, outcome.error
     return json.loads(outcome.out)
@@ -74,7 +74,9 @@ def test_rows_added_changed_and_deleted_since_the_version_before_are_kept(store:
         rows.to_csv(path, index=False)
     about = ("--dataset", "people", "--data-version", "2", "--before", paths[0], "--before-version", "1", "--key", "person")
     said = answer(store, "audit-storage", paths[1], *about)
-    assert (said["added"], said["changed"], said["deleted"], said["rows"]) == (2, 1, 1, 5), "e and f are new, b is a year older, c is gone"
+    assert (said["added"], said["changed"], said["deleted"], said["rows"]) == (2, 1, 1, 5), (
+        "e and f are new, b is one year older, c is missing"
+    )
     assert said["changed_columns"] == {"age": 1} and said["parents"] == ["people@1"]
     store.load_landing()
     asked = Records("dataset", ("added", "changed", "deleted", "parents"), ever=True)
@@ -84,9 +86,9 @@ def test_rows_added_changed_and_deleted_since_the_version_before_are_kept(store:
     assert "since the version before: 2 added, 1 changed (age in 1), 1 deleted" in text
 
 
-@pytest.mark.long  # tests/dashboard/test_storage.py reads what the audit of the sample found
+@pytest.mark.long  # tests/dashboard/test_storage.py reads the storage audit of the sample
 def test_lossy_forms_flip_the_decisions_that_the_model_file_flips(store: Store, tmp_path: Path) -> None:
-    """Independent check: lightgbm itself reads the file and scores the rows in this process."""
+    """Independent check: in this process, lightgbm itself reads the file and scores the rows."""
     reference = pd.read_parquet(SAMPLE / "flights-late.reference.parquet").head(1500)
     path = SAMPLE / "flights-late.lightgbm.txt"
     booster = lightgbm.Booster(model_file=path)
@@ -140,7 +142,7 @@ def test_column_tags_are_read_from_the_settings() -> None:
         parse_settings({"columns": {"age": "secret"}})
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the library's own use of rdflib
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the official library uses rdflib in a deprecated way
 def test_a_croissant_file_is_read_by_the_official_library(store: Store, people: Path, tmp_path: Path) -> None:
     answer(store, "audit-storage", people, "--data-version", "1")
     store.load_landing()

@@ -1,4 +1,4 @@
-"""`apply` changes a home to match a configuration file, shows the changes first, and changes only settings that the file names."""
+"""`apply` changes a home to match a configuration file. It shows the changes first, and changes only the settings that the file names."""
 
 import json
 from datetime import datetime

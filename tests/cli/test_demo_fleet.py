@@ -44,12 +44,12 @@ RECORDS = [
     {"kind": "cleaning", "rule": "nulls", "at": DAYS[0], "rows_in": 10, "rows_changed": 0, "rows_dropped": 1},
 ]
 LEFT = {"batch": 1, "price": 1, "run": 2}
-"""Records that are no sample, by kind."""
+"""Number of records that do not belong to the sample, by kind."""
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[DuckStore]:
-    """A store with a small sample fleet, and a model, a batch and a price outside of the sample."""
+    """A store with a small sample fleet, and a model, a batch and a price that do not belong to the sample."""
     rng = np.random.default_rng(0)
     score = rng.uniform(size=300)
     reference = pd.DataFrame({"x": rng.normal(size=300), "score": score, "label": (rng.uniform(size=300) < score).astype(int)})

@@ -1,4 +1,6 @@
-"""The command `exports`: k of a file, ε of a mechanism, a recorded export, a stated level, and files of the product that land by themselves."""
+"""The command `exports`: k of a file, ε of a mechanism, a recorded export, a limit that the owner sets, and exports that the product
+records by itself when it writes files.
+"""
 
 import json
 from contextlib import closing
@@ -126,7 +128,7 @@ def test_files_written_by_the_product_are_logged_as_exports_and_invalidate_no_fi
     assert execute(store, ["relabel", "--out", str(tmp_path / "sheet.csv")], lambda _: None).exit_code == 0
     after = {name: number for name, number in store.generations.items() if not name.startswith("\0")}
     assert after == {name: number for name, number in before.items() if not name.startswith("\0")}, "no model changed"
-    assert max(store.generations.values()) > max(before.values()), "what is told of exports did"
+    assert max(store.generations.values()) > max(before.values()), "the generation of exports changed"
     (own,) = export_events(store.ask(EXPORTS, Window("", EPOCH, datetime.now(UTC) + timedelta(minutes=1))))
     assert own.own and (own.text, own.recipient, own.rows) == ("relabel worksheet", "file sheet.csv", 0)
     assert csv_shape('a,b\n1,"x\ny"\n2,z\n') == (2, ["a", "b"]) and csv_shape("") == (0, [])
@@ -145,7 +147,9 @@ def test_query_rows_and_a_file_description_written_to_files_are_logged_as_export
         found = execute(store, line, lambda _: None)
         assert found.exit_code == 0, found.error
     kept = {each.text: each for each in export_events(store.ask(EXPORTS, Window("", EPOCH, datetime.now(UTC) + timedelta(minutes=1))))}
-    assert set(kept) == {"Croissant description of extract", "rows of a query (CSV)"}, "a table on the terminal and JSON are no files"
+    assert set(kept) == {"Croissant description of extract", "rows of a query (CSV)"}, (
+        "a table on the terminal and JSON output are no files"
+    )
     rows = kept["rows of a query (CSV)"]
     assert rows.own and (rows.recipient, rows.rows, rows.columns) == ("command line", 1, ("id", "version"))
     assert kept["Croissant description of extract"].recipient == "file extract.json"

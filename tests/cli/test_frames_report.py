@@ -1,4 +1,4 @@
-"""Two data frames give a report with the findings of the command line, and leave nothing behind."""
+"""For two data frames the report has the findings of the command line, and leaves no files behind."""
 
 import re
 import tempfile
@@ -13,7 +13,7 @@ from observability.export.frames import column_drawing
 
 
 def frames(shift: float) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """A reference, and current rows whose age has moved by `shift`."""
+    """A reference, and current rows whose mean age is larger by `shift`."""
     random = np.random.default_rng(7)
 
     def drawn(rows: int, moved: float) -> pd.DataFrame:

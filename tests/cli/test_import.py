@@ -1,4 +1,4 @@
-"""The command `import`: each tool's real files are loaded once; entries of the source = imported + rejected."""
+"""The command `import` loads the real files of each tool exactly once, and the entries of the source equal imported plus rejected ones."""
 
 import hashlib
 import shutil
@@ -25,7 +25,7 @@ SOURCES = {
 
 
 def contents_of(path: Path) -> dict[str, str]:
-    """The digest of each file by its path. Folders are listed too, so that a new file is detected."""
+    """The digest of each file by path. Folders are listed too, so that a new file is noticed."""
     files = [path] if path.is_file() else sorted(path.rglob("*"))
     return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "folder" for file in files}
 
@@ -143,7 +143,7 @@ def test_a_model_folder_registers_name_version_signature_and_file(command: Comma
     done = command(home, "import", "mlflow", folder, "--reference", held_out, "--label", "defaulted", "--json").json()
     assert (done["model"], done["version"], done["flavour"]) == ("loan", "3", "lightgbm")
     said = " ".join(done["inferred"])
-    assert "2 features: 2 numbers (age, income)" in said  # the signature has no noise
+    assert "2 features: 2 numbers (age, income)" in said  # the column `signature` is noise and gives no feature
     assert "The model file gives the logged scores in 300 rows" in said
 
 
@@ -168,7 +168,7 @@ def test_two_tables_are_enough_for_a_first_report(command: Command, tmp_path: Pa
     home = tmp_path / "home"
     refused = command(home, "import", "tables", tmp_path, "--model", "loan")
     assert refused.code == 2 and "--timezone" in refused.error
-    assert command(home, "status", "--json").json()["models"] == []  # nothing was registered before the current table was looked at
+    assert command(home, "status", "--json").json()["models"] == []  # nothing was registered before the user looked at the current table
     first = command(home, "import", "tables", tmp_path, "--model", "loan", "--timezone", "UTC", "--json").json()
     assert (first["lines"], first["stored"], first["rejected"]) == (700, 700, 0)
     drifted = {finding["subject"] for finding in first["findings"] if finding["metric"] == "psi" and finding["severity"] == "act"}

@@ -1,4 +1,6 @@
-"""The long simulated job of `demo --large` does not depend on where a part begins, is declared as simulated, and its slow rank is named."""
+"""The long simulated job of `demo --large` is the same however it is split into parts, is declared as simulated, and its slow rank is
+named.
+"""
 
 import json
 from datetime import timedelta
@@ -15,7 +17,7 @@ from observability.core.window import EPOCH, Window
 from tests.support.new_store import new_store
 
 STEPS = 150
-"""Of the job in these tests, in parts of 100."""
+"""Steps of the job in these tests, loaded in parts of 100."""
 
 
 def test_lines_do_not_depend_on_where_a_part_begins() -> None:
@@ -46,7 +48,7 @@ def test_the_job_is_loaded_in_parts_and_its_slow_rank_is_named(tmp_path: Path, m
         report = large_job.load_large_job(store, told.append, STEPS)
         assert (report.stored, report.rejected) == (64 * STEPS + 2, 0)
         assert told[-1] == f"{large_job.LARGE_RUN}: 100 %, {64 * STEPS + 2:,} lines"
-        assert not list((store.home / "tmp").iterdir()), "what was loaded is not left"
+        assert not list((store.home / "tmp").iterdir()), "loaded parts are removed from the temporary folder"
         stated = store.ask(Records("run", ("params", "extra"), ever=True), Window("", EPOCH, large_job.BEGIN + timedelta(days=1)))
         assert all(extra["simulated"] for extra in stated["extra"]) and "simulated" in stated["params"].dropna().iloc[0]
         end = large_job.BEGIN + timedelta(hours=11)

@@ -1,4 +1,4 @@
-"""A command imports only the libraries that it uses, so its first answer waits for no other library."""
+"""A command imports only the libraries that it uses, so its first answer does not wait for other libraries."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A live sample: real records with their times moved by whole weeks arrive as a given clock passes them, each once."""
+"""A live sample: real records, with their times moved by whole weeks, arrive exactly once as the given clock passes their times."""
 
 import argparse
 import json
@@ -75,7 +75,7 @@ RECORDS = [
 
 @pytest.fixture
 def listing(tmp_path: Path) -> Path:
-    """A small sample: one prediction every six hours over sixty days, its label a day later, four records, and a price."""
+    """A small sample: one prediction every six hours over sixty days, its label a day later, four other records, and a price."""
     rng = np.random.default_rng(0)
     folder = tmp_path / "sample"
     folder.mkdir()
@@ -109,7 +109,7 @@ def store(tmp_path: Path) -> Iterator[DuckStore]:
 
 
 def no_progress(_text: str) -> None:
-    """The progress callback of a delivery."""
+    """A progress callback for deliveries that does nothing."""
 
 
 def counts(store: DuckStore) -> dict[str, int]:
@@ -191,10 +191,10 @@ def test_an_interrupted_delivery_is_completed_exactly_once(store: DuckStore, lis
             stopping.set()
 
     part = live_sample.deliver_live_sample(store, listing, later, stop_after_predictions, stopping)
-    assert part.stored == 12 and live_sample.read_live_sample(store.home) == state, "stopped before the labels"
+    assert part.stored == 12 and live_sample.read_live_sample(store.home) == state, "it stopped before the labels"
     whole = live_sample.deliver_live_sample(store, listing, later, no_progress)
-    assert (whole.stored, whole.duplicates) == (12, 12), "labels are new, predictions are known"
-    live_sample.write_live_sample(store.home, state)  # as after a kill between the load and the note
+    assert (whole.stored, whole.duplicates) == (12, 12), "the labels are new, the predictions are already stored"
+    live_sample.write_live_sample(store.home, state)  # the same state as after a kill between the load and the note
     again = live_sample.deliver_live_sample(store, listing, later, no_progress)
     assert (again.stored, again.duplicates) == (0, 24)
 

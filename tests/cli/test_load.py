@@ -68,11 +68,11 @@ def test_a_load_that_stored_nothing_ends_with_2_unless_that_is_allowed(command: 
     assert "2 rejected" in done.out and "--allow-rejected" in done.error
     assert command(home, "load", lines, "--allow-rejected").code == 0
     lines.write_text('{"kind": "event", "at": "2026-11-01T00:00:00Z", "what": "note", "text": "x"}\n')
-    assert [command(home, "load", lines).code for _ in range(2)] == [0, 0], "what is stored already is no failure"
+    assert [command(home, "load", lines).code for _ in range(2)] == [0, 0], "already stored lines are not a failure"
 
 
-def test_a_source_of_which_some_files_cannot_be_read_ends_with_2(command: Command, tmp_path: Path) -> None:
-    """By the contract, exit code 1 means that something needs a person, and only if that was asked for."""
+def test_a_source_with_unreadable_files_ends_with_exit_code_2(command: Command, tmp_path: Path) -> None:
+    """By the contract, exit code 1 means that something needs a person, and is used only if that was asked for."""
     home, folder = tmp_path / "home", tmp_path / "days"
     folder.mkdir()
     (folder / "a.jsonl").write_text('{"kind": "event", "at": "2026-11-01T00:00:00Z", "what": "note", "text": "x"}\n')
@@ -81,5 +81,5 @@ def test_a_source_of_which_some_files_cannot_be_read_ends_with_2(command: Comman
     assert done.code == 2 and "1 stored" in done.out and "not read: b.parquet" in done.out
     assert "1 file could not be read; the next load tries it again" in done.error
     named = command(home, "load", folder / "b.parquet")
-    assert named.code == 2, "as a file that is named"
+    assert named.code == 2, "the same code as for a single file that is named"
     assert command(home, "load", folder, "--allow-rejected").code == 2

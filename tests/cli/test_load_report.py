@@ -1,4 +1,4 @@
-"""Tests of the output of `load`: progress, the first rejected line of each reason with its remedy, and the cases that end with 1."""
+"""Tests of the output of `load`: progress, the first rejected line of each reason with its remedy, and the cases with exit code 1."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def test_progress_of_a_large_file_has_a_rate_and_the_time_left() -> None:
         "loading: 10.0 of 100.0 MB, 5,000 lines/s, about 1:30 left",
         "loading: 100.0 of 100.0 MB, 25,000 lines/s, about 0:00 left",
         "loading: 0.5 of 1.0 MB",
-    ], "not in the first seconds, nor for a small file"
+    ], "no progress in the first seconds, nor for a small file"
 
 
 def test_progress_of_other_long_work_has_a_rate_and_the_time_left() -> None:
@@ -42,7 +42,7 @@ def test_progress_of_other_long_work_has_a_rate_and_the_time_left() -> None:
         "copying the database: 100.0 of 100.0 MB",
         "checking loan: 0 of 8 models",
         "checking credit: 2 of 8 models, 0.5 models/s, about 0:12 left",
-    ], "the clock starts again with other work, and two reports of the same work are apart"
+    ], "the clock restarts with other work, and reports of the same work keep their distance in time"
 
 
 def test_a_rejected_line_is_reported_with_its_column_and_a_remedy() -> None:

@@ -1,4 +1,6 @@
-"""`audit-storage` measures pictures and sound: sizes and loss equal those of Pillow, wave and numpy, and unreadable files are reported."""
+"""`audit-storage` measures pictures and sound: sizes and loss equal those computed with Pillow, wave and numpy, and unreadable files are
+reported.
+"""
 
 import json
 import wave
@@ -17,7 +19,7 @@ from tests.support.new_store import new_store
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """An empty store; only one test here keeps a record."""
+    """An empty store; only one test of this file writes a record to it."""
     found = new_store(tmp_path_factory.mktemp("media") / "home")
     yield found
     found.close()
@@ -25,7 +27,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eleven smooth and eleven noisy pictures in folders, one with a mask, and one that is no picture."""
+    """Eleven smooth and eleven noisy pictures in folders, one picture with a mask, and one file that is no picture."""
     root, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(4)
     for level, noise in (("noisy", 60), ("smooth", 2)):
         (root / level).mkdir()
@@ -39,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def answer(store: Store, *argv: object) -> dict:
-    """The JSON of a command that ends well."""
+    """The JSON output of a command that succeeds."""
     outcome = execute(store, [*map(str, argv), "--json"], lambda _: None)
     assert outcome.exit_code == 0, outcome.error
     return json.loads(outcome.out)
@@ -104,13 +106,13 @@ def test_sound_measurements_match_the_wave_module(store: Store, tmp_path: Path, 
     exact = whole / 2 ** (8 * width - 1)
     stored = np.clip(np.round(exact * 128), -128, 127) / 128
     if width == 1:
-        assert forms["8 bits"]["snr"][0] == 100.0, "eight bits are stored exactly"
+        assert forms["8 bits"]["snr"][0] == 100.0, "samples of eight bits are stored exactly"
     else:
         noise = ((exact - stored) ** 2).mean()
         assert forms["8 bits"]["snr"][0] == pytest.approx(10 * np.log10((exact**2).mean() / noise))
         assert forms["8 bits"]["psnr"][0] == pytest.approx(10 * np.log10(1 / noise))
     high = 0.1**2 / 2 / (exact**2).mean()
-    assert forms["half rate"]["snr"][0] == pytest.approx(-10 * np.log10(high), abs=1.5), "what lies above half of the rate is lost"
+    assert forms["half rate"]["snr"][0] == pytest.approx(-10 * np.log10(high), abs=1.5), "what is above half of the rate is lost"
     assert 20 < forms["mu-law 8 bits"]["snr"][0] < 45
 
 

@@ -14,7 +14,7 @@ from tests.support.new_store import new_store
 
 
 def strict_json(text: str) -> Any:
-    """The value of a text that is JSON. Fails if it holds NaN or an infinity as a bare word."""
+    """The value of a JSON text. Fails if the text contains NaN or an infinity as a bare word."""
 
     def refuse(word: str) -> NoReturn:
         raise AssertionError(f"{word} is not JSON")

@@ -1,5 +1,5 @@
-"""The commands of the README's ten minutes run as they are written, on a new user's own file. Every other command is either run by a test
-that is named here, or has a reason here why it is not run.
+"""The commands of the README's ten minutes run as written, on a new user's own file. Every other command is either run by a test named
+here, or has a reason here why no test runs it.
 """
 
 import io
@@ -61,7 +61,7 @@ NOT_RUN = {
 
 
 def readme_commands() -> set[str]:
-    """Every command line of the README: of its blocks without a language, and inline."""
+    """Every command line in the README: from its blocks without a language, and from inline code."""
     block = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
     lines = [line for language, text in block.findall(README) if not language for line in text.replace("\\\n", " ").splitlines()]
     found = [part for line in lines for part in line.partition("#")[0].split("&&") if part.strip()]
@@ -93,7 +93,7 @@ def test_every_command_of_the_readme_table_is_used_in_a_test() -> None:
 
 
 def blocks(language: str) -> list[str]:
-    """The blocks of code of the ten minutes in a language, without their indent."""
+    """The code blocks of the ten minutes in the given language, without their indentation."""
     found = re.findall(rf"^ {{3}}```{language}\n(.*?)^ {{3}}```", MINUTES, re.DOTALL | re.MULTILINE)
     return [re.sub(r"^ {3}", "", block, flags=re.MULTILINE) for block in found]
 

@@ -1,4 +1,4 @@
-"""Column settings of a registered reference hold for files that are loaded later."""
+"""Column settings of a registered reference also apply to files that are loaded later."""
 
 import json
 

@@ -1,7 +1,7 @@
-"""Runs the callbacks whose libraries are not among the test requirements, for real.
+"""Runs the real callbacks for libraries that are not among the test requirements.
 
-tests/packaging/training_libraries.py runs it in an environment with torch, lightning, keras and transformers, as a part of `make test-long`.
-Prints for each library the version, the number of recorded steps and the number of steps that the library reported.
+tests/packaging/training_libraries.py runs it in an environment with torch, lightning, keras and transformers, as a part of `make
+test-long`. For each library it prints the version, the number of recorded steps and the number of steps that the library reported.
 """
 
 import json

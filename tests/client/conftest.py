@@ -12,7 +12,7 @@ def read_records(home: Path) -> list[dict]:
     while True:
         try:
             lines = [line for path in sorted((home / "landing").glob("*/*.jsonl")) for line in path.read_bytes().split(b"\n") if line]
-        except FileNotFoundError:  # its writer published it a moment ago
+        except FileNotFoundError:  # its writer published it in the meantime
             continue
         return [json.loads(line, parse_constant=pytest.fail) for line in lines]
 

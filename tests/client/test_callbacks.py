@@ -1,6 +1,7 @@
-"""Callbacks record trainings of real libraries: LightGBM, XGBoost, scikit-learn and Optuna here, the others with stand-ins of the same shape.
+"""Callbacks record training runs of real libraries: LightGBM, XGBoost, scikit-learn and Optuna here, the others with stand-ins that have
+the same interface.
 
-tests/client/callbacks_for_real.py runs the others with their libraries, if they are installed.
+tests/client/callbacks_for_real.py runs the other callbacks with their libraries, if they are installed.
 """
 
 import sys
@@ -184,7 +185,7 @@ def test_a_study_gives_the_same_runs_by_callback_and_by_import(tmp_path: Path, r
         intermediate_values={each["step"]: each["metrics"]["objective"] for each in of_run if each["kind"] == "step"},
         state=SimpleNamespace(name="COMPLETE"),
         user_attrs=start["attributes"],
-        datetime_start=datetime.fromisoformat(start["at"]).astimezone().replace(tzinfo=None),  # as Optuna gives it
+        datetime_start=datetime.fromisoformat(start["at"]).astimezone().replace(tzinfo=None),  # a local time without a zone, as from Optuna
         datetime_complete=datetime.fromisoformat(of_run[-1]["at"]).astimezone().replace(tzinfo=None),
     )
     study = SimpleNamespace(study_name="loan search", metric_names=None, directions=[SimpleNamespace(name="MINIMIZE")])

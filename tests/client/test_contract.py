@@ -21,7 +21,7 @@ TIME = datetime(2013, 7, 1, tzinfo=UTC)
 
 
 def example(field: RecordField) -> Any:
-    """A value of the field as a caller has it."""
+    """A value for the field, as a caller would pass it."""
     if field.values:
         return field.values[-1]
     members = {"any": {"a": np.float64("nan")}, "number": {"a": np.float32(2)}, "time": {"a": TIME}, "attribution": {"a": 0.5}}

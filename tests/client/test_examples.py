@@ -1,4 +1,4 @@
-"""Each example of a service starts, answers, and logs what it answered."""
+"""Each example service starts, answers, and logs its answers."""
 
 import contextlib
 import importlib.util

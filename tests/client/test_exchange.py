@@ -19,7 +19,7 @@ JSON = {"content-type": "application/json"}
 
 
 class Answer(Exception):
-    """The behaviour of the application under test: it answers with this, or raises `failure`."""
+    """What the application under test does: it answers with these values, or raises `failure`."""
 
     def __init__(self, body: object = None, status: int = 200, headers: dict | None = None, failure: BaseException | None = None) -> None:
         self.body = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -33,7 +33,7 @@ def ask_asgi(home: Path, request: bytes, answer: Answer, *, path: str, method: s
             body += message.get("body", b"")
             if not message.get("more_body"):
                 break
-        assert body == request, "the application sees the request as it came"
+        assert body == request, "the application sees the request unchanged"
         if answer.failure:
             raise answer.failure
         pairs = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
@@ -79,7 +79,7 @@ def ask_wsgi(home: Path, request: bytes, answer: Answer, *, path: str, method: s
 
 @pytest.fixture(params=[ask_asgi, ask_wsgi])
 def ask(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Any]:
-    """A function ask(request body, answer, …), which sends it through a middleware. The middleware is closed and returned."""
+    """A function ask(request body, answer, …) that sends the request through a middleware, and returns the closed middleware."""
 
     def send(
         body: object, answer: Answer, *, path: str = "/score", method: str = "POST", headers: dict | None = None, **options: Any

@@ -159,7 +159,7 @@ def test_the_home_is_taken_from_argument_environment_or_default(tmp_path: Path, 
     obs_default, given = obs.Logger(), obs.Logger(tmp_path / "given")
     monkeypatch.setenv("OBSERVABILITY_HOME", str(tmp_path / "named"))
     named = obs.Logger()
-    monkeypatch.chdir("/")  # a service that changes its folder later
+    monkeypatch.chdir("/")  # a service may change its folder later
     for log in (obs_default, given, named):
         log.event(what="note", text="x")
         log.close()
@@ -203,7 +203,7 @@ def test_the_timer_measures_the_timed_block() -> None:
         time.sleep(0.02)  # the timed call
         assert timer.ms > 0
     taken, passed = timer.ms, 1000 * (time.perf_counter() - began)
-    time.sleep(0.01)  # after the end, so it must not count
+    time.sleep(0.01)  # after the end of the timer, so it must not count
     assert 20 <= taken <= passed and timer.ms == taken
 
 
@@ -231,7 +231,7 @@ for heavy in ("asyncio", "multiprocessing", "ssl", "http", "email", "unittest"):
 
 def test_importing_loads_the_standard_library_only() -> None:
     root = Path(__file__).parents[2]
-    command = [sys.executable, "-S", "-c", IMPORTS]  # -S: no path file of an installed package imports something first
+    command = [sys.executable, "-S", "-c", IMPORTS]  # -S: no path file of an installed package may import something first
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(root)}, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
 

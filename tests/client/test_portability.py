@@ -70,7 +70,7 @@ with obs.Logger(home=sys.argv[1], url=sys.argv[2], token="obs_token") as log:
     + OWN_MODULES
 )
 
-# msvcrt.locking is imitated by flock; open files can be neither renamed nor removed; parts of os that Windows lacks are deleted.
+# flock imitates msvcrt.locking; open files can be neither renamed nor removed; parts of os that Windows lacks are deleted.
 WINDOWS = (
     """
 import fcntl as real_fcntl
@@ -163,7 +163,7 @@ def test_the_sdk_writes_records_with_the_standard_library_only(tmp_path: Path) -
 
 def test_a_device_sends_records_to_a_collector_with_the_standard_library_only(tmp_path: Path) -> None:
     server = Answering()
-    server.answers.append((503, {"Retry-After": "0"}))  # the record is sent again
+    server.answers.append((503, {"Retry-After": "0"}))  # then the record is sent again
     try:
         run_script(TO_COLLECTOR, tmp_path, server.url)
     finally:

@@ -1,4 +1,4 @@
-"""Energy is measured, its source is stated, and failures do not reach the caller."""
+"""Energy is measured, its source is stated, and the caller never sees a failure."""
 
 import os
 import threading
@@ -37,7 +37,7 @@ def busy(seconds: float) -> None:
 
 @pytest.fixture
 def nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let imports behave as if neither CodeCarbon nor NVML were installed."""
+    """Make imports behave as if neither CodeCarbon nor NVML were installed."""
 
     def missing(name: str) -> object:
         raise ModuleNotFoundError(name)
@@ -51,7 +51,7 @@ def test_energy_counters_are_summed_by_domain_and_may_wrap_around(tmp_path: Path
     zone(tmp_path, "intel-rapl:0:0", "core", 0)
     counters = Rapl(tmp_path)
     (first / "energy_uj").write_text("500100")
-    (second / "energy_uj").write_text("1000")  # the counter wraps at 1 J: 2,000 further on
+    (second / "energy_uj").write_text("1000")  # the counter wraps at 1 J and is now 2,000 further on
     (memory / "energy_uj").write_text("250000")
     found = {each.device: each for each in counters.read()}
     assert set(found) == {"cpu", "memory"}
@@ -106,7 +106,9 @@ def test_zeus_is_used_where_no_counter_exists_and_is_named_as_source(
 
 def test_a_failed_zeus_reading_does_not_affect_later_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     class Failing(Monitor):
-        """A monitor that fails once, before or after the window is closed, and refuses a name that is open."""
+        """A monitor whose window closes only at the third attempt: the first fails after closing it, the second before. It refuses a name
+        that is open.
+        """
 
         def __init__(self) -> None:
             super().__init__()
@@ -174,7 +176,7 @@ def test_energy_is_assigned_to_predictions_by_cpu_time_and_the_rest_is_idle(tmp_
         start = time.thread_time()
         with meter.prediction() as first:
             busy(0.1)
-        assert 0.1 * 4 <= first.joules <= (time.thread_time() - start) * 4, "no reading yet: the assumed power of a core"
+        assert 0.1 * 4 <= first.joules <= (time.thread_time() - start) * 4, "without a reading yet, the assumed power of a core is used"
         (package / "energy_uj").write_text("50000000")
         meter._read()
         rate = meter.joules_per_cpu_second
@@ -194,7 +196,7 @@ def test_a_run_logs_its_energy_periodically_and_at_its_end(tmp_path: Path, recor
         inside = time.monotonic()
         while not [each for each in records() if each["kind"] == "resource"]:
             assert time.monotonic() < inside + 60
-            time.sleep(0.02)  # between two checks whether the first reading is written
+            time.sleep(0.02)  # the pause between two checks whether the first reading is written
         within = time.monotonic() - inside
     passed = time.monotonic() - start
     found = [each for each in records() if each["kind"] == "resource"]
@@ -214,7 +216,7 @@ def test_a_failed_power_reading_raises_nothing(tmp_path: Path, nothing_else: Non
 
 
 class FakeNvml:
-    """Two accelerators whose counters rise by 5 J per reading; the second gives no temperature."""
+    """Two accelerators whose energy counters rise by 5 J per reading; the second has no readable temperature."""
 
     NVML_TEMPERATURE_GPU = 0
 
@@ -247,7 +249,7 @@ class FakeNvml:
 
 
 def only_nvml(monkeypatch: pytest.MonkeyPatch, library: object) -> None:
-    """Let imports behave as if NVML's binding were installed and CodeCarbon were not."""
+    """Make imports behave as if NVML's binding were installed but CodeCarbon were not."""
 
     def some(name: str) -> object:
         if name != "pynvml":
@@ -266,8 +268,8 @@ def test_accelerators_are_read_where_their_binding_is(tmp_path: Path, records: R
     assert all(found[name]["energy_j"] == pytest.approx(10) and found[name]["source"] == "measured" for name in ("gpu0", "gpu1"))
     assert [found[name]["utilisation"] for name in ("gpu0", "gpu1")] == [0.8, 0.81]
     assert [found[name]["memory_gb"] for name in ("gpu0", "gpu1")] == [10, 11]
-    assert found["gpu0"]["temperature_c"] == 71 and "temperature_c" not in found["gpu1"], "what cannot be read is left out"
-    assert all(validate(each)["extra"].keys() == {"meter"} for each in found.values()), "the others are of the contract"
+    assert found["gpu0"]["temperature_c"] == 71 and "temperature_c" not in found["gpu1"], "an unreadable value is left out"
+    assert all(validate(each)["extra"].keys() == {"meter"} for each in found.values()), "all other fields belong to the contract"
 
 
 class UnlikeNvml(FakeNvml):
@@ -292,7 +294,7 @@ def test_a_run_states_the_memory_of_its_accelerators(tmp_path: Path, records: Re
         return next(each for each in records() if each["kind"] == "run" and each["run"] == run.run)["hardware"]
 
     assert hardware(FakeNvml())["device_memory_gb"] == 80
-    assert hardware(FakeNvml(), device_memory_gb=40)["device_memory_gb"] == 40, "what is given stands"
+    assert hardware(FakeNvml(), device_memory_gb=40)["device_memory_gb"] == 40, "a given value is not overwritten"
     assert [set(hardware(of)) for of in (UnlikeNvml(), SilentNvml())] == [set(describe_hardware())] * 2
 
 

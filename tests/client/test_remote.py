@@ -1,4 +1,4 @@
-"""A logger with `url`: each record reaches the collector once, whatever happens to either side, and the service never waits for it."""
+"""A logger with `url`: each record reaches the collector once, whatever happens on either side, and the service never waits for it."""
 
 import itertools
 import os
@@ -31,7 +31,7 @@ def server():
 
 @pytest.fixture
 def log(server, tmp_path, monkeypatch):
-    """A logger to that server with short retry pauses."""
+    """A logger for that server, with short pauses between retries."""
     monkeypatch.setattr(remote, "FIRST_PAUSE", 0.02)
     monkeypatch.setattr(remote, "LONGEST_PAUSE", 0.05)
     found = obs.Logger(tmp_path, url=server.url, token=TOKEN)
@@ -47,7 +47,7 @@ def predict(log, *names):
 def until(condition, seconds=60):
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, "waited too long"
         time.sleep(0.01)
 
 
@@ -85,14 +85,14 @@ def test_retry_after_is_honoured(server, log, monkeypatch):
     assert "429" in log.last_error
 
 
-def test_what_is_rejected_or_too_large_is_counted_and_does_not_hold_up_the_rest(server, log):
+def test_rejected_or_too_large_records_are_counted_and_do_not_delay_the_others(server, log):
     server.answers = [(413,), (413,), (202,), (422, {}, [{"line": 1, "reason": "no such field"}])]
     predict(log, "a", "b", "c")
     until(lambda: (log.flush(0.05), len(server.bodies) >= 4)[1])
     assert log.flush(60)
     predict(log, "d")
     assert log.flush(60)
-    # three lines are too many, one is too large, the second is accepted, the third rejected
+    # a request of three lines is too large, one line is too large by itself, the second is accepted, the third rejected
     assert server.ids() == {"b": 1, "d": 1}
     assert log.dropped == 2
     assert "rejected" in log._spool._spool.last_error

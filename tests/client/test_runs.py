@@ -76,7 +76,7 @@ def test_ranks_share_one_run(tmp_path: Path, records: Records) -> None:
         first.step(1, loss=1)
         other.step(1, loss=2, host="node-7", device="cuda:1")
     places = {record["rank"]: (record["host"], record["device"]) for record in records() if record["kind"] == "step"}
-    assert places == {0: (platform.node(), "gpu0"), 5: ("node-7", "cuda:1")}, "the machine's name is filled in"
+    assert places == {0: (platform.node(), "gpu0"), 5: ("node-7", "cuda:1")}, "the machine's name is the default"
     found = sorted((record["kind"], record.get("event", ""), record.get("rank")) for record in records() if record.get("event") != "start")
     assert found == [("run", "end", 0), ("step", "", 0), ("step", "", 5)]
     with pytest.raises(ValueError), obs.track_run(home=tmp_path, run="q", rank=5):

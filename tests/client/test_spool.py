@@ -1,4 +1,4 @@
-"""Segments hold whole lines, are published on time, and are taken over if their writer died."""
+"""Segments contain only whole lines, are published on time, and are taken over if their writer died."""
 
 import errno
 import os
@@ -29,7 +29,7 @@ def run(script: str, *arguments: object, check: bool = True) -> subprocess.Compl
 def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, "waited too long"
         time.sleep(0.01)
 
 
@@ -104,7 +104,7 @@ def test_each_fsync_mode_syncs_as_often_as_stated(landing: Path, monkeypatch: py
         if fsync == "background":
             wait_for(lambda spool=spool: not spool._dirty and not spool._syncing)
             many += (time.monotonic() - began) / spool_module.SYNC_SECONDS
-        time.sleep(0.2)  # the period in which few syncs may happen, not a wait
+        time.sleep(0.2)  # not a wait: in this period only few syncs may happen
         before_flush = len(syncs)
         spool.flush()
         assert few <= before_flush <= many, fsync
@@ -135,7 +135,7 @@ def test_a_missing_landing_folder_has_no_segments(landing: Path) -> None:
 
 
 def test_a_reader_never_takes_a_segment_from_a_starting_writer(landing: Path) -> None:
-    """A writer creates its file before it can lock it. A reader that comes in between may remove the file, and the writer must notice this."""
+    """A writer can lock its file only after it has created it. If a reader removes the file in between, the writer must notice."""
     stop = threading.Event()
 
     def read() -> None:
@@ -206,7 +206,7 @@ def test_a_full_landing_folder_refuses_records_whole_and_takes_them_again(landin
     spool.flush()
     assert not spool.append(b"y\n") and not spool.append(b"y\n")
     assert spool.dropped == 2 and "the quota is" in str(spool.last_error)
-    assert opened(landing) == [] and len(published(landing)) == 1, "nothing of a refused record is written"
+    assert opened(landing) == [] and len(published(landing)) == 1, "nothing of a rejected record is written"
     for path in ready_segments(landing):
         path.unlink()
     assert spool.append(b"z\n") and spool.dropped == 2
@@ -341,7 +341,7 @@ def test_a_signal_handler_may_log(landing: Path) -> None:
 
 
 def failing_syncs(monkeypatch: pytest.MonkeyPatch, times: int) -> list[int]:
-    """Let the next `times` syncs of data fail, as on a disk that lost written data. Returns the descriptors that were synced."""
+    """Make the next `times` data syncs fail, as on a disk that lost written data. Returns a list that collects the synced descriptors."""
     real, synced = spool_module._sync_data, []
 
     def sync(fd: int) -> None:
@@ -363,7 +363,7 @@ def test_lines_whose_sync_failed_are_written_again_to_a_new_segment(landing: Pat
     wait_for(lambda: published(landing) == [b"2", b"3"])
     assert "Input/output error" in str(spool.last_error) and spool.dropped == 0
     spool.flush()
-    assert sorted(published(landing)) == [b"1", b"2", b"2", b"3", b"3"], "the loader takes equal lines once"
+    assert sorted(published(landing)) == [b"1", b"2", b"2", b"3", b"3"], "the loader stores equal lines only once"
 
 
 def test_a_disk_with_repeated_sync_failures_is_retried_until_it_works(landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -396,7 +396,7 @@ def test_an_acknowledged_line_of_a_synced_spool_is_on_disk_in_one_segment_or_ano
     assert not spool.append(b"3\n")
     assert spool.dropped == 1 and "Input/output error" in str(spool.last_error)
     spool.flush()
-    assert sorted(published(landing)) == [b"1", b"2", b"2", b"3"], "the third was not acknowledged and may be there"
+    assert sorted(published(landing)) == [b"1", b"2", b"2", b"3"], "the third record was not acknowledged, but may be there"
 
 
 def test_lines_kept_for_rewriting_are_bounded(landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:

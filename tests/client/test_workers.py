@@ -1,7 +1,7 @@
-"""Services with two workers under a little load: every answer is logged once, and the latency that logging adds is printed.
+"""Services with two workers under a light load: every answer is logged once, and the latency that logging adds is printed.
 
-`pytest -s tests/client/test_workers.py` shows it. Each service takes each request with and without logging, in turn. One service under
-uvicorn and one under gunicorn --preload send to a collector (`Logger(url=…)`), the others write to a home.
+`pytest -s tests/client/test_workers.py` prints it. Each service answers each request with and without logging, in turn. One service under
+uvicorn and one under gunicorn --preload send to a collector (`Logger(url=…)`); the others write to a home.
 """
 
 import contextlib
@@ -45,7 +45,9 @@ def app(environ, start_response):
 """
 CLIENTS, REQUESTS = 2, 100
 SLACK_MS = 5.0
-"""What logging may add to the median here, beside other tests. The 99th percentile is printed: bench_remote.py measures it on an idle machine."""
+"""Milliseconds that logging may add to the fastest answer here, while other tests run. The 99th percentile is only printed; bench_remote.py
+measures it on an idle machine.
+"""
 
 
 @pytest.fixture
@@ -57,12 +59,12 @@ def collector(tmp_path: Path) -> Iterator[Collector]:
 
 
 def one_row(place: int) -> tuple[str, Any]:
-    """Path and body of a request, as the services of /score take it."""
+    """Path and body of a request in the form of the /score services."""
     return "/score", {"id": f"r{place}", "age": place % 90}
 
 
 def predictor_rows(place: int) -> tuple[str, Any]:
-    """Path and body of a request, alternately in V1 and V2."""
+    """Path and body of a request, alternating between V1 and V2."""
     if place % 2:
         return "/v1/models/loan:predict", {"id": f"r{place}", "instances": [{"age": place % 90}]}
     tensor = {"name": "age", "shape": [1, 1], "datatype": "FP64", "data": [place % 90]}
@@ -71,8 +73,8 @@ def predictor_rows(place: int) -> tuple[str, Any]:
 
 @dataclass(frozen=True)
 class Service:
-    """An example. bare: its application without logging. server: gunicorn (WSGI) or uvicorn (ASGI); preload: whether it is loaded before
-    the workers fork. sends: whether it sends to a collector.
+    """An example service. bare: its application without logging. server: gunicorn (WSGI) or uvicorn (ASGI); preload: whether the
+    application is loaded before the workers fork. sends: whether it sends records to a collector.
     """
 
     module: str
@@ -84,7 +86,7 @@ class Service:
     sends: bool = False
 
     def command(self, port: int) -> list[str]:
-        """The command that starts it."""
+        """The command that starts the service."""
         if self.server == "uvicorn":
             return [sys.executable, "-m", "uvicorn", "both:app", "--workers", "2", "--port", str(port), "--log-level", "error"]
         preload = ["--preload"] if self.preload else []
@@ -112,7 +114,7 @@ SERVICES = (
 
 
 def ask_service(port: int, service: Service, first: int, seconds: dict[bool, list[float]]) -> None:
-    """Send each request twice, one after another, without logging and with it. Append the duration of each answer."""
+    """Send each request twice in turn, without logging and with it. Append the duration of each answer."""
     for place in range(first, first + REQUESTS):
         path, body = service.request(place)
         for logged in (False, True) if place % 2 else (True, False):
@@ -127,7 +129,7 @@ def ask_service(port: int, service: Service, first: int, seconds: dict[bool, lis
 
 
 def answer_times(port: int, service: Service) -> tuple[list[float], list[float]]:
-    """Sorted times of the answers without logging and with it, in ms, of clients that ask at the same time."""
+    """Sorted answer times in ms without logging and with it, from clients that send requests at the same time."""
     seconds: dict[bool, list[float]] = {False: [], True: []}
     clients = [threading.Thread(target=ask_service, args=(port, service, place * REQUESTS, seconds)) for place in range(CLIENTS)]
     for client in clients:
@@ -182,4 +184,4 @@ def test_a_service_of_two_workers_logs_each_answer_once(service: Service, tmp_pa
     assert sorted(name.removesuffix("-0") for name in ids) == sorted(f"r{place}" for place in range(CLIENTS * REQUESTS))
     logged_values = {(record["features"]["age"], record["score"]) for record in records}
     assert logged_values == (set() if service.sends else {(age, age * 0.01) for age in range(90)})
-    assert logged[0] - bare[0] < SLACK_MS, "the quickest answers: others may have waited for this machine"
+    assert logged[0] - bare[0] < SLACK_MS, "the fastest answers are compared, because slower ones may have waited for the machine"

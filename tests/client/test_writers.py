@@ -17,7 +17,7 @@ from observability.client.spool import landing_folder, publish_abandoned, ready_
 
 ROOT = Path(__file__).parents[2]
 
-# Prints an id only after the call that logged it has returned. The ids of one thread are one line each, written whole.
+# Prints an id only after the call that logged it has returned. Each id is one line, written as a whole.
 WRITER = """
 import os, sys, threading, observability as obs
 log = obs.Logger(sys.argv[1], segment_bytes=20_000, segment_seconds=0.05, fsync=sys.argv[2])
@@ -38,7 +38,7 @@ def test_acknowledged_events_survive_kill_9_exactly_once(tmp_path: Path, fsync: 
     acknowledged: list[str] = []
     stop = threading.Event()
 
-    def read() -> None:  # a reader that works all the while
+    def read() -> None:  # a reader that works all the time
         while not stop.wait(0.005):
             publish_abandoned(landing)
 
@@ -57,8 +57,8 @@ def test_acknowledged_events_survive_kill_9_exactly_once(tmp_path: Path, fsync: 
         for pump in pumps:
             pump.start()
         while any(len(output) < 40 for output in outputs.values()):
-            assert not any(writer.poll() for writer in writers), "a writer ended"
-            time.sleep(0.02)  # between two checks; the writers are killed in the middle of writing, at any point
+            assert not any(writer.poll() for writer in writers), "a writer ended early"
+            time.sleep(0.02)  # pause between two checks; the writers are killed while they write, at any point
         for writer in writers:
             time.sleep(chance.uniform(0, 0.2))
             writer.send_signal(signal.SIGKILL)
@@ -77,5 +77,5 @@ def test_acknowledged_events_survive_kill_9_exactly_once(tmp_path: Path, fsync: 
         torn += bool(tail)
     assert len(acknowledged) > 100 * rounds
     assert all(stored[name] == 1 for name in acknowledged) and max(stored.values()) == 1
-    assert torn <= 3 * rounds, "at most the last line of each killed writer"
-    assert len(stored) - len(acknowledged) <= 2 * 3 * rounds, "at most one unacknowledged event a thread"
+    assert torn <= 3 * rounds, "at most the last line of each killed writer is torn"
+    assert len(stored) - len(acknowledged) <= 2 * 3 * rounds, "at most one unacknowledged event per thread"

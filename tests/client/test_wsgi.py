@@ -87,7 +87,7 @@ def test_a_response_through_the_wsgi_write_callable_is_recorded(tmp_path: Path, 
 
 
 class Stream:
-    """An answer that fails after its first chunk, and says whether it was closed."""
+    """An answer that fails after its first chunk, and records whether it was closed."""
 
     closed = False
 

@@ -1,4 +1,4 @@
-"""A difference of calibration errors between two sides is found; a difference only in the signs of the deviations is not."""
+"""A difference between the calibration errors of two sides is found; a difference only in the signs of the deviations is not."""
 
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ A, B = (Window("loan", EPOCH + timedelta(days=day), EPOCH + timedelta(days=day +
 
 
 def counts(rng: np.random.Generator, n: int, shift: float) -> pd.DataFrame:
-    """Outcomes of rows whose event is more frequent than their score by the given deviation."""
+    """Counts of outcomes; the event is more frequent than the score states, by the given deviation."""
     score = rng.uniform(0.1, 0.9, n)
     label = (rng.random(n) < score + shift).astype(int)
     rows = pd.DataFrame({"label": label, "score_bin": np.searchsorted(SCORE_EDGES, score, side="right"), "decision": (score >= 0.5) * 1})
@@ -26,7 +26,7 @@ def counts(rng: np.random.Generator, n: int, shift: float) -> pd.DataFrame:
 
 
 def compared(seed: int, n: int, a: float, b: float) -> Difference:
-    """The difference between two sides with these deviations, judged alone."""
+    """The difference between two sides with the given deviations, tested as a single comparison."""
     rng = np.random.default_rng(seed)
     frames = {A: counts(rng, n, a), B: counts(rng, n, b)}
 

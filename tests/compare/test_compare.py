@@ -1,4 +1,4 @@
-"""compare: both sides' figures, differences and pairs equal those of scikit-learn, statsmodels and scipy on the raw rows."""
+"""compare: figures, differences and pairs of both sides equal those that scikit-learn, statsmodels and scipy compute from the raw rows."""
 
 import json
 from collections.abc import Iterator
@@ -36,7 +36,9 @@ N = 2000
 
 @dataclass(frozen=True)
 class World:
-    """The store, its model, the windows of two weeks and of the shadow, and the raw rows (week 0 or 1; `score2`: of the shadow, in week 1)."""
+    """The store, its model, the windows of two weeks and of the shadow, and the raw rows (week 0 or 1; `score2` is the score in shadow, in
+    week 1).
+    """
 
     store: Database
     rows: pd.DataFrame
@@ -111,7 +113,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
              "cost": each["cost"], "status": each["status"]}
         )  # fmt: skip
         if each["week"] == 1:
-            own = f"p{i}" if i % 2 else f"shadow-{i}"  # half of the answers have the request's own id
+            own = f"p{i}" if i % 2 else f"shadow-{i}"  # half of the answers have the request's id, the others their own
             records.append({**common, "id": own, "version": "2", "score": each["score2"], "environment": "shadow"})
     log = folder / "log.jsonl"
     log.write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
@@ -133,7 +135,7 @@ def one(found: WindowComparison, section: str, metric: str, subject: str = "mode
 
 
 def sides(world: World) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The raw rows of A and B."""
+    """The raw rows of sides A and B."""
     return world.rows[world.rows["week"] == 1], world.rows[world.rows["week"] == 0]
 
 
@@ -178,7 +180,7 @@ def test_a_watched_slice_is_compared_on_its_own(world: World) -> None:
         part = rows[(rows["region"] == "north") & (rows["age"] >= 30) & (rows["age"] < 50)]
         assert side.value == pytest.approx(((part["score"] >= 0.5) == part["label"]).mean())
     gone = one(found, "performance", "accuracy", "colour=red")
-    assert gone.verdict == "unknown" and "colour" in gone.why, "a slice of nothing known costs itself only"
+    assert gone.verdict == "unknown" and "colour" in gone.why, "a slice of an unknown column fails only its own comparison"
     assert "accuracy where age = 30.0 to below 50.0 and region = north" in sentences.difference_label(held).lower()
 
 
@@ -221,7 +223,7 @@ def test_latency_failures_and_cost_match_the_raw_rows(world: World, weeks: Windo
 
 
 def test_the_source_of_a_compared_energy_is_the_worse_of_both_sides() -> None:
-    """Side A carries measured energy, side B assumed energy."""
+    """Side A has measured energy, side B assumed energy."""
     hours = np.array([START.replace(tzinfo=None) + timedelta(hours=hour) for hour in range(96)], "datetime64[us]")
     figures = {name: np.random.default_rng(1).uniform(1, 2, hours.size) for name in ("served", "wh", "grams", "embodied")}
     sides = [ServingEnergy("predictions", source, {"period": hours, **figures}, 96, 96.0, 1.0) for source in ("measured", "assumed")]
@@ -371,6 +373,6 @@ def test_comparison_verdicts_match_hand_computed_examples() -> None:
     assert found[3].more == 400 * ((0.04 / 0.01) ** 2 - 1)
     assert [each.adjusted for each in found] == pytest.approx([4e-6, 2e-5, 0.8, 0.8])
     many = with_verdicts([difference(0.05, 0.03, 0.03)] + [difference(0.0, 0.03, 0.9)] * 9)
-    assert many[0].verdict == "unknown", "one in ten at 0.03 is what chance gives"
+    assert many[0].verdict == "unknown", "by chance, one in ten has a p-value of 0.03"
     blocked = with_verdicts([replace(difference(0.05, 0.01, 1e-6), why="young"), difference(0.05, 0.01, 0.04)])
     assert [each.verdict for each in blocked] == ["unknown", "differs"]

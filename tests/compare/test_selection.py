@@ -1,4 +1,4 @@
-"""A challenger is promoted, held or rejected from the figures of the rows, and a regression planted in one region is named."""
+"""A challenger is promoted, held or rejected, judged by the figures of the rows, and a regression planted in one region is named."""
 
 import re
 from dataclasses import replace
@@ -26,11 +26,11 @@ MODEL = Model(
 
 
 def matched(challenger: dict[str, float], champion: float, n: int = 6000, seed: int = 0, redrawn: float = 0.0) -> MatchedRows:
-    """Rows of three regions that both versions answered. Each version is right with its probability; that of the challenger depends on the
+    """Rows of three regions that both versions answered. Each version is right with a given probability; the challenger's depends on the
     region.
 
-    redrawn: share of the rows on which correctness is drawn separately for each version; on the other rows, the better version is right
-    wherever the other is.
+    redrawn: share of the rows for which correctness is drawn separately for each version. On the other rows, the version with the higher
+    probability is right wherever the other one is.
     """
     rng = np.random.default_rng(seed)
     region, label = rng.choice(["north", "south", "east"], n), rng.integers(0, 2, n)
@@ -137,7 +137,9 @@ def test_a_regression_in_one_region_is_named_and_holds_the_challenger() -> None:
 
 
 def test_a_middle_regression_of_a_region_is_named_first_in_nine_of_ten_draws() -> None:
-    """The challenger is 6 points worse in one region of three and better elsewhere; on a third of the rows the two err independently."""
+    """The challenger is 6 points worse in one of three regions and better elsewhere; on a third of the rows the versions err
+    independently.
+    """
     first = 0
     for seed in range(10):
         region = ("north", "south", "east")[seed % 3]
@@ -188,7 +190,7 @@ def test_a_larger_calibration_error_holds_a_challenger_that_is_better_in_its_dec
     criteria = {each.name: each for each in told.criteria}
     assert told.choice == choice and criteria["Calibration error"].state == state
     assert criteria["Calibration error"].words.startswith("Expected calibration error (ECE): ")
-    assert criteria["Calibration error"].words.endswith("(on all labelled rows of each)"), "the other figures are of paired rows"
+    assert criteria["Calibration error"].words.endswith("(on all labelled rows of each)"), "the other metrics are computed from paired rows"
     assert criteria["Calibration"].words.startswith(("Log loss", "Brier"))
 
 

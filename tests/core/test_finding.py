@@ -1,4 +1,4 @@
-"""The state of a finding follows its value, its news follows the change, and an acknowledged critical finding stays critical."""
+"""The state of a finding follows from its value, its news from the change, and an acknowledged critical finding stays critical."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""A value without another limit is compared with its owner's level; without a level it is unknown."""
+"""A value without any other limit is compared with the limit that its owner sets; without such a limit it is unknown."""
 
 from datetime import UTC, datetime
 
@@ -11,7 +11,7 @@ AT = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 def measured(metric: str, low: float, value: float, high: float) -> Finding:
-    """A value with its interval, not judged yet."""
+    """An unjudged value with its interval."""
     because = "It is measured."
     return Finding("trust/audits", "loan", "1", "model", metric, value, 90, "unknown", because, AT, AT, "past", low=low, high=high)
 

@@ -1,4 +1,4 @@
-"""The digest of the program changes with its libraries and its files, and not while it runs."""
+"""The digest of the program changes with its libraries and its files, but not while the program runs."""
 
 from collections.abc import Iterator
 from importlib import metadata
@@ -11,7 +11,7 @@ from observability.core import program_digest as program
 
 @pytest.fixture(autouse=True)
 def forgotten() -> Iterator[None]:
-    """Forget the computed digest before and after each test."""
+    """Clear the cached digest before and after each test."""
     program.program_digest.cache_clear()
     yield
     program.program_digest.cache_clear()
@@ -33,4 +33,4 @@ def test_replacing_the_program_while_it_runs_does_not_change_its_digest(tmp_path
     module.write_text("replaced")
     assert program.program_digest() == at_start
     program.program_digest.cache_clear()
-    assert program.program_digest() != at_start, "the next start is another program"
+    assert program.program_digest() != at_start, "after the next start it is another program"

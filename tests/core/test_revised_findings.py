@@ -22,7 +22,7 @@ PLAIN = Finding("serving/drift", "loan", "1", "income", "psi", 0.3, 500, "act", 
     ],
 )
 def test_a_revised_finding_equals_a_replaced_one_and_has_the_same_id(changes: dict) -> None:
-    assert PLAIN.id  # is computed once and kept
+    assert PLAIN.id  # it is computed once and cached
     revised, replaced = PLAIN.revised(**changes), replace(PLAIN, **changes)
     assert revised == replaced and revised.id == replaced.id and revised.to_json() == replaced.to_json()
     assert PLAIN == replace(PLAIN) and revised is not PLAIN

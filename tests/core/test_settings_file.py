@@ -1,4 +1,4 @@
-"""A settings file with wrong tables is refused with the lines to write."""
+"""A settings file with wrong tables is refused, and the error shows the lines to write."""
 
 import pytest
 

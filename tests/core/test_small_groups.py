@@ -24,7 +24,7 @@ BY_SEX = Aggregate("outcomes", keys=(By("group.sex"), By("decision"), By("label"
 
 
 def rates(**groups: dict[tuple[int, int], int]) -> pd.DataFrame:
-    """The answer by sex, decision and label, from counts."""
+    """The result of a query by sex, decision and label, from given counts."""
     rows = [(sex, *key, n, float(n), float(n)) for sex, counts in groups.items() for key, n in counts.items()]
     return pd.DataFrame(rows, columns=["group.sex", "decision", "label", "n", "w", "w2"])
 
@@ -41,7 +41,7 @@ LARGE = {(0, 0): 60, (0, 1): 40, (1, 1): 90, (1, 0): 10}
 def test_a_small_group_is_counted_together_with_the_next_smallest_and_totals_stay() -> None:
     frame = rates(F=LARGE, M={key: 2 * n for key, n in LARGE.items()}, X={(0, 0): 3, (1, 1): 4})
     found = folded_groups(BY_SEX, frame)
-    assert totals(found) == {FEWER: 207, "M": 400}, "X alone would be the total less the others"
+    assert totals(found) == {FEWER: 207, "M": 400}, "if only X were hidden, the total minus the others would reveal it"
     assert found[["n", "w"]].sum().tolist() == frame[["n", "w"]].sum().tolist() and list(found.columns) == list(frame.columns)
     assert not found.duplicated(["group.sex", "decision", "label"]).any()
 
@@ -67,7 +67,7 @@ def test_a_small_group_is_left_out_if_no_other_group_can_hide_it() -> None:
     assert folded_groups(BY_SEX, rates(X={(0, 0): 3, (1, 1): 4})).empty
     replicas = Aggregate("predictions", keys=(By("replica"),))
     frame = pd.DataFrame({"replica": ["r1", "r2"], "n": [3, 500], "w": 1.0, "w2": 1.0})
-    assert folded_groups(replicas, frame) is frame, "a replica is nobody"
+    assert folded_groups(replicas, frame) is frame, "a replica is not a person"
 
 
 def test_merged_groups_add_their_sums_and_keep_minimum_and_maximum() -> None:
@@ -144,7 +144,7 @@ def test_evidence_loses_the_entries_of_small_groups_and_the_next_smallest() -> N
         "n": 4,
         "lowest": "M",
         "by_day": [["2026-03-02", 4]],
-    }, "of two left out neither is the total less the others"
+    }, "of two hidden groups, neither can be computed from the total and the others"
     assert without_few([{"n": 4}, {"n": 7}, {"n": 60}]) == [{"n": 60}] and without_few([{"n": 4}]) == []
     days = replace(FINDING, n=50, evidence={"by_day": [["2026-03-02", 0.5, 4], ["2026-03-03", 0.5, 46]]})
     assert finding_without_few(days).evidence == {"by_day": [["2026-03-03", 0.5, 46]]}

@@ -1,4 +1,4 @@
-"""The small world of tests/support/dashboard_world.py, or the sample fleet, as the store that this process owns."""
+"""Fixtures that make the small world of tests/support/dashboard_world.py, or the sample fleet, the store that this process owns."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ from tests.support.sample_home import lent
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """The world, with its store filled once."""
+    """The world; its store is filled only once."""
     found = build(tmp_path_factory.mktemp("views"))
     yield found
     found.store.close()
@@ -26,7 +26,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture
 def current(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    """The world, whose store this process owns. The clock is set to the end of its window."""
+    """The world, with its store owned by this process. The clock is set to the end of the world's window."""
     monkeypatch.setattr(process_lock, "current_store", lambda: world.store)
     monkeypatch.setattr(load, "page_clock", lambda: END)
     return world
@@ -34,7 +34,7 @@ def current(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
 
 @pytest.fixture
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    """An empty store, which this process owns."""
+    """An empty store, owned by this process."""
     store = new_store(tmp_path / "home")
     monkeypatch.setattr(process_lock, "current_store", lambda: store)
     yield store
@@ -43,11 +43,11 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The sample fleet in the store that this process owns, with the findings that were computed when it was loaded."""
+    """The sample fleet in the store that this process owns, with the findings computed when the fleet was loaded."""
     with pytest.MonkeyPatch.context() as patch, lent(tmp_path_factory, "budgets") as home:
         patch.setenv("OBSERVABILITY_ENRICH", "off")
         patch.setenv("OBSERVABILITY_WATCH", "off")
-        patch.setattr(process_lock, "_current", None)  # the process may have owned the copy of another file
+        patch.setattr(process_lock, "_current", None)  # in another test file the process may have owned another copy
         holder = process_lock.own_home(home)
         application.keep_findings_over_runs(holder)
         yield home
@@ -55,7 +55,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def land(store: Database, records: Iterable[dict[str, Any]], folder: Path) -> None:
-    """Puts records into a store, each with its own time as time of arrival. No record may be rejected."""
+    """Load records into a store; each record's own time is used as its arrival time. No record may be rejected."""
     path = folder / "lines.jsonl"
     path.write_text(
         "".join(json.dumps(each | {"received_at": each.get("at") or each["from"]}) + "\n" for each in records), encoding="utf-8"

@@ -1,4 +1,4 @@
-"""Decisions about a rule, a search and a host are kept from their pages, and shown there with later results."""
+"""Decisions about a rule, a search and a host are saved on their pages, and shown there with later results."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ NOW = START + timedelta(hours=1)
 
 
 def logged() -> list[dict]:
-    """A run of a rule, a study of two runs, and a job whose rank 2 is slow on a host of its own."""
+    """Records of a run of a rule, a study of two runs, and a job whose rank 2 is slow on its own host."""
     rule = {"kind": "cleaning", "rule": "adults", "dataset": "people", "version": "7", "rows_in": 1000, "rows_changed": 0}
     job, _ = distributed(3.0)
     hosted = [each | {"host": f"node-{each['rank'] // 2}"} if each["kind"] == "step" else each for each in job]

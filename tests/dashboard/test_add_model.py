@@ -1,4 +1,6 @@
-"""A file becomes a model on the page: described in plain words, corrected, registered, its logs loaded, and the copies deleted."""
+"""On the page, a file becomes a model: it is described in plain words, corrected and registered, its logs are loaded, and the copies
+deleted.
+"""
 
 import gzip
 from datetime import datetime
@@ -118,7 +120,7 @@ def test_the_id_of_a_row_is_no_feature_and_a_column_can_have_another_name_in_the
     editor = app.data_editor[0]
     assert list(editor.value["column"]) == ["income", "region", "sex"] and list(editor.value["name"]) == ["income", "region", "sex"]
     assert next(each for each in app.selectbox if each.label == "Id (names a row)").value == "customer"
-    app.session_state["adding"]["changes"]["renames"] |= {"income": "yearly_income"}  # AppTest types into no table
+    app.session_state["adding"]["changes"]["renames"] |= {"income": "yearly_income"}  # AppTest cannot type into a table
     app.run()
     assert list(app.data_editor[0].value["name"]) == ["yearly_income", "region", "sex"] and app.data_editor[0].value["feature"].all()
     press(app, "Register version 1")
@@ -132,7 +134,7 @@ def test_logs_of_several_classes_have_a_column_a_class(empty: Database) -> None:
     app = opened("pets")
     app.file_uploader(key="new-reference").upload("a.csv", csv(frame)).run()
     scores = ["cat=p_cat", "dog=p_dog", "eel=p_eel"]
-    app.session_state["adding"]["changes"] |= {"task": "multiclass", "score": scores}  # AppTest types no new options
+    app.session_state["adding"]["changes"] |= {"task": "multiclass", "score": scores}  # AppTest cannot type new options
     app.run()
     press(app, "Register version 1")
     logs = frame.drop(columns="label").assign(id=[f"r{i}" for i in range(90)], at="2026-03-01")
@@ -222,7 +224,7 @@ def test_a_wrong_file_gets_one_sentence_and_leaves_nothing(name: str, body: byte
 
 
 def test_a_column_is_called_the_time_only_where_its_times_can_be_read(empty: Database) -> None:
-    """Regression: the file had a green tick, and the registration then failed with three sentences in one, in a closed bar."""
+    """Regression: the file had a green tick; then the registration failed with three sentences in one, in a closed bar."""
     app = opened("when")
     frame = held_out().rename(columns={"repaid_or_not": "label", "p_default": "score"}).replace({"default": 1, "paid": 0})
     app.file_uploader(key="new-reference").upload("own file.csv", csv(frame.assign(when="24/06/2013 10:00"))).run()

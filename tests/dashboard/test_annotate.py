@@ -32,7 +32,7 @@ DATES = {"window": "Chosen dates", "from": "2026-05-01T00:00", "to": "2026-05-04
 
 @pytest.fixture
 def owned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    """A binary model with forty predictions of two features, a text and an image, and a request to relabel one."""
+    """A binary model with forty predictions of two features, a text and an image; a case requests a new label of one of them."""
     rng = np.random.default_rng(1)
     store = new_store(tmp_path / "home", threads=1)
     frame = pd.DataFrame({"age": rng.normal(40, 9, 200), "score": rng.random(200), "label": np.where(rng.random(200) < 0.5, "good", "bad")})
@@ -157,7 +157,7 @@ def test_a_link_to_an_unknown_item_or_project_says_so(owned: Database) -> None:
 def test_an_answer_draws_the_page_once_and_counts_what_others_answered_meanwhile(owned: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     app, drawn, summary = named("Lee"), [], annotate.board_summary
     monkeypatch.setattr(annotate, "board_summary", lambda board: (drawn.append(board.project), summary(board)))
-    now = datetime.now(UTC).isoformat()  # not cut to the second, which may have begun before the case asked
+    now = datetime.now(UTC).isoformat()  # not rounded to the second, which may have begun before the case made its request
     owned.write_records([{"kind": "annotation", "project": "moods", "item": "m7", "annotator": "Kim", "at": now, "label": "good"}])
     press(app, "annotate-class-1")
     assert drawn == ["moods"] and "settled as good" in words(app)
@@ -165,7 +165,7 @@ def test_an_answer_draws_the_page_once_and_counts_what_others_answered_meanwhile
 
 @pytest.fixture
 def landed(owned: Database, tmp_path: Path) -> Database:
-    """Texts with a table row and an image, landed by the command, in a project without a model."""
+    """Texts with a table row and an image, loaded by the command `items`, in a project without a model."""
     rows = [{"id": f"t{i}", "text": f"a letter with the number {i}", "photo": "face.png", "pages": 10 + i} for i in range(6)]
     (tmp_path / "letters.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     argv = ["items", str(tmp_path / "letters.jsonl"), "--project", "letters", "--id", "id", "--classes", "keep,drop", "--guideline", "v7"]
@@ -222,7 +222,7 @@ def test_a_project_without_a_model_shows_its_agreement_on_labelling(landed: Data
     votes = [(f"t{i}", who, "keep" if i % 2 or (who == "Max" and i == 0) else "drop") for i in range(6) for who in ("Kim", "Lee", "Max")]
     landed.write_records([base | {"item": item, "annotator": who, "label": label} for item, who, label in votes])
     page = words(opened("labelling", project="letters"))
-    # 18 labels, 10 of them `keep`: 2 of the 6 pairs of t0 agree, so 4 / 2 of 18 differ; chance gives 2 · 10 · 8 / 17
+    # 18 labels, 10 of them `keep`: in t0 2 of the 6 pairs agree, so 4 / 2 of 18 differ; by chance 2 · 10 · 8 / 17 would differ
     assert f"alpha {1 - 2 / (160 / 17):.3f}"[:10] in page and "on 6 items with several labels" in page
 
 

@@ -1,4 +1,4 @@
-"""The sentences of the model page and of the page Why it changed, apart from their drawing."""
+"""The sentences of the model page and of the page Why it changed, tested without drawing the pages."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -63,7 +63,7 @@ def test_no_judged_finding_is_unknown_and_an_unchanged_one_is_ok(monkeypatch: py
 
 
 def test_a_slice_with_many_errors_answers_the_question_of_correctness(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regression: the worst finding about the model's inputs was an accuracy."""
+    """Regression: the answer about correctness showed an accuracy among the findings about the model's inputs."""
     drawn: list[list[str]] = []
     monkeypatch.setattr(model_answers, "answer_heading", lambda _, found, *rest, **more: drawn.append([each.because for each in found]))
     drift = finding("serving/drift", "psi", "The size drifted.", "watch")
@@ -93,7 +93,7 @@ def test_a_version_registration_counts_as_a_change_on_the_model_page(monkeypatch
 
 
 def test_the_what_changed_answer_counts_new_findings_without_repeating_their_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regression: the worst finding stood on the page four times."""
+    """Regression: the worst finding appeared four times on the page."""
     claims: list[str] = []
     monkeypatch.setattr(model_answers, "claim_line", lambda words, **more: claims.append(words))
     monkeypatch.setattr(model_answers.links, "page_button", lambda *args, **more: None)

@@ -1,4 +1,4 @@
-"""The page Audits: people who may change settings set the schedule and read its last outcome there, and the page stays short."""
+"""The page Audits: people who may change settings set the schedule and read the outcome of its last run there, and the page stays short."""
 
 import json
 from dataclasses import replace
@@ -48,7 +48,7 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 @pytest.fixture
 def audited(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
-    """A store with one model of which the sample's audits were made, and a model file."""
+    """A store with one model, the sample's audits of this model, and its model file."""
     register_with_file(empty, tmp_path, "employment")
     lines = [json.loads(line) for line in (SAMPLE / "audits.jsonl").read_text(encoding="utf-8").splitlines()]
     land(empty, [line for line in lines if (line["model"], line["version"]) == ("employment", "1")], tmp_path)
@@ -89,7 +89,7 @@ def test_the_audit_schedule_is_saved_on_the_page_under_a_name(audited: Database)
     app = opened("audits", model="employment")
     assert "Scheduled audits" not in tables(app) and "--schedule" not in words(app)
     save = next(button for button in app.button if button.label == "Save the schedule")
-    assert save.disabled, "the save button is disabled before a change"
+    assert save.disabled, "the save button is disabled until something changes"
     choose(app, "Robustness", "30 days")
     choose(app, "Explanations", "new version")
     next(box for box in app.text_input if box.label == "Your name").set_value("Ada")
@@ -153,7 +153,7 @@ def test_a_form_audit_is_listed_with_its_table_and_a_link_to_all_figures(audited
     assert rows["Forms"]["status"]["t"] == "Critical", rows["Forms"]["status"]
     listed = [each["cells"]["form"]["t"] for each in tables(app)["Forms and what they change"]["rows"]]
     assert listed == ["as served", "int8", "fp16"] and "changes" in words(app)
-    assert "nothing needs attention" not in words(app), "the finding behind the status is listed at the foot of the page"
+    assert "nothing needs attention" not in words(app), "the finding behind the status is listed at the bottom of the page"
     assert any("trade_offs" in str(link.proto) for link in app.get("page_link"))
 
 
@@ -226,7 +226,7 @@ def test_an_acceptance_that_ended_or_was_given_for_an_earlier_run_says_so(audite
 
 
 def test_an_audit_of_another_version_is_not_expired(audited: Database) -> None:
-    """Regression: audits that were valid for months read `Expired` when a version without an audit was shown."""
+    """Regression: audits that were valid for months were shown as `Expired` if the shown version had no audit."""
     audit = model_audits("employment")[-1]
     told = Finding(
         "trust/audits", audit.model, "2", audit.kind, "audit_days_left", -5.0, 1, "watch", "Version 2 has none.", NOON, NOON, "level",
@@ -247,7 +247,9 @@ def test_the_costs_and_limits_of_an_attack_are_stated() -> None:
 
 
 def test_only_a_risk_owner_accepts_an_audit(audited: Database) -> None:
-    """Anybody may sign if `risk_owners` is empty. A signature of anybody else is kept, does not count, and hides no valid one."""
+    """Anybody may sign if `risk_owners` is empty. Otherwise the signature of anybody else is stored but does not count, and hides no valid
+    signature.
+    """
     settings = ModelSettings(owner="credit desk")
     for name, risk_owners, saved in (("Eve", ("Ada", "Ben"), 0), ("ada ", ("Ada", "Ben"), 1), ("Eve", (), 2)):
         audited.update_settings("employment", replace(settings, risk_owners=risk_owners))
@@ -331,7 +333,7 @@ def test_the_block_list_has_a_row_for_each_subject_with_its_reasons() -> None:
     ]
     rows = block_list(claims).set_index("subject")["reasons"]
     assert list(rows.index) == ["s1", "s2"] and rows["s1"].count(";") == 1 and ";" not in rows["s2"]
-    # Counting subjects needs no input space, so none is computed.
+    # Counting subjects does not need the input space, so none is computed.
     view = GuardedRequests(None, np.empty((0, 0)), np.empty(0), (), 500, frozenset({"s1", "s3", "s4"}))  # type: ignore[arg-type]
     assert usual_subjects(view, claims) == 2, "s2 has too few requests to count as a usual subject"
     senders = replace(base, evidence={"check": "prompt", "subjects": ["s3", "s9"], "blocked": ["s9"]})
@@ -346,4 +348,4 @@ def test_the_block_list_has_a_row_for_each_subject_with_its_reasons() -> None:
     assert far_sender_words([finding_without_few(far)]) == f"{said}." and far_sender_words([base]) == ""
     bursts = [replace(base, metric="near_duplicate_share", subject=subject) for subject in ("subject=s3", "model")]
     assert block_list([*claims, *request_bursts(bursts)]).values.tolist()[2:] == [["s3", "near-identical requests"]]
-    assert request_bursts(bursts)[0].evidence["baseline"] is None, "the first week has no baseline"
+    assert request_bursts(bursts)[0].evidence["baseline"] is None, "the first week has nothing to compare with"

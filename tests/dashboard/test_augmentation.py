@@ -20,7 +20,7 @@ from tests.support.dashboard_pages import opened, tables, words
 
 @pytest.fixture
 def measured(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
-    """The store that this process owns, with audits of two augmentations of the model `loan`."""
+    """The store that this process owns, with audits of two augmentations for the model `loan`."""
     rows = [simulated_audit(1, gain=0.1), simulated_audit(3, gain=0.15, harm=0.12)]
     rows[1] = audit_row(rows[1]["results"], augmentation="swap")
     records = [{**row, "kind": "audit", "at": row["at"].replace(tzinfo=UTC).isoformat(), "expires": None} for row in rows]

@@ -1,4 +1,4 @@
-"""Analyzers that read raw rows do not block pages, and their findings appear later."""
+"""Analyzers that read raw rows do not block pages; their findings appear later."""
 
 import threading
 from concurrent import futures
@@ -40,7 +40,7 @@ def needs(context: Context) -> dict[str, Ask]:
 
 
 def analyze(frames: Any, context: Context) -> list[Finding]:
-    """The number of rows as a finding, after the gate is open."""
+    """Once the gate is open, a finding that states the number of rows."""
     assert GATE.wait(60)
     found = context.undecided("serving/slow", "model", "volume", len(frames["rows"]), "It took its time.")
     return [replace(found, value=float(len(frames["rows"])), severity="ok")]
@@ -51,11 +51,11 @@ SLOW = Analyzer("serving/slow", "What takes long?", needs, analyze)
 
 @pytest.fixture
 def slow(current: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    """The only analyzer is one that reads raw rows and waits for the gate."""
+    """The only analyzer reads raw rows and waits for the gate."""
     monkeypatch.setattr(check, "discover", lambda: (SLOW,))
     st.cache_data.clear()
     background_findings._finished.clear()
-    kept_findings_of(current.store).clear()  # answers that tests of other files requested from this store
+    kept_findings_of(current.store).clear()  # clears answers that tests of other files requested from this store
     GATE.clear()
     return current
 
@@ -120,7 +120,7 @@ def test_findings_of_a_removed_model_are_not_shown_of_another_with_its_name(
 
 def test_a_store_change_between_two_state_reads_is_seen_at_the_next_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     class ChangingStore:
-        """A store that commits right after its state is read for the first time."""
+        """A store that commits directly after its state is read for the first time."""
 
         home, unhurried, number, looks = tmp_path, 0, 1, 0
 
@@ -141,7 +141,9 @@ def test_a_store_change_between_two_state_reads_is_seen_at_the_next_read(monkeyp
 
 @pytest.fixture
 def counted(current: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The models whose findings from counts are computed, in order; `loan computed` are those from explanations and estimates."""
+    """The names of the models whose findings from counts are computed, in order; `loan computed` stands for findings from explanations and
+    estimates.
+    """
     models: list[str] = []
     compute = background_findings.window_findings
 
@@ -156,7 +158,7 @@ def counted(current: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def look() -> dict[str, tuple[Finding, ...]]:
-    """The findings of both models."""
+    """The findings from counts of both models."""
     return {name: load_findings.counted_findings(load.window(Scope(name), name)) for name in ("loan", "price")}
 
 
@@ -181,7 +183,9 @@ def test_an_explanation_step_does_not_invalidate_findings_that_read_no_explanati
 
 
 def test_saved_verdicts_pins_and_review_text_invalidate_no_findings(current: World, counted: list[str]) -> None:
-    """Regression: each verdict, pin or word in a review made all findings stale (10 s of processor time for the sample fleet)."""
+    """Regression: each verdict, each pin and each text in a review made all findings stale (10 s of processor time for the sample
+    fleet).
+    """
     before, read = look(), state_cache.store_stamp(computed=False)
     current.store.write_records([{"kind": "verdict", **OTHERS["verdict"]}])
     assert look() == before and counted == BOTH
@@ -207,8 +211,8 @@ def test_the_next_process_reuses_saved_findings(current: World, counted: list[st
 
 @pytest.fixture
 def about_records(empty: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
-    """The names of the analyzers of records in the order in which they run. The store has a dataset and a run that ended long before the
-    clock's time.
+    """The names of the analyzers of records, in the order in which they run. The store has a dataset and a run that ended long before the
+    time of the clock.
     """
     at = (END - timedelta(days=90)).isoformat()
     land(
@@ -241,13 +245,13 @@ def about_records(empty: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 
 PAST = ("data/datasets", "training/runs")
-"""Analyzers whose window is in the past: it ends with the newest record of their kinds."""
+"""Analyzers whose window lies in the past, because it ends with the newest record of the kinds that they read."""
 
 
 def test_records_that_have_ended_are_not_analyzed_again_when_the_clock_moves(
     empty: Database, about_records: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Regression: every five minutes, and after each start, all records were analyzed anew (seconds for the runs of the sample fleet)."""
+    """Regression: every five minutes, and after each start, all records were analyzed again (seconds for the runs of the sample fleet)."""
     first = load_findings.scope_record_findings(Scope())
     assert first and set(PAST) < set(about_records)
     about_records.clear()
@@ -272,11 +276,11 @@ def test_records_that_have_ended_are_not_analyzed_again_when_the_clock_moves(
     about_records.clear()
     empty.write_records([{"kind": "pin", "pin": "p1", "dashboard": "d1", "at": END, "author": "Ann"}])
     load_findings.scope_record_findings(Scope())
-    assert about_records == [], "notes of people rerun no analyzer"
+    assert about_records == [], "notes by people do not rerun any analyzer"
 
 
 def test_a_page_reuses_record_findings_of_the_watcher(empty: Database, about_records: list[str], tmp_path: Path) -> None:
-    """Regression: a page about records waited for an analysis that the watcher had just made."""
+    """Regression: a page about records waited for an analysis that the watcher had just done."""
     lines = [
         {"kind": "batch", "batch": f"b{day}", "source": "s", "at": (END - timedelta(days=day, hours=1)).isoformat(), "rows": 100}
         for day in range(20)

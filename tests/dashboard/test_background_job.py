@@ -1,4 +1,4 @@
-"""Jobs in a slot with a queue: one runs, the others wait in order, and each shows its place in the queue."""
+"""Background jobs in a slot with a queue: one runs, the others wait in order, and each shows its place in the queue."""
 
 import threading
 import time
@@ -25,11 +25,11 @@ def until(true: Callable[[], Any]) -> None:
     end = time.monotonic() + 60
     while not true():
         assert time.monotonic() < end
-        time.sleep(0.005)  # between two checks of another thread
+        time.sleep(0.005)  # pause between two checks of another thread
 
 
 def held(gate: threading.Event, result: str) -> Callable[[Note], str]:
-    """Work that ends when a gate is opened, or is cancelled before."""
+    """Work that ends when a gate is opened or the job is cancelled."""
 
     def work(note: Note) -> str:
         while not gate.wait(0.005):
@@ -74,7 +74,7 @@ def test_a_slot_without_a_queue_refuses_a_second_job(slot: JobSlot) -> None:
 
 
 def lab_of_another(choice: str) -> None:
-    """The script of a session that plants a fault."""
+    """The script of another session that plants a fault in the lab."""
     from observability.dashboard.lab import lab
 
     lab.plant_fault(choice, f"fault {choice}", lambda note: note(0.5, "half"), None, "Takes some seconds")

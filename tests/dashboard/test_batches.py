@@ -1,4 +1,4 @@
-"""The pages about batches and cleaning show every figure of their records, and the results of a batch's predictions."""
+"""The pages about batches and cleaning show every figure of their records, and the outcomes of a batch's predictions."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -18,8 +18,8 @@ DAYS = 60
 
 
 def lines() -> list[dict]:
-    """Records of sixty mornings of one source, the last with a third of the usual rows; of a rule that drops a fifth of one group on the
-    last two days; and of predictions from the last batch.
+    """Records of one source on sixty mornings (on the last with a third of the usual rows), of a rule that drops a fifth of one group on
+    the last two days, and of predictions from the last batch.
     """
     found = []
     for day in range(DAYS):
@@ -58,7 +58,7 @@ def lines() -> list[dict]:
 
 @pytest.fixture
 def delivered(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
-    """The store that this process owns."""
+    """The store that this process owns, with these records."""
     land(empty, lines(), tmp_path)
     monkeypatch.setattr(load, "page_clock", lambda: END)
     return empty
@@ -124,7 +124,7 @@ def test_an_empty_page_shows_the_code_that_logs_batches(empty: Database, page: s
 
 
 def test_the_batch_chart_draws_the_metric_of_the_finding(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A source whose last batch comes two days after its capture, with the usual rows: the delay is drawn."""
+    """The last batch of the source comes two days after its capture but has the usual rows, so the chart shows the delay."""
     late = []
     for line in lines():
         if line["kind"] == "batch":

@@ -1,4 +1,4 @@
-"""Dashboards of people: records, rights, drawing, export, summaries."""
+"""Dashboards that people make: records, rights, drawing, export, summaries."""
 
 import json
 import re
@@ -80,7 +80,7 @@ def test_halves_that_follow_each_other_share_a_row() -> None:
 
 @pytest.fixture
 def board(current: World) -> Iterator[Board]:
-    """A dashboard with a figure, a text, and figures whose model, page and name are gone."""
+    """A dashboard with a figure, a text, and figures whose model, page or name no longer exists."""
     write(current, boards.board_record("b2", "ann", name="Fleet", scope=boards.scope_text(WHOLE), state="standing"))
 
     def add(place: FigurePlace | None, figure: str = "", **fields: str) -> None:
@@ -214,7 +214,7 @@ def test_a_mail_draws_only_the_first_time_line_of_a_figure() -> None:
 
 @pytest.fixture
 def channels(current: World) -> Iterator[None]:
-    """Two channels, of which one is open to analysts."""
+    """Two alert channels; analysts may use only one of them."""
     path = current.store.home / "alerts.toml"
     path.write_text(
         '[channels]\nteam = "json://127.0.0.1:9/x"\nboard = "json://127.0.0.1:9/y"\n[dashboards]\nchannels = ["team"]\n', "utf-8"
@@ -241,7 +241,7 @@ def test_analysts_send_summaries_only_to_channels_that_are_open_to_them(current:
     people = {"ann": ANN, "ada": ADA}
     monkeypatch.setattr(board_mail, "person_of_name", lambda home, name: people.get(name))
     assert board_mail.queue_due_summaries(current.store, NOON) == ["dashboard-b6-2026-03-16"]
-    write(current, boards.board_record("b6", "ann", channel="board"))  # as if the channel had been closed since
+    write(current, boards.board_record("b6", "ann", channel="board"))  # as if the channel had been closed meanwhile
     assert board_mail.queue_due_summaries(current.store, NOON + timedelta(days=1)) == []
     stores["ann"].write_records([boards.board_record("b6", "ann", send="never")])
     write(current, boards.board_record("b6", "ada", state="withdrawn"))

@@ -1,4 +1,4 @@
-"""A box along a chart chooses the periods whose marks lie in it."""
+"""A box drawn along a chart chooses the periods whose marks are in it."""
 
 from datetime import UTC, datetime
 
@@ -56,7 +56,7 @@ def test_a_chart_whose_marks_have_no_links_supports_drag_but_not_click(monkeypat
 
 @pytest.mark.parametrize("dragged", [True, False])
 def test_a_heat_map_cell_distinguishes_click_and_drag(monkeypatch, dragged):
-    """The click is read under the key of the chart as it is drawn, which changes with each drag."""
+    """The click is read under the key with which the chart is drawn; this key changes with each drag."""
     selected = {"selection": box("2026-03-02 20:11", "2026-03-05") if dragged else {"points": [{"x": "2026-03-02"}], "box": []}}
     state = {"drags-days": 2, "days-drag-2": selected}
     monkeypatch.setattr(clicks.st, "session_state", state)

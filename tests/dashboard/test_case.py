@@ -1,4 +1,4 @@
-"""The case page agrees with the raw rows, each part works alone, and a person's text shows at once and stays."""
+"""The case page agrees with the raw rows, each part works alone, and a text that a person enters is shown at once and stays."""
 
 import csv
 import json
@@ -27,7 +27,7 @@ from tests.support.dashboard_world import END, HOSTILE, START, World, build
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A separate world to write into."""
+    """A separate world that tests may write to."""
     found = build(tmp_path_factory.mktemp("case"))
     yield found
     found.store.close()
@@ -35,7 +35,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture
 def mine(own: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    """That world as the store that this process owns."""
+    """The world of `own` as the store that this process owns."""
     monkeypatch.setattr(process_lock, "current_store", lambda: own.store)
     monkeypatch.setattr(load, "page_clock", lambda: END)
     return own
@@ -77,7 +77,7 @@ def test_the_section_bar_lists_every_section_with_a_one_word_summary(mine: World
     app = opened("case", id=name, model="loan")
     row = tables(app)["Sections of this case"]
     assert [each["to"] for each in row["rows"]] == list(TITLES) and row["opened"] == "inputs"
-    assert {"happened", "conclude", "take", *TITLES} == set(row["leads"]), "each anchor of earlier addresses has a section"
+    assert {"happened", "conclude", "take", *TITLES} == set(row["leads"]), "each anchor of earlier addresses leads to a section"
     assert all(f"section={each['to']}" in each["href"] and f"id={name}" in each["href"] for each in row["rows"])
     words_of = {each["to"]: each["word"] for each in row["rows"]}
     odd = sum(each["cells"]["flag"].get("s") in ("watch", "act") for each in tables(app)["Inputs, flagged ones first"]["rows"])
@@ -123,7 +123,7 @@ def test_a_case_page_stays_within_its_word_budget(mine: World) -> None:
         assert unfolded_words(opened("case", id=wrong(mine), model="loan", section=section), before="header") <= 160
 
 
-def test_two_cases_stand_side_by_side(mine: World) -> None:
+def test_two_cases_are_shown_side_by_side(mine: World) -> None:
     name, other = wrong(mine), "l9"
     first, second = mine.loan.iloc[int(name[1:])], mine.loan.iloc[9]
     rows = {each["cells"]["what"]["t"]: each["cells"] for each in _beside(name, other)}
@@ -137,7 +137,7 @@ def test_two_cases_stand_side_by_side(mine: World) -> None:
 
 
 def _beside(name: str, other: str) -> list[dict]:
-    """The rows of the table of two cases."""
+    """The rows of the table that compares two cases."""
     return tables(opened("case", id=name, model="loan", beside=other))["This case and the other case"]["rows"]
 
 
@@ -304,7 +304,7 @@ def test_a_failing_part_of_the_case_page_does_not_stop_the_others(part: str, min
         raise ZeroDivisionError("for the test")
 
     monkeypatch.setattr(part_registry, "PARTS", {**part_registry.PARTS, part: broken})
-    mine.store.generation += 1  # no entry of an earlier test is shown
+    mine.store.generation += 1  # entries of earlier tests are not shown
     app = opened("case", id="l40", model="loan", section=SECTION_OF.get(part, "inputs"))
     assert "for the test" in words(app)
     assert [each.value for each in app.header] == TITLES[SECTION_OF.get(part, "inputs")]
@@ -336,7 +336,7 @@ def test_a_logged_text_and_an_image_are_shown_and_nothing_is_fetched(mine: World
     record = {"kind": "prediction", "id": "texty", "model": HOSTILE, "version": "1", "at": END.isoformat(), "received_at": END.isoformat(), "score": 0.5, "features": {"plain": "v"}}  # fmt: skip
     mine.store.write_records([record | {"text": text, "photo": photo}])
     app = opened("case", id="texty", model=HOSTILE)
-    assert tables(app)["The logged text"]["text"] == text, "the element sets the logged words as text, not as markup"
+    assert tables(app)["The logged text"]["text"] == text, "the logged words are set as text, not as markup"
     assert "Words are not coloured: no model file is registered" in words(app) and "it is never fetched" in words(app)
     assert [each.proto.url for each in app.get("link_button")] == [photo] and not app.get("imgs")
     shown = "".join(each.value for each in app.markdown) + "".join(each.value for each in app.caption)

@@ -1,4 +1,4 @@
-"""After retention, the page of a prediction reads it from the lake, says so, and shows the same as before."""
+"""After retention, the page of a prediction reads it from the lake, says so, and shows the same content as before."""
 
 from datetime import timedelta
 

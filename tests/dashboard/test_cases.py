@@ -1,4 +1,4 @@
-"""A case is found by its id, by conditions and by the beginning of an id, and the page names missing ids."""
+"""A case is found by id, by the beginning of an id, and by conditions; the page names missing ids."""
 
 import pytest
 from streamlit.testing.v1 import AppTest

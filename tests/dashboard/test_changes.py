@@ -1,4 +1,4 @@
-"""The list of changes shows each event once, and keeps the claim of an alert."""
+"""The list of changes shows each event once, with the claim of an alert."""
 
 from datetime import UTC, datetime
 

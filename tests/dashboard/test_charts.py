@@ -1,4 +1,4 @@
-"""Charts draw their frames, and names from logs stay inert."""
+"""Charts draw the data of their frames, and names from logs are never interpreted as markup."""
 
 import json
 from datetime import UTC, datetime
@@ -39,7 +39,7 @@ def named(figure, name: str):
     return next(trace for trace in figure.data if trace.name == name)
 
 
-def test_periods_whose_labels_are_missing_are_drawn_apart_and_shaded() -> None:
+def test_periods_whose_labels_are_missing_are_drawn_separately_and_shaded() -> None:
     series = metric_series()
     series.loc[8:, "labelled"] = 79
     figure = charts_time.metric_lines(series, name="MAE", unit="", limit=5.0, baseline=3.0)
@@ -104,7 +104,7 @@ def test_ranked_bars_carry_subject_colour_and_limits() -> None:
 
 
 def test_drift_bar_limits_and_colours_match_the_findings() -> None:
-    """A limit of 0.3 is the critical limit if a critical finding passed it, and a warning limit if the owner set it so."""
+    """A limit of 0.3 is drawn as the critical limit if a critical finding exceeded it, and as a warning limit if the owner set it so."""
     rows = ranking().assign(limit=[0.3, 0.1], limit_of=["set by the owner", "the default"])
     figure = charts_drift.drift_bars(rows)
     assert {shape.x0: shape.line.color for shape in figure.layout.shapes} == {0.3: theme.NEUTRAL, 0.1: theme.NEUTRAL}
@@ -118,14 +118,16 @@ def test_drift_bar_limits_and_colours_match_the_findings() -> None:
 
 
 def test_a_legend_names_each_colour_of_the_bars() -> None:
-    """Grey bars were longer than orange ones, and nothing beside them said that grey cannot be judged."""
+    """Regression: grey bars were longer than orange ones, and nothing next to them said that grey means "cannot be judged"."""
     figure = charts_drift.drift_bars(ranking().assign(severity=["act", "unknown"]))
     legend = {trace.name: trace.marker.color for trace in figure.data if trace.type == "bar" and trace.showlegend is not False}
     assert figure.layout.showlegend and legend == {"Critical": theme.ACT, "Cannot be judged": theme.TONES["unknown"]}
 
 
 def test_a_long_name_of_a_limit_is_broken_and_reaches_to_the_left() -> None:
-    """On a phone the bars have about 200 pixels and the names left of them 130: a name that begins at its line is cut off at the right."""
+    """On a phone the bars are about 200 pixels wide and the names left of them 130. The name of a limit that starts at its line would be
+    cut off at the right.
+    """
     rows = ranking().assign(limit=[0.11, 0.1], limit_of="the column's own daily range")
     figure = charts_drift.drift_bars(rows)
     notes = [each for each in figure.layout.annotations if "from 0.1" in each.text]
@@ -135,13 +137,13 @@ def test_a_long_name_of_a_limit_is_broken_and_reaches_to_the_left() -> None:
     assert figure.layout.height - figure.layout.margin.t == charts_drift.drift_bars(ranking()).layout.height - 46
 
 
-def test_names_of_limits_stand_in_rows_of_their_own() -> None:
+def test_names_of_limits_are_drawn_in_separate_rows() -> None:
     figure = charts_drift.drift_bars(ranking().assign(limit=[0.11, 0.1]))
     assert len({note.yshift for note in figure.layout.annotations}) == 2
 
 
 def test_two_extreme_columns_do_not_flatten_the_other_bars() -> None:
-    """Bars beyond the edge are cut, with their value written; the table keeps the values."""
+    """Bars beyond the edge are cut, and their value is written; the table keeps the values."""
     rows = pd.concat([ranking()] * 10, ignore_index=True)
     rows = rows.assign(value_there=None, value=[8.05, 7.9, *[0.02 * place for place in range(18, 0, -1)]], low=None, high=None)
     rows = rows.astype(dict.fromkeys(("value_there", "low", "high"), float))
@@ -151,7 +153,7 @@ def test_two_extreme_columns_do_not_flatten_the_other_bars() -> None:
     assert "PSI 8.05" in bar.customdata[-1][1]
     far = rows.assign(value_there=[9.5, *[None] * 19], worst_look="on the last day").astype({"value_there": float})
     notes = charts_drift.drift_bars(far).layout.annotations
-    assert "9.50" in {note.text for note in notes}, "a note with its days covers a bar on a phone"
+    assert "9.50" in {note.text for note in notes}, "on a phone, a note that states its days would cover a bar"
     assert charts_drift.RING in [trace.name for trace in charts_drift.drift_bars(far).data if trace.showlegend is not False]
     alike = charts_drift.drift_bars(rows.assign(value=[0.05 * place for place in range(20, 0, -1)]))
     assert set(alike.data[0].text) == {""} and max(alike.data[0].x) == 1.0
@@ -169,7 +171,7 @@ def test_a_column_with_its_own_limit_has_a_stroke_on_its_bar() -> None:
     ("severity", "colour"), [("act", theme.ACT), ("watch", theme.WATCH), ("unknown", theme.WATCH), ("ok", theme.WATCH)]
 )
 def test_the_limit_of_a_warning_has_the_colour_of_a_warning(severity: str, colour: str) -> None:
-    """Regression: the limit was always drawn red, as a critical limit, whatever the severity of the finding."""
+    """Regression: the limit was always drawn red, like a critical limit, whatever the severity of the finding."""
     about = {"name": "x", "unit": "", "limit": 5.0, "severity": severity}
     for draw in (charts_time.metric_lines, charts_time.compact_line, charts_incident.incident_line):
         (line,) = (shape for shape in draw(metric_series(), **about).layout.shapes if shape.type == "line")
@@ -215,7 +217,7 @@ def test_the_interval_of_one_day_does_not_flatten_a_sparkline() -> None:
 
 
 def test_a_low_chart_names_its_axis_and_leaves_room_for_the_buttons_of_plotly() -> None:
-    """Regression: the buttons are 25 pixels high, and lay over the line."""
+    """Regression: the buttons are 25 pixels high and covered the line."""
     layout = charts_time.compact_line(metric_series(), name="PSI of age", unit="", y="PSI").layout
     assert layout.yaxis.title.text == "PSI" and layout.margin.t >= 25 and layout.height - layout.margin.t >= 100
 
@@ -309,7 +311,7 @@ def test_distribution_overlays_draw_both_sides_with_the_same_bins() -> None:
 
 @pytest.mark.parametrize(("at", "form"), [("2013-12-31", "%-d %b %Y"), ("2013-12-31 14:00", "%-d %b %Y %H:%M")])
 def test_a_single_period_has_one_tick(at: str, form: str) -> None:
-    """Regression: the axis of one day had ticks at 12:00 of the day before and of that day."""
+    """Regression: the axis of a single day had ticks at 12:00 of the previous day and of that day."""
     axis = charts_time.traffic_bars(pd.DataFrame({"period": [pd.Timestamp(at)], "n": [3]})).layout.xaxis
     assert [pd.Timestamp(tick) for tick in axis.tickvals] == [pd.Timestamp(at)] and axis.tickformat == form
 

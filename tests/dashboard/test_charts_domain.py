@@ -1,4 +1,4 @@
-"""Charts of multivariate drift draw their frames, and names stay inert."""
+"""Charts of multivariate drift draw the data of their frames, and names are never interpreted as markup."""
 
 import pandas as pd
 

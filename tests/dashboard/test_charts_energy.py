@@ -1,4 +1,4 @@
-"""Charts of energy and cost: hatched where not measured, stacked by part, a forecast from the last measured day on."""
+"""Charts of energy and cost: unmeasured values are hatched, parts are stacked, and a forecast starts at the last measured day."""
 
 from functools import partial
 
@@ -24,7 +24,7 @@ def test_bars_of_assumed_energy_are_hatched_and_measured_ones_are_not() -> None:
     assert list(assumed.data[0].y) == [1, 2, 3, 0.0021] and assumed.data[0].customdata[3] == "2.10 mWh"
     assert [line.name for line in assumed.layout.shapes if line.showlegend] == ["past"] and not measured.layout.shapes
     assert assumed.layout.showlegend and not assumed.layout.annotations, (
-        "the line is named in the legend, because a bar would cover a name beside the line"
+        "the line is named in the legend, because a bar would cover a name written next to the line"
     )
 
 
@@ -62,7 +62,7 @@ def test_findings_tables_write_small_energies_with_a_prefix(value, unit, told) -
 
 
 def test_energy_ticks_show_value_and_unit_separately() -> None:
-    """Regression: ticks read `200µWh`, and `100µ` for a currency."""
+    """Regression: ticks were written as `200µWh`, and as `100µ` for a currency."""
     rows = pd.DataFrame({"period": DAYS, "value": [120e-6, 160e-6, 240e-6, 90e-6]})
     axis = charts_energy.consumption_bars(rows, name="Wh a thousand", say=WH, source="assumed").layout.yaxis
     assert list(axis.ticktext) == ["0 Wh", "50 µWh", "100 µWh", "150 µWh", "200 µWh"] and list(axis.tickvals)[1] == pytest.approx(50e-6)
@@ -73,6 +73,6 @@ def test_energy_ticks_show_value_and_unit_separately() -> None:
 
 
 def test_ticks_too_small_to_distinguish_in_words_are_plain_numbers() -> None:
-    """Regression: the axis of cheap runs read `less than USD 0.0001` at each tick, one over the other."""
+    """Regression: each tick on the axis of cheap runs was written as `less than USD 0.0001`, and they overlapped."""
     axis = charts_energy.said_ticks(0.000047, partial(amount_words, currency="USD"), 3)
     assert axis["ticktext"] == ["0.00000", "0.00002", "0.00004"]

@@ -1,4 +1,4 @@
-"""Charts of slices and of a change of performance draw their frames, and names stay inert."""
+"""Charts of slices and of a change of performance draw the data of their frames, and names are never interpreted as markup."""
 
 import pandas as pd
 
@@ -43,7 +43,7 @@ def test_the_waterfall_steps_from_before_to_now() -> None:
 
 
 def test_the_parts_of_a_changed_share_are_in_points() -> None:
-    """Regression: the bar read `Concept drift 2 %` under a sentence with +2.01 points."""
+    """Regression: the bar was labelled `Concept drift 2 %` below a sentence with +2.01 points."""
     rows = pd.DataFrame(
         [["Before", 0.238, 0, 0.238, True, True], ["Concept drift", 0.0201, 0.238, 0.2581, False, True]],
         columns=["step", "value", "start", "end", "whole", "sure"],

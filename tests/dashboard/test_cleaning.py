@@ -1,4 +1,4 @@
-"""The cleaning page shows the effect on a model that a run of a rule states, beside the rule."""
+"""If a run of a rule states its effect on a model, the cleaning page shows this effect next to the rule."""
 
 import re
 from datetime import UTC, datetime, timedelta

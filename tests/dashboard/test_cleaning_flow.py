@@ -1,4 +1,4 @@
-"""The flow of cleaned rows adds up, by rule and by group."""
+"""The flow of rows through cleaning adds up, by rule and by group."""
 
 from datetime import datetime, timedelta
 
@@ -11,7 +11,7 @@ AT = datetime(2026, 3, 2)
 
 
 def runs(version: str | None = "1") -> pd.DataFrame:
-    """Two rules one after the other on 100 rows, of which the first drops 10 rows and the second 5; an older run of another version."""
+    """Two rules one after the other on 100 rows: the first drops 10 rows, the second 5. And an older run of another version."""
     first = {"sex": {"F": {"in": 40, "dropped": 8}, "M": {"in": 60, "dropped": 2}}}
     second = {"sex": {"F": {"in": 32, "dropped": 0}, "M": {"in": 58, "dropped": 5}}}
     rows = [

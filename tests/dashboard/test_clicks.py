@@ -1,4 +1,4 @@
-"""A click on a mark leads to exactly its predictions, counted on the raw rows and compared with the number on the mark."""
+"""A click on a mark leads to exactly the predictions behind it, counted on the raw rows and compared with the number at the mark."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -28,7 +28,7 @@ def here(world: World, model: str, page: str = "performance", part: str | None =
 
 
 def behind(world: World, found: clicks.CaseQuery | None) -> set[str]:
-    """The ids that the page Cases lists for a click."""
+    """The ids that the page Cases lists after a click."""
     assert found is not None
     rows = world.store.search(load.window(found.scope, found.scope.model), search_terms.parse_search_terms(found.q), 10_000)
     return set(rows["id"])
@@ -49,7 +49,9 @@ def test_a_click_on_a_day_of_errors_lists_its_wrong_predictions(current: World) 
     assert behind(current, clicks.cases_of_period(inner, {"x": "2026-03-05"}, days, clicks.EVERY)) == ids(
         raw, on_day & (raw["carrier"] == "AA"), "l"
     )
-    assert clicks.cases_of_period(page, {"x": "2026-03-05 07:00"}, days, clicks.EVERY) is None, "a click between two days selects no period"
+    assert clicks.cases_of_period(page, {"x": "2026-03-05 07:00"}, days, clicks.EVERY) is None, (
+        "a click between two days does not select a period"
+    )
     assert clicks.cases_of_period(page, {"x": "no time"}, days, clicks.EVERY) is None
 
 

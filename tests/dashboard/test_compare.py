@@ -1,4 +1,4 @@
-"""The compare page takes the sides of its address, reports what does not exist, and draws both sides."""
+"""The compare page takes both sides from its address, reports what does not exist, and draws both sides."""
 
 import json
 from datetime import timedelta

@@ -1,5 +1,5 @@
-"""The page of controllers shows its analyzer's findings and how often the model beat the rule, and can turn the product's own controller
-off.
+"""The page of controllers shows the findings of its analyzer and how often the model beat the rule. It can turn the product's own
+controller off.
 """
 
 import json
@@ -40,7 +40,7 @@ def decided() -> ControllerDecisions:
 
 
 def records_of(decisions: pd.DataFrame, model: str) -> list[dict[str, Any]]:
-    """Decisions and their outcomes as lines."""
+    """Decisions and their outcomes as records."""
     lines = []
     for row in decisions.to_dict("records"):
         at = row["at"].tz_localize("UTC").isoformat()
@@ -55,7 +55,7 @@ def records_of(decisions: pd.DataFrame, model: str) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def steering(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
-    """A store with a good controller, and with the product's own one, whose decisions cost twice those of the rule."""
+    """A store with a good controller, and with the product's own controller, whose decisions cost twice as much as those of the rule."""
     week = controller_decisions(np.random.default_rng(4), an_hour=6, before=7)
     bad = controller_decisions(np.random.default_rng(5), an_hour=6, before=7, gain=2.0)
     land(empty, records_of(week, "route-cache") + records_of(bad, OWN_CONTROLLER), tmp_path)
@@ -153,7 +153,7 @@ def test_controller_chart_tables_match_hand_counts(decided: ControllerDecisions)
 
 
 def test_a_single_outcome_group_is_stated_and_not_drawn(decided: ControllerDecisions, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regression: a single mark stood in the middle of an axis from 2.4 to 2.6."""
+    """Regression: a single mark was drawn in the middle of an axis from 2.4 to 2.6."""
     groups, drawn = predicted_against_actual(decided), []
     monkeypatch.setattr(controllers.frame, "chart_with_table", lambda figure, *args, **more: drawn.append(figure))
     for shown in (groups.head(1), groups):

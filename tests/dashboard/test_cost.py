@@ -1,4 +1,4 @@
-"""The bars and the CSV of the cost of runs name the source of each amount."""
+"""The bars and the CSV file of the cost of runs name the source of each amount."""
 
 from types import SimpleNamespace
 from unittest import mock

@@ -34,7 +34,7 @@ def people(rows: int = 240) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def audit() -> AuditedData:
-    """The audit of the people with held-out rows. A quarter of the held-out rows are training rows. The models have few trees."""
+    """The audit of these people with held-out rows, a quarter of which are training rows. The models have few trees."""
     table = people()
     held = pd.concat([table.iloc[:30], people(330).iloc[240:330]], ignore_index=True)
     own = {"US over 50": (table["age"] > 50).to_numpy(), "nobody": np.zeros(len(table), bool)}
@@ -49,7 +49,7 @@ def audit() -> AuditedData:
 
 @pytest.fixture
 def audited(audit: AuditedData, empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    """The store after `audit-data` alone: the dataset and its proposed rules."""
+    """The store after only `audit-data` has run: it has the dataset and its proposed rules."""
     about = {"dataset": "people", "version": "2", "at": audit.at.isoformat()}
     lines = [{"kind": "dataset", **about, "rows": audit.rows, "data_audit": dict(audit.content)}]
     for rule in audit.rules:
@@ -108,7 +108,9 @@ def test_group_rows_of_each_check_come_from_the_newest_proposed_rule(audited: Da
 
 
 def test_rules_that_an_audit_proposes_are_a_flow_by_rule_and_group(audited: Database) -> None:
-    """Counted by hand: 24 of 264 rows conflict (18 of 66 in the north, 6 of 198 in the south), and 12 rows repeat, without counts by group."""
+    """Counted by hand: 24 of 264 rows have a conflicting label (18 of 66 in the north, 6 of 198 in the south), and 12 rows are repeated,
+    without counts by group.
+    """
     about = {"kind": "cleaning", "dataset": "people", "version": "2", "rows_in": 264, "rows_changed": 0, "proposed": True}
     counts = {"region": {"north": {"in": 66, "dropped": 18}, "south": {"in": 198, "dropped": 6}}}
     run = about | {"rule": "audit: conflicting labels", "at": (END - timedelta(hours=9)).isoformat(), "rows_dropped": 24}

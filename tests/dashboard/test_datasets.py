@@ -1,4 +1,6 @@
-"""The page about datasets shows each version's content, equal versions, the runs that used them and the rules applied to them."""
+"""The page about datasets shows each version's content, versions with the same content, the runs that used them and the rules applied to
+them.
+"""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,9 +16,8 @@ END = datetime(2026, 3, 16, tzinfo=UTC)
 
 
 def lines() -> list[dict]:
-    """Three versions of one dataset: the third has the content of the first, and the second was logged twice with different contents; a run
-    that names the
-    third and one that names the dataset alone; a rule, and one that was only proposed.
+    """Three versions of one dataset (the third has the content of the first, the second was logged twice with different contents), a run
+    that names the third version, a run that names only the dataset, a rule, and a rule that was only proposed.
     """
     at = [(END - timedelta(days=day)).isoformat() for day in range(10)]
     columns = {"age": {"null_share": 0.125, "distinct": 866}, "sex": {}}
@@ -43,7 +44,7 @@ def lines() -> list[dict]:
 
 @pytest.fixture
 def logged(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
-    """The store that this process owns."""
+    """The store that this process owns, with these records."""
     land(empty, lines(), tmp_path)
     monkeypatch.setattr(load, "page_clock", lambda: END)
     return empty

@@ -1,4 +1,4 @@
-"""The devices page names the device behind bad rows, and keeps a decision about it with later results."""
+"""The devices page names the device behind bad rows, and saves a decision about it, shown with later results."""
 
 import json
 import threading
@@ -24,7 +24,7 @@ SUBJECT = "source:greenhouse/device:d2"
 
 
 def logged_fleet() -> list[dict]:
-    """Batches of six devices as records, of which d2 has 30 % of its temperatures out of range in the last three days."""
+    """Batches of six devices as records; in the last three days 30 % of the temperatures of d2 are out of range."""
     batches = device_batches(np.random.default_rng(3), before=30)
     for each in of_device(batches, "d2", 4):
         each["stats"]["temperature"]["out_of_range_share"] = 0.3
@@ -34,7 +34,7 @@ def logged_fleet() -> list[dict]:
 
 
 def as_read(batches: list[dict]) -> pd.DataFrame:
-    """The batches as the page reads them."""
+    """The batches in the form in which the page reads them."""
     stats = [named_numbers(each["stats"], BATCH_STATISTICS) for each in batches]
     return devices.with_subjects(pd.DataFrame(batches).assign(at=lambda rows: pd.to_datetime(rows["at"]), stats=stats))
 
@@ -103,7 +103,7 @@ def test_the_follow_up_of_a_decision_counts_only_later_batches() -> None:
     assert device_actions.what_came_after(END.replace(tzinfo=UTC), batches, []) == "no batch since then in these dates"
 
 
-def test_devices_of_two_plants_that_share_their_names_are_counted_apart() -> None:
+def test_devices_of_two_plants_that_share_their_names_are_counted_separately() -> None:
     batches = device_batches(np.random.default_rng(3), fleet=3, before=10)
     for each in of_device(batches, "d2"):
         each["stats"]["temperature"]["out_of_range_share"] = 0.3

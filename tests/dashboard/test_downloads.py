@@ -1,4 +1,4 @@
-"""A click on a download reaches its file after the page was drawn again, and the id is dropped in the end."""
+"""A click on a download still gets its file after the page was drawn again; later the id is forgotten."""
 
 import pytest
 from streamlit.runtime.media_file_manager import MediaFileManager
@@ -10,7 +10,7 @@ from observability.dashboard import downloads
 
 @pytest.fixture
 def manager(monkeypatch: pytest.MonkeyPatch) -> MediaFileManager:
-    """Streamlit's file manager as the dashboard changes it; the changes of its class are undone afterwards."""
+    """Streamlit's file manager with the dashboard's changes, which are undone after the test."""
     name = "_remove_orphaned_deferred_callables"
     monkeypatch.setattr(MediaFileManager, name, getattr(MediaFileManager, name))
     downloads.keep_download_ids()

@@ -1,4 +1,4 @@
-"""The page of devices that serve a model: its rings belong to the version whose first report is the newest."""
+"""The page of devices that serve a model: its rings are those of the version whose first report is the newest."""
 
 import inspect
 from datetime import UTC, timedelta
@@ -29,7 +29,7 @@ from tests.support.proving import differing
 
 @pytest.fixture
 def rolled_out(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
-    """The store that this process owns: ring 0 got version `10` two days before the week, by name older than `2`."""
+    """The store that this process owns. Ring 0 got version `10` two days before the week; the name sorts before `2`."""
     rows = device_reports(np.random.default_rng(1), fleet=48, before=5)
     for row in rows:
         row["version"] = "10" if row["ring"] == "ring 0" and row["at"] >= START - timedelta(days=2) else "2"
@@ -64,7 +64,7 @@ def test_the_share_of_devices_on_an_old_version_is_a_figure_of_the_page(
     assert f"On a version replaced two weeks ago or earlier: {share} of 48 devices." in words(opened("edge_fleet"))
 
 
-def test_a_ring_that_cannot_be_told_yet_says_how_many_more_devices_it_needs() -> None:
+def test_a_ring_that_cannot_be_judged_yet_states_how_many_more_devices_it_needs() -> None:
     def ring(new: tuple[int, int], old: tuple[int, int]) -> RingCriterion:
         return RingCriterion("2", "ring 0", START, new, old, 0.05)
 
@@ -77,7 +77,7 @@ def test_a_ring_that_cannot_be_told_yet_says_how_many_more_devices_it_needs() ->
     before = rate_difference_interval(3 * (times - 1 / 15), 15 * (times - 1 / 15), 3, 60)
     assert gap.low is not None and before.low is not None and before.low <= 0.05 < gap.low
     assert devices_to_decide((0, 2000), (0, 2000), 0.05) == 0
-    assert devices_to_decide((2, 20), (3, 60), 0.05) is None, "no number of devices decides a difference equal to the criterion"
+    assert devices_to_decide((2, 20), (3, 60), 0.05) is None, "no number of devices can decide a difference that equals the criterion"
     assert ring((3, 4), (3, 60)).reason == "4 devices; it needs about 6 more."
     assert ring((3, 15), (3, 3)).reason == "3 devices on earlier versions; it needs about 7 more."
 
@@ -93,7 +93,7 @@ def test_a_version_keeps_its_colour_in_every_window() -> None:
 
 
 def answers_of_phones(model: str) -> list[dict]:
-    """200 answers a day for a week; on the third day every fourth was sent three days later."""
+    """200 answers a day for a week; on the third day, every fourth answer was sent three days later."""
     found = []
     for day in range(7):
         for number in range(200):
@@ -113,7 +113,7 @@ def test_more_answers_are_read_only_if_the_first_ones_state_when_they_were_sent(
         return pd.DataFrame({"at": [START] * 2, **sent})
 
     monkeypatch.setattr(load, "store", lambda: SimpleNamespace(ask=ask))
-    uncached = inspect.unwrap(load.late_answers_in)  # what is kept for the real store plays no part
+    uncached = inspect.unwrap(load.late_answers_in)  # a cached answer for the real store must not be used
     window = Window("cough", START.replace(tzinfo=UTC), END.replace(tzinfo=UTC))
     assert uncached(window) is None and asked == [FIRST_ROWS]
     sent["extra"][0] = f'{{"synced_at": "{START.isoformat()}Z"}}'

@@ -1,4 +1,4 @@
-"""If energy and carbon have the same sentence, the energy page shows it once."""
+"""If energy and carbon have the same sentence, the energy page shows it only once."""
 
 from datetime import UTC, datetime
 from unittest import mock

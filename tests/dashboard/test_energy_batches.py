@@ -1,4 +1,4 @@
-"""The part of the page Energy about batch size: its sentence, figure and table come from one measurement."""
+"""The part of the page Energy about batch size: its sentence, chart and table use the same measurement."""
 
 from observability.dashboard.charts.energy import batch_energy_lines
 from observability.dashboard.operations.energy_batches import batch_frame, batch_sentence
@@ -23,5 +23,5 @@ def test_the_figure_has_a_line_for_each_form_with_both_errors_and_the_table_the_
     figure = batch_energy_lines(twin)
     assert [trace.name for trace in figure.data] == ["as served", "network int8"]
     first = figure.data[0]
-    assert list(first.y) == [0.32, 0.04] and first.line.dash == "dash", "assumed joules are dashed"
+    assert list(first.y) == [0.32, 0.04] and first.line.dash == "dash", "assumed joules are drawn dashed"
     assert first.error_y.array[0] == twin["high"][0] - twin["value"][0] and len(twin) == 3

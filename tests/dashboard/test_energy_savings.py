@@ -1,4 +1,4 @@
-"""The page Energy shows the hour of least carbon and the power cap of a simulated month, as counted from its records."""
+"""The page Energy shows the hour with the least carbon and the power cap for a simulated month, as computed from its records."""
 
 from datetime import UTC, timedelta
 from pathlib import Path
@@ -28,7 +28,9 @@ def as_records(frame: pd.DataFrame, kind: str) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def month(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
-    """The store that this process owns, with a month of training that starts seven hours late and does not use its power cap."""
+    """The store that this process owns, with a month of training that starts seven hours after the best hour and does not use its power
+    cap.
+    """
     world = simulated_energy(1)
     for name in ("hour_of_much_carbon", "unused_power_cap"):
         world = FAULTS[name].plant(EnergyFaultPlant(world, FAULTS[name].amount("middle")))
@@ -48,7 +50,7 @@ def test_the_suggested_hour_and_power_cap_match_the_records(month: Database) -> 
     nights = pd.date_range(END.replace(tzinfo=None) - timedelta(days=28), periods=28, freq="D")
 
     def mean_of(hour: int) -> float:
-        """Mean intensity of two hours from an hour of the day on."""
+        """Mean intensity over two hours from the given hour of the day on."""
         return float(np.mean([by_hour[night + timedelta(hours=hour + each)] for night in nights for each in (0, 1)]))
 
     best = min(range(24), key=lambda hour: mean_of(hour) if hour < 23 else np.inf)

@@ -1,4 +1,4 @@
-"""The sentence about errors of a regression that are too high and too low."""
+"""The sentence about regression errors that are too high and too low."""
 
 import pandas as pd
 

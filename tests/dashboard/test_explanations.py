@@ -1,4 +1,6 @@
-"""The charts of the explanations page agree with the rows: bars, swarm, lines, dependence; missing values are separate, names inert."""
+"""The charts of the explanations page agree with the rows: bars, swarm, lines, dependence. Missing values are drawn separately, and names
+are never interpreted as markup.
+"""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -108,7 +110,7 @@ def test_attribution_shares_over_time_are_by_day_or_week(view: ExplanationView) 
     assert [trace.name for trace in figure.data] == theme.inert_labels(list(NAMES)) and len(figure.data[0].x) == 7
 
 
-def test_dependence_plots_draw_missing_values_apart() -> None:
+def test_dependence_plots_draw_missing_values_separately() -> None:
     frame = points()[lambda each: each["feature"] == "hour"]
     figure = charts_explanations.dependence_plot(frame, feature="hour", kind="number", unit="log odds")
     value, missing = figure.data
@@ -182,7 +184,7 @@ def test_a_feature_within_the_summed_rest_is_neither_linked_nor_called_unexplain
 
 
 def unexplained() -> None:
-    """The script of a page about a version with a model file, none of whose predictions is explained."""
+    """A page script for a version with a model file and without any explained predictions."""
     from types import SimpleNamespace
 
     from observability.dashboard.trust import explain_now

@@ -1,4 +1,4 @@
-"""The page Exports: budgets, recipients, the ledger, the checklist, own files, and the form that states a level."""
+"""The page Exports: budgets, recipients, the ledger, the checklist, the product's own files, and the form that sets a limit."""
 
 from datetime import UTC
 from pathlib import Path
@@ -85,7 +85,7 @@ def test_a_download_is_noted_with_its_rows_and_columns(exported: Database, monke
         each.text: each for each in export_events(exported.ask(EXPORTS, Window("", EPOCH, END.replace(tzinfo=UTC, year=2100)))) if each.own
     }
     assert (made["findings.csv"].rows, made["findings.csv"].columns, made["findings.csv"].recipient) == (2, ("a", "b"), "browser")
-    assert {"findings.csv", "case file"} <= set(made), "the name of a case file holds the prediction's id"
+    assert {"findings.csv", "case file"} <= set(made), "the name of a case file contains the prediction's id"
 
 
 def test_a_store_without_exports_says_how_to_log_one(empty: Database) -> None:

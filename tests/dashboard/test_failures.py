@@ -1,4 +1,4 @@
-"""One model or one analyzer that fails stops only itself, and a page says what happened and what to do."""
+"""If one model or one analyzer fails, all others go on, and a page says what happened and what to do."""
 
 from dataclasses import replace
 from typing import Any
@@ -90,7 +90,7 @@ def test_a_part_of_a_case_that_fails_says_what_to_do_in_a_sentence_and_stops_no_
 
 
 def failing_page() -> None:
-    """A page that fails. Streamlit would call the handler, which draws the only content."""
+    """A page that fails. Streamlit would call this handler, which draws all of the page's content."""
     from observability.dashboard import page_failure as shown
 
     assert shown.draw_page_failure(ValueError("secret of ann"))
@@ -144,7 +144,7 @@ def test_a_failed_drift_analysis_is_told_on_home_on_the_page_of_its_model_and_in
 
 
 def test_a_page_with_swapped_dates_or_an_unknown_column_offers_a_fix(current: World) -> None:
-    """Regression: the page said what to change, and the reader had to find where."""
+    """Regression: the page said what to change, but the reader had to find where."""
     app = opened("drift", model="loan", **{**WHOLE, "from": WHOLE["to"], "to": WHOLE["from"]})
     assert "ends before it starts" in app.error[0].value
     app.button(key="swap-dates").click().run()

@@ -1,4 +1,4 @@
-"""The fairness page draws each group at its value (grey if too small), and ratios to the largest group."""
+"""The fairness page draws each group at its value (grey if too small), and ratios relative to the largest group."""
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ SEX = Attribute("sex", "group.sex", ("F", "M", "<b>x</b>"))
 
 
 def counted(rows: list[tuple[str | None, int, int, int]]):
-    """Groups from (level, decision, label, n)."""
+    """Group counts from (level, decision, label, n)."""
     frame = pd.DataFrame(rows, columns=["group.sex", "decision", "label", "n"])
     return group_metrics(MODEL, frame.assign(w=frame["n"].astype(float), w2=frame["n"].astype(float)), [SEX])
 

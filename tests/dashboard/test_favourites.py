@@ -1,4 +1,4 @@
-"""Favourite models stand first in the list of models, and are kept in a cookie of the browser."""
+"""Favourite models come first in the list of models, and are stored in a browser cookie."""
 
 import json
 from urllib.parse import quote

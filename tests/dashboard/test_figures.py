@@ -1,4 +1,4 @@
-"""Frames of pages hold the values of the raw rows, computed here with pandas, numpy and scikit-learn."""
+"""Frames of pages contain the values of the raw rows, computed here with pandas, numpy and scikit-learn."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -84,7 +84,7 @@ def test_the_worst_levels_equal_pandas_and_small_ones_come_last(current: World) 
 
 
 def test_without_a_worse_group_the_performance_page_lists_the_first_column(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regression: the page was half empty, with one sentence, until a reader chose a column."""
+    """Regression: the page was half empty, with only one sentence, until a reader chose a column."""
     empty = slices.worst_levels_of_all_columns
     monkeypatch.setattr(slices, "worst_levels_of_all_columns", lambda *asked: empty(*asked).head(0))
     assert any(caption.endswith(" by sex, worst first") for caption in tables(opened("performance", model="loan", **WHOLE)))

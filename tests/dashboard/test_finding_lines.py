@@ -1,4 +1,4 @@
-"""The line of a finding states its news, and shows further sentences on demand."""
+"""The line of a finding states whether it is new, and shows further sentences on demand."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -44,6 +44,6 @@ def test_a_finding_line_shows_its_news_and_keeps_details_in_a_tooltip() -> None:
 
 
 def test_the_page_of_drift_says_whether_a_drift_is_new(current: World) -> None:
-    """Regression: the claim had no news, and looked the same in its first week and in its tenth."""
+    """Regression: the claim did not say whether the drift is new, and looked the same in its first week and in its tenth."""
     said = words(opened("drift", model="price", feature="size", **WHOLE))
     assert ":gray[· new" in said or ":gray[· ongoing" in said or ":gray[· worse" in said, said[:600]

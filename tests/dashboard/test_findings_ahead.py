@@ -1,4 +1,4 @@
-"""Findings are computed before anybody asks: the findings of the first page after every change, the findings of the range Everything while
+"""Findings are computed before anybody asks for them: those of the first page after every change, those of the range Everything while
 nothing changes.
 """
 
@@ -16,9 +16,7 @@ from tests.support.dashboard_world import END, World
 
 
 class Rounds:
-    """An event that is set after some rounds, and keeps the length of the pause before each round. In round `changes`, the
-    store changes.
-    """
+    """An event that counts as set after some rounds, and records the pause before each round. In round `changes`, the store changes."""
 
     def __init__(self, rounds: int, changes: int, store: SimpleNamespace) -> None:
         self.rounds, self.changes, self.store, self.pauses = rounds, changes, store, list[float]()
@@ -45,7 +43,7 @@ def test_findings_are_computed_ahead_model_by_model_until_something_changes(monk
     first, everything = [("7d", "loan"), ("7d", "price")], [("all", "loan"), ("all", "price")]
     assert done == [*first, everything[0], *first, *everything]
     assert [pause >= LOOK_EVERY for pause in holder.stopping.pauses] == [False] * 6 + [True, True], (
-        "the thread pauses if all findings are known"
+        "the thread pauses only when all findings are known"
     )
 
 

@@ -1,4 +1,4 @@
-"""The list of findings shows those that need action; unknown findings are folded, like OK ones."""
+"""The list of findings shows those that need action; unknown findings are folded, as OK findings are."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -58,7 +58,7 @@ def test_findings_that_cannot_be_judged_are_folded_if_others_need_action(numbers
 def test_findings_are_not_called_ok_if_none_could_be_judged(
     severities: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Regression: the page of the batch gate had fifteen unchecked batches, and said `OK: nothing needs attention`."""
+    """Regression: the page of the batch gate had fifteen unchecked batches and still said `OK: nothing needs attention`."""
     drawn: list[str] = []
     monkeypatch.setattr(findings_view.st, "markdown", drawn.append)
     monkeypatch.setattr(findings_view, "FEW_UNKNOWN", 0)
@@ -69,7 +69,7 @@ def test_findings_are_not_called_ok_if_none_could_be_judged(
 
 
 def shown_state(draw, key, caption, found, scope, **more) -> None:
-    """The state that a table shows if it is empty; nothing if it has rows."""
+    """The empty state that a table shows; draws nothing if the table has rows."""
     if not found:
         draw(key, caption, found, scope, **more)
 

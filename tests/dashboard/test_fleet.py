@@ -1,4 +1,4 @@
-"""The health page reads rollups only, at any time of the day."""
+"""The health page reads only rollups, at any time of the day."""
 
 import threading
 from dataclasses import replace
@@ -28,7 +28,7 @@ def test_the_health_page_reads_no_raw_row(current: World, monkeypatch: pytest.Mo
     original, own = aggregates.parts_from_raw_rows, threading.get_ident()
 
     def noted(cursor: Any, question: aggregates.BoundAggregate, rows: Any, places: Any) -> Any:
-        if threading.get_ident() == own:  # what is asked in the background is asked in its own time
+        if threading.get_ident() == own:  # queries in the background take their own time and are not counted
             raw.append((question.window, question.aggregate))
         return original(cursor, question, rows, places)
 
@@ -53,7 +53,7 @@ def test_a_page_does_not_wait_for_analyzers_that_read_raw_rows(current: World) -
 
 
 def test_a_shortened_table_hides_no_critical_incident() -> None:
-    """Regression: new incidents came first, whatever their severity, so six new warnings hid a standing critical incident."""
+    """Regression: new incidents came first, whatever their severity, so that six new warnings hid an ongoing critical incident."""
     found = [replace(of_one("late", "`wind` is null."), severity=severity) for severity in ("watch", "watch", "act", "watch", "act")]
     assert incidents.places_with_critical(found, 3) == [0, 2, 4]
     assert incidents.places_with_critical(found, 9) == [0, 1, 2, 3, 4]
@@ -101,7 +101,7 @@ def test_a_status_cell_states_status_and_count_once(
 
 
 def test_a_shared_incident_not_acknowledged_in_one_model_counts_as_critical() -> None:
-    """Which of the two comes first does not matter."""
+    """The order of the two incidents does not matter."""
     found = of_one("late", "`wind` is null in 85 %.")
     new = replace(found, severity="act", lead=replace(found.lead, severity="act"))
     acknowledged = replace(found, model="delay", lead=replace(found.lead, model="delay", acknowledged=True))
@@ -171,7 +171,7 @@ def test_an_incident_has_a_one_line_headline_on_the_home_page() -> None:
 
 
 def test_each_incident_appears_once_on_the_home_page(current: World) -> None:
-    """A model's row has its figures; its incidents stand in their own table only."""
+    """The row of a model has its figures; its incidents appear only in their own table."""
     statuses = [model_status.load_model_status(Scope(span="all"), each) for each in load.catalog().models]
     rows = [fleet.fleet_table_row(status, Scope(span="all")) for status in statuses]
     worst = {status.worst.sentence.replace("`", "") for status in statuses if status.worst}

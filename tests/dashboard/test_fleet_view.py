@@ -1,4 +1,4 @@
-"""The table of the fleet shows the columns and groups that its address names; the list of incidents acts on several of them."""
+"""The fleet table shows the columns and groups that its address names, and the list of incidents can act on several at once."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -62,7 +62,7 @@ def test_team_and_tags_are_read_from_settings() -> None:
     assert (made.team, made.tags) == ("pricing", ("risk",))
 
 
-def test_rows_stand_below_their_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_are_listed_below_their_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fleet, "fleet_table_row", lambda status, scope, shared: {"cells": {"model": {"t": status.model.name}}})
     statuses: list[Any] = [Standing(MODEL), Standing(replace(MODEL, name="price", settings=ModelSettings(tags=("risk",))))]
     rows = fleet_view.grouped_fleet_rows(fleet_view.grouped_statuses(statuses, "tag"), Scope())
@@ -88,7 +88,9 @@ def test_the_home_page_table_view_is_kept_in_the_address(current: World) -> None
 
 
 def test_a_refreshing_page_says_that_another_time_range_is_being_computed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regression: the figures of the time range before stood under the new dates, as black as current ones, until all were computed."""
+    """Regression: until all figures were computed, those of the previous time range stayed under the new dates, as black as current
+    ones.
+    """
     said: list[str] = []
     state: dict[str, Any] = {}
     cases: tuple[tuple[Span, int], ...] = (("7d", 0), ("7d", 0), ("28d", 1), ("28d", 1))
@@ -101,7 +103,7 @@ def test_a_refreshing_page_says_that_another_time_range_is_being_computed(monkey
     with pytest.raises(RuntimeError), frame.scope_change_note("health", Scope(span="1y")):
         raise RuntimeError
     with frame.scope_change_note("health", Scope(span="1y")):
-        assert len(said) == 3, "what was not drawn to its end is not what the page shows"
+        assert len(said) == 3, "a page that was not drawn to its end is not the page that the reader sees"
 
 
 def test_an_action_on_several_incidents_includes_equal_incidents_of_other_models() -> None:

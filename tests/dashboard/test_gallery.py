@@ -1,4 +1,4 @@
-"""Every figure, in every state, is drawn in the theme's colours, with readable labels, and holds the values that it was given."""
+"""Every figure, in every state, is drawn in the theme's colours, with readable labels, and contains the values that it was given."""
 
 import importlib
 import pkgutil
@@ -20,7 +20,9 @@ from tests.support.dashboard_pages import opened
 
 DRAWN = [(name, state) for name in gallery.FIGURES for state in gallery.figure_states(name)]
 COLOURED = [(name, state) for name, state in DRAWN if name in gallery.SHARED_FIGURES or state in ("usual", "one point")]
-"""Figures whose colours are checked. Figures of a page are checked in two states only, because their colours are the same in the others."""
+"""Figures whose colours are checked. Figures of a single page are checked in only two states, because the colours are the same in the
+others.
+"""
 SLOTS = {
     *(theme.PRIMARY, theme.ACT, theme.OK, theme.WATCH, theme.PURPLE, theme.SKY, theme.NEUTRAL, theme.QUIET, theme.SURFACE, theme.STRONG),
     *(colour for scale in (theme.SEQUENTIAL, theme.DIVERGING) for _, colour in scale),
@@ -42,7 +44,7 @@ NOT_IN_GALLERY = (
 )
 """Figures that the gallery does not draw, with the reason for each group."""
 LONGEST = 45
-"""Characters of a label beside an axis."""
+"""Maximum number of characters of a label next to an axis."""
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +119,7 @@ def test_only_a_bounded_number_of_many_columns_is_drawn(figures: dict[tuple[str,
 
 
 def labels(drawn: GalleryFigure) -> list[str]:
-    """Texts beside the axes and in the figure."""
+    """The texts next to the axes and inside the figure."""
     layout = drawn.figure.layout
     ticks = [str(text) for axis in (layout.xaxis, layout.yaxis) for text in (axis.ticktext or ())]
     names = [value for trace in drawn.figure.data for side in ("x", "y") for value in sequence(trace, side) if isinstance(value, str)]
@@ -131,7 +133,7 @@ def sequence(trace: Any, name: str) -> list[Any]:
 
 @pytest.mark.parametrize("drawn", COLOURED, ids=", ".join, indirect=True)
 def test_a_figure_uses_the_colours_of_the_theme_only(drawn: GalleryFigure) -> None:
-    """Such a figure follows the light and the dark theme. Transparent parts have no colour."""
+    """Only such a figure can follow the light and the dark theme. Transparent parts have no colour."""
     text = drawn.figure.update_layout(template=None).to_json()
     assert text is not None and set(re.findall(r'"(#[0-9a-fA-F]{3,8}|rgba?\([^"]*\))"', text)) <= SLOTS | {"rgba(0,0,0,0)"}
 
@@ -145,7 +147,7 @@ def test_labels_are_short_and_hold_no_missing_value(drawn: GalleryFigure) -> Non
 
 
 def test_line_labels_do_not_lie_under_the_figures_buttons(figures: dict[tuple[str, str], GalleryFigure]) -> None:
-    """Regression: plotly's buttons, at the upper right on hover, covered "Critical limit" and "onset"."""
+    """Regression: plotly's buttons, which appear at the upper right on hover, covered "Critical limit" and "onset"."""
     for place, drawn in figures.items():
         for note in drawn.figure.layout.annotations:
             at_right = note.xref == "paper" and note.x == 1 and note.xanchor == "right"
@@ -177,7 +179,7 @@ def test_a_map_marks_each_prediction_once(state: str) -> None:
 
 
 def test_an_interval_is_drawn_only_where_it_is_known() -> None:
-    """Regression: a band filled the days without a value between two days with one."""
+    """Regression: between two days with a value, a band also filled the days without one."""
     figure = gallery.FIGURES["Metric over time"]("missing values")
     known = gallery.state_frame("missing values").dropna(subset=["value"])
     band, strokes = (trace for trace in figure.data if trace.name == "95 % interval")
@@ -194,7 +196,7 @@ def test_the_axis_of_one_period_shows_days() -> None:
         assert right - left == pd.Timedelta(days=1), "a cell must have a width to be visible"
     day = pd.Timedelta(days=1) / pd.Timedelta(milliseconds=1)
     bars = [trace.width for name in ("Consumption", "Who steered") for trace in gallery.FIGURES[name]("one point").data]
-    assert bars and set(bars) == {day}, "plotly draws a single bar as a hairline"
+    assert bars and set(bars) == {day}, "a single bar is drawn, which plotly makes as thin as a hairline"
 
 
 def test_the_legend_names_the_range_and_the_limit_of_an_incident() -> None:
@@ -231,6 +233,6 @@ def test_the_gallery_page_draws_every_state_of_the_chosen_figure(empty: Database
 
 
 def forget_pages() -> None:
-    """Let pages be searched again, as in a new process, because pages for developers depend on the environment."""
+    """Let the pages be searched again, as in a new process, because the environment decides whether pages for developers are included."""
     links.page_files.cache_clear()
     menu.entry_tabs.cache_clear()

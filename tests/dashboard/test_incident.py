@@ -33,7 +33,7 @@ WORDS, ABOVE_FIGURE = 250, 60
 
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """The world in its own store, because other tests read the shared store."""
+    """The world in a separate store, because other tests read the shared store."""
     made = build(tmp_path)
     monkeypatch.setattr(process_lock, "current_store", lambda: made.store)
     monkeypatch.setattr(load, "page_clock", lambda: END)
@@ -105,7 +105,7 @@ def test_an_incident_is_found_by_the_subject_and_metric_in_a_case_link(current: 
 
 
 def test_the_figure_begins_a_window_earlier(current: World) -> None:
-    """Regression: an onset on the first day of the window was not visible as a step."""
+    """Regression: an onset on the first day of the window could not be seen as a step."""
     week = {"from": "2026-03-09T00:00", "to": "2026-03-16T00:00", "window": "Chosen dates"}
     found = load_findings.scope_report(Scope(model="price").at(END - timedelta(days=7), END)).incidents
     incident = next(each for each in found if incident_page.drawn_finding(each))
@@ -129,8 +129,8 @@ def test_who_signed_in_comments_under_that_name_and_a_viewer_cannot(own: World, 
 def test_actions_on_an_incident_are_saved_and_found_by_its_alert(own: World) -> None:
     incident = worst()
     app = page_of(incident)
-    assert "Enter your name to assign." in words(app), "the form states the use of the name before the name is entered"
-    assert app.button(key="incident-assign-0-save").disabled, "the button is there before the name, and cannot be pressed"
+    assert "Enter your name to assign." in words(app), "before a name is entered, the form says what the name is for"
+    assert app.button(key="incident-assign-0-save").disabled, "the button is shown before the name is entered, but cannot be pressed"
     app.text_input(key="incident-assign-0-person-box").input("Ann").run()
     app.text_input(key="incident-assign-0-to").input("Bob").run()
     app.button(key="incident-assign-0-save").click().run()
@@ -232,7 +232,7 @@ def test_days_and_band_of_a_finding_are_read_from_its_evidence() -> None:
     assert incident_page.finding_days(measured)[["low", "high"]].to_numpy().tolist() == [[0.7, 0.9]]
     assert comparison_band(measured.analyzer, measured.evidence) == (0.78, 0.82, "95 % interval of the baseline")
     money = finding("model", "operations/cost", "cost_per_thousand", evidence={"by_day": [["2026-03-02", 100.0, 4.0]]})
-    assert incident_page.finding_days(money).empty, "the days hold rows and amounts, which are not values of the metric"
+    assert incident_page.finding_days(money).empty, "the days contain rows and amounts, but no values of the metric"
     assert incident_page.drawn_finding(incident_of(money, measured)) is measured
 
 
@@ -270,7 +270,7 @@ def test_an_incident_is_folded_while_it_is_snoozed(current: World) -> None:
     for now, folded in ((END - timedelta(days=1), ["i1"]), (END, [])):
         alerts = alerts_from_records([opening, snooze], now)
         listed, settled = open_tasks.incident_inbox_rows(counted_incidents([incident, other]), Scope(), alerts, now)
-        assert [row["cells"]["act"]["act"] for row in settled] == folded, "an alert of the same claim applies even if the onset differs"
+        assert [row["cells"]["act"]["act"] for row in settled] == folded, "an alert for the same claim applies even if the onset differs"
         assert len(listed) + len(settled) == 2
     assert incident_actions.incident_state_words(alerts_from_records([opening, snooze], START)["i0"]) == "Snoozed until 16 Mar 2026"
     assert incident_actions.incident_state_words(None) == "Open"
@@ -288,7 +288,7 @@ def test_an_acknowledged_incident_stays_visible_with_the_persons_name_below_open
     alerts = alerts_from_records([opening, said, said | {"says": "note", "author": "Eve"}], START)
     found = [warning, taken, *open_ones]
     rows = open_tasks.first_inbox_rows(open_tasks.incident_inbox_rows(counted_incidents(found), Scope(), alerts, START)[0])
-    assert len(rows) == open_tasks.MAX_TASKS + 1, "`show all` hides the last open incident and the warning"
+    assert len(rows) == open_tasks.MAX_TASKS + 1, "the last open incident and the warning are folded under `show all`"
     cells = rows[-1]["cells"]
     assert (cells["act"]["act"], cells["state"]["t"], cells["severity"]["t"]) == ("t", "Acknowledged by Ann", "Critical")
     assert [incident.id for incident in most_urgent_first(found)][-2:] == ["t", "w"]

@@ -1,10 +1,10 @@
-"""Issue trackers stand beside the channels, and an action links to its issue."""
+"""Issue trackers are listed with the channels, and an action links to its issue."""
 
 from tests.support.dashboard_pages import opened, tables
 from tests.support.dashboard_world import END, World
 
 
-def test_a_tracker_stands_beside_the_channels_with_its_failures(current: World) -> None:
+def test_a_tracker_is_listed_among_the_channels_with_its_failures(current: World) -> None:
     settings = current.store.home / "alerts.toml"
     settings.write_text('[trackers.issues]\nkind = "linear"\nproject = "t"\ntoken_variable = "NO_TOKEN"\n', encoding="utf-8")
     message = {"kind": "message", "message": "issue-action-x", "at": END}

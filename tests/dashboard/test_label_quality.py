@@ -1,4 +1,4 @@
-"""The page Label quality: its figures equal counts by hand and the metrics, and its links lead to the item."""
+"""The page Label quality: its figures equal counts by hand and those of the metrics, and its links lead to the item."""
 
 from collections.abc import Iterator
 from datetime import UTC, timedelta
@@ -27,7 +27,7 @@ def rows() -> pd.DataFrame:
 
 @pytest.fixture
 def owned(rows: pd.DataFrame, tmp_path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    """A store without any model, with a project of six people, of whom ann-2 is weak."""
+    """A store without any model, with a project of six people, one of whom (ann-2) is weak."""
     store = new_store(tmp_path / "home", threads=1)
     at = START - timedelta(days=60)
     lines = [
@@ -89,7 +89,9 @@ def test_dates_without_labels_say_so(owned: Database) -> None:
 def test_the_project_sets_the_dates_and_few_new_labels_link_to_earlier_dates(
     owned: Database, rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A label given today in another project moves nothing; one in the same project moves the dates, and the page leads back."""
+    """A label given today in another project changes nothing; a label in the same project moves the dates, and the page links back to the
+    earlier dates.
+    """
     now = END.replace(tzinfo=UTC) + timedelta(days=200)
     monkeypatch.setattr(load, "page_clock", lambda: now)
     new = {

@@ -37,7 +37,7 @@ def rows() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def built(rows: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """A store with a project of six people, another of one person with three items, and a prediction that is one of the items."""
+    """A store with a project of six people, a project of one person with three items, and a prediction that is one of the items."""
     folder = tmp_path_factory.mktemp("labelling")
     store = new_store(folder / "home", threads=1)
     lines = []
@@ -99,7 +99,7 @@ def inside(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def krippendorff_by_pairs(rows: pd.DataFrame) -> float:
-    """Alpha from every pair of labels of an item, as Krippendorff (2011) writes it down."""
+    """Alpha computed from every pair of labels of an item, as in the formula of Krippendorff (2011)."""
     pairs: Counter[tuple[str, str]] = Counter()
     for _, labels in rows.groupby("item")["label"]:
         for one, other in permutations(labels, 2):
@@ -210,7 +210,7 @@ def test_an_invalid_confidence_in_a_link_shows_a_message(owned: Database, named:
     assert f"The link names the confidence {named}; expected a whole number from" in words(app) and app.slider[0].value == 90
 
 
-def test_policies_and_reasons_stand_with_their_counts(owned: Database, rows: pd.DataFrame) -> None:
+def test_policies_and_reasons_are_shown_with_their_counts(owned: Database, rows: pd.DataFrame) -> None:
     app = opened("labelling", project="moods", **DATES)
     found = {each["cells"]["policy"]["t"]: each["cells"] for each in tables(app)["Policies and their outcomes"]["rows"]}
     gold = inside(rows)[(inside(rows)["annotator"] == "ann-1") & inside(rows)["gold"].notna()]
@@ -222,7 +222,7 @@ def test_policies_and_reasons_stand_with_their_counts(owned: Database, rows: pd.
 
 
 def test_an_item_that_two_people_are_asked_about_is_two_assignments_and_one_item() -> None:
-    """Regression: the page said that 1,549 items were assigned; it was 630 items, each to two or three people."""
+    """Regression: the page said that 1,549 items were assigned; in fact 630 items were assigned, each to two or three people."""
     work = pd.DataFrame({"annotator": ["x", "y"], "given": [2, 1], "labelled": [1, 0], "share": [2 / 3, 1 / 3]})
     said = assignments.workload_sentence(work, 2)
     assert said.startswith("3 assignments of 2 items to 2 annotators, 1 labelled in this window; most to x: 2")
@@ -287,7 +287,7 @@ def test_the_annotator_chart_uses_the_given_axis_title() -> None:
 
 
 def test_agreement_is_stated_only_once(owned: Database) -> None:
-    """Regression: the summary gave the value of the warning below it with another number of digits."""
+    """Regression: the summary repeated the value of the warning below it, with another number of digits."""
     shown = labelling.project_labels("moods", labelling.project_window(SCOPE, "moods"))
     found = load_findings.findings_in_window(load.window(SCOPE.about("moods"), "moods"), wait=True)
     told = replace(found[0], metric="label_agreement", severity="watch")

@@ -1,4 +1,4 @@
-"""The labels page: shares and projections are right for labels with known arrival."""
+"""The labels page: shares and projections are right for labels with a known arrival."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -16,11 +16,11 @@ from tests.support.annotation_frames import START, labelled, said
 
 DAY, SERVED = timedelta(days=1), 200
 ARRIVES = {1: 0.1, 2: 0.5, 3: 0.8}
-"""By the number of days since a day began: the share of its predictions that have a label. In the end 80 % get one."""
+"""Share of a day's predictions that have a label, by the number of days since the day began. In the end 80 % have one."""
 
 
 def counts(first: datetime, last: datetime, known: datetime) -> pd.DataFrame:
-    """Served and labelled rows of each day in [first, last) as of an instant."""
+    """Served and labelled rows of each day in [first, last), as known at an instant."""
     rows = []
     for day in pd.date_range(first, last - DAY, freq="D"):
         labelled = round(SERVED * ARRIVES.get(min(int((known - day.to_pydatetime()) / DAY), 3), 0.0))
@@ -73,8 +73,9 @@ def test_label_delay_and_the_charts_use_the_same_figures() -> None:
 
 
 def test_a_higher_label_share_long_ago_does_not_raise_the_expected_labels() -> None:
-    """Labels come within three days; 90 % of predictions got one in the first 50 days, 80 % since then. Regression: 16,000 more were
-    expected."""
+    """Labels come within three days; 90 % of predictions got one in the first 50 days, 80 % since then. Regression: 16,000 more labels were
+    expected.
+    """
     _, here = world()
     end = here.window.end
     usual = {age: {1: 0.1, 2: 0.5}.get(age, 0.8 if age <= 150 else 0.9) for age in range(1, 201)}
@@ -88,7 +89,7 @@ def test_a_higher_label_share_long_ago_does_not_raise_the_expected_labels() -> N
 
 @pytest.mark.parametrize("later", [0, 400])
 def test_the_label_delay_of_a_past_window_uses_its_own_days(later: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regression: a year later, with all labels there, the page said that they arrive within one day; they take three."""
+    """Regression: a year later, when all labels were there, the page said that labels arrive within one day; they take three."""
     context = context_for(None)
     clock, here = context.window.end + later * DAY, SimpleNamespace(window=context.window, model=context.model)
     monkeypatch.setattr(labels.load, "ask_store", lambda _, window: counts(window.start, window.end, window.as_of or clock))

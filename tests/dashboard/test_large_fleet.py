@@ -1,4 +1,4 @@
-"""The first page of many models: filters from the address, one page of rows, models that were not checked yet."""
+"""The first page with many models: filters from the address, one page of rows at a time, and models that have not been checked yet."""
 
 from collections import Counter
 from dataclasses import replace
@@ -28,7 +28,7 @@ END = datetime(2026, 7, 6, tzinfo=UTC)
 
 
 def status(place: int) -> ModelStatus:
-    """A model without findings."""
+    """The status of a model without findings."""
     settings = ModelSettings(owner=f"owner {place % 2}", team="risk" if place < 30 else None, tags=("eu", f"t{place % 3}"))
     window = Window(f"Model {place:03d}", END - timedelta(days=7), END)
     return ModelStatus(Model(place, window.model, "binary", settings=settings), window, (), NO_ROWS, NO_EVENTS, (), pending=True)
@@ -70,7 +70,7 @@ def test_groups_cover_all_models_and_their_pages_contain_every_row() -> None:
     whole = listed_page(FLEET, FleetFilter(), "tag")
     pages = [listed_page(FLEET, FleetFilter(page=number), "tag").rows for number in range(1, whole.pages + 1)]
     rows = [(group, each.model.name) for page in pages for group, each in page]
-    assert whole.models == 80 and whole.pages == len(pages) == 7, "a model with two tags has two rows"
+    assert whole.models == 80 and whole.pages == len(pages) == 7, "all rows are on the pages; a model with two tags has two rows"
     assert [group for group, _ in whole.rows] == ["eu (80)"] * A_PAGE, (
         "the group states the number of all its models, not only of those on the page"
     )

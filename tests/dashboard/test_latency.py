@@ -1,4 +1,4 @@
-"""The latency page draws the rows: requests by status, percentiles, replicas side by side, objectives and alerts."""
+"""The latency page draws the rows: requests by status, percentiles, replicas next to each other, objectives and alerts."""
 
 import json
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ HOSTILE = "<b>r</b>"
 
 
 def histogram(values: dict[tuple[pd.Timestamp, str], np.ndarray]) -> pd.DataFrame:
-    """The answer to a question about `latency_ms` by period and status, from raw values."""
+    """The result of a query for `latency_ms` by period and status, computed from raw values."""
     parts = []
     for (period, status), held in values.items():
         bins, n = np.unique(np.searchsorted(LOG_EDGES, held, side="right"), return_counts=True)
@@ -74,7 +74,7 @@ def test_a_replica_csv_row_has_counts_error_rate_and_percentiles() -> None:
 
 
 def test_a_percentile_in_a_sparse_tail_is_a_logged_latency_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A week of the sample's challenger: pandas interpolates between 0.392 and 0.514 ms, the page gives the larger value."""
+    """A week of the sample's challenger: pandas interpolates between 0.392 and 0.514 ms, whereas the page shows the larger value."""
     values = pd.Series([0.05] * 2162 + [0.392, 0.514] + [4.2] * 21)
     part = histogram({(DAYS[0], "ok"): values.to_numpy()})
     from observability.metrics.traffic import request_counts
@@ -131,7 +131,7 @@ def test_a_single_answer_is_written_in_the_singular() -> None:
 
 
 def test_answers_without_a_latency_are_told_beside_the_percentiles() -> None:
-    """Regression: 1,875 predictions succeeded, but the percentiles were from 1,819 without a reason."""
+    """Regression: 1,875 predictions succeeded, but the percentiles came from 1,819, and the page gave no reason."""
     rows = [("ok", -1, 56), ("ok", 3, 1700), ("timeout", 9, 119), ("error", -1, 40)]
     latencies = pd.DataFrame(rows, columns=["status", "bin", "n"])
     assert latency.untimed_words(latencies) == "56 of 1,875 answers logged no latency; the percentiles are of the others."

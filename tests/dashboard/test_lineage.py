@@ -1,4 +1,4 @@
-"""The lineage page draws what records link, each thing once, with a link to its page; other pages lead to it."""
+"""The lineage page draws what the records link, each thing only once, with a link to its page; other pages link to the lineage page."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +20,9 @@ END = datetime(2026, 3, 16, tzinfo=UTC)
 
 
 def lines() -> list[dict]:
-    """A batch of a device, a prediction from the batch, and a training run. A rule cleaned the run's dataset, and a project labelled it."""
+    """A batch from a device, a prediction from the batch, and a training run. A rule cleaned the run's dataset, and a project
+    labelled it.
+    """
     at = (END - timedelta(days=3)).isoformat()
     answered = {"kind": "prediction", "at": at, "model": "loan", "version": "3", "features": {"age": 41}, "score": 0.6}
     found = [
@@ -37,14 +39,14 @@ def lines() -> list[dict]:
 
 @pytest.fixture
 def logged(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
-    """The store that this process owns."""
+    """The store that this process owns, with these records."""
     land(empty, lines(), tmp_path)
     monkeypatch.setattr(load, "page_clock", lambda: END)
     return empty
 
 
 def drawn(**parameters: str) -> dict[str, dict]:
-    """The table of the page by the kind and name of each thing."""
+    """The page's table, by kind and name of each thing."""
     rows = [each["cells"] for each in tables(opened("lineage", **parameters))["Things in the picture"]["rows"]]
     return {f"{cells['kind']['t']} {cells['thing']['t']}": cells for cells in rows}
 
@@ -169,7 +171,7 @@ def test_the_lineage_picture_draws_each_thing_beside_its_neighbour_and_counts_hi
     rows = drawn_rows(view, {})
     assert left_out_words(view) == " Not drawn: 4 cleaning rules."
     assert list(rows["distance"]) == [-1] * 7 + [0, 1] and list(rows["hidden"]) == [4, *[0] * 8]
-    assert set(rows["above"].dropna()) == {7.0}, "all rows are linked to the centre in row 7"
+    assert set(rows["above"].dropna()) == {7.0}, "all rows are linked to the chosen item in row 7"
     figure = lineage_tree(rows, pd.DataFrame(columns=["from", "to"]))
     marks = figure.data[-1]
     assert list(marks.x) == [1] * 7 + [0, 1] and list(marks.y) == list(range(9))

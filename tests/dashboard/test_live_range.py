@@ -25,7 +25,7 @@ RECORD = {"kind": "prediction", "model": "m", "version": "1", "score": 0.5, "fea
 
 
 def live_text(app: AppTest) -> str | None:
-    """The line of the time range; None if it is not drawn."""
+    """The text of the time range; None if it is not drawn."""
     found = [data["said"] for each in app.get("bidi_component") if "said" in (data := json.loads(each.proto.json))]
     return found[0] if found else None
 
@@ -52,14 +52,14 @@ def test_live_pages_show_the_newest_record_to_the_second(current: World) -> None
 
 def test_a_live_hour_without_records_says_when_the_last_one_arrived(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "page_clock", lambda: END + timedelta(days=90))
-    assert load.newest_live_record(LIVE) == load.newest_record("loan"), "without a query of rows only the hour is known"
+    assert load.newest_live_record(LIVE) == load.newest_record("loan"), "without reading rows, only the hour of the newest record is known"
     app = opened("performance", model="loan", window="Live")
     assert "Newest record 15 Mar 2026 23:00 UTC" in (live_text(app) or "")
     assert "Newest record" not in words(app), "the time of the newest record is not stated twice"
 
 
 def test_the_overview_of_an_hour_without_records_says_so_once(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regression: each of the six answers repeated "no predictions"."""
+    """Regression: each of the six answers on the page repeated "no predictions"."""
     monkeypatch.setattr(load, "page_clock", lambda: END + timedelta(days=2))
     shown = words(opened("model", model="loan", window="Live"))
     assert "Is it up?" in shown and "What changed?" in shown
@@ -75,7 +75,7 @@ def test_live_text_states_the_time_of_the_newest_record() -> None:
 
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    """A separate store, shown without a lag."""
+    """A separate store, which pages show without delay."""
     store = open_store(tmp_path / "home")
     monkeypatch.setattr(process_lock, "current_store", lambda: store)
     monkeypatch.setattr(state_cache, "FRESH", 0.0)

@@ -1,4 +1,6 @@
-"""Pages about a small log show its counts: requests, slices, batches, cleaning, devices, datasets, labelling, cases, the lab."""
+"""Pages about a small log show figures that agree with it: requests, slices, batches, cleaning, devices, datasets, labelling, cases, the
+lab.
+"""
 
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
@@ -14,7 +16,7 @@ from tests.support.length import every_second
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """Six weeks of a regression, with a batch, a cleaning and a label on each morning of one of them."""
+    """Six weeks of a regression; in one week every morning has a batch, a cleaning and a label."""
     with review_world.build(tmp_path_factory.mktemp("log")) as store:
         review_world.load(store, review_world.deliveries())
         yield store

@@ -1,4 +1,4 @@
-"""Every page is reached from the menu, and the address of a link keeps the scope that belongs to it."""
+"""Every page can be reached from the menu, and the address of a link keeps the parts of the scope that the page uses."""
 
 from pathlib import Path
 

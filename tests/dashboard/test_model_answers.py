@@ -33,7 +33,7 @@ def gap(attribute: str, severity: Severity) -> Finding:
     ],
 )
 def test_a_fairness_issue_names_only_the_attributes_with_an_issue(sex: Severity, age: Severity, said: str) -> None:
-    """Regression: one issue by carrier was shown as an issue by carrier and origin, but origin was within its level."""
+    """Regression: one issue by carrier was shown as an issue by carrier and origin, although origin was within its limit."""
     assert fairness_issue_words([gap("sex", sex), gap("age", age)]) == said
 
 
@@ -55,7 +55,7 @@ def test_unknown_drivers_are_not_called_ok(severity: Severity, monkeypatch: pyte
 def test_a_slice_whose_inputs_moved_is_about_inputs_and_one_with_errors_about_outcomes(
     metric: str, question: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Regression: `Is it right?` was answered by a column with rarer values in a slice, although the error was unchanged."""
+    """Regression: `Is it right?` was answered with a column whose values became rarer in a slice, although the error was unchanged."""
     slices = replace(gap("size", "watch"), analyzer="serving/slices", metric=metric, slice="shop = north", because="Said of a slice.")
     told: dict[str, str] = {}
     monkeypatch.setattr(

@@ -1,6 +1,6 @@
 """Every page runs for a model of one row, of one class, without any value or label, and of three classes served in two versions by two
-replicas. One store holds all these models; their references are just as odd. Pages are found by walking pages/, and run through the shell.
-A short run takes one of the four models for each page in turn, and one class of the last.
+replicas. One store holds all these models; their references are just as odd. Pages are found in the folder pages/, and run through the
+shell. A short run opens each page for one of the four models in turn, and for one class of the last.
 """
 
 import json
@@ -51,7 +51,7 @@ def lines(model: str) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """The store, filled once."""
+    """The store with these models, filled once."""
     folder = tmp_path_factory.mktemp("odd")
     with new_store(folder / "home") as store:
         for model in ODD:

@@ -42,13 +42,13 @@ RUN = Finding(
 )  # fmt: skip
 FEED = replace(RUN, model=None, subject="source:feed", because="`feed` is late.")
 RECORDS = (RUN, replace(RUN, model="loan"), FEED, replace(RUN, subject="run:odd", severity="watch", because="Run `odd` is odd."))
-"""Incidents: two models share one, one model has a warning, and one belongs to no model."""
+"""Findings about records, which form incidents: two models share one, one model has a warning, and one belongs to no model."""
 ByModel = dict[str | None, ActionCounts]
 
 
 @dataclass(frozen=True)
 class Shown:
-    """The fields of an incident in a list of other items."""
+    """The fields of an incident in a list that contains other items as well."""
 
     severity: Any
     state: Any
@@ -56,7 +56,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Week11:
-    """The week of the small store, and the result of a check of that week."""
+    """The week of the small store, and the result of checking it."""
 
     world: World
     report: CheckReport
@@ -68,14 +68,14 @@ class Week11:
 
     @property
     def by_model(self) -> ByModel:
-        """How many incidents of each model, and of none, need action."""
+        """How many incidents of each model, and of no model, need action."""
         names = (*self.models, None)
         return {name: incident_action_counts(each for each in self.report.incidents if each.model == name) for name in names}
 
 
 @functools.cache
 def checked_week(store: Store) -> tuple[frozenset[tuple[str, str]], CheckReport]:
-    """An acknowledged claim and the check after it, with the findings of records that `week` adds; no test changes the store."""
+    """An acknowledged claim, and the check after it, including the findings of records that `week` adds. No test changes the store."""
     span: dict[str, Any] = {"start": WEEK.start, "end": WEEK.end, "now": END}
     worst = next(each for each in check.check(store, model="price", **span).incidents if each.lead.analyzer != RUN.analyzer)
     assert worst.severity == "act"
@@ -85,7 +85,7 @@ def checked_week(store: Store) -> tuple[frozenset[tuple[str, str]], CheckReport]
 
 @pytest.fixture
 def week(current: World, monkeypatch: pytest.MonkeyPatch) -> Week11:
-    """Findings of records are RECORDS; somebody acts on the worst incident of a model."""
+    """The week with RECORDS as the only findings about records; the worst incident of a model is acknowledged."""
 
     def of_records(engine: object, model: str | None, *, only: Iterable[str] = (), **dates: object) -> list[Finding]:
         return [each for each in RECORDS if model in (None, each.model) and (not only or each.analyzer in only)]
@@ -104,13 +104,13 @@ def week(current: World, monkeypatch: pytest.MonkeyPatch) -> Week11:
     found = Week11(current, report)
     total = incident_action_counts(found.report.incidents)
     assert total.critical and total.acknowledged and total.warnings and total.shared, (
-        "the world must have incidents of each kind, else the comparison is empty"
+        "the world must have incidents of each kind, otherwise the comparison is empty"
     )
     return found
 
 
 def as_counts(found: Iterable[Any]) -> ActionCounts:
-    """The counts of incidents of `incident_list`."""
+    """The counts of the incidents in `incident_list`."""
     return action_counts(Shown(each["severity"], each["state"]) for each in found)
 
 
@@ -148,7 +148,7 @@ def test_home_and_model_pages_count_the_same_incidents(week: Week11) -> None:
 
 
 def test_the_agenda_of_the_review_has_the_incidents_of_each_model_and_of_the_pipeline(week: Week11) -> None:
-    """Regression: it had no incidents of training runs, datasets, devices and other records."""
+    """Regression: the agenda had no incidents of training runs, datasets, devices and other records."""
     body = week_snapshot(week.world.store, WEEK, frozen_at=END)
     items = [Item.from_json(each) for each in body["agenda"]]
     agenda = arranged_agenda(items, [])
@@ -181,7 +181,7 @@ def test_the_limit_preview_counts_the_same_findings_as_the_check(week: Week11) -
 
 @pytest.mark.parametrize("late", [False, True], ids=["in the week", "after the week"])
 def test_an_expired_audit_counts_for_the_agenda_only_if_it_arrived_before_the_week_ended(tmp_path: Path, late: bool) -> None:
-    """Regression: an audit that arrived after the week was due on its agenda, and the check of that time had none."""
+    """Regression: an audit that arrived after the week was on its agenda as due, although the check of that week had no audit."""
     made = WEEK.start + timedelta(hours=12)
     about = {"model": "loan", "version": "1", "at": made}
     arrived = WEEK.end + timedelta(hours=5) if late else made

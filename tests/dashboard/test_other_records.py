@@ -1,4 +1,4 @@
-"""A store without predictions is distinguished from an empty one: pages name the records it has and show them where they can."""
+"""A store without predictions is distinguished from an empty one: pages name the records that it has, and show them where they can."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ END = datetime(2026, 3, 16, tzinfo=UTC)
 
 @pytest.fixture
 def runs_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    """A store with two training runs, of which one failed, a batch and a deploy, and no prediction, as the one that this process owns."""
+    """A store, owned by this process, with two training runs (one of them failed), a batch and a deploy, but no prediction."""
     store = new_store(tmp_path / "home")
     at = (END - timedelta(days=1)).isoformat()
     found = [

@@ -1,9 +1,9 @@
-"""Every page of the sample fleet is short: few sentences before its first figure, and few on the whole page as it opens. Pages about
+"""Every page of the sample fleet is short as it opens: few sentences before its first figure, and few on the whole page. Pages about
 systems are filled with records.
 
-Counted are the words of headings, paragraphs, captions and messages that are shown without a click. Not counted are texts that are no
-sentences: cells of tables, axes and legends of charts, labels of controls, and logged texts. Folded texts and texts behind a question mark
-are not counted either. Words do not depend on the width.
+Words of headings, paragraphs, captions and messages count if they are shown without a click. Texts that are no sentences do not count:
+cells of tables, axes and legends of charts, labels of controls, and logged texts. Nor do folded texts and texts behind a question mark. The
+number of words does not depend on the width.
 """
 
 from pathlib import Path
@@ -47,7 +47,7 @@ VIEWS = {
     "compare": {"model": "flights-late", "b_version": "reference of 1"},
     **dict.fromkeys(("batches", "cleaning", "vendors", "datasets", "changes", "studies", "exports", "controllers"), FROM_START),
 }
-"""The parameters of the link to each page; a page that is not listed gets the model `flights-late`."""
+"""The parameters of the link to each page; pages that are not listed get the model `flights-late`."""
 
 
 @pytest.mark.parametrize("path", PAGES, ids=by_name)

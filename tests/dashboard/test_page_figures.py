@@ -1,4 +1,4 @@
-"""Figures of pages are collected as the page computes them."""
+"""Figures of pages are collected while the page computes them."""
 
 import json
 from datetime import timedelta
@@ -43,7 +43,7 @@ def test_a_figure_that_cannot_be_drawn_states_the_reason(current: World) -> None
     wrong = Scope("loan", span="dates", start=END, end=START)
     assert "start" in why(FigurePlace("drift", wrong)), "the reason is the error of the page"
     assert "could not be computed" not in why(FigurePlace("drift", wrong)), (
-        "the page stops itself, so the reason is not a failed computation"
+        "the page stops on purpose, so the reason is not a failed computation"
     )
 
 

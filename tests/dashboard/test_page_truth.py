@@ -43,7 +43,7 @@ def test_the_truth_check_reports_an_ok_finding_beyond_its_limit_or_without_one()
     assert told(OK) == []
     assert told(replace(OK, value=0.2)) == ["OK beyond"] and told(replace(OK, value=0.2, severity="watch")) == []
     assert told(replace(OK, limit=None)) == ["OK by nothing"]
-    assert told(replace(OK, limit=None, metric="controller_off_share")) == [], "this finding is about the current state and has no limit"
+    assert told(replace(OK, limit=None, metric="controller_off_share")) == [], "this finding is about the current state, so it has no limit"
     assert told(replace(OK, limit=None), **{"data/quality/null_rate": 0.1}) == ["OK beyond"], (
         "a finding that ignores the owner's limit is reported"
     )
@@ -82,7 +82,7 @@ OTHER_WEEK = ("900 predictions in 2 to 8 Mar 2025",)
 
 @pytest.mark.parametrize(("rows", "kinds"), [("3 critical", []), ("2 critical", ["no sum"])])
 def test_the_truth_check_reports_a_count_above_what_the_rows_contain(rows: str, kinds: list[str]) -> None:
-    """The call logs, which stand on a page of their own, are in the words after the count."""
+    """The call logs, which have their own page, are mentioned after the count."""
     home = replace(
         VIEW,
         page="health",

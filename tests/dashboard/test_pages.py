@@ -1,6 +1,6 @@
-"""Every page runs in each of its states, describes itself, and keeps hostile names inert.
+"""Every page runs in each of its states, describes itself, and never interprets hostile names as markup.
 
-Pages are found by walking pages/, and run as a session runs them: through the shell.
+Pages are found in the folder pages/, and run as in a session: through the shell.
 """
 
 import asyncio
@@ -85,7 +85,7 @@ def test_every_page_runs_for_every_model(path: Path, current: World) -> None:
 
 
 def page_runs(path: Path, model: str) -> None:
-    """The page runs for a model: one title, an alternative text for each chart, and what is hostile stays text."""
+    """Check that a page runs for a model: one title, an alternative text for each chart, and hostile names stay text."""
     app = opened(path.stem, model=model, **WHOLE)
     assert [each.value.replace("\\", "").replace("\u2060", "") for each in app.title] == [
         model if path.stem == "model" else links.page_description(path)[0]
@@ -93,7 +93,7 @@ def page_runs(path: Path, model: str) -> None:
     headings = [each.tag for kind in ("title", "header", "subheader") for each in getattr(app, kind)]
     assert headings[0] == "h1" and headings.count("h1") == 1
     for chart in app.get("plotly_chart"):
-        assert chart.proto.alt.strip(), "a chart has no text for screen readers"
+        assert chart.proto.alt.strip(), "each chart has a text for screen readers"
         assert "<b>x" not in chart.proto.spec
     assert not app.get("html") and not any(each.proto.allow_html for kind in ("markdown", "caption") for each in getattr(app, kind))
     shown = "\n".join(each.value for kind in ("title", "header", "markdown", "caption", "warning", "error") for each in getattr(app, kind))

@@ -1,5 +1,5 @@
-"""Pages of a store whose older rows are only in a lake equal those of a store that kept its rows. While the lake is away, a page says in one
-sentence what is missing.
+"""Pages of a store whose older rows are only in a lake equal those of a store that kept its rows. While the lake cannot be reached, a page
+says in one sentence what is missing.
 """
 
 import shutil
@@ -26,12 +26,14 @@ PAGES = {
     "a slice of Performance": ("performance", {"model": "loan", "slice": "sex=F"}),
 }
 OTHER_DATES = {"from": "2026-03-01T00:00", "to": "2026-03-04T00:00", "window": "Chosen dates"}
-"""Dates for which no page was opened before the lake went away. Answers for earlier dates are kept, so nothing is missing there."""
+"""Dates for which no page was opened before the lake became unreachable. Answers for earlier dates are cached, so nothing is
+missing there.
+"""
 AWAY = "Removed rows are missing in figures: the lake cannot be read."
 
 
 class Pair(NamedTuple):
-    """A store that kept its rows, one whose older rows the lake has, and that lake."""
+    """A store that kept its rows, one whose older rows are in the lake, and that lake."""
 
     kept: Database
     aged: Database
@@ -56,7 +58,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 
 
 def over(store: Database, page: str, monkeypatch: pytest.MonkeyPatch, **parameters: str) -> AppTest:
-    """A page over a store, a day after its newest rows."""
+    """A page of a store, a day after the store's newest rows."""
     monkeypatch.setattr(process_lock, "current_store", lambda: store)
     monkeypatch.setattr(load, "page_clock", lambda: START + timedelta(days=6))
     return opened(page, **parameters)

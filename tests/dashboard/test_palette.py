@@ -1,4 +1,4 @@
-"""The lines of the command palette lead to known pages, and keep the scope that belongs to them."""
+"""The entries of the command palette lead to known pages, and keep the parts of the scope that the page uses."""
 
 import pytest
 
@@ -52,7 +52,7 @@ def test_time_ranges_keep_the_page_and_the_model(current: World) -> None:
 
 
 def test_shared_views_do_not_wait_for_incidents(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regression: they came only with the incidents, after the palette was opened, on a busy machine after minutes."""
+    """Regression: they came only together with the incidents, after the palette was opened; on a busy machine that took minutes."""
     drawn = []
     monkeypatch.setattr(palette, "page_component", lambda name: lambda **given: drawn.append(given["data"]))
     monkeypatch.setattr(palette, "shared_view_items", lambda: [{"kind": "Shared views", "t": "Age", "hint": "", "go": {}}])

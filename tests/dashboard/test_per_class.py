@@ -1,4 +1,4 @@
-"""Metrics of each class are scikit-learn's, now and in the reference, and the class with the lowest recall is named."""
+"""Metrics of each class equal scikit-learn's, now and in the reference, and the class with the lowest recall is named."""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ MODEL = Model(1, "m", "multiclass", CLASSES)
 
 
 def counts(labels: np.ndarray, decisions: np.ndarray, weight: float = 1.0) -> pd.DataFrame:
-    """The rows in the form of an answer. Some have no label or no decision."""
+    """The rows in the form of a query result. Some have no label or no decision."""
     frame = pd.DataFrame({"label": labels, "decision": decisions})
     frame = (
         pd.concat([frame, pd.DataFrame({"label": [-1, 0], "decision": [1, -1]})])

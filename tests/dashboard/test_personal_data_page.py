@@ -1,4 +1,4 @@
-"""The page Personal data names each column, kind, rule and number of texts, and what to do; never a text."""
+"""The page Personal data names each column with kind, rule and number of texts, and what to do; it never shows a text."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The page Map draws a window's predictions, and a selection on it shows counted errors, a rule and a slice."""
+"""The page Map draws the predictions of a window. A selection on it shows the number of errors, a rule and a slice."""
 
 import json
 from urllib.parse import parse_qs, urlsplit
@@ -25,7 +25,7 @@ def raw(world: World) -> pd.DataFrame:
 
 
 def select(monkeypatch: pytest.MonkeyPatch, places: list[int]) -> None:
-    """Select points, as the lasso does: a mark's `customdata` begins with its place."""
+    """Select points as the lasso does: the `customdata` of a mark begins with its place."""
     monkeypatch.setattr(clicks, "clicked_points", lambda key: [{"customdata": [place, "text"]} for place in places])
 
 

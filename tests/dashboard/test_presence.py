@@ -1,4 +1,4 @@
-"""The people who have a part of a review open: only those in other sessions, each with the newest part, and without those who have left."""
+"""Who has a part of a review open: only people in other sessions, each with their newest part, without those who have left."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from observability.dashboard.review import presence
 
 @pytest.fixture(autouse=True)
 def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process in which nobody is at a review."""
+    """A process in which nobody has a review open."""
     monkeypatch.setattr(presence, "_SEEN", {})
 
 

@@ -1,4 +1,4 @@
-"""The page about SQL: a link fills the query in, a run shows its rows or one sentence, and viewers have no box."""
+"""The page about SQL: a link fills in the query, a run shows its rows or one sentence, and viewers have no query box."""
 
 import pytest
 

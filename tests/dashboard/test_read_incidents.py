@@ -1,4 +1,4 @@
-"""An incident is unread until it is opened or marked; what was read is kept in a cookie of the browser."""
+"""An incident is unread until it is opened or marked as read; the marks are stored in a browser cookie."""
 
 import json
 from dataclasses import replace
@@ -17,7 +17,7 @@ from tests.support.one_finding_incident import of_one
 
 
 def incident(name: str, severity: str = "watch") -> Incident:
-    """An incident whose id consists of this letter."""
+    """An incident whose id repeats this letter."""
     found = of_one("m", "Nulls rose.")
     return replace(found, id=name * 16, severity=severity, lead=replace(found.lead, severity=severity))
 
@@ -98,7 +98,7 @@ def test_opening_an_incident_marks_it_read_for_later_sessions(current: World, mo
         "the page itself writes the mark, because the reader may close the tab"
     )
 
-    monkeypatch.setattr(read_incidents, "marks_in_cookie", lambda cookie: (mark,))  # of the next session
+    monkeypatch.setattr(read_incidents, "marks_in_cookie", lambda cookie: (mark,))  # the marks of the next session
     app = opened("health", **WHOLE)
     table = tables(app)["Incidents, most urgent first"]
     assert [row["cells"]["act"]["act"] for row in table["rows"] if row["cells"].get("act") and row.get("tone") != "unread"] == [name]

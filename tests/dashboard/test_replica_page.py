@@ -1,4 +1,4 @@
-"""A page of a process that only reads states the time of its data, and the result of a save."""
+"""A page of a read-only process states the time of its data and whether a save succeeded."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -30,7 +30,7 @@ SHELL = Path(__file__).parents[2] / "observability" / "dashboard" / "shell.py"
 
 @pytest.fixture
 def reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Replica]:
-    """A process that reads the published state of a store with one event."""
+    """A process that reads the published state of a store; the store has one event."""
     monkeypatch.setattr(process_lock, "_current", None)
     with new_store(tmp_path / "home") as store:
         store.write_records([{"kind": "event", "at": datetime(2026, 11, 1, tzinfo=UTC), "what": "note", "text": "a"}])
@@ -45,7 +45,7 @@ def reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Replica]:
 
 
 def line() -> None:
-    """The script of a page that draws the line alone."""
+    """The script of a page that draws only the line of a read-only process."""
     from observability.dashboard.replica_line import draw_replica_line
 
     draw_replica_line("drift")
@@ -112,7 +112,7 @@ def test_a_replica_shows_a_whole_page(reads: Replica) -> None:
 
 
 def alert_channels() -> None:
-    """The script of a page with the check settings, the channels of alerts and the form that changes them."""
+    """The script of a page with the settings of checks, the alert channels and the form that changes them."""
     from observability.dashboard.operations import alerts, alerts_settings
 
     alerts.watcher_note()
@@ -146,7 +146,7 @@ def test_a_week_is_frozen_at_the_owner(reads: Replica) -> None:
 
 
 def starting_a_job() -> None:
-    """The script of a page that starts a job of minutes."""
+    """The script of a page that starts a job which takes minutes."""
     from observability.dashboard.lab.job import LAB
 
     LAB.start("fault", "a fault", lambda note: None)
@@ -196,7 +196,7 @@ def labelling_desk() -> None:
 
     from observability.dashboard.data import annotate
 
-    board: Any = None  # its content is not checked
+    board: Any = None  # the content of the board is not checked
     annotate.annotation_desk(board, board, board)
     annotate.assignment_form(board)
 

@@ -1,4 +1,4 @@
-"""The review page with two simultaneous users: no entry is lost, each has its author, every step draws, and alert settings are saved."""
+"""The review page with two simultaneous users: no entry is lost, each has its author, every step is drawn, and alert settings are saved."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -34,7 +34,9 @@ NOW = BETTER.end + timedelta(days=7)
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """Three frozen weeks. An action of the first is open in the second; in the third the old version runs in shadow beside the new one."""
+    """Three frozen weeks. An action of the first week is open in the second; in the third the old version runs in shadow next to the new
+    one.
+    """
     with review_world.build(tmp_path_factory.mktemp("room")) as made:
         audit = {"kind": "audit", "model": "eta", "version": "1", "audit": "robustness"}
         found = [(70, {"mae_with_noise": 9.5, "note": "wind"}), (20, {"mae_with_noise": 8.25, "flipped": 3})]
@@ -198,7 +200,9 @@ def test_a_risk_owner_signs_at_the_step_about_fairness(store: Database) -> None:
     for until, expired in ((NOW, {}), (BETTER.end, {"s": "watch", "sub": "expired"})):
         store.write_records([{"kind": "signature", "author": "Rita", "model": "eta", "subject": " PERFORMANCE ", "until": until}])
         (standing,) = tables(opened("review", review=str(BETTER), step="fairness"))["Accepted by a risk owner"]["rows"]
-        assert standing["cells"]["until"] == {"t": format_day(until), **expired}, "as of the week's end, whatever the case and the spaces"
+        assert standing["cells"]["until"] == {"t": format_day(until), **expired}, (
+            "the state is as of the week's end; case and spaces of the name do not matter"
+        )
 
 
 def test_an_audit_is_shown_with_the_result_of_the_previous_one(store: Database) -> None:
@@ -314,7 +318,7 @@ def test_an_action_is_overdue_in_its_own_review_by_the_current_time(store: Datab
         assert {row["what"]["t"]: row["due"].get("sub") for row in rows} == {"Due the day before": "overdue", "Due today": None}, step
 
 
-def test_a_closed_meeting_takes_no_more_words_until_it_is_opened_again(store: Database) -> None:
+def test_a_closed_meeting_accepts_no_entries_until_it_is_opened_again(store: Database) -> None:
     app = enter("Ann", BROKEN, step="decide")
     press(app, "Close the meeting")
     assert "The meeting was closed by Ann" in words(app) and not [each for each in app.text_input if each.label == "Decision"]
@@ -433,7 +437,7 @@ def test_typed_text_survives_a_step_change_and_a_second_click_adds_no_second_act
     (action,) = [each for each in store.actions() if each.fields.get("text") == "Ask the depot"]
     assert action.state == "open"
     (row,) = [each for each in tables(app)["Actions of this review"]["rows"] if each["cells"]["what"]["t"] == "Ask the depot"]
-    due = format_day(load.page_clock() + timedelta(days=7))  # of today, so that it is not overdue at once
+    due = format_day(load.page_clock() + timedelta(days=7))  # counted from today, so that it is not overdue at once
     assert (row["cells"]["due"]["t"], row["cells"]["stage"]["t"]) == (due, "unassigned")
     assert any(f"due {due}" in (each["cells"]["end"].get("sub") or "") for each in tables(app)["Agenda"]["rows"])
     press(app, "Reopen")

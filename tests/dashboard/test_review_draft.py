@@ -21,12 +21,12 @@ from tests.support.dashboard_pages import opened, tables, words
 from tests.support.dashboard_world import END, START, World, build
 
 WEEK = Week.of(START).back(-1)
-"""The second week of the world, in which its columns have moved."""
+"""The second week of the world, in which its columns have drifted."""
 
 
 @pytest.fixture
 def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """A separate world, whose store this process owns, without drafts."""
+    """A separate world, whose store this process owns. No drafts exist yet."""
     monkeypatch.setattr(draft, "DRAFTS", JobSlot("draft", cancelled="cancelled", failed="failed", kept=4))
     world = build(tmp_path)
     monkeypatch.setattr(process_lock, "current_store", lambda: world.store)
@@ -36,7 +36,7 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 
 
 def drafted() -> AppTest:
-    """The review of a week that is not frozen, after its draft was made by the button."""
+    """The review of a week that is not frozen, after the button has made its draft."""
     app = opened("review", review=str(WEEK))
     next(each for each in app.button if each.key == "draft-now").click().run()
     until = time.monotonic() + 120
@@ -47,7 +47,7 @@ def drafted() -> AppTest:
 
 
 def test_a_draft_is_what_freezing_would_store_and_stores_nothing(mine: World) -> None:
-    assert not tables(opened("review", review=str(WEEK))), "the draft is not computed before a request"
+    assert not tables(opened("review", review=str(WEEK))), "the draft is computed only on request"
     app = drafted()
     assert freeze.frozen_weeks(mine.store) == []
     assert "not stored, with the records that had arrived by the week's end" in words(app)
@@ -94,7 +94,7 @@ def test_a_person_who_sees_only_some_models_sees_no_draft(mine: World, monkeypat
     ],
 )
 def test_the_suggested_week_is_one_with_records_of_most_models(streams: list[tuple[str, str, str]], offered: str) -> None:
-    """Regression: a sample of 2013 opened on a week of 2025 with only a log of calls."""
+    """Regression: a sample of 2013 opened on a week of 2025 that had only a log of calls."""
     rows = [
         {"environment": "production", "model": name, "first": pd.Timestamp(first), "last": pd.Timestamp(last)}
         for name, first, last in streams

@@ -1,4 +1,6 @@
-"""The parts of a frozen week beside its findings agree with independent figures; a failing part states the reason and stops alone."""
+"""The parts of a frozen week other than its findings agree with independent figures; if one part fails, it states the reason and the others
+are drawn.
+"""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -54,7 +56,7 @@ def test_the_frozen_estimate_of_each_day_is_the_one_of_the_live_page(current: Wo
     assert weekly_details.estimated_by_day(store, judged(store, "loan")) == {"why": "No estimates for this week."}
 
 
-def test_measured_and_estimated_days_stand_in_one_frame_and_one_file(current: World) -> None:
+def test_measured_and_estimated_days_are_in_one_frame_and_one_file(current: World) -> None:
     part = {"estimates": {"by_day": [["2026-03-02", 0.8, 0.7, 0.9], ["2026-03-04", 0.7, 0.6, 0.8]]}}
     days = performance.frozen_daily_metric(part, {"evidence": {"by_day": [["2026-03-02", 0.9, 0.8, 1.0, 10, 10], ["2026-03-03", 0.8, 0.7, 0.9, 10, 10]]}})  # fmt: skip
     assert list(days["estimated"].fillna(-1)) == [0.8, -1, 0.7]
@@ -128,8 +130,9 @@ def test_money_at_stake_extrapolates_the_labelled_loss_to_all_affected_predictio
 
 
 def test_the_usual_cost_of_errors_is_not_charged_to_an_incident() -> None:
-    """Regression: an incident was charged 814 USD at 2.91 each, although ordinary decisions cost 2.81. A week frozen by an earlier version
-    is still read."""
+    """Regression: an incident was charged 814 USD, at 2.91 per error, although ordinary decisions cost 2.81. A week frozen by an earlier
+    version can still be read.
+    """
     cost = {
         "value": 28.0,
         "low": -60.0,
@@ -236,7 +239,9 @@ def test_audit_results_show_their_intervals_and_previous_values() -> None:
         "label_leakage 0.600 (0.500 to 0.700; previously 0.500), other 2.00 (previously 2.00), training_overlap 0.300 (0.200 to 0.400; previously 0.300)"
     )
     del frozen["intervals"]
-    assert sentences.audit_results_words(frozen).startswith("label_leakage 0.600 (previously 0.500), "), "a week that was frozen before"
+    assert sentences.audit_results_words(frozen).startswith("label_leakage 0.600 (previously 0.500), "), (
+        "a week that an earlier version froze"
+    )
     other = {**leakage(0.5), "audit": "robustness", "results": {"linf": {"0.1": 0.8}}}
     assert sentences.audit_results_words(*fairness_status.newest_audits([other])) == "linf/0.1 0.800"
 
@@ -263,7 +268,7 @@ def test_only_the_slice_where_the_challenger_is_worse_is_named(current: World) -
 
 
 def drawn_more_labels(room):
-    """The step's sliders and table as a page of their own."""
+    """The step's sliders and table as a separate page."""
     from streamlit.testing.v1 import AppTest
 
     def page(room):

@@ -1,4 +1,4 @@
-"""The page of training runs lists, draws and compares the logged runs, and hostile names stay inert."""
+"""The page of training runs lists, draws and compares the logged runs, and never interprets hostile names as markup."""
 
 import json
 import re
@@ -92,7 +92,7 @@ def test_only_the_readings_of_the_listed_runs_are_read(page: Database, monkeypat
 
 
 def test_the_runs_page_and_the_findings_judge_each_run_only_once(page: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regression: both computed it separately. The state of a run is as of the same moment in both."""
+    """Regression: page and findings judged the runs separately. The state of a run is as of the same moment in both."""
     judged, asked = [], []
     of_run, ask = runs.claims_about_run, page.ask
     monkeypatch.setattr(load, "page_clock", lambda: NOW + timedelta(minutes=5))
@@ -118,7 +118,7 @@ def test_the_runs_table_shows_how_each_run_ended_and_its_worst_finding(page: Dat
     app = opened("runs")
     rows = {row["cells"]["run"]["t"]: row for row in tables(app)["Training runs"]["rows"]}
     assert rows["plain-1"]["cells"]["status"] == {"s": "ok", "t": "Finished"} and rows["going"]["cells"]["status"]["t"] == "Running"
-    assert rows["spiked"]["cells"]["status"] == {"t": "Finished"}, "a run about which something is found is not marked as OK"
+    assert rows["spiked"]["cells"]["status"] == {"t": "Finished"}, "a run with a finding is not marked as OK"
     best = loss(60, 1) + 0.1
     assert rows["plain-1"]["cells"]["best"]["sub"] == f"val_loss at step {int(best.argmin()) + 1}"
     assert float(rows["plain-1"]["cells"]["best"]["t"]) == pytest.approx(best.min(), abs=5e-4)
@@ -155,8 +155,8 @@ def test_the_batch_of_a_spike_and_the_lineage_of_runs_are_linked(page: Database,
 
 
 def test_a_single_process_run_with_stated_operations_shows_its_device_efficiency(page: Database) -> None:
-    """A step takes 30 s. Its 6e12 operations are 2e11 a second, of the device's 1e12. An intensity of 100 operations per byte is at
-    the ridge, 1e12 / 1e10, from which operations are the limit.
+    """A step takes 30 s. Its 6e12 operations are 2e11 per second, of the 1e12 that the device can do. An intensity of 100 operations per
+    byte is at the ridge, 1e12 / 1e10, above which operations are the limit.
     """
     shown = tables(opened("runs", run="plain-3"))["Efficiency of plain-3"]["rows"]
     figures = {row["cells"]["name"]["t"]: row["cells"] for row in shown}
@@ -173,7 +173,7 @@ def test_a_single_process_run_with_stated_operations_shows_its_device_efficiency
 
 
 def test_scaling_efficiency_is_relative_to_the_single_process_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regression: runs of one process were left out, so two processes had an efficiency of 100 %."""
+    """Regression: runs of one process were left out, so that two processes had an efficiency of 100 %."""
     records = a_run({"loss": loss(20)}, "one", every=8.0, study="s")
     many = a_run({"loss": loss(20)}, "two", every=5.0, study="s")
     records += [each | {"rank": rank, "phase_ms": {"compute": 5.0}} for each in many if each["kind"] == "step" for rank in (0, 1)]
@@ -191,7 +191,9 @@ def test_scaling_efficiency_is_relative_to_the_single_process_run(tmp_path: Path
 
 
 def test_run_claims_stay_within_the_length_limit_of_findings(page: Database) -> None:
-    """Regression: the sentence about a slow rank had 52 words, also in the table of runs. Now its details hold what it leaves out."""
+    """Regression: the sentence about a slow rank had 52 words, even in the table of runs. Now the details contain what the sentence leaves
+    out.
+    """
     (many,) = load_runs.followed_training_runs(("many",))
     for judged in (*load_runs.analyzed_training_runs(None), many):
         assert max(len(claim.because.split()) for claim in judged.claims or ()) <= MAX_WORDS
@@ -231,7 +233,7 @@ def test_runs_are_compared_by_what_differs(page: Database) -> None:
 
 
 def test_a_running_job_is_updated_as_it_logs(page: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A job's new records are read at the next refresh, even within the seconds for which other pages keep their content."""
+    """A job's new records are read at the next refresh, even within the seconds for which other pages keep their cached content."""
     monkeypatch.setattr(load, "page_clock", lambda: datetime.now(UTC) + timedelta(minutes=5))
     with track_run(run="live", home=str(page.home), model="loan") as run:
         run.step(1, train_loss=1.0)
@@ -321,7 +323,7 @@ def test_long_curves_are_thinned_for_the_picture_only() -> None:
 
 
 def test_run_curves_use_no_status_colours_and_have_distinct_lines() -> None:
-    """Regression: orange, green and vermillion also meant warning, OK and critical beside them."""
+    """Regression: curves were orange, green and vermillion, which next to them meant warning, OK and critical."""
     frame = pd.DataFrame({"run": [f"r{place}" for place in range(8)], "part": "held out", "step": 1, "x": 1, "value": 0.5, "smoothed": 0.5})
     marks = pd.DataFrame(columns=["run", "x", "value", "kind", "what"])
     lines = charts_runs.training_curve_lines(frame, marks, name="loss", x="step", log=False).data
@@ -346,7 +348,9 @@ def test_a_click_on_the_map_of_ranks_names_a_step(page: Database) -> None:
 
 
 def test_64_ranks_fit_on_a_screen_and_a_small_difference_is_seen() -> None:
-    """Regression: rows of 26 pixels made a map of 1,744 pixels, and 9 % more time used only a twentieth of the colour scale."""
+    """Regression: rows of 26 pixels made a map 1,744 pixels high, and a rank that took 9 % more time used only a twentieth of the colour
+    scale.
+    """
     ranks, own = [f"{place}" for place in range(64)], np.full((64, 50), 100.0)
     own[37] = 109.0
     figure = charts_runs.rank_step_heatmap(own, ranks, list(range(50)))
@@ -362,7 +366,7 @@ def test_64_ranks_fit_on_a_screen_and_a_small_difference_is_seen() -> None:
 
 @pytest.mark.parametrize(("steps", "ranks"), [(60, 64), (60, 4), (10_000, 4), (10_000, 300), (1, 2)])
 def test_the_map_of_ranks_has_few_cells(steps: int, ranks: int) -> None:
-    """Regression: 64 ranks by 60 steps gave 3,840 clickable elements, which kept a browser busy for ten seconds and more."""
+    """Regression: 64 ranks by 60 steps gave 3,840 clickable elements, which kept a browser busy for more than ten seconds."""
     columns = -(-steps // charts_runs.step_stride(steps, ranks))
     assert 1 <= columns * min(ranks, charts_runs.MAX_RANKS) <= 1500 and columns <= charts_runs.MAX_STEPS
     assert columns == steps or columns * min(ranks, charts_runs.MAX_RANKS) > 400, "a heat map has as many columns as fit"

@@ -1,4 +1,4 @@
-"""Each page without data shows a figure of its own kind from the files of the sample, and the lines that fill it."""
+"""Each page without data shows an example of its own chart, made from the files of the sample, and the code lines that fill the page."""
 
 import gzip
 import json
@@ -17,13 +17,13 @@ from tests.support.dashboard_pages import opened, words
 
 FOLDER = bundle_folder() / "sample_data"
 WITHOUT_FIGURE = {"lab", "live_guard", "personal_data", "requests", "rules", "selection"}
-"""Pages about one model of which the sample's files make no figure."""
+"""Pages about one model for which no chart can be made from the sample's files."""
 OWN = {"audits", "batch_gate"}
-"""Pages that have their example in their own module."""
+"""Pages whose example is in their own module."""
 
 
 def figure(page: str) -> Any:
-    """The figure of an empty page."""
+    """The example figure of an empty page."""
     build = page_example(page).build
     assert build is not None
     return build(FOLDER)
@@ -50,7 +50,7 @@ def test_the_example_code_of_each_page_is_short_and_valid() -> None:
 
 
 def test_the_drift_of_an_input_is_its_psi() -> None:
-    """In the reference's deciles by pandas, with missing values as one group more."""
+    """Computed with pandas in the reference's deciles, with missing values as one more group."""
     served, before = (pd.read_parquet(FOLDER / f"flights-delay.{side}.parquet") for side in ("predictions", "reference"))
     now = served[(served["at"] >= "2013-06-24T00:00Z") & (served["at"] < "2013-07-01T00:00Z")]
     bars = next(trace for trace in figure("drift").data if trace.type == "bar" and trace.customdata is not None)
@@ -62,7 +62,7 @@ def test_the_drift_of_an_input_is_its_psi() -> None:
 
 
 def test_the_incident_shows_the_value_that_its_alert_states() -> None:
-    """The monitoring computed the value of the alert from the store; here it comes from the files alone."""
+    """The monitoring computed the value in the alert from the store; here it is computed from the files alone."""
     with gzip.open(FOLDER / "meetings.jsonl.gz", "rt", encoding="utf-8") as lines:
         alerts = [each for each in map(json.loads, lines) if each["kind"] == "alert" and "`rain_3h_in` moved" in each.get("title", "")]
     drawn = figure("incident")
@@ -90,7 +90,7 @@ def test_the_waterfall_ends_at_the_score_of_the_largest_explained_delay() -> Non
 
 @pytest.mark.parametrize("page", ["latency", "case", "incident", "batch_gate"])
 def test_a_store_without_a_model_shows_the_lines_and_the_figure_of_the_page(empty: Database, page: str) -> None:
-    """Regression: every page showed the mean absolute error by day and the lines of a prediction and a label."""
+    """Regression: every empty page showed the mean absolute error by day and the lines that log a prediction and a label."""
     app = opened(page)
     code, spec = app.code[-1].value, app.get("plotly_chart")[0].proto.spec
     assert CAPTION in words(app) and ("reference" not in spec or page == "batch_gate")

@@ -1,4 +1,4 @@
-"""Empty pages say how to log, and show the page's own figure of the sample as an example."""
+"""Empty pages say how to log, and show as an example the page's own figure for the sample."""
 
 import json
 from types import ModuleType
@@ -53,7 +53,7 @@ def test_an_example_is_built_once_and_is_the_same_each_time(empty: Database) -> 
 
 
 def test_the_example_of_devices_shows_the_share_that_the_sample_holds() -> None:
-    """Counted from the file, without the page's code."""
+    """Counted from the file, without the code of the page."""
     rows = pd.read_parquet(bundle_folder() / "sample_data" / "sensors.batches.parquet")
     rows = rows[rows["at"] >= rows["at"].max() - pd.Timedelta(days=28)]
     stats = [pd.DataFrame(json.loads(each) if isinstance(each, str) else each) for each in rows["stats"]]
@@ -64,7 +64,7 @@ def test_the_example_of_devices_shows_the_share_that_the_sample_holds() -> None:
 
 
 def test_the_examples_of_runs_show_what_the_sample_logged() -> None:
-    """Read line by line from the files, without the page's code."""
+    """Read line by line from the files, without the code of the page."""
     folder = bundle_folder() / "sample_data"
     lines = {name: [json.loads(each) for each in (folder / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()] for name in FILES}
     steps = [each for each in lines["training"] if each["kind"] == "step" and each["run"] == sample_runs.RUN]
@@ -83,7 +83,7 @@ def test_the_examples_of_runs_show_what_the_sample_logged() -> None:
 
 
 def test_the_examples_of_data_show_what_the_sample_logged() -> None:
-    """Counted from the files, without the page's code."""
+    """Counted from the files, without the code of the page."""
     folder = bundle_folder() / "sample_data"
     labels = pd.read_parquet(folder / "crew.annotations.parquet")
     gold = labels[labels["gold"].notna() & (labels["annotator"] == "ann-3")]
@@ -99,14 +99,14 @@ def test_the_examples_of_data_show_what_the_sample_logged() -> None:
 
 @pytest.mark.parametrize("page", ["annotate", "label_quality"])
 def test_a_labelling_page_without_a_project_says_how_to_start_one(empty: Database, page: str) -> None:
-    """Regression: the lines logged a prediction, and stood on Annotate beside the empty box, in the row of a project's boxes."""
+    """Regression: the lines logged a prediction; on Annotate they were next to the empty box, in the row of a project's boxes."""
     app = opened(page)
-    code = app.code[-1].value  # the first is the link to the page
+    code = app.code[-1].value  # the first code block is the link to the page
     assert "items tweets.csv --project moods" in code and "log.prediction" not in code and "There is nothing to label yet." in words(app)
 
 
 def test_the_example_of_a_model_shows_the_error_that_the_sample_holds() -> None:
-    """Day by day from the rows, without the page's code."""
+    """Computed day by day from the rows, without the code of the page."""
     folder = bundle_folder() / "sample_data"
     values = dict(pd.read_parquet(folder / "flights-delay.labels.parquet", columns=["id", "value"]).itertuples(index=False))
     errors: list[float] = []

@@ -1,4 +1,4 @@
-"""Sentences of pages about the sample fleet, without a browser; a long run reads the same in a browser (tests/browser/)."""
+"""Sentences of pages about the sample fleet, without a browser; a long run checks the same in a browser (tests/browser/)."""
 
 from pathlib import Path
 

@@ -1,5 +1,6 @@
-"""A case is saved under a title from its page, listed where cases are found, renamed and removed there, and seen by everybody who may see
-its model."""
+"""A case is saved under a title on its page; it is listed, renamed and removed where cases are found, and everybody who may see its model
+sees it.
+"""
 
 from collections.abc import Iterator
 
@@ -19,7 +20,7 @@ from tests.support.signed_in import sign
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A separate world to write into."""
+    """A separate world that tests may write to."""
     found = build(tmp_path_factory.mktemp("saved"))
     yield found
     found.store.close()
@@ -27,7 +28,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture
 def mine(own: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """That world as the store that this process owns; saved cases are removed after each test."""
+    """The world of `own` as the store that this process owns; saved cases are removed after each test."""
     monkeypatch.setattr(process_lock, "current_store", lambda: own.store)
     monkeypatch.setattr(load, "page_clock", lambda: END)
     yield own
@@ -73,7 +74,7 @@ def test_a_case_is_saved_listed_renamed_and_removed(mine: World) -> None:
     next(box for box in app.text_area if (box.key or "").startswith("saved-note-")).set_value("")
     press(app, "Save the changes")
     (row,) = listed(app)
-    assert row["title"]["t"] == "Night feed" and row["by"]["t"] == "Ada", "the author stays the person who saved the case first"
+    assert row["title"]["t"] == "Night feed" and row["by"]["t"] == "Ada", "the author is still the person who saved the case first"
     assert row["note"]["t"] == "–", "the note was removed"
     (item,) = mine.store.saved_cases()
     assert [entry.author for entry in item.entries] == ["Ada", "Bob"]
@@ -133,7 +134,7 @@ def test_several_cases_of_a_list_are_saved_in_one_collection(mine: World) -> Non
     assert set(saved) == {"l90", *ids} and {saved[name].first.author for name in ids} == {"Ada"}
     rows = tables(opened("cases", model="loan"))["Collection Night shift"]["rows"]
     titles = {row["cells"]["title"]["t"]: row["cells"]["title"]["sub"] for row in rows}
-    assert titles == {"the first": "l90", **dict.fromkeys(ids)}, "an id that is the title is not repeated"
+    assert titles == {"the first": "l90", **dict.fromkeys(ids)}, "an id that is also the title is not repeated"
 
 
 def test_a_saved_case_is_compared_with_another(mine: World) -> None:

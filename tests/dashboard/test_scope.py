@@ -1,4 +1,4 @@
-"""The scope survives the way through an address and back."""
+"""A scope that is written into an address and read back is unchanged."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
@@ -66,7 +66,7 @@ def test_only_a_known_nonproduction_environment_is_read_from_the_address() -> No
 
 @pytest.fixture
 def shadowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """A separate world in which version 2 answers or fails in shadow, up to a day before production ends."""
+    """A separate world in which version 2 answers or fails in shadow, until a day before production ends."""
     found = build(tmp_path / "world")
     monkeypatch.setattr(process_lock, "current_store", lambda: found.store)
     monkeypatch.setattr(load, "page_clock", lambda: END)
@@ -107,8 +107,9 @@ def test_the_windows_of_all_models_are_found_from_one_model_of_each_kind(
 
 
 def test_pages_show_the_environment_that_is_chosen(shadowed: World) -> None:
-    """The page shows the environment's rows and newest record, but no alert, because alerts belong to production. A link with another
-    environment says so."""
+    """The page shows the rows and the newest record of the environment, but no alert, because alerts belong to production. If a link names
+    an unknown environment, the page says so.
+    """
     there = Scope("loan", environment="shadow")
     window = load.window(there, "loan")
     assert window.environment == "shadow" and load.window(Scope("loan"), "loan").environment == "production"
@@ -130,7 +131,7 @@ def test_pages_show_the_environment_that_is_chosen(shadowed: World) -> None:
 
 
 def test_an_incident_of_another_environment_offers_no_actions(shadowed: World) -> None:
-    """Actions on an alert silence production; a shadow's incident has no alert and offers no action."""
+    """Actions on an alert silence production. An incident of a shadow has no alert, so it offers no action."""
     found = load_findings.scope_report(Scope("loan", environment="shadow")).incidents
     assert found, "half of the shadow's requests fail, so there is an incident"
     page = opened("incident", model="loan", environment="shadow", id=found[0].id)
@@ -181,7 +182,7 @@ def test_a_relative_window_has_whole_days_and_includes_the_current_day(current, 
 
 
 def test_a_model_page_defaults_to_the_model_that_needs_action_most_and_then_to_the_last_chosen(current: World) -> None:
-    """Nobody chose a model: the page says which it shows, why, and how to change it; a chosen one needs no words."""
+    """If nobody chose a model, the page says which model it shows, why, and how to change it. If one was chosen, it says nothing."""
     app = opened("drift", window="Everything")
     assert app.session_state["model"] == "price" and "price is the model that needs action most" in words(app)
     box = next(each for each in app.selectbox if each.label == "Model")
@@ -194,7 +195,7 @@ def test_a_model_page_defaults_to_the_model_that_needs_action_most_and_then_to_t
 
 
 def test_a_page_shows_its_skeleton_before_all_findings_are_computed(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regression: without a chosen model the scope bar computes them, and the page stayed blank until then."""
+    """Regression: without a chosen model the scope bar computes all findings, and the page stayed blank until then."""
     computed, waiting = load_findings.scope_report, list[bool]()
 
     def report(scope: Scope) -> CheckReport:
@@ -204,7 +205,9 @@ def test_a_page_shows_its_skeleton_before_all_findings_are_computed(current: Wor
     monkeypatch.setattr(load_findings, "scope_report", report)
     app = opened("drift", window="Everything")
     assert waiting[0], "the skeleton is drawn first"
-    assert "Records are being analyzed" not in words(app) and not app.get("skeleton"), "the skeleton is removed when the page is complete"
+    assert "Records are being analyzed" not in words(app) and not app.get("skeleton"), (
+        "the skeleton and the note disappear when the page is complete"
+    )
     waiting.clear()
     next(each for each in app.selectbox if each.label == "Model").set_value(None).run()
     assert not any(waiting), "a rerun of the page draws no skeleton"
@@ -227,7 +230,7 @@ def test_the_preset_windows_have_the_lengths_of_their_names(current) -> None:
 
 
 def test_the_time_range_says_its_dates_and_moves_by_its_own_length(current: World) -> None:
-    """The time range comes from a link, from the arrows, or from chosen dates. The boxes for dates begin with the dates that were shown."""
+    """The time range comes from a link, from the arrows, or from chosen dates. The date boxes start with the dates that were shown."""
     app = opened("drift", model="loan", window="28d")
     label = app.get("popover")[0].proto.popover.label
     assert label.startswith("Last 28 days"), label
@@ -259,8 +262,8 @@ def test_two_dates_changed_before_a_rerun_are_both_applied(window: str, current:
 
 @pytest.mark.parametrize("key", ["from", "to"])
 def test_a_single_chosen_date_makes_a_window_of_the_chosen_length(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the models' windows differ, no date is shown. The first date that is chosen gives a window of the chosen length, and not
-    everything on its other side.
+    """If the models have different windows, no date is shown. Choosing the first date gives a window of the chosen length, not everything
+    before or after that date.
     """
     made: list[object] = []
     monkeypatch.setattr(scope_bar, "set_dates", lambda *dates: made.append(dates))
@@ -277,11 +280,11 @@ def test_a_single_chosen_date_makes_a_window_of_the_chosen_length(key: str, monk
         "a range that ends before it starts is kept, so that the page can report it"
     )
     scope_bar.change_date(key, day, day, week, None)
-    assert made[-1] == ((None, day) if key == "from" else (day, None)), "a date that is removed stays removed"
+    assert made[-1] == ((None, day) if key == "from" else (day, None)), "a removed date stays empty"
 
 
 def test_a_day_that_is_picked_as_the_end_is_included() -> None:
-    """Regression: 30 June as `To` meant its 00:00 and left out 30 June."""
+    """Regression: 30 June as `To` meant 00:00 of that day, so 30 June was left out."""
     june, hour = date(2013, 6, 30), time(14)
     assert chosen_instant(june, None, ends=True) == datetime(2013, 7, 1, tzinfo=UTC)
     assert chosen_instant(june, None) == datetime(2013, 6, 30, tzinfo=UTC)
@@ -294,8 +297,9 @@ def test_a_day_that_is_picked_as_the_end_is_included() -> None:
 
 
 def test_the_calendar_opens_where_the_records_end(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regression: if the windows of the models differ, the calendar opened in the present month, although the newest record is years
-    old."""
+    """Regression: if the windows of the models differed, the calendar opened in the current month, although the newest record was years
+    old.
+    """
     monkeypatch.setattr(load, "page_clock", lambda: END + timedelta(days=4000))
     app = opened("health", window="Last 24 hours")
     boxes = [each for each in app.date_input if each.label in ("From (UTC)", "To (UTC)")]
@@ -318,6 +322,6 @@ def test_dates_out_of_range_show_a_message_and_break_no_page(start: str, end: st
 
 
 def test_a_link_that_moves_with_its_records_says_so() -> None:
-    """A link with `Last 7 days` opens other days later."""
+    """A link with `Last 7 days` shows other days when it is opened later."""
     assert "counted from when the link is opened" in frame.link_words(Scope(span="7d"), None)
     assert frame.link_words(Scope(span="dates", start=END, end=END), None) == "Opens this view."

@@ -1,4 +1,6 @@
-"""The page of model selection compares a version in shadow with the one that serves, names the region in which it is worse, and keeps the decision."""
+"""The page of model selection compares a version in shadow with the serving version, names the region in which it is worse, and saves the
+decision.
+"""
 
 import json
 import re
@@ -28,8 +30,8 @@ WINDOW = {"from": "2026-03-02T00:00", "to": "2026-03-09T00:00", "window": "Chose
 
 
 def rows_of(rng: np.random.Generator) -> pd.DataFrame:
-    """Requests of three regions with a score from each version. Both versions are right equally often, but the second is seldom right in
-    the south.
+    """Requests of three regions with a score from each version. Both versions are right about equally often, but the second is rarely right
+    in the south.
     """
     region, label = rng.choice(["north", "south", "east"], N), rng.integers(0, 2, N)
     right = {"1": rng.random(N) < 0.8, "2": rng.random(N) < np.where(region == "south", 0.62, 0.9)}
@@ -55,7 +57,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
         common["features"] = {"region": each["region"], "age": each["age"]}
         records.append({**common, "version": "1", "score": each["score1"], "label": each["label"]})
         records.append({**common, "version": "2", "score": each["score2"], "environment": "shadow"})
-        if i % 40 == 0:  # a device answers too, with a form that is not registered
+        if i % 40 == 0:  # a device also answers, with a form of the model that is not registered
             records.append({**common, "version": "2 int8", "score": each["score2"], "environment": "shadow", "device": "d1"})
     log = folder / "log.jsonl"
     log.write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
@@ -145,7 +147,7 @@ def test_the_calibration_error_is_a_criterion_and_said_to_be_of_all_labelled_row
 
 
 def test_the_decisive_metric_shows_its_paired_interval_and_test(page: Database) -> None:
-    """DeLong's variance from all pairs of a positive and a negative row, where the product uses ranks."""
+    """Independent check: DeLong's variance from all pairs of a positive and a negative row, whereas the product uses ranks."""
     rng = np.random.default_rng(5)
     rows_of(rng)
     rows = rows_of(rng)

@@ -1,4 +1,4 @@
-"""The pages of vendors and of the batch gate show their analyzers' findings, and keep a person's decisions."""
+"""The pages of vendors and of the batch gate show the findings of their analyzers, and save a person's decisions."""
 
 import json
 import tomllib
@@ -39,7 +39,7 @@ from tests.support.vendor_nights import START, VendorNights
 
 
 def probe_lines() -> list[dict]:
-    """Twelve nights of a vendor, the last with six other answers."""
+    """Twelve nights of a vendor; on the last, six answers differ."""
     lines = []
     for row in VendorNights(12, items=20, noise=0.0, changed=6, from_night=11).rows().to_dict("records"):
         extra = row.pop("extra")
@@ -142,7 +142,7 @@ def test_language_model_calls_are_counted_by_route_and_a_trace_shows_its_steps(
     ((trace,),) = [[row["cells"] for row in tables(app)["Traces of several steps"]["rows"]]]
     assert (trace["trace"]["go"]["parameters"]["trace"], trace["steps"]["t"], trace["failed"]["t"]) == (TRACE, "3", "1")
     assert "trace" in links.BOUND_KEYS and "probes" in links.OWN_KEYS, (
-        "the keys must be bound, else a link to a trace or a set has no effect"
+        "both keys must be registered, otherwise a link to a trace or a set has no effect"
     )
     assert trace["took"]["t"] == "120,600", "the duration is from the start of the first step to the end of the last step"
 
@@ -150,7 +150,7 @@ def test_language_model_calls_are_counted_by_route_and_a_trace_shows_its_steps(
 def test_a_failed_trace_is_listed_completely_even_among_more_calls_than_are_read(
     empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Regression: of a model with more calls than the sample, steps of a trace were missing, and a failed trace was not listed."""
+    """Regression: if a model had more calls than the sample, steps of a trace were missing, and a failed trace was not listed."""
     lines = []
     for trace in range(40):
         steps = [call(step, "gpt", "chat", trace + step, **({"status": "error"} if (trace, step) == (7, 2) else {})) for step in (1, 2, 3)]
@@ -168,12 +168,12 @@ def test_a_failed_trace_is_listed_completely_even_among_more_calls_than_are_read
 
 
 def of_trace(trace: int, line: dict[str, object]) -> dict[str, object]:
-    """A call as a step of another trace."""
+    """A call, as a step of another trace."""
     return {**line, "id": str(line["id"]).replace(TRACE, f"{trace:032x}")}
 
 
 def read_few_calls(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
-    """Let the page read this many calls of a model, an hour after START."""
+    """Let the page read at most this many calls of a model, an hour after START."""
     monkeypatch.setattr(trace_steps, "CALLS", replace(trace_steps.CALLS, rows=rows))
     monkeypatch.setattr(load, "page_clock", lambda: (START + timedelta(hours=1)).replace(tzinfo=UTC))
 
@@ -181,7 +181,9 @@ def read_few_calls(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
 def test_failed_single_calls_of_another_model_do_not_hide_a_failed_trace(
     empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Regression: traces of one step and of models that were not asked for took all places of the traces that were read whole."""
+    """Regression: at most a fixed number of traces is read completely, and traces of one step and of models that were not chosen took all
+    these places.
+    """
     failing = {"status": "error"}
     lines = [
         of_trace(trace, call(step, "gpt", "chat", step / 60, **(failing if step == 1 else {}))) for trace in range(40) for step in (1, 2, 3)
@@ -196,7 +198,7 @@ def test_failed_single_calls_of_another_model_do_not_hide_a_failed_trace(
 
 @pytest.mark.parametrize("rows", [50, 1000])
 def test_a_long_trace_is_counted_over_all_its_steps(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
-    """Regression: of a trace of 300 steps the newest 200 were counted, without the failed first one."""
+    """Regression: in a trace of 300 steps only the newest 200 were counted, so the failed first step was missing."""
     lines = [call(k, "gpt", "chat", k / 10, latency_ms=50.0, **({"status": "error"} if k == 1 else {})) for k in range(1, 301)]
     land(empty, lines, tmp_path)
     read_few_calls(monkeypatch, rows)
@@ -204,14 +206,16 @@ def test_a_long_trace_is_counted_over_all_its_steps(empty: Database, tmp_path: P
     ((found,),) = [[row["cells"] for row in tables(app)["Traces of several steps"]["rows"]]]
     assert (found["steps"]["t"], found["failed"]["t"], found["took"]["t"]) == ("300", "1", format_figure(299 * 6000 + 50.0))
     assert len(tables(app)["Steps of the trace"]["rows"]) == 200 and "The newest 200 steps" in words(app)
-    assert "Step 1 of" not in words(opened("case", id=str(lines[0]["id"]), model="gpt")), "the place of an older step is unknown"
+    assert "Step 1 of" not in words(opened("case", id=str(lines[0]["id"]), model="gpt")), (
+        "the position of an older step in its trace is unknown"
+    )
     assert "The newest 200 steps of its trace" in words(opened("case", id=str(lines[0]["id"]), model="gpt"))
 
 
 def test_the_operation_of_a_step_is_read_however_many_calls_there_are_at_the_time(
     empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Regression: operations and answers were looked for in a sample of the calls between the first step and the last."""
+    """Regression: operations and answers were looked up in a sample of the calls between the first and the last step."""
     lines = [call(1, "gpt", "chat", 0), call(2, "gpt", "chat", 5), {**call(3, "plain", "", 6), "features": {"town": "x"}}]
     lines += [of_trace(k, call(1, "gpt", "embeddings", k / 100)) for k in range(1, 60)]
     land(empty, lines, tmp_path)
@@ -221,7 +225,7 @@ def test_the_operation_of_a_step_is_read_however_many_calls_there_are_at_the_tim
 
 
 def earlier(at: object, weeks: int) -> str:
-    """The same time some weeks earlier."""
+    """The same time, the given number of weeks earlier."""
     return (datetime.fromisoformat(str(at)) - timedelta(weeks=weeks)).isoformat()
 
 
@@ -268,7 +272,7 @@ def test_a_case_within_a_trace_shows_its_other_steps_and_a_single_request_shows_
 
 
 def test_the_calls_of_the_sample_are_shown_as_their_file_counts_them(empty: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Independent count: the last seven days of the file by pandas; the trace that failed; and the two columns that moved."""
+    """Independent count with pandas: the last seven days of the file, the trace that failed, and the two columns that drifted."""
     folder = bundle_folder() / "sample_data"
     files = [
         each for each in tomllib.loads((folder / "fleet.toml").read_text(encoding="utf-8"))["file"] if each["path"].startswith("calls.")

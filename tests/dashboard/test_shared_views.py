@@ -1,4 +1,4 @@
-"""A shared view is a record that everybody finds, and a browser opens the view first that its reader chose."""
+"""A shared view is a record that everybody can find; a browser opens first the view that its reader chose."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Pages for somebody who has signed in: hidden models are shown nowhere, names come from the sign-in, and a viewer saves nothing."""
+"""Pages for a signed-in person: hidden models appear nowhere, names come from the sign-in, and a viewer can save nothing."""
 
 import contextlib
 from pathlib import Path
@@ -27,7 +27,7 @@ NAMED = a_third(PAGES, 2)
 
 @pytest.mark.parametrize("path", PAGES, ids=by_name)
 def test_a_hidden_model_appears_on_no_page(path: Path, current: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No page shows it, neither by itself nor for a link that names the model. A short run opens such a link to every third page."""
+    """No page shows the hidden model, neither by itself nor for a link that names it. A short run opens such a link to every third page."""
     sign(monkeypatch, ONE)
     for parameters in ({}, {"model": "price"}) if path in NAMED else ({},):
         said = words(opened(path.stem, **parameters)).replace("names the model price, which is not in this store", "")
@@ -36,8 +36,8 @@ def test_a_hidden_model_appears_on_no_page(path: Path, current: World, monkeypat
 
 @pytest.mark.parametrize("path", a_third(PAGES, 0), ids=by_name)
 def test_each_page_opens_for_the_other_roles(path: Path, current: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The test covers a page up to its title: navigation, scope and the person's view of the store. The parts after it only call methods
-    that test_roles.py tries.
+    """The test runs a page up to its title: navigation, scope and the person's view of the store. The parts after the title only call
+    methods that test_roles.py tests.
 
     A short run takes one of the two roles for each page in turn.
     """
@@ -84,7 +84,7 @@ def test_a_role_for_one_model_applies_to_entries_about_it(current: World, monkey
 
 
 def settings_of_loan() -> None:
-    """The script of a page with the forms of a model's budget and service level."""
+    """The script of a page with the forms for a model's budget and service level."""
     from types import SimpleNamespace
 
     from observability.dashboard import load

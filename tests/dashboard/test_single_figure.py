@@ -1,4 +1,4 @@
-"""An address opens one figure of a page alone: the figure of that page, without the bar and the menu."""
+"""An address opens a single figure of a page: the same figure as on the page, without scope bar and menu."""
 
 from urllib.parse import parse_qs, urlsplit
 

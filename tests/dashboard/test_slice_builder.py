@@ -21,7 +21,7 @@ def test_values_are_counted_as_the_rows_say_and_the_most_frequent_come_first(cur
 
 
 def test_a_click_on_a_value_makes_the_slice_and_shows_it(current: World) -> None:
-    """The values are those of the window before the slice, so that another value of the same column can be chosen."""
+    """The values are counted in the window without the slice, so that another value of the same column can be chosen."""
     app = opened("changes", model="loan", **WHOLE)
     assert not any(str(each.key).startswith("slice-sex") for each in app.button), "the closed slice builder counts no values"
     app.session_state["slice-builder"] = True

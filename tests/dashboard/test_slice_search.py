@@ -27,6 +27,6 @@ def warning(subject: str, part: str | None, metric: str = "accuracy") -> Finding
     ],
 )
 def test_a_slice_named_in_a_finding_counts_as_significant_even_as_its_subject(finding: Finding, sure: list[bool]) -> None:
-    """Regression: the page said that 0 of 4 slices are significant beside a warning about the carrier EV, which is a sensitive group."""
+    """Regression: the page said that 0 of 4 slices are significant, next to a warning about the carrier EV, which is a sensitive group."""
     rows = pd.DataFrame({"slice": ["carrier=EV", "hour=7"], "p_adjusted": [0.2, 0.3]})
     assert with_significance(rows, "accuracy", [finding])["sure"].tolist() == sure

@@ -1,6 +1,6 @@
 """People who may not reveal masked values see no figure of a group of fewer than ten rows on any page, in JSON, in a board or in a mail.
 
-A world with a group of four rows and one of twelve, whose names stand nowhere else. The test reads the whole rendered page: texts, tables,
+The world has a group of four rows and one of twelve, whose names occur nowhere else. The test reads the whole rendered page: texts, tables,
 frames and charts.
 """
 
@@ -70,7 +70,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture
 def sign(small: World, monkeypatch: pytest.MonkeyPatch):
-    """Let every page be drawn for a person, on the small world."""
+    """Draw every page for the given person, on the small world."""
     monkeypatch.setattr(process_lock, "current_store", lambda: small.store)
     monkeypatch.setattr(load, "page_clock", lambda: END)
 
@@ -97,13 +97,13 @@ def rendered(app: AppTest) -> list[str]:
 
 
 def figures_beside(pieces: list[str], name: str) -> list[str]:
-    """The pieces that name a group and hold a number besides the note "fewer than 10"."""
+    """The pieces that name a group and contain a number besides the note "fewer than 10"."""
     named = [piece for piece in pieces if name in piece]
     return [piece for piece in named if re.search(r"\d", _without_links(piece).replace(FEWER, "").replace("version 1", ""))]
 
 
 def _without_links(piece: str) -> str:
-    """A piece without addresses and sizes of the layout."""
+    """A piece without its addresses and layout sizes."""
     try:
         cells = json.loads(piece)["cells"]
     except (ValueError, KeyError, TypeError):
@@ -124,13 +124,15 @@ def test_the_owner_sees_the_figures_that_a_viewer_does_not(sign) -> None:
     sign(OWNER)
     pages = ("fairness", "performance", "findings")
     seen = {page: figures_beside(rendered(opened(page, model="loan", by="sex", **WHOLE)), RARE) for page in pages}
-    assert seen["fairness"] and seen["performance"] and seen["findings"], "each page must show groups, else the test above has no effect"
+    assert seen["fairness"] and seen["performance"] and seen["findings"], (
+        "each page must show groups, otherwise the test above checks nothing"
+    )
     sign(VIEWER)
     app = opened("fairness", model="loan", **WHOLE)
     groups = [json.loads(each)["cells"] for each in rendered(app) if each.startswith('{"cells"') and '"labelled"' in each]
     names = {cells["group"]["t"]: int(cells["n"]["t"].replace(",", "")) for cells in groups}
     assert set(names) == {FEWER, "F"} or set(names) == {FEWER, "M"}, "the rare groups and the smaller of the large groups are merged"
-    assert sum(names.values()) == 1000, "the totals are unchanged, so no difference reveals a single group"
+    assert sum(names.values()) == 1000, "the totals are unchanged and cover the merged groups, so no difference reveals a single group"
 
 
 def test_a_slice_of_few_rows_is_refused_by_name_and_by_what_it_leaves_out(sign, small: World) -> None:
@@ -149,7 +151,7 @@ def test_a_slice_of_few_rows_is_refused_by_name_and_by_what_it_leaves_out(sign, 
 
 
 def test_the_http_json_hides_the_same_small_groups_as_the_pages(small: World) -> None:
-    """`/api/v1/findings` runs `check` on the guarded store, as this does."""
+    """Like this test, `/api/v1/findings` runs `check` on the guarded store."""
     asked = {"model": "loan", "start": START, "end": END, "now": datetime(2026, 3, 16, 1, tzinfo=UTC)}
     whole = check.check(small.store, **asked)
     few = check.check(guarded_store(small.store, VIEWER), **asked)
@@ -188,7 +190,7 @@ def test_dashboard_and_mail_figures_hide_small_groups_by_the_persons_rights(sign
 
 @pytest.fixture
 def buttons(monkeypatch: pytest.MonkeyPatch, small: World) -> dict[str, Callable[[], str | bytes]]:
-    """What the download buttons of opened pages make, by the name of the file; nobody signs in, so small groups are seen."""
+    """What the download buttons of the opened pages produce, by file name. Nobody is signed in, so small groups are visible."""
     monkeypatch.setattr(process_lock, "current_store", lambda: small.store)
     monkeypatch.setattr(load, "page_clock", lambda: END)
     made: dict[str, Callable[[], str | bytes]] = {}

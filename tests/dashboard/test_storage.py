@@ -1,4 +1,4 @@
-"""The storage page shows what an audit measured, how old datasets are, and what the store was asked."""
+"""The storage page shows what an audit measured, how old datasets are, and which queries the store answered."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -48,13 +48,13 @@ def lines() -> list[dict]:
 
 @pytest.fixture
 def logged(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Database:
-    """The store that this process owns."""
+    """The store that this process owns, with these records."""
     land(empty, lines(), tmp_path)
     monkeypatch.setattr(load, "page_clock", lambda: END)
     return empty
 
 
-def test_every_figure_of_an_audit_stands_on_the_page(logged: Database) -> None:
+def test_every_number_of_an_audit_is_shown_on_the_page(logged: Database) -> None:
     app = opened("storage")
     said, found = words(app), tables(app)
     assert "zstd is the smallest exact form: 40 % of the uncompressed size" in said
@@ -185,7 +185,7 @@ def test_without_an_audit_the_command_is_shown(empty: Database, tmp_path: Path) 
 def test_storage_places_show_their_findings_and_the_next_step(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [each for name in ("lake", "features") for each in place_reports(np.random.default_rng(3), name)]
     newest = max((each for each in rows if each["place"] == "lake"), key=lambda each: each["at"])
-    newest["used_bytes"] = int(newest["used_bytes"] * 1.05)  # one report is not the median of three
+    newest["used_bytes"] = int(newest["used_bytes"] * 1.05)  # a single report does not change the median of three
     for each in rows:
         each["duplicate_bytes"] = each["used_bytes"] // 2 if each["place"] == "lake" else 0
     land(empty, [{"kind": "storage_report", **report_line(each)} for each in rows], tmp_path)
@@ -197,7 +197,7 @@ def test_storage_places_show_their_findings_and_the_next_step(empty: Database, t
     used = np.median([each["used_bytes"] / each["capacity_bytes"] for each in rows if each["place"] == "lake"][-3:])
     assert lake["used"]["t"] == percent(float(used)) and lake["waste"]["t"].startswith("50 % / ")
     held, room = (float(part.split()[0]) for part in lake["used"]["sub"].split(" of "))
-    assert held / room == pytest.approx(float(used), rel=1e-3), "bytes and share are from the same report"
+    assert held / room == pytest.approx(float(used), rel=1e-3), "bytes and share come from the same report"
     (step,) = [row["cells"] for row in found["What needs attention, and what to do next"]["rows"]]
     assert step["because"]["t"].startswith("50 % of the bytes in lake are stored twice")
     assert step["because"]["sub"] == "Remove the copies, or store content once under its checksum."

@@ -1,4 +1,4 @@
-"""The banner of pages says what is wrong with the store and its loader, and what to do; repairs can be read and hidden."""
+"""The banner of pages says what is wrong with the store and its loader, and what to do; notes about repairs can be read and hidden."""
 
 import pytest
 
@@ -31,7 +31,7 @@ def test_repair_notes_are_shown_and_can_be_hidden_on_the_store_page(empty):
     assert "records of last year" in app.error[0].value and "records of last year" in words(app)
     next(each for each in app.button if each.label == "Hide repairs").click().run()
     assert not app.error and not app.exception
-    assert "records of last year" in words(app), "the log is still shown"
+    assert "records of last year" in words(app), "the records are still shown"
     assert empty.problems() == []
 
 
@@ -79,7 +79,7 @@ def test_running_models_without_confinement_needs_a_persons_reason_and_every_pag
         sign(monkeypatch, person)
         shown = opened("store")
         assert any(each.label == "Allow models without confinement" for each in shown.button) is offered
-        assert "a file came from outside" in words(shown), "every role sees the reason of the permission"
+        assert "a file came from outside" in words(shown), "every role sees why the model file may not run"
     sign(monkeypatch, Person("vic", "viewer"))
     with pytest.raises(ForbiddenError):
         confinement.save_decision(True, "vic", "please")

@@ -1,4 +1,4 @@
-"""The page Store lists sources: files taken by the schedule and by hand, and the failed source."""
+"""The page Store lists the sources: files loaded by the schedule and by hand, and the source that failed."""
 
 import threading
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ def test_the_page_lists_what_is_new_in_the_newest_versions(current: World) -> No
 
 
 def test_store_totals_are_the_sums_of_the_table_rows(current: World) -> None:
-    """Regression: the totals left out controllers, which the table lists."""
+    """Regression: the totals did not include controllers, although the table lists them."""
     status = load.store_summary()
     steering = {**status["models"][0], "model": "valve", "predictions": 7, "labels": 3}
     status["controllers"] = [steering]

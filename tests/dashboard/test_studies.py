@@ -1,4 +1,4 @@
-"""Whether a search should go on is said in plain words."""
+"""Whether a search should go on is stated in plain words."""
 
 from dataclasses import replace
 
@@ -44,7 +44,7 @@ def test_studies_side_by_side_have_energy_and_cost_only_where_they_are_known(mon
     ]
 
 
-def test_studies_of_one_metric_stand_in_one_figure_of_at_most_six_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_studies_of_one_metric_share_one_figure_of_at_most_six_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = [
         run
         for place in range(8)

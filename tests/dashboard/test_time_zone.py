@@ -1,4 +1,4 @@
-"""Times are shown in UTC, or in the viewer's own zone if they chose it; days and addresses stay in UTC."""
+"""Times are shown in UTC, or in the viewer's own time zone if the viewer chose it; days and addresses stay in UTC."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
@@ -26,7 +26,7 @@ class Browser:
         monkeypatch.setattr(clicks.st, "session_state", self.state)
 
     def opens(self, zone: str | None, *, own: bool = True) -> None:
-        """A new session in a zone; own: whether the viewer chose this zone before."""
+        """Start a new session in a time zone; own: whether the viewer chose to see this zone before."""
         self.state.clear()
         self.context.timezone, self.context.cookies = zone, {time_zone.COOKIE: "%22own%22"} if own else {}
 
@@ -122,7 +122,7 @@ def test_date_boxes_show_the_local_day_and_return_the_same_instant(zone: Any) ->
 
 
 def lined(times: Any, shape: str) -> go.Figure:
-    """A line of values over times, with an event mark at one."""
+    """A line over the given times, with an event mark at one time."""
     figure = go.Figure()
     figure.add_scatter(x=times, y=list(range(len(times))))
     figure.add_vline(x=shape)

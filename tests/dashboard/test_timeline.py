@@ -1,4 +1,4 @@
-"""The time line of each model: a mark for each change, placed at its time in the window."""
+"""The time line of each model has a mark for each change, placed at its time in the window."""
 
 from dataclasses import replace
 from datetime import timedelta

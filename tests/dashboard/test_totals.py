@@ -1,4 +1,4 @@
-"""Pages that count the same thing give the same number."""
+"""Pages that count the same things show the same number."""
 
 import re
 from collections import Counter
@@ -28,7 +28,7 @@ def test_an_acknowledged_finding_is_counted_with_the_severity_shown_in_its_row()
 
 
 def test_home_a_models_page_and_findings_count_the_same_incidents(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Incidents of its training runs and other records count too."""
+    """Incidents of the model's training runs and other records count too."""
     monkeypatch.setattr(load_findings, "scope_record_findings", lambda scope, *names, beside=False: [RUN])
     (row,) = (
         each["cells"] for each in tables(opened("health", window="Everything"))["Models, most severe first"]["rows"]
@@ -44,7 +44,7 @@ def test_home_a_models_page_and_findings_count_the_same_incidents(current: World
 
 
 def test_the_rows_of_home_add_up_to_its_line(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regression: the line counted incidents that had no row."""
+    """Regression: the summary line counted incidents that had no row."""
     feed = replace(RUN, model=None, subject="source:feed", because="`feed` is late.")
     monkeypatch.setattr(load_findings, "scope_record_findings", lambda scope, *names, beside=False: [RUN, replace(RUN, model="loan"), feed])
     home = opened("health", window="Everything")
@@ -63,13 +63,13 @@ def test_the_rows_of_home_add_up_to_its_line(current: World, monkeypatch: pytest
     )
     assert (int(listed), int(are)) == (counts["critical"] + counts["warning"], sum(total.values()))
     assert sum(total.values()) == counts["critical"] + counts["warning"] - counts["shared"] + int(once)
-    assert total["critical"] == counts["critical"] - 1, "a run of two models is counted once"
+    assert total["critical"] == counts["critical"] - 1, "an incident shared by two models is counted once"
     found = load_findings.scope_report(Scope(span="all")).incidents
     assert action_counts(each.lead for each in counted_incidents(found)).words in line, "the page Findings counts like Home"
 
 
 def test_choosing_a_model_changes_no_other_row_of_home(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regression: the records of all models were dated by that model's newest record, so the others lost incidents."""
+    """Regression: the records of all models were dated by the newest record of the chosen model, so other models lost incidents."""
 
     def found(scope: Scope, *names: str, beside: bool = False) -> list[Finding]:
         return [] if scope.model or scope.slice else [RUN, replace(RUN, model="loan")]
@@ -86,7 +86,7 @@ def test_choosing_a_model_changes_no_other_row_of_home(current: World, monkeypat
 
 
 def test_the_list_of_incidents_has_as_many_rows_as_home_counts(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regression: an incident of two models had two rows."""
+    """Regression: an incident shared by two models had two rows."""
     monkeypatch.setattr(load_findings, "scope_record_findings", lambda scope, *names, beside=False: [RUN, replace(RUN, model="loan")])
     rows = tables(opened("incident", window="Everything"))["Incidents, most urgent first"]["rows"]
     counted = counted_incidents(load_findings.scope_report(Scope(span="all")).incidents)
@@ -97,7 +97,7 @@ def test_the_list_of_incidents_has_as_many_rows_as_home_counts(current: World, m
 def test_a_page_whose_analysis_failed_does_not_ask_to_register(
     page: str, analyzer: str, current: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Regression: the page of a registered model asked to register it."""
+    """Regression: the page of a registered model asked to register the model."""
     failed = replace(RUN, analyzer=analyzer, model="price", value=None, severity="unknown", because="The analysis failed: KeyError: 1")
     monkeypatch.setattr(load_findings, "findings_in_window", lambda window, wait=False: [failed])
     shown = words(opened(page, model="price"))

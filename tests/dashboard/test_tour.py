@@ -1,4 +1,4 @@
-"""The tour of the sample has five steps, each on its page, and is offered only where the sample is loaded."""
+"""The tour of the sample has five steps, each on its own page, and is offered only if the sample is loaded."""
 
 from observability.core.catalog import Model
 from observability.dashboard import links

@@ -1,4 +1,4 @@
-"""The page of trade-offs compares the forms of a model, and keeps the choice of one with its reason."""
+"""The page of trade-offs compares the forms of a model (such as other precisions), and saves which form was chosen, with the reason."""
 
 import math
 from datetime import UTC, datetime
@@ -85,7 +85,7 @@ def test_pareto_names_that_do_not_overlap_are_shown_and_marks_at_zero_are_not_cl
 
 
 def test_a_form_name_is_moved_above_the_intervals_it_would_cover() -> None:
-    """Regression: the name of the fastest form was written over the marks of two others."""
+    """Regression: the name of the fastest form covered the marks of two others."""
     columns = ["form", "x", "value", "low", "high", "group", "text"]
     fast, slow = ("fast", 0.01, 0.025, 0.02, 0.03, "Pareto front", ""), ("slow", 0.05, 0.0, 0.0, 0.001, "Pareto front", "")
     beside, above, far = (

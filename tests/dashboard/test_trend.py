@@ -1,4 +1,4 @@
-"""The trend in tables of findings and incidents: it has the days of the incident's chart and needs no query to the store."""
+"""The trend in tables of findings and incidents: it shows the days of the incident's chart and needs no query to the store."""
 
 from dataclasses import replace
 
@@ -35,7 +35,7 @@ def test_a_trend_needs_two_days_and_is_sorted_by_the_last_value_relative_to_the_
     cell = trend_cell([replace(lead, evidence={"by_day": days}, limit=0.2)])
     assert cell["spark"]["y"] == [0.1, 0.4, None] and cell["spark"]["limit"] == 0.2 and cell["k"] == pytest.approx(2.0)
     gap = trend_cell([replace(lead, evidence={"by_day": [*days[:2], ["2026-03-03", float("nan"), 0]]}, limit=0.2)])
-    assert gap == cell, "a value that is not a number becomes a gap, which JSON can hold"
+    assert gap == cell, "a value that is not a number becomes a gap, which JSON can represent"
     assert "spark" not in trend_cell([replace(lead, evidence={"by_day": days[:1]})]) and "spark" not in trend_cell([lead])
     rows = [{"cells": {"trend": trend_cell([lead])}}]
     assert without_empty_trend([TREND], rows) == [] and without_empty_trend([TREND], [*rows, {"cells": {"trend": cell}}]) == [TREND]

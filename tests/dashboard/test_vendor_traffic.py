@@ -1,4 +1,6 @@
-"""Traffic of vendors: stated token prices, models of kind API, one timeline over all sets of a vendor, sets of free text with scores."""
+"""Vendor traffic: stated token prices, models of kind API, one timeline over all question sets of a vendor, and sets of free text with
+scores.
+"""
 
 from dataclasses import replace
 from datetime import UTC, timedelta
@@ -24,7 +26,7 @@ def at_hour(monkeypatch: pytest.MonkeyPatch, hours: float) -> None:
 
 
 def plain_call(number: int, model: str, **fields: object) -> dict[str, object]:
-    """A call as its span is stored, without a cost."""
+    """A call of a language model as its span is stored, without a cost."""
     at = (START.replace(tzinfo=UTC) + timedelta(minutes=number)).isoformat()
     about = {
         "kind": "prediction",
@@ -65,10 +67,10 @@ def test_tokens_use_the_owners_prices_unless_a_cost_is_logged(empty: Database, t
     }  # fmt: skip
 
 
-def test_costs_of_a_route_in_several_currencies_stand_side_by_side(
+def test_costs_of_a_route_in_several_currencies_are_shown_side_by_side(
     empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Regression: EUR 0.50 and USD 0.75 were shown as "several currencies 1.25"."""
+    """Regression: EUR 0.50 and USD 0.75 were added up and shown as "several currencies 1.25"."""
     paid = [(0.25, "EUR"), (0.25, "EUR"), (0.75, "USD")]
     land(empty, [plain_call(k, "two", cost=cost, currency=currency) for k, (cost, currency) in enumerate(paid)], tmp_path)
     at_hour(monkeypatch, 1)
@@ -76,7 +78,9 @@ def test_costs_of_a_route_in_several_currencies_stand_side_by_side(
     assert (cell["t"], cell["sub"]) == ("EUR 0.50, USD 0.75", "logged; currencies are not summed")
 
 
-def test_a_model_of_kind_api_stands_in_the_traffic_without_tokens(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_of_kind_api_is_listed_in_the_traffic_without_tokens(
+    empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     classic = [plain_call(k, "geo/risk", features={"town": "x"}, **({"status": "timeout"} if k == 0 else {})) for k in range(4)]
     land(empty, [*classic, *(plain_call(k, "own", features={"town": "x"}) for k in range(4))], tmp_path)
     at_hour(monkeypatch, 1)
@@ -126,10 +130,10 @@ def test_one_timeline_has_all_sets_and_models_of_a_vendor_with_their_changes(
     slower = replace(found[0], model="acme/chat", subject="probes:letters", metric=probe_claims.LATENCY, severity="act")
     slower = replace(slower, onset=(START + timedelta(days=5)).replace(tzinfo=UTC))
     again = timeline_rows([each for each in sets if vendor_of(each[0].model) == "acme"], [*found, slower])
-    assert again.equals(rows), "a slower round marks no answers"
+    assert again.equals(rows), "a round that is only slower marks no answers as changed"
     versions = rows[rows["mark"] == "version"]
     assert versions[["name", "version"]].values.tolist() == [["acme/other: tickets", "2026-02"]]
-    assert "All sets of" not in words(opened("vendors", probes="third/tickets")), "a single set has its own timeline"
+    assert "All sets of" not in words(opened("vendors", probes="third/tickets")), "a vendor with a single set has no timeline over all sets"
 
 
 def test_a_set_of_free_text_with_scores_is_drawn(empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ def test_each_week_has_the_state_that_its_review_reached() -> None:
 
 @pytest.mark.parametrize("year", [2013, 2020, 2026])
 def test_a_year_holds_each_of_its_weeks_once_in_the_month_of_its_thursday(year: int) -> None:
-    """Counted by the dates of the calendar, without the page's code."""
+    """Counted by the dates of the calendar, without the code of the page."""
     wanted: dict[str, list[str]] = {}
     day = date(year, 1, 1)
     while day.year == year:

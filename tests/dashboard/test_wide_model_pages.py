@@ -1,4 +1,4 @@
-"""Pages about a model of many columns list them in pages, the worst first, and find them by name."""
+"""Pages about a model with many columns list them page by page, the worst first, and find them by name."""
 
 import json
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ COLUMNS = 110
 
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """The store, filled once."""
+    """The store with the wide model, filled once."""
     folder = tmp_path_factory.mktemp("wide")
     with new_store(folder / "home") as store:
         wide_model(store, folder, COLUMNS)
@@ -37,7 +37,7 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
 
 @pytest.fixture(autouse=True)
 def shown(wide: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages read this store, at the end of its predictions."""
+    """Let pages read this store, at the time when its predictions end."""
     monkeypatch.setattr(process_lock, "current_store", lambda: wide)
     monkeypatch.setattr(load, "page_clock", lambda: END)
 
@@ -111,7 +111,7 @@ def test_a_long_ranking_table_shows_only_its_first_rows(monkeypatch: pytest.Monk
 
 
 def test_findings_of_a_model_are_grouped_once_for_repeated_page_views(monkeypatch: pytest.MonkeyPatch) -> None:
-    opened("slices", model=f"of {COLUMNS}")  # waits for what samples show
+    opened("slices", model=f"of {COLUMNS}")  # waits until the findings from samples are known
     grouped = []
     group = check.findings_with_incidents
     monkeypatch.setattr(check, "findings_with_incidents", lambda *given: grouped.append(len(given[1])) or group(*given))
@@ -158,7 +158,7 @@ def test_the_number_of_slice_options_is_bounded(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_findings_of_a_scope_are_grouped_once_for_repeated_page_views(monkeypatch: pytest.MonkeyPatch) -> None:
-    opened("slices", model=f"of {COLUMNS}")  # waits for what samples show
+    opened("slices", model=f"of {COLUMNS}")  # waits until the findings from samples are known
     first = opened("findings", model=f"of {COLUMNS}")
     grouped = []
     group = check.findings_with_incidents
@@ -176,7 +176,9 @@ def test_a_case_with_very_many_inputs_shows_only_the_first_ones(monkeypatch: pyt
 
 
 def test_rolled_up_columns_are_listed_once_and_not_for_each_column(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They were listed again for each column: three quarters of *Performance* of a model of 12,000."""
+    """Regression: they were listed again for each column, which took three quarters of the time of *Performance* for a model of 12,000
+    columns.
+    """
     columns = tuple(Column(place, f"name {place}", f"c{place}", "category", sensitive=place % 50 == 0) for place in range(1, 201))
     listed, levels = Mock(wraps=slices.rolled_up_columns), Mock(return_value=DataFrame({"enough": []}))
     monkeypatch.setattr(slices, "rolled_up_columns", listed)

@@ -1,4 +1,4 @@
-"""Windows of one, three, seven days and the whole window have the values of the raw rows and the stated rate of false alarms."""
+"""Windows of one, three and seven days and the whole window agree with the raw rows and have the stated rate of false alarms."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -81,7 +81,7 @@ def test_an_unchanged_window_says_so(standing: bool, said: str | None) -> None:
     [("worse", "worse"), ("improving", "improving"), ("ongoing", "unchanged from its past"), (None, "unchanged from its past")],
 )
 def test_a_window_that_is_worse_than_the_one_before_is_not_called_unchanged(news: str | None, said: str) -> None:
-    """Regression: the line above the table said worse, and the row of the same days said unchanged from its past."""
+    """Regression: the line above the table said worse, but the row for the same days said unchanged from its past."""
     week = {
         "days": 7,
         "value": 8.2,
@@ -102,7 +102,7 @@ def test_a_window_that_is_worse_than_the_one_before_is_not_called_unchanged(news
     ("value", "own", "said"), [(40.7, 57.9, "Unknown"), (25.0, 57.9, "OK"), (0.687, 0.439, "Unknown"), (0.75, 0.439, "OK")]
 )
 def test_an_undecided_day_beyond_the_window_limit_is_not_ok(value: float, own: float, said: str) -> None:
-    """Regression: an error of 40.7 was OK below a one-day limit of 57.9, but the chart drew the limit 28.3."""
+    """Regression: an error of 40.7 was called OK below a one-day limit of 57.9, although the chart drew the limit 28.3."""
     whole = {"days": 7, "value": value, "edge": 28.3 if value > 1 else 0.713, "severity": "act", "n": 2000}
     day = {
         "days": 1,
@@ -155,7 +155,7 @@ def test_a_critical_finding_is_shown_under_the_question_it_answers(analyzer: str
 
 
 def with_alarm(standing: model_status.ModelStatus, alarm: Finding) -> model_status.ModelStatus:
-    """The model with one more finding."""
+    """The status of the model with one more finding."""
     return replace(standing, findings=(alarm, *standing.findings))
 
 

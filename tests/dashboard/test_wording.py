@@ -1,4 +1,4 @@
-"""Sentences that were hard to read are written out."""
+"""Sentences that were hard to read before are now written out."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,7 @@ def performance(**evidence: Any) -> Finding:
 
 @pytest.mark.parametrize(("days", "words"), [(82_215.0, "about once in 82,215 days"), (3e7, "less than once in 100,000 days")])
 def test_the_gradual_shift_test_states_its_probability_in_words(days: float, words: str) -> None:
-    """Regression: it read `p ≈ 1/100,000`."""
+    """Regression: the sentence said `p ≈ 1/100,000`."""
     note = sequential_test_note(performance(creep_once_in=910.0, creep=days))
     assert note is not None and words in note and "p ≈" not in note
 
@@ -35,20 +35,20 @@ def test_the_gradual_shift_test_states_its_probability_in_words(days: float, wor
 def test_a_sentence_begins_with_a_capital(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "newest_record", lambda *_: START)
     hour = f"{START:%H}:00–{START + timedelta(hours=1):%H}:00 UTC"
-    assert hour in frame.freshness_note("loan").replace("\\", ""), "without a query of rows only the hour is known"
+    assert hour in frame.freshness_note("loan").replace("\\", ""), "without reading rows, only the hour of the newest record is known"
     assert frame.freshness_note("loan").startswith("Newest record ")
     monkeypatch.setattr(load, "newest_record", lambda *_: None)
     assert frame.freshness_note("loan").startswith("No predictions")
 
 
 def test_the_search_note_names_only_a_relative_window() -> None:
-    """Regression: it read `chosen time range and slice (chosen dates)`."""
+    """Regression: the note said `chosen time range and slice (chosen dates)`."""
     assert "(" not in search_scope_note(Scope(span="dates"))
     assert "(last 7 days)" in search_scope_note(Scope())
 
 
 def test_negative_numbers_of_a_sentence_have_a_minus_sign() -> None:
-    """Regression: `-14.9 points` stood beside `−14.9`."""
+    """Regression: `-14.9 points` was shown next to `−14.9`."""
     sentence = "Bias -4.35 (-5.98 to -2.71) on `a-1` and `-2`, 2013-12-30 to 2014-01-01; (-.5) x-1."
     assert with_minus_signs(sentence) == "Bias −4.35 (−5.98 to −2.71) on `a-1` and `-2`, 2013-12-30 to 2014-01-01; (−.5) x-1."
 

@@ -1,4 +1,4 @@
-"""Audits by group and slice: the group that is easier to attack or more exposed is named, and equal groups are not."""
+"""Audits by group and slice: a group that is easier to attack or more exposed is named; equal groups are not."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def groups(rng: np.random.Generator) -> dict[str, np.ndarray]:
 
 
 def robustness(rng: np.random.Generator, planted: str | None) -> dict[str, Any]:
-    """Results of an attack; the rows of the planted level break at half the cost."""
+    """Results of an attack; the rows of the planted level already break at a quarter of the cost."""
     parts = groups(rng)
     several = rng.exponential(1.0, ROWS)
     if planted:

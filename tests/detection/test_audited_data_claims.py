@@ -1,4 +1,4 @@
-"""The shares of an audit of data are compared by their intervals with the limits and with the audit before."""
+"""The shares in an audit of data are compared, by their intervals, with the limits and with the previous audit."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from observability.metrics.audited_data import AuditedData
 
 
 def audit(rows: int = 1000, chance: float = 0.0, **content: Any) -> AuditedData:
-    """An audit with nothing to report except the given fields."""
+    """An audit with nothing to report except what the given fields state."""
     rules = {"exact duplicates": 0, "conflicting labels": 0, "suspect labels": 0, "near-duplicates": 0, "outliers": 0}
     body = {"rules": rules | content.pop("rules", {}), "chance": chance, "model_rows": rows, "columns_alone": {"age": [0.3, 0.2, 0.4]}}
     return AuditedData("people", "1", datetime(2026, 3, 2, tzinfo=UTC), rows, None, body | content)
@@ -62,7 +62,7 @@ def test_suspect_labels_are_a_warning_only_where_a_model_is_better_without_them(
         return claims(audit(rules={"suspect labels": 90}, effects={"suspect labels": effect}))[SUSPECT].severity
 
     assert [suspects("roc_auc", 0.01, 0.03), suspects("roc_auc", -0.01, 0.03), suspects("roc_auc", -0.03, -0.01)] == ["watch", "ok", "ok"]
-    assert [suspects("mae", -0.03, -0.01), suspects("mae", 0.01, 0.03)] == ["watch", "ok"], "of an error less is better"
+    assert [suspects("mae", -0.03, -0.01), suspects("mae", 0.01, 0.03)] == ["watch", "ok"], "for an error metric, less is better"
 
 
 def test_changes_since_the_previous_audit_are_new_ongoing_worse_or_recovered() -> None:
@@ -87,7 +87,7 @@ def test_the_command_prints_the_claims() -> None:
 
 
 def test_label_leakage_of_a_registered_models_data_is_reported_only_by_its_leakage_audit() -> None:
-    """For a registered model, the audit of leakage reports this. For an unregistered model, nothing else reports it."""
+    """For a registered model, the leakage audit reports this. For an unregistered model, no other audit does."""
     alone = {"columns_alone": {"outcome": [0.99, 0.985, 0.995]}}
     known = replace(audit(**alone), model=("loan", "2"))
     assert LEAK not in claims(known) and claims(audit(**alone))[LEAK].severity == "act"
@@ -97,7 +97,7 @@ def test_label_leakage_of_a_registered_models_data_is_reported_only_by_its_leaka
 
 
 def test_training_overlap_of_a_registered_models_data_is_reported_only_by_its_leakage_audit() -> None:
-    """The model's audit of leakage holds the same counts; the command prints them."""
+    """The model's leakage audit has the same counts; the command only prints them."""
     held = {"held_out": {"rows": 400, "in_training": 60, "same_label": 50, "chance": 0.0}}
     known = replace(audit(**held), model=("loan", "2"))
     assert OVERLAP not in claims(known) and claims(audit(**held))[OVERLAP].severity == "act"

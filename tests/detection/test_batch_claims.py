@@ -1,5 +1,6 @@
-"""The energy of batches and forms. A rise since the previous audit is reported if it is beyond both intervals, a saving is reported with
-its interval, and expiry is reported."""
+"""The energy of batches and forms. A rise since the previous audit is reported if it exceeds both intervals, a saving is reported with its
+interval, and expiry is reported.
+"""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,7 @@ LEVEL = "operations/energy/batch_saving"
 
 
 def size(batch: int, cost: float, form: str = "as served", error: float = 0.05) -> BatchEnergy:
-    """A size whose processor time is known within an error, at 4 W with the ends of an assumed power."""
+    """A batch size whose processor time is known within an error; the energy follows from an assumed power of 4 W with its range."""
     cpu = (cost, cost * (1 - error), cost * (1 + error))
     return BatchEnergy(form, "fp64", batch, 1000, 6, cpu, (4 * cpu[0], 2 * cpu[1], 10 * cpu[2]), "assumed")
 
@@ -42,22 +43,22 @@ def test_more_energy_than_in_the_audit_before_is_a_warning_with_its_interval() -
     assert f"2 times the 0.04 J of 28 Feb 2026 {ends}" in rose.because, rose.because
     assert rose.evidence["baseline"] == pytest.approx(0.04) and rose.evidence["place"] == 1
     little = claims(before, audit(1, size(1, 0.08), size(100, 0.01 * 0.99 * MORE)))["form=as served", "batch_energy"]
-    assert little.severity == "ok", "surely more, and less than the least that is told"
+    assert little.severity == "ok", "a rise that is certain but too small to report"
     unsure = claims(before, audit(1, size(100, 0.02, error=0.6)))["form=as served", "batch_energy"]
-    assert unsure.severity == "ok", "its interval holds what was measured before"
+    assert unsure.severity == "ok", "the interval includes the value of the previous audit"
 
 
 @pytest.mark.parametrize("other", [{"hardware": "b"}, {"power": "5 W"}])
 def test_audits_of_other_machines_or_another_power_are_not_compared(other: dict[str, str]) -> None:
     found = claims(audit(9, size(1, 0.01), **other), audit(1, size(1, 0.08)))
     assert found == {}, found
-    assert claims(audit(9, size(1, 0.01, "int8")), audit(1, size(1, 0.08))) == {}, "nor is another form"
+    assert claims(audit(9, size(1, 0.01, "int8")), audit(1, size(1, 0.08))) == {}, "another form is not compared either"
 
 
 def test_savings_of_batches_and_forms_are_judged_only_by_the_owners_level() -> None:
     newest = audit(1, size(1, 0.08), size(100, 0.02), size(1, 0.06, "int8"), size(100, 0.001, "int8"))
     batches, int8 = (claims(newest)[f"form={form}", "batch_saving"] for form in ("as served", "int8"))
-    assert (batches.value, int8.value) == (pytest.approx(0.75), pytest.approx(0.25)), "a form is compared at the same size"
+    assert (batches.value, int8.value) == (pytest.approx(0.75), pytest.approx(0.25)), "forms are compared at the same batch size"
     assert batches.low == pytest.approx(1 - 0.25 * 1.05 / 0.95) and batches.high == pytest.approx(1 - 0.25 * 0.95 / 1.05)
     assert batches.severity == int8.severity == "unknown" and f"no level set: set `{LEVEL}`" in batches.because
     assert "75 % less than one at a time (72.4 % to 77.4 % saved)" in batches.because, batches.because
@@ -65,13 +66,15 @@ def test_savings_of_batches_and_forms_are_judged_only_by_the_owners_level() -> N
     assert [claims(newest, level=level)["form=as served", "batch_saving"].severity for level in (0.7, 0.74)] == ["watch", "ok"]
     served = claims(newest, form="int8")
     assert set(served) == {("form=int8", "batch_saving"), ("form=as served", "batch_saving")}
-    assert served["form=as served", "batch_saving"].value == pytest.approx(1 - 0.08 / 0.06), "the other one takes more"
+    assert served["form=as served", "batch_saving"].value == pytest.approx(1 - 0.08 / 0.06), "the other form takes more"
 
 
 def test_metered_joules_are_compared_without_the_processor_time() -> None:
     metered = [replace(size(1, 0.08), joules=(joules, 0.9 * joules, 1.1 * joules), source="measured") for joules in (0.3, 0.6)]
     found = claims(audit(9, metered[0]), audit(1, metered[1]))["form=as served", "batch_energy"]
-    assert found.severity == "watch" and found.evidence["times_the_past"] == pytest.approx(2), "the processor time is the same"
+    assert found.severity == "watch" and found.evidence["times_the_past"] == pytest.approx(2), (
+        "the joules are compared, although the processor time is the same"
+    )
 
 
 def test_a_sufficient_rise_is_reported_before_a_smaller_but_surer_one() -> None:
@@ -81,20 +84,22 @@ def test_a_sufficient_rise_is_reported_before_a_smaller_but_surer_one() -> None:
     assert found.severity == "watch" and found.evidence["times_the_past"] == pytest.approx(2), found.because
     unsure = replace(size(1, 1.0), cpu_seconds=(3.0, 0.9, 5.0))
     found = claims(audit(9, *before), audit(1, unsure, now[1]))["form=as served", "batch_energy"]
-    assert found.severity == "watch" and found.evidence["times_the_past"] == pytest.approx(2), "before one that may not have risen"
+    assert found.severity == "watch" and found.evidence["times_the_past"] == pytest.approx(2), (
+        "the sufficient rise is reported, not the one that may be none"
+    )
 
 
 def metered(joules: float, batch: int = 1, cost: float = 0.08, form: str = "as served") -> BatchEnergy:
-    """A size whose joules a meter gave."""
+    """A batch size whose joules a meter measured."""
     return replace(size(batch, cost, form), joules=(joules, 0.9 * joules, 1.1 * joules), source="measured")
 
 
 def test_joules_of_a_meter_are_not_compared_with_processor_time() -> None:
     newest = audit(1, metered(0.6), size(1, 0.02, "int8"), metered(0.3, form="fp32"))
-    assert claims(newest)["form=fp32", "batch_saving"].value == pytest.approx(0.5), "the cheapest of those that a meter measured"
+    assert claims(newest)["form=fp32", "batch_saving"].value == pytest.approx(0.5), "compared with the cheapest of the metered forms"
     assert claims(audit(9, size(1, 0.08)), audit(1, metered(0.6))) == {}
     found = claims(audit(9, metered(0.2)), audit(5, size(1, 0.08)), audit(1, metered(0.6)))["form=as served", "batch_energy"]
-    assert found.evidence["times_the_past"] == pytest.approx(3), "the last audit that measured it in the same way"
+    assert found.evidence["times_the_past"] == pytest.approx(3), "compared with the last audit that measured the energy in the same way"
 
 
 def test_audits_too_noisy_to_compare_are_told() -> None:
@@ -114,7 +119,7 @@ def test_an_expired_energy_audit_is_reported_only_with_findings_that_need_action
     assert (found.metric, found.severity, found.value) == ("audit_days_left", "watch", pytest.approx(-10.0))
     assert "The energy audit of version 2 expired on 27 Feb 2026: run it again." in found.because
     assert set(claims(old, level=0.5)) == {("energy", "audit_days_left"), ("form=as served", "batch_saving")}
-    assert claims(replace(audit(1, size(1, 0.1), size(100, 0.01)), version="1")) == {}, "one of another version is not judged"
+    assert claims(replace(audit(1, size(1, 0.1), size(100, 0.01)), version="1")) == {}, "an audit of another version is not judged"
 
 
 def test_batch_figures_are_proved_from_the_records_and_follow_the_chosen_form(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
-"""Drift of calls: the PSI equals counts by hand, the compared weeks are right, free texts are compared by length, and too few calls give a
-reason."""
+"""Drift of calls: the PSI equals counts by hand, the right weeks are compared, free texts are compared by length, and too few calls give a
+reason.
+"""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -49,7 +50,7 @@ def test_answer_columns_use_only_successful_calls(sides: tuple[pd.DataFrame, pd.
     failing["feature.output_tokens"] = failing["feature.output_tokens"].mask(hit)
     found = drifts(failing, past)
     assert found["output_tokens"].calls == (failing["status"] == "ok").sum() < found["input_tokens"].calls == len(now)
-    assert max(found[name].effect for name in ("output_tokens", "answer", "refused")) < 0.1, "an error is no other answer"
+    assert max(found[name].effect for name in ("output_tokens", "answer", "refused")) < 0.1, "an error does not count as a different answer"
 
 
 def test_missing_values_are_a_bin_and_free_text_is_measured_by_length(sides: tuple[pd.DataFrame, pd.DataFrame]) -> None:
@@ -72,21 +73,25 @@ def test_a_day_is_compared_with_the_same_hours_of_the_earlier_weeks(sides: tuple
     now, past = every[inside], every[~inside]
     found = compared_calls(now, past, sunday)
     assert not found.missing and set(found.before["at"].dt.dayofweek) == {6} and sorted(set(found.before["week"])) == [0, 1, 2, 3]
-    assert drifts(now, past, sunday)["input_tokens"].effect < 0.1, "longer questions of weekends are no drift"
+    assert drifts(now, past, sunday)["input_tokens"].effect < 0.1, "questions that are longer on weekends are no drift"
 
 
 def test_weeks_already_affected_by_a_change_are_excluded_from_the_baseline() -> None:
     usual, moved, other = np.array([[690, 310], [710, 290], [700, 300]]), np.array([[300, 700]]), np.array([[950, 50]])
-    assert changed_weeks(np.vstack([moved, usual]), moved[0], LIMITS, False) == 1, "the change lasts"
+    assert changed_weeks(np.vstack([moved, usual]), moved[0], LIMITS, False) == 1, (
+        "the change is still there, so the changed week is excluded"
+    )
     assert changed_weeks(np.vstack([moved, moved, usual]), moved[0], LIMITS, False) == 2
-    assert changed_weeks(np.vstack([moved, usual]), usual[0], LIMITS, False) == 1, "it is over"
-    assert changed_weeks(np.vstack([moved, usual]), other[0], LIMITS, False) == 0, "weeks vary, and the window is like none of them"
+    assert changed_weeks(np.vstack([moved, usual]), usual[0], LIMITS, False) == 1, "the change is over, so the changed week is excluded"
+    assert changed_weeks(np.vstack([moved, usual]), other[0], LIMITS, False) == 0, (
+        "weeks vary and the window resembles none of them, so no week is excluded"
+    )
     assert (
         changed_weeks(np.vstack([usual, moved]), usual[0], LIMITS, False)
         == changed_weeks(np.vstack([moved, usual[:1]]), moved[0], LIMITS, False)
         == 0
     )
-    assert changed_weeks(np.vstack([moved, usual]) // 100, moved[0], LIMITS, False) == 0, "few calls prove nothing"
+    assert changed_weeks(np.vstack([moved, usual]) // 100, moved[0], LIMITS, False) == 0, "few calls are no evidence of a change"
 
 
 def test_at_most_the_newest_two_weeks_are_excluded_from_the_baseline() -> None:
@@ -109,14 +114,14 @@ def test_drift_factors_depend_on_the_column_kind_and_the_number_of_weeks(
     limits = {each.column: (each.number, each.varies, each.limits[0]) for each in drifts(*of_four).values()}
     monkeypatch.setattr(call_drift, "NUMBERS_BEYOND", (10_000.0, 20_000.0))
     of_kinds = [changed_weeks(np.vstack([moved, usual]), moved[0], LIMITS, number) for number in (False, True)]
-    assert of_kinds == [1, 0], "a week that is usual for a number is part of the baseline of a number alone"
+    assert of_kinds == [1, 0], "such a week counts as changed for a category, but is usual for a numeric column"
     after = {each.column: each.limits[0] for each in drifts(*of_four).values()}
     assert {name for name, limit in after.items() if limit != limits[name][2]} == {name for name, (number, *_) in limits.items() if number}
 
 
 def test_after_many_weeks_a_number_is_compared_with_the_average_weekly_variation() -> None:
-    """Counted by hand: a restless number is compared with its own weeks, and a calm one with half of its own and half of the mean, capped
-    at four times its own.
+    """Counted by hand: a restless numeric column is compared with its own weekly variation; a calm one with half of its own and half of the
+    mean, but at most four times its own.
     """
     rng = np.random.default_rng(4)
     past = calls(rng, variation=0.1, restless=0.3)
@@ -147,13 +152,15 @@ def test_after_many_weeks_a_number_is_compared_with_the_average_weekly_variation
 
 
 def test_a_number_that_changed_weeks_ago_does_not_hide_drift_of_another(sides: tuple[pd.DataFrame, pd.DataFrame]) -> None:
-    """A setting was raised three weeks ago, too long ago to be left out of the baseline. Questions that are twice as long are still found."""
+    """A setting was raised three weeks ago, so the weeks after the change are still in the baseline. Questions twice as long are found
+    nevertheless.
+    """
     now, past = sides
     recent = past["at"] >= START.replace(tzinfo=None) - timedelta(days=21)
     past = past.assign(**{"feature.temperature": np.where(recent, 0.5, 0.2)})
     now = now.assign(**{"feature.temperature": 0.5, "feature.input_tokens": now["feature.input_tokens"] * 2})
     found = drifts(now, past)
-    assert found["temperature"].extra > 1, "it varies much"
+    assert found["temperature"].extra > 1, "the column varies much between weeks"
     assert found["input_tokens"].effect > found["input_tokens"].limits[0]
 
 

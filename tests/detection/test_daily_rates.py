@@ -1,4 +1,4 @@
-"""Rates are judged by the variation of days. Changing weather raises nothing, while a rate that no past day had is found."""
+"""Rates are judged by the variation between days. Changing weather raises nothing, but a rate that no past day had is found."""
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ A_DAY = 300
 
 
 def days_of(count: int, shares: np.ndarray, rng: np.random.Generator, first: int = 0) -> pd.DataFrame:
-    """Days of rows; a gust is null in a share of each day's rows."""
+    """Rows of some days; the gust is null in the given share of each day's rows."""
     place = np.repeat(np.arange(count), A_DAY)
     gust = np.where(rng.random(place.size) < shares[place], np.nan, rng.gamma(4, 6, place.size))
     at = pd.Timestamp(START) + pd.to_timedelta(first + place + rng.random(place.size) * 0.999, unit="D")
@@ -27,7 +27,7 @@ def days_of(count: int, shares: np.ndarray, rng: np.random.Generator, first: int
 
 
 def said(now: np.ndarray, past: np.ndarray, before: np.ndarray, rng: np.random.Generator) -> Finding:
-    """The finding about the nulls of gusts, given the share of each day."""
+    """The finding about null gusts, given the share of each day."""
     reference = days_of(before.size, before, rng, -400)
     context = context_for(reference.astype({"gust": float}), features=("gust",))
     current, earlier = days_of(now.size, now, rng), days_of(past.size, past, rng, -past.size)
@@ -36,7 +36,7 @@ def said(now: np.ndarray, past: np.ndarray, before: np.ndarray, rng: np.random.G
 
 
 def calm(rng: np.random.Generator, days: int) -> np.ndarray:
-    """How calm days are, from a tenth to all of their hours."""
+    """Share of calm hours on each day, from a tenth to all of them."""
     return rng.beta(1.6, 0.8, days)
 
 
@@ -46,7 +46,7 @@ def test_alternating_calm_and_windy_weeks_raise_no_critical_finding() -> None:
     weeks = repeats(20, 60)
     found = [said(calm(rng, 7), calm(rng, 28), calm(rng, 60), rng) for _ in range(weeks)]
     grew = [each for each in found if each.value - each.evidence["baseline"] > 0.05]
-    assert len(grew) > weeks // 8, "by rows alone these would be acts"
+    assert len(grew) > weeks // 8, "judged by rows alone these weeks would be critical"
     assert [each.because for each in found if each.severity == "act"] == []
     assert sum(each.severity == "watch" for each in found) <= allowed(0.04, weeks)
 
@@ -76,7 +76,7 @@ def test_days_that_vary_only_by_sampling_give_nearly_the_two_proportion_test() -
     now, before = ColumnShare(280.0, 2100.0, 2100.0, 2100), ColumnShare(900.0, 9000.0, 9000.0, 9000)
     known = daily_rates.rate_variation(past.shares("null_rate", Edges()), before)
     exact = stats.chi2_contingency([[280, 1820], [900, 8100]], correction=False).pvalue
-    assert exact < known.p_value(now, 7, before, 30) < 1e-3, "Student's tail, at 28 days"
+    assert exact < known.p_value(now, 7, before, 30) < 1e-3, "Student's t with 28 days has heavier tails than the exact test"
 
 
 def test_p_values_are_spread_evenly_where_days_differ() -> None:
@@ -94,7 +94,7 @@ def test_p_values_are_spread_evenly_where_days_differ() -> None:
 
 
 def counts(days: np.ndarray, hits: np.ndarray) -> ColumnCounts:
-    """Days of A_DAY rows, of which some are null."""
+    """Counts of days with A_DAY rows each, some of which are null."""
     n = np.concatenate([hits, A_DAY - hits]).astype(float)
     bins, day = np.repeat([NULL, 1], hits.size), np.tile(np.arange(hits.size), 2)
     return count_tables(days.astype("datetime64[D]"), np.zeros_like(day), day, bins, (n, n, n))[0]
@@ -111,7 +111,7 @@ def test_a_dry_week_after_wet_and_dry_days_is_not_constant_and_one_after_mixed_d
 
 
 def rain(shares: np.ndarray, rng: np.random.Generator, first: int = 0) -> pd.DataFrame:
-    """Days of rows; rain falls in a share of each day's rows."""
+    """Rows of some days; it rains in the given share of each day's rows."""
     place = np.repeat(np.arange(shares.size), A_DAY)
     fell = np.where(rng.random(place.size) < shares[place], rng.gamma(1, 0.1, place.size), 0.0)
     at = pd.Timestamp(START) + pd.to_timedelta(first + place + rng.random(place.size) * 0.999, unit="D")

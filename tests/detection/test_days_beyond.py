@@ -1,4 +1,4 @@
-"""Check since which day a figure is beyond its level, and whether it may have begun before."""
+"""Checks since which day a figure is beyond its limit, and whether this may have begun earlier."""
 
 from datetime import date
 

@@ -13,7 +13,9 @@ from tests.support.analyzer_worlds import START, context_for
 
 
 def counts(first: int, last: int, threshold, *, rows: int = 500) -> pd.DataFrame:
-    """Counts of days from `first` to `last` (days after the window's start): decisions at threshold(day, score)."""
+    """Counts of the days from `first` to `last` (relative to the window's start); a row is decided positive if its score reaches
+    threshold(day, score).
+    """
     found = []
     for day in range(first, last):
         score = np.random.default_rng(day + 1000).beta(1, 2, rows)
@@ -37,7 +39,7 @@ def stepped(before: float, after: float, since: int):
 
 def test_an_unchanged_threshold_gives_no_finding() -> None:
     assert said(lambda day, score: 0.3) == []
-    assert said(lambda day, score: 0.3 if day % 2 else 0.3004) == [], "within one bin of the scores"
+    assert said(lambda day, score: 0.3 if day % 2 else 0.3004) == [], "the thresholds differ by less than one bin of the scores"
 
 
 @pytest.mark.parametrize(("after", "since"), [(0.26, 3), (0.34, 0), (0.26, -10)])
@@ -78,8 +80,8 @@ def test_a_change_at_noon_is_dated_to_that_day() -> None:
 def test_decisions_without_a_single_threshold_give_no_finding() -> None:
     by_group = lambda day, score: np.where(np.arange(score.size) % 2 == 0, 0.2, 0.5)
     assert said(by_group) == []
-    assert said(lambda day, score: 0.2 + 0.01 * (day % 20)) == [], "a threshold that moves each day"
-    assert said(stepped(0.3, 0.5, -3), past=5) == [], "a past of five days"
+    assert said(lambda day, score: 0.2 + 0.01 * (day % 20)) == [], "the threshold moves each day"
+    assert said(stepped(0.3, 0.5, -3), past=5) == [], "the past has only five days"
 
 
 def test_few_decisions_are_unknown() -> None:

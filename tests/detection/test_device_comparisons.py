@@ -1,5 +1,6 @@
-"""Devices of a run compared with their peers at the same time and with earlier runs: different devices are named, ordinary ones raise
-nothing."""
+"""Devices of a run are compared with their peers at the same time and with earlier runs: deviating devices are named, ordinary ones raise
+nothing.
+"""
 
 import pandas as pd
 import pytest
@@ -28,7 +29,9 @@ def of_peers(seed: int, **options: float) -> list[RunClaim]:
 
 
 def of_past(seed: int, earlier: int = 8, *, before: dict[str, float] | None = None, **moved: float) -> list[RunClaim]:
-    """Claims about the last of several runs. Each earlier run has other readings, and the last earlier run is moved by `before`."""
+    """Claims about the last of several runs. Each run has other readings; those of the last run are changed by `moved`, those of the last
+    earlier run by `before`.
+    """
     runs = [plain_run(f"run-{place}", place, device_memory_gb=80) for place in range(earlier + 1)]
     rows = [
         device_rows(

@@ -1,4 +1,4 @@
-"""A run that ends before its stated plan avoided the energy of the remaining steps; no other run avoided energy."""
+"""A run that ends before its stated plan avoided the energy of the remaining steps; any other run avoided none."""
 
 from dataclasses import replace
 
@@ -51,7 +51,7 @@ def test_a_pruned_run_counts_as_stopped_early() -> None:
 
 
 def test_a_pruned_trial_without_a_plan_is_compared_with_the_finished_trials_of_its_study() -> None:
-    """Regression: pruned trials of a study whose parameters state no steps avoided nothing on the page of energy."""
+    """Regression: if the parameters of a study state no steps, the page of energy said that its pruned trials avoided nothing."""
     trials = [replace(run_of({}), name=f"t{place}", study="s") for place in range(3)]
     cut = {name: replace(curve, steps=curve.steps[:10], values=curve.values[:10]) for name, curve in trials[0].curves.items()}
     pruned = replace(trials[0], name="short", status="pruned", curves=cut)
@@ -60,7 +60,7 @@ def test_a_pruned_trial_without_a_plan_is_compared_with_the_finished_trials_of_i
     assert stop == EarlyStop("short", last["short"], last["whole"], "steps", of_study=True)
     said = early_stops_words([stop], {"short": RunUse(2.0, "measured")})
     assert "Of 1 pruned trial the plan is the median of the study's finished trials." in said
-    assert early_stops([pruned]) == [] and stops_without_plan([pruned]) == ["short"], "no trial was finished"
+    assert early_stops([pruned]) == [] and stops_without_plan([pruned]) == ["short"], "no trial of the study has finished"
     assert stops_without_plan([*trials, pruned]) == []
 
 
@@ -74,7 +74,7 @@ def test_a_pruned_trial_without_a_plan_is_compared_with_the_finished_trials_of_i
     ],
 )
 def test_a_stopped_run_that_states_its_steps_or_epochs_is_not_listed_as_unplanned(params: dict, metrics: dict) -> None:
-    """Regression: it was, if it reached its plan, or if the steps or epochs that it did are not logged."""
+    """Regression: such a run was listed if it had reached its plan, or if its completed steps or epochs were not logged."""
     run = run_of(metrics, "pruned", **params)
     unlogged = replace(run, curves={}, step_numbers=run.step_numbers[:0])
     assert stops_without_plan([run, unlogged]) == []
@@ -82,7 +82,9 @@ def test_a_stopped_run_that_states_its_steps_or_epochs_is_not_listed_as_unplanne
 
 
 def test_a_trial_that_reached_its_planned_length_avoided_no_steps() -> None:
-    """Regression: a trial beyond the median of its study was said to have no plan, and one at its last epoch was short of the study."""
+    """Regression: a trial beyond the median length of its study was said to have no plan, and one at its last epoch was called shorter than
+    the study.
+    """
     trials = [replace(run_of({}), name=f"t{place}", study="s") for place in range(3)]
     beyond = replace(trials[0], name="beyond", status="pruned")
     assert stops_without_plan([*trials, beyond]) == [] == early_stops([*trials, beyond])

@@ -28,7 +28,7 @@ def test_an_input_that_moved_by_a_standard_deviation_is_far_and_named() -> None:
 def test_clean_weeks_of_few_rows_are_not_far() -> None:
     reference = rows(5000, 3)
     assert not [seed for seed in range(40) if far(rows(120, 100 + seed), reference)]
-    assert not far(rows(2000, 4, age=0.2), reference), "a small move leaves the estimate valid"
+    assert not far(rows(2000, 4, age=0.2), reference), "the estimate stays valid after a small shift"
 
 
 def with_calendar(frame: pd.DataFrame, offset: int = 0) -> pd.DataFrame:

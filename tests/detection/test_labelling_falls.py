@@ -1,4 +1,4 @@
-"""A fall of gold accuracy is attributed to fatigue, a guideline or a new rule only if it lies in those answers."""
+"""A fall of gold accuracy is attributed to fatigue, a guideline or a new rule only if it occurs in the answers concerned."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ SINCE = START + timedelta(days=1)
 
 
 def sides(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """First answers of the window and of the weeks before."""
+    """The first answers of the window, and those of the weeks before."""
     found = first_answers(rows)
     found = found.assign(failed=~found["right"])
     inside = found["at"] >= START
@@ -23,7 +23,7 @@ def sides(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def swapped(rows: pd.DataFrame, people: tuple[str, ...], share: float = 0.7, seed: int = 5) -> pd.DataFrame:
-    """Labels in which these people answer `neutral` instead of `negative`, in a share of the items, from SINCE on."""
+    """The labels; from SINCE on, these people answer `neutral` instead of `negative` in a share of the items."""
     rng = np.random.default_rng(seed)
     chosen = (rows["at"] >= SINCE) & rows["annotator"].isin(people) & (rows["label"] == "negative") & (rng.random(len(rows)) < share)
     return rows.assign(label=rows["label"].where(~chosen, "neutral"))

@@ -1,4 +1,4 @@
-"""Model copying, far requests and boundary search are attributed to a subject; clean windows (300 in a long run) name none."""
+"""Model copying, far requests and boundary search are attributed to a subject; in clean windows (300 in a long run) no subject is named."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ REQUESTS = 800
 
 
 def columns(rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:
-    """Requests that come in clusters, as traffic does."""
+    """Requests in clusters, as in real traffic."""
     centre = rng.integers(0, 4, n)
     return {"a": centre + rng.normal(0, 0.2, n), "b": centre * 2 + rng.normal(0, 0.3, n), "town": rng.choice(["x", "y"], n, p=[0.8, 0.2])}
 
@@ -72,11 +72,11 @@ def test_a_subject_far_from_the_reference_is_named_with_its_requests(space: Inpu
 def test_a_subject_probing_the_decision_boundary_is_named(space: InputSpace) -> None:
     found = [each for each in claims(space, 3, dips=True) if each.check == "boundary"]
     assert [each.subject for each in found] == ["s3"]
-    assert 0 < 3 * found[0].groups <= found[0].requests, "groups of three or more"
+    assert 0 < 3 * found[0].groups <= found[0].requests, "at least three requests per group"
 
 
 def test_a_subject_that_sends_all_requests_is_compared_with_the_reference(space: InputSpace) -> None:
-    """Regression: without requests of others no subject was named, whatever it sent."""
+    """Regression: if there were no requests by others, no subject was named, whatever it sent."""
     rng = np.random.default_rng(4)
     spread = {"a": rng.uniform(-0.5, 3.5, 400), "b": rng.uniform(-1, 7, 400)}
     for seed in range(5):

@@ -1,4 +1,4 @@
-"""The effect of a move is estimated from this model's past weeks, and is unknown without such weeks."""
+"""The effect of a drift is estimated from past weeks of this model, and is unknown without such weeks."""
 
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ from tests.support.analyzer_worlds import context_for, frames_for, spread
 
 
 def outcomes(n: int, seed: int, right: float, days: int = 7, before: int = 0, labelled: float = 1.0) -> pd.DataFrame:
-    """Decisions of which a share is right."""
+    """Decisions, of which the given share is right."""
     rng = np.random.default_rng(seed)
     label = (rng.random(n) < 0.5).astype(float)
     decision = np.where(rng.random(n) < right, label, 1 - label).astype(int)
@@ -22,7 +22,7 @@ def outcomes(n: int, seed: int, right: float, days: int = 7, before: int = 0, la
 
 
 def falls(weeks: list[float | None], task: str = "binary", settings: ModelSettings | None = None) -> list[bool | None]:
-    """Whether performance had fallen in past weeks of such accuracy, newest first (None: without labels)."""
+    """Whether performance had fallen in each past week, given its accuracy, newest week first (None: without labels)."""
     reference = outcomes(4000, 1, 0.85)
     past = pd.concat(
         [outcomes(600, 10 + k, right or 0.5, before=7 * (k + 1), labelled=0.0 if right is None else 1.0) for k, right in enumerate(weeks)]
@@ -41,7 +41,7 @@ def context() -> Context:
 
 def test_past_weeks_are_classified_as_fallen_not_fallen_or_without_labels() -> None:
     assert falls([0.70, 0.85, None, 0.75]) == [True, False, None, True]
-    assert falls([0.83, 0.84]) == [False, False, None, None], "a fall of one or two points is none of five"
+    assert falls([0.83, 0.84]) == [False, False, None, None], "a fall of one or two points is less than five"
 
 
 def test_the_owners_tolerance_sets_which_fall_counts() -> None:

@@ -1,5 +1,6 @@
-"""Numbers that a vendor's model answers are compared as numbers: a stated tolerance or one from their own spread, shifts of all answers,
-quiet nights."""
+"""If a vendor's model answers with numbers, they are compared as numbers: a stated tolerance or one from their own spread, shifts of all
+answers, quiet nights.
+"""
 
 from contextlib import closing
 from datetime import UTC, timedelta
@@ -33,7 +34,7 @@ def judged(nights: VendorNights, night: int) -> dict[str, Finding]:
 def test_twelve_of_sixty_prices_that_change_are_named_and_noise_is_not() -> None:
     nights = VendorNights(12, numbers=0.01, changed=12, from_night=11, times=1.2)
     quiet, found = judged(nights, 10), judged(nights, 11)
-    assert [each for each in quiet.values() if each.needs_action] == [], "texts of prices with noise would all differ"
+    assert [each for each in quiet.values() if each.needs_action] == [], "compared as texts, prices with noise would all differ"
     change = found[CHANGED]
     assert change.severity == "act" and change.news == "new" and 12 <= change.value * 60 <= 13
     assert "differ from the baseline by more than their usual spread in the newest round" in change.because
@@ -92,7 +93,7 @@ def test_errors_against_expected_numbers_are_judged_against_the_baseline_and_the
         assert worse.evidence[name] == pytest.approx([(errors[13] - others).mean(), *found.confidence_interval(0.95)]), name
     assert "from the right numbers in the newest round" in worse.because and worse.onset.date() == (START + timedelta(days=13)).date()
     longer = judged(VendorNights(17, numbers=0.01, from_night=13, times=1.03, right=True), 16)[ERROR]
-    assert longer.severity == "act" and longer.onset == worse.onset, "it began with its first night"
+    assert longer.severity == "act" and longer.onset == worse.onset, "the onset is the first night of the errors"
     assert judged(VendorNights(14, numbers=0.01, right=False), 13).keys() == judged(nights, 13).keys() - {ERROR}
 
 

@@ -1,4 +1,4 @@
-"""The difference of a pair of groups by day is that of its rows, by hand."""
+"""The difference of a pair of groups by day equals the difference computed by hand from its rows."""
 
 from math import nan, sqrt
 
@@ -10,7 +10,7 @@ from observability.detection.group_contrasts import GroupContrast
 
 
 def test_the_daily_difference_of_a_pair_has_an_interval_from_its_rows() -> None:
-    """Of 40 rows with 8 hits and 50 with 20, the difference is 0.2."""
+    """8 hits in 40 rows and 20 in 50: the difference is 0.2."""
     variance = 0.2 * 0.8 / 40 + 0.4 * 0.6 / 50
     days = np.array([20_000, 20_001, 20_002])
     pair = GroupContrast(

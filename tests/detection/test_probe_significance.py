@@ -1,4 +1,6 @@
-"""Check which p-value makes each figure about fixed questions a warning, and which makes it critical, as docs/third-party-models.md says."""
+"""Checks which p-value makes each figure about fixed questions a warning, and which makes it critical, as documented in
+docs/third-party-models.md.
+"""
 
 from dataclasses import replace
 
@@ -19,7 +21,7 @@ AT_BUDGET, SURE, CHANCE = 0.9 * BUDGET, 0.9 * BUDGET / SURER, 1.1 * BUDGET
 
 
 def judged_set(nights: VendorNights, last: int) -> JudgedSet:
-    """The comparison of a round with the rounds before it, at a budget of 1 %."""
+    """The comparison of a round with earlier rounds, at a budget of 1 %."""
     (rounds,) = probe_rounds(nights.rows())
     changes = answer_changes(rounds, last)
     assert changes is not None
@@ -27,7 +29,7 @@ def judged_set(nights: VendorNights, last: int) -> JudgedSet:
 
 
 def severity_of(figure: str, p: float) -> Severity:
-    """The severity of a figure far beyond its critical limit, with a p-value."""
+    """The severity of a figure that is far beyond its critical limit, for the given p-value."""
     if figure == "share":
         return severity_of_rate(20, 60, 0.0, p, BUDGET)
     if figure == RIGHT:
@@ -48,7 +50,7 @@ def severity_of(figure: str, p: float) -> Severity:
 
 @pytest.mark.parametrize("figure", ["share", "shift", "error"])
 def test_a_probe_change_is_critical_at_a_fifth_of_the_budget_and_a_warning_at_the_budget(figure: str) -> None:
-    """Regression: a shift beyond its limit was OK if it was not significant."""
+    """Regression: a shift beyond its limit was called OK if it was not significant."""
     assert [severity_of(figure, p) for p in (SURE, AT_BUDGET, CHANCE)] == ["act", "watch", "unknown"]
 
 

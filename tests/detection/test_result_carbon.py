@@ -1,4 +1,4 @@
-"""Runs that no other run beats in both result and carbon, against all pairs."""
+"""Runs that no other run beats in both result and carbon, checked against all pairs."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Devices of a run: idle, hot, throttled and full ones are named, ordinary ones are not."""
+"""Devices of a run: idle, hot, throttled and full devices are named, ordinary ones are not."""
 
 import numpy as np
 import pandas as pd

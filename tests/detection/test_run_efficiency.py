@@ -39,7 +39,7 @@ def test_phase_shares_sum_to_one_and_goodput_is_the_compute_share() -> None:
 
 
 def of_processes(count: int, every: float, name: str, **params: float) -> list[dict]:
-    """A run of several processes whose steps take `every` seconds."""
+    """A run of several processes, whose steps take `every` seconds each."""
     records = a_run({"loss": loss(20)}, name, every=every, study="scaling", params=params)
     steps = [each for each in records if each["kind"] == "step"]
     others = [each for each in records if each["kind"] != "step"]
@@ -99,13 +99,13 @@ def test_the_roofline_states_what_limits_a_run() -> None:
         assert found is not None and (found.bound, found.roof, found.ridge) == (bound, roof, 4.0)
         assert found.achieved == pytest.approx(8e12 / (step * 4)) and found.share == pytest.approx(found.achieved / roof)
         assert f"{bound} is the limit" in roofline_words(found)
-    assert roofline_position(runs_of(of_processes(4, 2.0, "known", **stated))["known"]) is None, "bytes are not stated"
+    assert roofline_position(runs_of(of_processes(4, 2.0, "known", **stated))["known"]) is None, "the run does not state its bytes"
     impossible = roofline_position(runs_of(of_processes(4, 2.0, "known", **stated | {"peak_flops": 1e9}, bytes_per_step=1e12))["known"])
     assert impossible is not None and "check the stated figures" in roofline_words(impossible)
 
 
 def test_scaling_of_the_real_job_matches_its_logged_lines() -> None:
-    """Rates come from the times in the file, and operations and bytes from the shapes that the job states. On two cores, four processes
+    """Rates are computed from the times in the file, operations and bytes from the shapes that the job states. On two cores, four processes
     gain nothing.
     """
     lines = map(json.loads, (Path(__file__).parents[2] / "sample_data" / "distributed.jsonl").read_text(encoding="utf-8").splitlines())

@@ -1,5 +1,6 @@
-"""Nineteen of twenty intervals of the forecast energy of a running run cover its final energy, and few ordinary runs are said to exceed
-other runs of their kind."""
+"""Nineteen of twenty intervals of the forecast energy of an active run contain its final energy, and few ordinary runs are said to exceed
+other runs of their kind.
+"""
 
 import numpy as np
 
@@ -11,7 +12,7 @@ START = np.datetime64("2026-03-02", "us")
 
 
 def course(rng: np.random.Generator, steps: int = 100) -> RunProgress:
-    """A run whose power varies between runs, between steps and over its course."""
+    """A run whose power differs from other runs, between steps and over its course."""
     joules = 6000 * rng.lognormal(0, 0.05) * rng.lognormal(0, 0.1, steps) * np.linspace(1, rng.uniform(1.2, 1.6), steps)
     at = START + np.arange(1, steps + 1) * np.timedelta64(60, "s")
     return RunProgress(np.arange(1, steps + 1), at, at, joules)

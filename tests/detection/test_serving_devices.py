@@ -1,4 +1,4 @@
-"""Devices that serve a model, compared with their peers and their own earlier windows by the code that compares those of runs."""
+"""Devices that serve a model are compared with their peers and with their own earlier windows, by the same code as devices of runs."""
 
 from datetime import UTC, timedelta
 
@@ -18,7 +18,9 @@ WINDOW = Window("loan", START.replace(tzinfo=UTC), START.replace(tzinfo=UTC) + t
 
 
 def claims(seed: int, weeks: int = 0, *, before: dict[str, float] | None = None, **moved: float) -> list[RunClaim]:
-    """Claims about four accelerators, the first of which is moved in the window, and by `before` in the weeks before it."""
+    """Claims about four accelerators. The readings of the first are changed by `moved` in the window, and by `before` in the weeks
+    before.
+    """
     parts = []
     for week in range(weeks + 1):
         rows = device_rows("serving", 100 * seed + week, **(moved if week == 0 else before or {}))

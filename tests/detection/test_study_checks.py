@@ -1,4 +1,6 @@
-"""A study as a search: pruning, edges, noise, test data, repeats and failures; few trials raise nothing and say what is missing."""
+"""A study as a search: pruning, edges, noise, test data, repeats and failures; with few trials it raises nothing and says what is
+missing.
+"""
 
 from dataclasses import replace
 
@@ -15,7 +17,7 @@ from tests.support.simulated_studies import METRIC, simulated_study
 
 
 def claims(runs: list[TrainingRun]) -> dict[str, RunClaim]:
-    """The claims about one study by metric."""
+    """The claims about one study, by metric."""
     return {claim.metric: claim for claim, _ in claims_about_searches(runs)}
 
 
@@ -24,7 +26,7 @@ def search(seed: int = 1, *, seeds: int = 8, test: bool = False, name: str = "se
 
 
 def test_a_search_is_judged_by_its_tuning_metric_and_not_by_test_data() -> None:
-    """Regression: with equally many runs, a test metric came first by its name."""
+    """Regression: if equally many runs logged it, a test metric was chosen because its name comes first."""
     runs = search(test=True)
     assert next(noise_bands(runs))[0].metric == METRIC
     found = claims(runs)["study_test_ratio"]

@@ -1,5 +1,5 @@
-"""Check the results of a study: the winner compared with chance, pruning, budget, importance, and whether to go on, each on runs whose
-answer is known.
+"""Checks the results of a study: the winner compared with chance, pruning, budget, importance, and whether to go on, each for runs with a
+known answer.
 """
 
 from datetime import timedelta
@@ -30,7 +30,7 @@ from tests.support.run_frames import START, a_run, frame_of, loss, said
 
 
 def study(trials: list[tuple[float, dict, str]], n: int = 10, pruned: tuple[int, ...] = ()) -> StudyResults:
-    """Runs one after the other, each with its last value, its parameters and its seed; those of `pruned` stop after three steps."""
+    """A study of consecutive runs, each with its last value, its parameters and its seed; the runs in `pruned` stop after three steps."""
     records = []
     for place, (value, params, seed) in enumerate(trials):
         steps = 3 if place in pruned else n
@@ -50,7 +50,7 @@ def noisy(mean: float, n: int, seed: int) -> list[float]:
 
 
 def test_a_lucky_winner_is_not_called_better_than_chance() -> None:
-    """In each study 40 settings are equal. In only few studies is the best of them beyond the band of the seeds."""
+    """In each study 40 settings are equal. Only in few studies is the best of them beyond the band of the seeds."""
     wrong, studies = 0, repeats(20, 100)
     for seed in range(studies):
         same = [(value, {"rate": 0.1}, str(i)) for i, value in enumerate(noisy(0.5, 10, seed))]
@@ -66,7 +66,7 @@ def test_a_truly_better_winner_stays_better_after_its_repeats() -> None:
     found = winner_against_chance(study([*same, *better]))
     repeats = [value for value, _, _ in better[1:]]
     assert found is not None and found.repeats == 5 and found.beyond_chance
-    assert found.gain.value == pytest.approx(np.mean([value for value, _, _ in same]) - np.mean(repeats)), "without the trial that won"
+    assert found.gain.value == pytest.approx(np.mean([value for value, _, _ in same]) - np.mean(repeats)), "the trial that won is left out"
     once = winner_against_chance(study([*same, better[0]]))
     assert once is not None and once.repeats == 0 and once.beyond_chance and once.gain.value > found.gain.value
     assert winner_against_chance(study([(0.5, {"rate": i}, "1") for i in range(5)])) is None
@@ -76,7 +76,7 @@ def test_pruning_saves_the_steps_that_were_not_made() -> None:
     found = study([(0.5, {"rate": i}, "1") for i in range(6)], pruned=(2, 4))
     saved = pruning_savings(found)
     assert saved is not None and (saved.pruned, saved.steps) == (2, 14)
-    assert saved.seconds == pytest.approx(2 * 7 * 120 / 3), "four intervals of 30 s in three steps"
+    assert saved.seconds == pytest.approx(2 * 7 * 120 / 3), "three steps take four intervals of 30 s"
     spent = sum(each.run.seconds for each in found.trials)
     assert saved.share == pytest.approx(saved.seconds / (spent + saved.seconds))
     assert pruning_savings(study([(0.5, {"rate": i}, "1") for i in range(3)])) is None
@@ -90,8 +90,10 @@ def test_the_best_so_far_counts_the_time_of_pruned_trials_and_not_their_value() 
     assert found.best.run.name == "t002"
 
 
-def test_a_repeat_better_than_the_line_is_marked_apart_from_the_runs_that_set_it() -> None:
-    """A luckier seed of a known setting sets no new best value. The figure draws it hollow, with a separate name in the legend."""
+def test_a_repeat_better_than_the_best_line_is_marked_separately() -> None:
+    """If another seed of a known setting happens to be better, it does not set a new best value. The figure draws it hollow, with a
+    separate name in the legend.
+    """
     points = best_by_budget(study([(0.5, {"r": 1}, "1"), (0.3, {"r": 1}, "2"), (0.4, {"r": 2}, "1")]))
     assert [point.repeat for point in points] == [False, True, False] and [point.best for point in points] == pytest.approx([0.5, 0.5, 0.4])
     figure = best_against_budget(pd.DataFrame([vars(point) for point in points]), "val_loss")
@@ -102,7 +104,7 @@ def test_a_repeat_better_than_the_line_is_marked_apart_from_the_runs_that_set_it
 def test_the_chance_band_matches_the_finding_and_its_limit_is_in_the_legend() -> None:
     values = [0.50, 0.52, 0.49, 0.51, 0.48]
     found = study([*((value, {"r": 1}, str(seed)) for seed, value in enumerate(values)), (0.40, {"r": 2}, "1"), (0.50, {"r": 3}, "1")])
-    low, high = stats.t.interval(0.95, 4, np.mean(values), np.std(values, ddof=1) * np.sqrt(1 + 1 / 5))  # of one further run
+    low, high = stats.t.interval(0.95, 4, np.mean(values), np.std(values, ddof=1) * np.sqrt(1 + 1 / 5))  # the interval of one further run
     points = best_by_budget(found)
     assert [(point.chance_low, point.chance_high) for point in points] == [(pytest.approx(low), pytest.approx(high))] * 7
     (claim,) = [claim for claim, _ in claims_about_studies([each.run for each in found.trials]) if claim.metric == "seed_noise"]
@@ -111,7 +113,7 @@ def test_the_chance_band_matches_the_finding_and_its_limit_is_in_the_legend() ->
     assert name == f"chance, by 5 runs of one setting: 0.5 ± {run_figure(high - 0.5)}" and run_figure(high - 0.5) in claim.because
     figure = best_against_budget(pd.DataFrame([vars(point) for point in points]), "val_loss", name)
     states = {theme.OK, theme.WATCH, theme.ACT}
-    assert not {each.fillcolor for each in figure.data} & states, "chance is no state of a finding"
+    assert not {each.fillcolor for each in figure.data} & states, "the chance band does not use a colour of severities"
     (band,) = [trace for trace in figure.data if trace.name == name]
     assert (min(band.y), max(band.y)) == pytest.approx((low, high)) and (min(band.x), max(band.x)) == (1, 7)
 

@@ -1,4 +1,4 @@
-"""The results of a finding for each of its windows."""
+"""The results of a finding in each of its windows."""
 
 import pytest
 
@@ -19,4 +19,4 @@ def test_a_window_beyond_its_limit_is_never_ok(effect: float, p_value: float, wh
     change = WindowChange(days=7 if whole else 1, whole=whole, effect=effect, p_value=p_value, limits=(0.1, 0.25))
     verdict = judge_change(change, p_value, 0.01)
     assert verdict.evidence_row(effect, None, None, 0.1)["severity"] == severity
-    assert verdict.severity == ("ok" if (severity, whole) == ("unknown", False) else severity), "last days alone decide nothing"
+    assert verdict.severity == ("ok" if (severity, whole) == ("unknown", False) else severity), "the last days alone decide nothing"

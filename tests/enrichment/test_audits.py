@@ -1,4 +1,4 @@
-"""Audits of a registered model are records with intervals; an interrupted audit continues where it stopped; unknown figures are stated;
+"""Audits of a registered model are records with intervals. An interrupted audit continues where it stopped, unknown figures are stated, and
 planted canaries expose a model that remembers them.
 """
 
@@ -49,7 +49,7 @@ SETTINGS = (
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """A model that was fitted on the rows of its reference, with labelled rows that it served afterwards."""
+    """A store with a model fitted on the rows of its reference, and labelled rows that it served afterwards."""
     folder = tmp_path_factory.mktemp("audits")
     rng = np.random.default_rng(3)
     rows = pd.DataFrame(rng.normal(size=(2 * ROWS, 3)).round(2), columns=["age", "income", "debt"])
@@ -84,7 +84,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 @pytest.fixture(scope="module")
 def known(store: Store, worker: Worker) -> dict[str, StoredAudit]:
-    """One audit of each kind, as it was stored."""
+    """One stored audit of each kind."""
     for kind in KINDS:
         rows = None if kind in ("fairness", "leakage") else 150
         run_audit(store, worker, AuditRequest("loan", "1", kind, rows=rows, in_sample=True, shadows=4), lambda *_: None)
@@ -115,7 +115,7 @@ def test_robustness_keeps_its_settings_and_falls_with_a_larger_budget(known: dic
     assert all(point["value"] <= point["single"]["value"] for point in results["epsilon"])
     assert {name for flip in results["flips"] for name in flip["changes"]} <= {"income", "debt"}
     assert all(flip["changes"]["debt"][1] > flip["changes"]["debt"][0] for flip in results["flips"] if "debt" in flip["changes"])
-    assert results["directions"] == {"debt": "up"}, "a locked feature has no direction in the attack"
+    assert results["directions"] == {"debt": "up"}, "a locked feature has no direction in the results"
     assert set(results["groups"]["sex"]) == {"F", "M"} and results["rows"]["from"] == "production"
 
 
@@ -138,7 +138,7 @@ def test_the_membership_attack_identifies_reference_rows_and_names_exposed_recor
 
 
 def test_the_loss_gap_matches_the_logged_scores(known: dict[str, StoredAudit], store: Store) -> None:
-    """The booster file gives the logged scores, so the loss can be counted from the stored rows alone."""
+    """The booster file reproduces the logged scores, so the loss can be computed from the stored rows alone."""
     gap = known["membership"].results["gap"]
     model, version = store.catalog().model("loan"), store.catalog().model("loan").version("1")
     assert version is not None
@@ -179,7 +179,7 @@ def test_leakage_compares_features_with_the_model_and_served_rows_with_training_
     ranks = pd.Series(inside.scores).rank().to_numpy()
     positive = inside.labels == 1
     auc = (ranks[positive].sum() - positive.sum() * (positive.sum() + 1) / 2) / (positive.sum() * (~positive).sum())
-    assert audit.results["model"]["value"] == pytest.approx(2 * auc - 1, abs=1e-5), "by the logged scores of the same rows"
+    assert audit.results["model"]["value"] == pytest.approx(2 * auc - 1, abs=1e-5), "computed from the logged scores of the same rows"
     assert set(features["debt"]["served"]) == {"value", "low", "high", "n"} and features["debt"]["lost"]["low"] < 0
     (overlap,) = audit.results["overlaps"]
     twins = outside.inputs.merge(inside.inputs.drop_duplicates(), how="inner")
@@ -249,7 +249,7 @@ def test_membership_is_unknown_without_known_training_rows(store: Store, worker:
     assert found["value"] is None and found["why"].startswith("Cannot tell")
 
 
-def test_an_interrupted_audit_goes_on_where_it_stopped(store: Store, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_audit_continues_where_it_stopped(store: Store, worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     request = AuditRequest("loan", "1", "robustness", rows=60, seed=5)
     monkeypatch.setattr(robustness_audit, "CHUNK", 30)
     asked: list[str] = []
@@ -284,7 +284,7 @@ def test_due_form_audits_run_one_step_at_a_time_and_resume_after_an_interruption
     answered, stored = audit_of_forms.answered_forms, list[dict[str, Any]]()
 
     def counted(worker: Any, question: Any, progress: Any, place: int | None = None) -> dict[str, Any]:
-        if place is None:  # the command asks for all forms at once
+        if place is None:  # the command asks for all forms in one call
             return answered(worker, question, progress)
         asked.append(place)
         if len(asked) == 3:
@@ -299,7 +299,7 @@ def test_due_form_audits_run_one_step_at_a_time_and_resume_after_an_interruption
 
     monkeypatch.setattr(audit_of_forms, "answered_forms", counted)
     assert [look(), look(), look()] == ["interrupted", "done", None]
-    assert asked == [0, 1, 2, *range(2, asked[-1] + 1)], "what was measured is not measured again"
+    assert asked == [0, 1, 2, *range(2, asked[-1] + 1)], "forms that were already measured are not measured again"
     (record,), model = stored, store.catalog().model("loan")
     version = model.version("1")
     assert version is not None and not list((store.home / FOLDER).glob("????????????????????????.json"))
@@ -316,7 +316,7 @@ def test_due_form_audits_run_one_step_at_a_time_and_resume_after_an_interruption
     (planned,) = scheduled_audits(catalog, known)
     assert planned.last is not None and planned.last.kind == "precision" and planned.last.expires == planned.last.at + timedelta(days=30)
     (other,) = scheduled_audits(catalog, [replace(known[-1], results={"artifact": "artifacts/another"})])
-    assert other.next == version.registered_at, "the forms of another model file are not those of this one"
+    assert other.next == version.registered_at, "an audit of another model file says nothing about this file"
     store.update_settings("loan", settings)
 
 
@@ -385,4 +385,4 @@ def test_planted_canaries_expose_a_model_that_remembers_them_and_not_a_regularis
     assert found["overfitted"]["mean_bits"] > found["strict"]["mean_bits"] + 0.7 and found["overfitted"]["p_value"] < 0.005
     assert found["strict"]["p_value"] > 0.1, found
     older = run_audit(store, worker, AuditRequest("loan", "1", "membership"), lambda *_: None)["results"]
-    assert "canaries" not in older, "version 1 was registered before they were drawn"
+    assert "canaries" not in older, "version 1 was registered before the canaries were drawn"

@@ -1,4 +1,4 @@
-"""The energy of serving is measured in the confined worker, by a meter if there is one, and a machine is calibrated from readings."""
+"""The energy of serving is measured in the confined worker, with a meter if there is one, and a machine is calibrated from readings."""
 
 import itertools
 import json
@@ -21,7 +21,7 @@ NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A store with a LightGBM model and its file."""
+    """A store with a LightGBM model and its model file."""
     lightgbm = pytest.importorskip("lightgbm")
     folder, rng = tmp_path_factory.mktemp("energy"), np.random.default_rng(4)
     frame = pd.DataFrame({"age": rng.normal(40, 9, 1500), "income": rng.normal(3, 1, 1500)})
@@ -50,7 +50,7 @@ def run(store: Any, *argv: str) -> Any:
 def test_batches_cost_less_processor_time_than_single_rows_and_the_audit_is_kept(store: Any) -> None:
     made = run(store, "measure", "loan", "--batches", "1,100,9000", "--without-network", "--forms", "as served", "--seconds", "1.2")
     found = {each["batch"]: each for each in made["results"]["batches"]}
-    assert set(found) == {1, 100}, "a size above the number of rows is left out"
+    assert set(found) == {1, 100}, "a batch size above the number of rows is left out"
     assert found[100]["cpu_seconds"]["value"] < found[1]["cpu_seconds"]["value"] / 2
     settings = store.catalog().model("loan").settings
     power, dates = core_power(settings), [datetime.fromisoformat(made[name]) for name in ("at", "expires")]
@@ -105,7 +105,7 @@ def test_a_machine_is_calibrated_from_stored_readings_and_energy_is_estimated_fr
 
 @pytest.mark.long  # test_batches_cost_less_processor_time_than_single_rows_…
 def test_a_meter_under_an_artificial_load_calibrates_the_machine() -> None:
-    """The meter is a fake one: 10 W and 3 W for each busy core of this machine."""
+    """The meter is simulated: 10 W, and 3 W more for each busy core of this machine."""
     from observability.client.power import machine_busy_seconds
 
     if machine_busy_seconds() is None:
@@ -121,7 +121,7 @@ def test_a_meter_under_an_artificial_load_calibrates_the_machine() -> None:
         return joules
 
     found = energy_audit.calibrated_power(None, 4.5, 2, lambda *_: None, read)  # type: ignore[arg-type]
-    if found.fit is not None:  # None if other work keeps all cores busy throughout
+    if found.fit is not None:  # it is None if other work keeps all cores busy throughout
         assert found.fit.per_core == pytest.approx(3, abs=1.5) and found.fit.idle == pytest.approx(10, abs=3)
 
 

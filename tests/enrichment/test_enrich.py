@@ -1,4 +1,4 @@
-"""Every model is processed, a failing job stops nothing else, and the thread works only if there is something new."""
+"""Every model is processed, a failing job does not stop the others, and the thread works only if something is new."""
 
 import threading
 import time
@@ -29,7 +29,7 @@ def store(tmp_path: Path):
 
 
 class Counted:
-    """A job with the given number of steps for each model."""
+    """A job that takes the given number of steps for each model."""
 
     def __init__(self, steps: int, fails_on: str | None = None) -> None:
         self.left: dict[str, int] = {}
@@ -148,7 +148,7 @@ def test_the_enrichment_thread_waits_for_the_loader(store: Database, monkeypatch
             target=enrich.run_enrichment_thread, args=(store, EnrichmentState(), stopping), kwargs={"first_wait": 0.0}
         )
         thread.start()
-        time.sleep(0.3)  # thirty times as long as it is idle, because no event shows that nothing is done
+        time.sleep(0.3)  # thirty idle pauses, because no event shows that nothing is done
         stopping.set()
         thread.join(timeout=60)
     assert job.left == {} and not thread.is_alive()
@@ -183,14 +183,14 @@ def test_the_explain_command_states_count_and_method(tmp_path: Path, command: Co
 
 
 def test_the_test_world_has_logged_and_computed_explanations(tmp_path: Path) -> None:
-    """The store of the laws holds logged and computed attributions, so that there are data to check the laws on."""
+    """The store on which the laws are checked has logged and computed attributions, so that there are data for these checks."""
     with live_world.build(tmp_path) as store:
         methods = store.cursor().execute("SELECT method, count(*) FROM attributions_1 GROUP BY method").fetchall()
     assert {name for name, _ in methods} == {"logged", "shap tree"} and all(n > 50 for _, n in methods)
 
 
 def test_another_command_is_answered_while_explain_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a dashboard, `explain` has work until `status` has an answer."""
+    """Without a dashboard, `explain` keeps working here until `status` has an answer."""
     home, answered, given_up = tmp_path / "home", threading.Event(), threading.Event()
     registered(home).close()
 

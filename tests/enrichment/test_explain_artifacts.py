@@ -1,4 +1,4 @@
-"""Models of XGBoost and ONNX are explained, from `register --artifact` to stored attributions that add up."""
+"""Models of XGBoost and ONNX are explained end to end: from `register --artifact` to stored attributions that add up."""
 
 import json
 from pathlib import Path
@@ -15,13 +15,13 @@ NAMES = ["age", "income", "debt"]
 
 
 def data() -> tuple[pd.DataFrame, np.ndarray]:
-    """170 rows of three numbers, and a value that depends on them: 120 for the reference, 50 to predict."""
+    """170 rows of three numbers, and a value that depends on them; 120 rows are for the reference, 50 to predict."""
     rows = pd.DataFrame(np.random.default_rng(4).normal(size=(170, 3)).astype(np.float32), columns=NAMES)
     return rows, (2 * rows["age"] - rows["income"] + 0.5 * rows["age"] * rows["debt"]).to_numpy(float)
 
 
 def xgboost_model(folder: Path, rows: pd.DataFrame, value: np.ndarray) -> tuple[Path, np.ndarray]:
-    """A small forest in a file, and what it predicts."""
+    """A small forest in a file, and its predictions."""
     xgboost = pytest.importorskip("xgboost")
     model = xgboost.XGBRegressor(n_estimators=8, max_depth=3, n_jobs=1).fit(rows, value)
     model.save_model(folder / "model.json")
@@ -29,7 +29,7 @@ def xgboost_model(folder: Path, rows: pd.DataFrame, value: np.ndarray) -> tuple[
 
 
 def onnx_model(folder: Path, rows: pd.DataFrame, value: np.ndarray) -> tuple[Path, np.ndarray]:
-    """A linear model in a graph, and what it predicts."""
+    """A linear model as an ONNX graph in a file, and its predictions."""
     pytest.importorskip("onnxruntime")
     skl2onnx = pytest.importorskip("skl2onnx")
     from sklearn.linear_model import LinearRegression

@@ -1,4 +1,4 @@
-"""An audit of precision: energy of each form, prices, and results that were measured elsewhere."""
+"""An audit of precision: the energy of each form, prices, and results measured elsewhere."""
 
 import json
 from dataclasses import replace
@@ -130,7 +130,7 @@ def test_probes_are_split_by_categories_and_bands_of_sensitive_numbers() -> None
 
 
 def test_flips_are_counted_in_watched_slices_and_the_worst_is_named_as_written() -> None:
-    """By hand: 50 of 400 rows are in the slice, and 20 of these and 4 others change."""
+    """By hand: 50 of 400 rows are in the slice; 20 of these and 4 other rows change."""
     inside = np.arange(400) < 50
     changed = (np.arange(400) < 20) | (np.arange(400) >= 396)
     scores = {"as served": np.zeros(400), "int8": changed.astype(float)}

@@ -1,5 +1,5 @@
-"""The scheduler of enrichment steps: the shortest expected step comes first, no step starves or is lost, and the rotation steers whenever
-it must.
+"""The scheduler of enrichment steps: the step expected to be shortest comes first, no step starves or is lost, and the rotation steers
+whenever it must.
 """
 
 import threading
@@ -43,7 +43,7 @@ def trained(rounds: int = 6) -> StepScheduler:
 
 
 def after(steps: list[Step], step: Step | None) -> list[Step]:
-    """The rotation that begins with the step after a given one."""
+    """The steps in rotation, beginning with the one after the given step."""
     place = steps.index(step) + 1 if step else 0
     return [*steps[place:], *steps[:place]]
 
@@ -72,7 +72,7 @@ def test_no_step_waits_longer_than_the_bound_whatever_the_times(seed: int) -> No
 
 
 def test_jobs_finish_earlier_on_average_than_by_rotation_in_the_same_total_time() -> None:
-    """With three jobs of many steps, the mean time at which a job ends is lower, and the total is the same."""
+    """With three jobs of many steps, jobs end earlier on average, and the total time is the same."""
 
     def ends(scheduler: StepScheduler | None) -> list[float]:
         left, clock, done, turn = dict.fromkeys(STEPS, 6), 0.0, [], None
@@ -132,7 +132,7 @@ def store(tmp_path: Path) -> Iterator[Database]:
 
 
 def decide(store: Database, log: ScheduleLog, count: int, turn: Step | None = None) -> None:
-    """Let a log decide and run some steps."""
+    """Let a schedule log decide on some steps and run them."""
     for _ in range(count):
         decided = log.scheduled(store, after(STEPS, turn))
         turn = decided.order[0]
@@ -143,12 +143,14 @@ def test_decisions_land_with_both_outcomes_and_a_new_process_learns_from_them(st
     monkeypatch.setattr(step_schedule, "is_share_of_rotation", lambda at: False)
     log = ScheduleLog()
     decide(store, log, 30)
-    assert store.ask(Records(CONTROLLER_DECISION, ("id",), ever=True), Window("", EPOCH, datetime.now(UTC))).empty, "kept until stored"
+    assert store.ask(Records(CONTROLLER_DECISION, ("id",), ever=True), Window("", EPOCH, datetime.now(UTC))).empty, (
+        "decisions are kept in memory until they are stored"
+    )
     log.stored(store)
     window = Window("", datetime.now(UTC) - timedelta(days=7), datetime.now(UTC) + timedelta(hours=1))
     (found,) = controllers_of(store.ask(DECISIONS, window), window)
     assert (found.model, found.unit, found.system, len(found.rows)) == (OWN_CONTROLLER, "s", "scheduler", 30)
-    assert (found.rows["by"] == GUARDRAIL).sum() == MIN_MEASURED, "the first ones are the rotation's"
+    assert (found.rows["by"] == GUARDRAIL).sum() == MIN_MEASURED, "the rotation decided the first ones"
     pairs = found.pairs
     seconds = {"/".join(step): value for step, value in SECONDS.items()}
     assert len(pairs) >= 15 and (pairs["outcome"] == pairs["decision"].map(seconds)).all()
@@ -195,7 +197,7 @@ def test_the_thread_does_all_work_in_the_order_of_the_scheduler(store: Database,
             return 0
         left[model.name] -= 1
         done.append(model.name)
-        time.sleep(0.004 if model.name == "eta" else 0.0)  # one model is slower: that is what is learned
+        time.sleep(0.004 if model.name == "eta" else 0.0)  # one model is slower, which the scheduler learns
         return 1
 
     monkeypatch.setattr(enrich, "JOBS", (job,))

@@ -1,4 +1,4 @@
-"""The model card states what the tables state, before and after a review, and escapes foreign names."""
+"""The model card agrees with the tables, before and after a review, and escapes names from logs."""
 
 from datetime import timedelta
 

@@ -29,7 +29,7 @@ LONG = "é" * 5000
 
 
 class Tags(HTMLParser):
-    """A parser that collects every tag with its attributes, and all text."""
+    """A parser that collects every tag with its attributes, and all texts."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class Tags(HTMLParser):
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """The small world, a hostile prediction in it, and verdicts."""
+    """The small world with a hostile prediction in it, and verdicts."""
     world: World = build(tmp_path_factory.mktemp("export"))
     record = {
         "kind": "prediction",
@@ -123,7 +123,7 @@ def test_a_case_file_contains_no_active_content_and_loads_nothing(store: Databas
     for name, attributes in tags:
         assert not [each for each in attributes if each.startswith("on") or each in ("src", "href", "action")], name
     assert "url(" not in page and "@import" not in page and "Frozen on 20 Mar 2026 12:00 UTC" in page
-    assert "overflow-wrap: anywhere" in page, "a name of 5,000 signs does not widen the page"
+    assert "overflow-wrap: anywhere" in page, "a name of 5,000 characters does not widen the page"
 
 
 def test_text_direction_marks_in_names_are_escaped(store: Database) -> None:
@@ -213,7 +213,7 @@ def test_a_rule_that_would_reveal_a_masked_value_is_shown_without_its_conditions
     shown = export_case.shown_rule(rule, {"sex"})
     assert shown and "sex is F" not in shown.because + shown.text and shown.slice is None and shown.n == 50
     assert export_case.shown_rule(rule, set()) is rule
-    assert export_case.shown_rule(replace(rule, n=9), set()) is None, "a rule about nine rows may tell about single people"
+    assert export_case.shown_rule(replace(rule, n=9), set()) is None, "a rule about nine rows may reveal single people"
 
 
 def test_a_file_says_that_a_rule_about_few_rows_is_left_out(store: Database) -> None:
@@ -241,7 +241,7 @@ def test_case_markdown_is_plain_text_and_case_json_round_trips(store: Database) 
     tags = read(drawn).tags
     assert {name for name, _ in tags} <= {"p", "strong", "ul", "li", "a", "code", "em"}, tags
     assert [attributes["href"] for name, attributes in tags if name == "a"] == ["http://localhost/case?id=1"], (
-        "only our own address is a link"
+        "only the product's own address is a link"
     )
     assert "https://evil" not in ticket and "@channel" not in ticket and ATTACK not in ticket and "\n#" not in ticket
     body = json.loads(json.dumps(made.case.to_json()))

@@ -1,4 +1,4 @@
-"""Formulas in a CSV export are inert; everything else is unchanged."""
+"""Formulas in a CSV export are made inert; everything else is unchanged."""
 
 import csv
 import io
@@ -44,4 +44,4 @@ def test_numbers_times_and_missing_values_are_unchanged():
     )
     back = pd.read_csv(io.StringIO(inert_csv(frame)))
     assert back["n"].tolist()[0] == -1.5 and back["mixed"].tolist()[0] == -3 and back["text"].tolist()[0] == "'=x"
-    assert inert_csv(frame).count("\n") == 3 and frame["text"].iloc[0] == "=x", "the frame itself is not changed"
+    assert inert_csv(frame).count("\n") == 3 and frame["text"].iloc[0] == "=x", "the data frame itself is not changed"

@@ -1,4 +1,4 @@
-"""The Evidently report is genuine, states its sample size, runs no foreign script, and its failures say what to do."""
+"""The Evidently report is genuine, states its sample size and runs no script from logs; if it fails, the error says what to do."""
 
 import json
 import re
@@ -59,7 +59,7 @@ def rows_of(random: np.random.Generator, n: int, shift: float) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """A model with a reference and a day of logs, two thirds of them labelled."""
+    """A model with a reference and one day of logs, two thirds of which are labelled."""
     random, folder = np.random.default_rng(4), tmp_path_factory.mktemp("evidently")
     opened = new_store(folder / "home")
     reference = folder / "reference.parquet"
@@ -105,12 +105,12 @@ def test_the_evidently_report_is_made_in_the_worker_and_its_snapshot_loads(store
 
     page = made.html.decode()
     assert "400 of 900 predictions of the current window and 400 of 700 predictions of the reference side" in page
-    assert "\\u2039script\\u203awindow.hacked=1" in page and "\\u2039img src=x" in page, "the names are shown"
+    assert "\\u2039script\\u203awindow.hacked=1" in page and "\\u2039img src=x" in page, "the names are shown, but not as tags"
     assert "<script>window.hacked" not in page and "<img src=x" not in page
     assert not re.search(r"<(?:script|link|img)[^>]+(?:src|href)=[\"']https?:", page)
 
     monkeypatch.setenv("DO_NOT_TRACK", "1")
-    with warnings.catch_warnings():  # the library's own, on import and on loading
+    with warnings.catch_warnings():  # warnings of the library itself, on import and on loading
         warnings.simplefilter("ignore")
         from evidently.core.report import Snapshot
 
@@ -180,8 +180,10 @@ def test_samples_are_converted_to_types_that_evidently_accepts() -> None:
 
 def test_levels_with_few_rows_on_one_side_are_not_shown_in_a_report() -> None:
     counts = pd.DataFrame({"current": [400, 30, 9, 0, 12], "reference": [500, 40, 300, 4, 0]}, index=["a", "b", "c", "d", "e"])
-    assert shown_levels(counts) == ["a", "b"], "c and d have few rows on one side; e joins them, who have nine together"
-    assert shown_levels(counts.drop(["c", "d"])) == ["a", "b", "e"], "a level that is new is shown"
+    assert shown_levels(counts) == ["a", "b"], (
+        "c and d have few rows on one side; e is merged with them, because together they have only nine"
+    )
+    assert shown_levels(counts.drop(["c", "d"])) == ["a", "b", "e"], "a new level is shown"
     assert shown_levels(pd.DataFrame({"current": [5, 3], "reference": [0, 0]}, index=["a", "b"])) == []
 
 

@@ -1,4 +1,4 @@
-"""Tables of metrics hold the figures of the command line, grow by a folder per day, and can be read by any Parquet reader."""
+"""Tables of metrics contain the figures of the command line, grow by one folder per day, and any Parquet reader can read them."""
 
 import json
 import os

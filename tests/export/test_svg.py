@@ -6,7 +6,7 @@ from observability.export.svg import line_drawing
 
 
 def ticks(values: list[float], limit: float | None = None) -> list[str]:
-    """The labels of the vertical axis of a chart of shares."""
+    """The labels of the vertical axis in a chart of shares."""
     points = [(f"2024-01-0{day}", value, None, None) for day, value in enumerate(values, 1)]
     return re.findall(r'text-anchor="end"[^>]*>([^<]* %)<', str(line_drawing(points, label="x", limit=limit, share=True)))
 

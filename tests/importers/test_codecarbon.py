@@ -1,4 +1,4 @@
-"""Rows of CodeCarbon's emissions.csv become resource records, each with the difference to the row before."""
+"""Rows of CodeCarbon's emissions.csv become resource records, each with the difference from the previous row."""
 
 from datetime import UTC
 from pathlib import Path

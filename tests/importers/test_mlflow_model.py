@@ -1,4 +1,4 @@
-"""An MLflow model folder gives the file that can be used, the names in its signature and its name in the registry."""
+"""An MLflow model folder gives the usable model file, the names in its signature and its name in the registry."""
 
 import shutil
 from pathlib import Path

@@ -60,7 +60,7 @@ def test_the_file_store_and_the_database_give_the_same_counts(tmp_path):
             counted.append(write_record_lines(read_items("mlflow", path), out))
     assert counted[0].to_json() == counted[1].to_json()
     assert counted[0].sorts == {"model versions": 2, "runs": 4, "parameters": 5, "tags": 17, "dataset inputs": 1, "metric values": 16}
-    assert counted[0].reasons == {"deleted": 6, "bad_value": 1}  # the rejected entry is a step of -1
+    assert counted[0].reasons == {"deleted": 6, "bad_value": 1}  # the rejected entry has step -1
 
 
 def test_only_a_truncated_metric_line_is_refused(tmp_path):

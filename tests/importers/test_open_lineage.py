@@ -1,4 +1,6 @@
-"""OpenLineage events become records that the store accepts, and records leave as events that the official client's classes accept."""
+"""OpenLineage events become records that the store accepts, and the product's records become events that the official client's classes
+accept.
+"""
 
 import json
 from datetime import UTC, datetime
@@ -63,7 +65,7 @@ def test_an_event_that_is_not_a_run_event_is_refused_naming_the_field(change: di
 
 @pytest.fixture
 def exported(tmp_path: Path) -> list[dict[str, Any]]:
-    """The events of a store with a run of a cleaned dataset that has a parent."""
+    """The events of a store with a run on a cleaned dataset that has a parent."""
     lines = [
         {"kind": "dataset", "dataset": "raw", "version": "1", "at": AT, "rows": 1000},
         {
@@ -89,7 +91,7 @@ def test_exported_events_are_imported_as_the_original_records(exported: list[dic
     assert runs["start"]["dataset"] == "people@7" and (runs["start"]["model"], runs["start"]["version"]) == ("loan", "3")
     assert runs["end"]["status"] == "failed" and runs["start"]["study"] == "s"
     (people,) = [each for each in back if each.get("dataset") == "people" and each["kind"] == "dataset" and "parents" in each]
-    assert {each["run"] for each in back if each["kind"] == "run"} == {"of-seven"}, "an event of a dataset alone is no run"
+    assert {each["run"] for each in back if each["kind"] == "run"} == {"of-seven"}, "an event about a dataset alone is no run"
     assert "run" not in people and (people["version"], people["rows"], people["bytes"], people["parents"]) == ("7", 900, 4096, ["raw@1"])
     assert people["columns"] == {"age": {"type": "INTEGER"}, "sex": {}}
 
@@ -108,7 +110,7 @@ def test_the_official_client_accepts_exported_events(exported: list[dict[str, An
         typed = base.RunEvent(
             eventTime=event["eventTime"],
             producer=event["producer"],
-            run=base.Run(runId=event["run"]["runId"]),  # refuses what is no UUID
+            run=base.Run(runId=event["run"]["runId"]),  # the client refuses a run id that is no UUID
             job=base.Job(namespace=event["job"]["namespace"], name=event["job"]["name"]),
             eventType=base.RunState(event["eventType"]),
             inputs=[base.InputDataset(namespace=each["namespace"], name=each["name"]) for each in event["inputs"]],
@@ -132,7 +134,7 @@ def test_the_official_client_accepts_exported_events(exported: list[dict[str, An
             assert its["facets"]["version"]["_schemaURL"] == mine["facets"]["version"]["_schemaURL"]
             own, theirs = mine["outputFacets"]["outputStatistics"], its["outputFacets"]["outputStatistics"]
             assert (own["_schemaURL"], own["rowCount"]) == (theirs["_schemaURL"], theirs["rowCount"])
-        records = records_of_event(sent)  # and what the client sends is taken
+        records = records_of_event(sent)  # the product accepts what the client sends
         assert [each["rows"] for each in records if each["kind"] == "dataset" and "run" in each] == [
             each["outputFacets"]["outputStatistics"]["rowCount"] for each in event["outputs"]
         ]

@@ -42,7 +42,7 @@ def test_each_entry_is_counted_as_carried_or_rejected():
         "reasons": {"bad_time": 1, "bad_value": 3, "no_field": 4, "too_large": 1},
     }
     assert [line["event"] for line in lines] == ["start", "end"] and counts.lines == 2
-    assert lines[0].keys() == {"kind", "run", "at", "event"}  # what is not known is left out
+    assert lines[0].keys() == {"kind", "run", "at", "event"}  # an unknown field is left out
     assert "-1" in counts.examples["bad_value"]
 
 

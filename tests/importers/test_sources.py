@@ -1,4 +1,4 @@
-"""A damaged source is one clear error or refused entries, never another exception."""
+"""A damaged source gives one clear error or rejected entries, never another exception."""
 
 import gzip
 import io

@@ -35,9 +35,9 @@ def test_train_and_validation_folders_are_one_run():
     steps = records_of(items, "step")
     assert steps[2]["metrics"]["train/epoch_loss"] == pytest.approx(1 / 3)
     assert steps[2]["metrics"]["validation/epoch_loss"] == pytest.approx(1 / 3 + 0.1)
-    assert steps[1]["metrics"]["train/new_style"] == 1.0  # written as a tensor
+    assert steps[1]["metrics"]["train/new_style"] == 1.0  # the value is written as a tensor
     (end,) = records_of(items, "run", event="end")
-    assert end["status"] == "finished"  # the hparams plugin says so
+    assert end["status"] == "finished"  # the hparams plugin states it
 
 
 def test_the_id_of_a_run_does_not_depend_on_where_the_import_starts():
@@ -92,7 +92,7 @@ def test_the_checksum_is_that_of_record_files():
 @pytest.mark.parametrize(
     ("message", "number"),
     [
-        (b"\x08\x01\x22\x04" + struct.pack("<f", 0.5), 0.5),  # content of a float
+        (b"\x08\x01\x22\x04" + struct.pack("<f", 0.5), 0.5),  # the bytes of one float
         (b"\x08\x02\x31" + struct.pack("<d", 0.25), 0.25),  # one double value
         (b"\x08\x03\x3a\x02\xac\x02", 300.0),  # packed integers
         (b"\x08\x09\x50\x07", 7.0),

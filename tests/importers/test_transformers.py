@@ -1,4 +1,4 @@
-"""A trainer_state.json becomes one run: start, steps in the order of training, end with the results."""
+"""A trainer_state.json becomes one run: a start, steps in the order of training, and an end with the results."""
 
 import json
 import os

@@ -14,7 +14,7 @@ from tests.support.imported_items import FIXTURES, read_items, records_of, refus
 
 FILE = FIXTURES / "night-7.csv"
 WATTS = {"gpu0": 70.0, "gpu1": 210.0}
-"""Of the accelerators that make_fixtures.py counts."""
+"""Power of the accelerators that make_fixtures.py simulates."""
 
 
 def test_windows_inside_another_window_are_not_counted_and_a_name_may_contain_a_comma():

@@ -1,4 +1,4 @@
-"""One function counts the share of drifted columns, and states how many cannot be judged."""
+"""A single function counts the share of drifted columns, and states how many columns cannot be judged."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ EARLY = [replace(AGE, subject=name, severity="unknown", value=value) for name, v
 
 
 def test_the_drift_summary_also_counts_the_columns_that_cannot_be_judged() -> None:
-    """Regression: the first page read `1 of 21 drifted` although ten of the columns could not be judged."""
+    """Regression: the first page said `1 of 21 drifted`, although ten of the columns could not be judged."""
     counts = drift_counts([AGE, *FINE, *EARLY])
     assert counts.words() == "1 of 5 columns drifted, 2 cannot be judged" and counts.drifted == ("age",)
     assert drift_cell([AGE, *FINE, *EARLY]) | {"title": None} == {
@@ -47,7 +47,7 @@ def test_a_column_with_two_findings_counts_once() -> None:
 
 
 def test_the_column_that_is_shown_is_the_one_that_the_summary_names() -> None:
-    """Regression: the page showed a column that cannot be judged below a line that named another column."""
+    """Regression: the page showed a column that cannot be judged, below a line that named another column."""
     ahead, second = replace(EARLY[1], rank=9.0), replace(AGE, subject="rent", value=2.4)
     columns = [AGE, second, ahead, *FINE]
     assert drift_summary(columns).endswith("rent most.") and chosen_drift_finding(columns) == second
@@ -55,7 +55,7 @@ def test_the_column_that_is_shown_is_the_one_that_the_summary_names() -> None:
 
 
 def test_the_most_drifted_column_has_the_largest_psi_whatever_its_importance() -> None:
-    """The rank is PSI times importance, so a PSI of 1.9 with weight 0.01 is ranked below a PSI of 0.3 with weight 0.9."""
+    """The rank is PSI times importance, so a PSI of 1.9 with weight 0.01 ranks below a PSI of 0.3 with weight 0.9."""
     slight = replace(AGE, subject="zip", value=0.3, rank=3.0)
     days = [{"days": each, "value": value, "low": None, "high": None} for each, value in ((1, 5.0), (7, 0.4))]
     lately = replace(AGE, subject="rent", value=5.0, evidence={"look_days": 1, "windows": days})
@@ -67,7 +67,7 @@ def test_the_most_drifted_column_has_the_largest_psi_whatever_its_importance() -
 
 
 def test_an_ok_cell_of_the_weekly_fleet_says_why_it_is_ok() -> None:
-    """Regression: `unchanged` stood over `Beyond its limit, cannot tell yet.`"""
+    """Regression: `unchanged` was shown above `Beyond its limit, cannot tell yet.`"""
     gap = replace(AGE, analyzer="trust/fairness", subject="sex", metric="demographic_parity_difference")
     fine = replace(gap, severity="ok", because="The groups are alike.", value=0.01)
     young = replace(gap, severity="unknown", because="Beyond its limit, cannot tell yet.", subject="race", rank=9.0)

@@ -1,4 +1,4 @@
-"""One fault is one incident, two faults are two, and the likely source leads."""
+"""One fault is one incident, two faults are two, and the finding about the likely source leads."""
 
 import random
 from dataclasses import replace
@@ -34,7 +34,7 @@ def test_a_unit_change_is_one_incident_not_ten() -> None:
 
 
 def group_moved(others: float) -> Finding:
-    """A finding in which the selection rate of one group fell by 20 points, and that of the other groups by `others`."""
+    """A finding in which the selection rate of one group fell by 20 points, and that of the other groups changed by `others`."""
     evidence = {"baseline": 0.6, "others_moved": others}
     return week_finding(
         "selection_rate", "sex=F", analyzer="trust/fairness", severity="watch", value=0.4, evidence=evidence, day=3, low=0.38, high=0.42
@@ -61,9 +61,9 @@ def test_a_concentrated_slice_leads_the_change_of_a_feature() -> None:
         assert one.lead.slice is None
     two = [week_finding("null_rate", "income", analyzer="serving/slices", slice=each, evidence=here) for each in ("sex=F", "region=south")]
     (one,) = week_incidents(*whole, *two)
-    assert one.lead.slice is None, "two places are no place"
+    assert one.lead.slice is None, "two different slices are no single place"
     (one,) = week_incidents(*whole, week_finding("null_rate", "age", analyzer="serving/slices", slice="sex=F", evidence=here))
-    assert one.lead.slice is None, "another feature's place says nothing about this one"
+    assert one.lead.slice is None, "a slice of another feature says nothing about this one"
 
 
 def test_swapped_levels_lead_findings_about_their_rows() -> None:
@@ -77,7 +77,7 @@ def test_swapped_levels_lead_findings_about_their_rows() -> None:
     elsewhere = week_finding(
         "rank_shift", "age", analyzer="serving/slices", slice="zip=d", rank=9.0, evidence={"coverage": 0.9, "share": 0.1}
     )
-    assert len(week_incidents(names, elsewhere)) == 2, "another level's rows are the same as before"
+    assert len(week_incidents(names, elsewhere)) == 2, "the rows of another level have not changed"
 
 
 def test_slices_that_share_a_condition_count_as_one_place() -> None:
@@ -87,7 +87,7 @@ def test_slices_that_share_a_condition_count_as_one_place() -> None:
     (one,) = week_incidents(week_finding("mae", rank=15.0), *parts)
     assert one.lead.slice == "age=old&zip=1"
     (two,) = week_incidents(week_finding("mae", rank=15.0), parts[0], replace(parts[1], slice="sex=F"))
-    assert two.lead.slice is None, "two places are no place"
+    assert two.lead.slice is None, "two different slices are no single place"
 
 
 def test_collateral_keeps_its_own_value_interval_and_sentence() -> None:
@@ -171,13 +171,15 @@ def test_an_unimportant_feature_does_not_explain_a_drop() -> None:
     moved = week_finding("psi", "tiny", day=2, evidence={"jensen_shannon_distance": 0.3})
     assert len(week_incidents(moved, week_finding("mae"))) == 2
     assert len(week_incidents(replace(moved, subject="age"), week_finding("mae"))) == 1
-    assert len(week_incidents(moved, score_moved(day=2), week_finding("mae"))) == 1, "scores that moved carry it on"
+    assert len(week_incidents(moved, score_moved(day=2), week_finding("mae"))) == 1, "the scores that moved link the feature to the drop"
 
 
 def test_a_cause_precedes_its_effect() -> None:
     late = week_finding("psi", "age", day=6, evidence={"jensen_shannon_distance": 0.6})
     assert len(week_incidents(late, week_finding("mae", day=1))) == 2
-    assert len(week_incidents(replace(late, onset=START), week_finding("mae", day=6))) == 2, "nor does it take six days"
+    assert len(week_incidents(replace(late, onset=START), week_finding("mae", day=6))) == 2, (
+        "an effect that comes six days later is not attributed either"
+    )
 
 
 def test_a_drop_that_estimates_do_not_show_is_consistent_with_concept_drift() -> None:
@@ -223,7 +225,7 @@ def test_findings_are_listed_by_incident_with_the_lead_finding_first() -> None:
     fine = [week_finding("psi", "zip", severity="ok", day=None), week_finding("null_rate", "zip", severity="unknown", day=None)]
     mixed = [*slices, *fine, other, *unit_change()]
     found, formed = group_findings(mixed, IMPORTANCE)
-    assert [each.lead.subject for each in formed] == ["income", "replica=r3"], "what reaches more of the pipeline comes first"
+    assert [each.lead.subject for each in formed] == ["income", "replica=r3"], "the incident that reaches more of the pipeline comes first"
     assert found[0] == formed[0].lead and found[0].metric == "out_of_range_rate"
     assert [each.incident for each in found] == [formed[0].id] * 13 + [formed[1].id, None, None]
     assert [each.severity for each in found[-2:]] == ["unknown", "ok"] and len(found) == len(mixed)

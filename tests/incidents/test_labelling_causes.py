@@ -1,4 +1,6 @@
-"""Findings about gold accuracy and wrong suggestions come after their cause only if project and time agree. No finding is lost or lowered."""
+"""A finding about gold accuracy or wrong suggestions is listed after its cause only if project and time agree. No finding is lost or
+lowered.
+"""
 
 from collections import Counter
 from dataclasses import replace
@@ -87,4 +89,4 @@ def test_a_models_agreement_incident_is_listed_before_the_incident_of_its_labell
     _, incidents = group_findings([effect, agreement(5)])
     assert incidents[0].lead.metric == "gold_accuracy"
     _, incidents = group_findings([effect, replace(cause, severity="watch")])
-    assert [each.severity for each in incidents] == ["act", "watch"], "a warning leads no critical incident"
+    assert [each.severity for each in incidents] == ["act", "watch"], "a warning does not lead a critical incident"

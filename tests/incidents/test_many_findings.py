@@ -1,4 +1,4 @@
-"""Findings of a model of many columns are grouped in time proportional to their number, not to its square."""
+"""Findings about a model with many columns are grouped in time proportional to their number, not to its square."""
 
 import sys
 from datetime import UTC, datetime, timedelta

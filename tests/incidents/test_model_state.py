@@ -1,4 +1,4 @@
-"""A model is OK only if its performance, inputs or data quality could be judged against a reference or a level."""
+"""A model is OK only if its performance, inputs or data quality could be compared with a reference or a limit."""
 
 import json
 from dataclasses import replace
@@ -26,7 +26,7 @@ WINDOW = Window("loan", START, START + timedelta(days=7))
 
 
 def finding(analyzer: str, metric: str, severity: Any, **more: Any) -> Finding:
-    """A finding about a week of the model `loan`."""
+    """A finding about the model `loan` in one week."""
     base = Finding(
         analyzer, "loan", "1", "model", metric, None, 100, severity, f"{metric} is {severity}.", WINDOW.start, WINDOW.end, "reference"
     )
@@ -99,7 +99,7 @@ def silent(name: str) -> ModelStatus:
 
 
 def test_a_vendor_with_a_critical_incident_of_its_probes_is_critical_on_the_first_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regression: the row said `Unknown` above the incident."""
+    """Regression: the row said `Unknown` although the incident was listed below it."""
     monkeypatch.setattr(load_findings, "acknowledged_claims", frozenset)
     changed = replace(finding("serving/vendors", "flip_rate", "act", subject="probes:sixty"), model="acme")
     (status,), others = model_status.with_records([silent("acme")], [changed, replace(changed, model=None, subject="probes:other")])
@@ -109,7 +109,7 @@ def test_a_vendor_with_a_critical_incident_of_its_probes_is_critical_on_the_firs
 
 
 def test_fleet_rows_of_language_model_calls_and_their_trace_steps_refer_to_the_vendors_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regression: the rows asked for a reference, but a language model has none."""
+    """Regression: the rows asked the reader to register a reference, but a language model has none."""
     operation, tokens = Column(1, "operation", "f1", "category"), Column(2, "input_tokens", "f2", "number")
     chat, tools, loan = Model(1, "chat", columns=(operation, tokens)), Model(2, "tools", columns=(operation,)), Model(3, "loan")
     known = Catalog((chat, tools, loan))
@@ -119,7 +119,7 @@ def test_fleet_rows_of_language_model_calls_and_their_trace_steps_refer_to_the_v
         model.name: fleet.page_of_what_is_not_judged(ModelStatus(model, WINDOW, tuple(NO_REFERENCE), served, pd.DataFrame(), ()))
         for model in (chat, tools, loan, replace(chat, task="binary"))
     }
-    assert shown == {"chat": None, "tools": "vendors", "loan": None}, "a registered model is judged, which is the last of its name here"
+    assert shown == {"chat": None, "tools": "vendors", "loan": None}, "a registered model is judged; the last of the same name counts here"
     of_chat = ModelStatus(chat, WINDOW, tuple(NO_REFERENCE), served, pd.DataFrame(), ())
     assert fleet.page_of_what_is_not_judged(of_chat) == "vendors"
     known = Catalog((tools, loan))

@@ -1,4 +1,4 @@
-"""Incidents of several models with something in common are one fault. Two incidents that coincide by chance are not."""
+"""Incidents of several models that have something in common are one fault. Two incidents that coincide by chance are not."""
 
 from dataclasses import replace
 
@@ -18,7 +18,7 @@ def test_an_input_that_changed_in_three_models_is_one_fault_with_the_models_unde
     assert fault.severity == "act" and fault.onset == START + 2.5 * DAY
     assert incident_action_counts(found).critical == 2
     assert shared_faults(list(reversed(found))) == [fault], "the order does not matter"
-    assert shared_faults([*found, drift_incident("d", 3.2)])[0].id == fault.id, "one more model leaves its id"
+    assert shared_faults([*found, drift_incident("d", 3.2)])[0].id == fault.id, "one more model does not change the id"
 
 
 def test_fewer_than_three_models_different_days_or_unknown_days_make_no_shared_fault() -> None:
@@ -69,7 +69,7 @@ def test_incidents_of_two_models_are_one_problem_only_if_claim_onset_and_effect_
 
 @pytest.mark.parametrize("day", [None, -3.0, 0.0])
 def test_an_input_that_changed_on_unknown_days_is_a_separate_problem_of_each_model(day: float | None) -> None:
-    """Regression: two models with a column `amount` and no known onset, or one before the analyzed days, counted as one feed."""
+    """Regression: two models with a column `amount` counted as one feed, even if the onset was unknown or before the analyzed days."""
     undated = [drift_incident(name, day) for name in ("a", "b")]
     assert [each.models for each in counted_incidents(undated)] == [("a",), ("b",)]
     assert incident_action_counts(undated).critical == 2
@@ -82,7 +82,7 @@ def test_two_incidents_of_one_model_with_equal_sentences_are_counted_separately(
 
 
 def test_a_shared_fault_comes_before_single_faults_of_the_same_severity() -> None:
-    """Regression: shared warnings stood above a critical incident of one model."""
+    """Regression: shared warnings were listed above a critical incident of one model."""
     shared = [drift_incident(name, severity="watch") for name in ("a", "b", "c")]
     alone, mild = drift_incident("a", subject="age"), drift_incident("b", subject="zip", severity="watch")
     found = counted_incidents([mild, *shared, alone])

@@ -1,4 +1,4 @@
-"""The start of a state is given once, in the same words for findings and incidents."""
+"""The start of a state is given only once, in the same words for findings and incidents."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -27,7 +27,7 @@ SINCE, BEFORE = StandingSince(date(2026, 6, 24), earlier=False), StandingSince(d
 
 
 def standing(since: StandingSince | None, **changes: Any) -> Finding:
-    """A standing finding as a check returns it."""
+    """An ongoing finding as a check returns it."""
     return dated_finding(replace(STANDING, **changes, evidence=STANDING.evidence | (since.evidence if since else {})))
 
 

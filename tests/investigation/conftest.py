@@ -1,4 +1,4 @@
-"""One store with cases, for every test of them."""
+"""One store with cases, for all tests of cases."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from tests.support.case_world import World, build
 
 @pytest.fixture(scope="session")
 def case_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A store that no test changes."""
+    """A store with cases that no test changes."""
     world = build(tmp_path_factory.mktemp("case"))
     yield world
     world.store.close()
@@ -20,7 +20,7 @@ def case_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture(scope="session")
 def model_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelWorld]:
-    """A store of models with files, that no test changes."""
+    """A store with models and their files, which no test changes."""
     world = model_world_of(tmp_path_factory.mktemp("case-models"))
     yield world
     world.store.close()

@@ -1,4 +1,4 @@
-"""A model file's answer about a case is cached exactly, and only as long as the file, the inputs and the settings are the same."""
+"""A model file's answer about a case is cached exactly, and only while the file, the inputs and the settings stay the same."""
 
 import dataclasses
 import json
@@ -39,7 +39,7 @@ def test_opening_a_case_again_calls_no_model_and_gives_the_same_answers(
         assert getattr(first, part) == getattr(again, part) == getattr(stored, part)
         assert first.why.get(part) == again.why.get(part) == stored.why.get(part)
     assert json.dumps(first.to_json(), sort_keys=True) == json.dumps(again.to_json(), sort_keys=True)
-    assert model_world.store.generation == generation, "no page's cache becomes old by it"
+    assert model_world.store.generation == generation, "caching the answer does not make any page's cache stale"
 
 
 def test_other_inputs_files_or_settings_do_not_reuse_cached_answers(model_world: ModelWorld, model_worker: Worker) -> None:
@@ -49,7 +49,7 @@ def test_other_inputs_files_or_settings_do_not_reuse_cached_answers(model_world:
     locked = dataclasses.replace(row.model, settings=dataclasses.replace(row.model.settings, immutable=(name,)))
     found = counterfactuals.search(store, dataclasses.replace(row, model=locked), worker=model_worker)
     assert found.locked == (name,) and all(name not in each.changes for each in found.counterfactuals)
-    assert counterfactuals.search(store, row, worker=Nobody()) == first, "the first answer is still there"
+    assert counterfactuals.search(store, row, worker=Nobody()) == first, "the first answer is still cached"
 
     other = dataclasses.replace(row, features={**row.features, "rooms": (row.features["rooms"] or 0) + 1})
     file = dataclasses.replace(row, version=dataclasses.replace(row.version, artifact="artifacts/lightgbm-" + "0" * 64 + ".txt"))

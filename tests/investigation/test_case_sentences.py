@@ -1,4 +1,4 @@
-"""Check sentences of a case that a reader found untrue from raw rows, or true of other rows than they named."""
+"""Checks sentences about a case that a reader found untrue from raw rows, or true of other rows than those that they named."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ from tests.support.case_world import World
 
 
 def trend_rule(*rates: tuple[int, int], by: Literal["day", "week"] = "day") -> ErrorRule:
-    """A rule of 300 rows and 20 % errors, with the given errors and rows per period."""
+    """A rule about 300 rows with 20 % errors, with the given errors and rows per period."""
     trend = tuple(
         replace(error_rule.error_rate_of(f"2026-03-{2 + place:02}", np.arange(n) < errors), days=f"{2 + place} Mar 2026")
         for place, (errors, n) in enumerate(rates)
@@ -50,13 +50,13 @@ def test_a_trend_says_whether_periods_differ_and_quotes_intervals() -> None:
     assert few.startswith("In each of the 2 days with 10 rows or more, the 95 % interval includes")
     assert "Lowest: 3 Mar 2026 19 %" in few and few.endswith("held-out half: 3 days (UTC).")
     counted = similar_errors.trend_sentence(trend_rule((20, 100), (19, 100), (9, 9)))
-    assert counted.startswith("In each of the 2 days"), "a period that is not named is not counted"
+    assert counted.startswith("In each of the 2 days"), "the number of days includes only periods that are named"
     equal = similar_errors.trend_sentence(trend_rule((20, 100), (12, 12), (30, 30)))
-    assert "highest: 4 Mar 2026 100 % (" in equal, "of equal rates that of the most rows"
+    assert "highest: 4 Mar 2026 100 % (" in equal, "of equal rates, the one with the most rows is named"
 
 
 def test_periods_of_few_rows_are_too_few_to_compare_and_not_the_lowest_and_highest() -> None:
-    """Regression: days of 2 and 6 rows were named, and one day of 10 rows was both the lowest and the highest."""
+    """Regression: days with 2 and 6 rows were named, and a single day with 10 rows was called both the lowest and the highest."""
     none = similar_errors.trend_sentence(trend_rule((0, 2), (3, 6), (1, 4)))
     assert none == "Too few rows to compare: each of the 3 days (UTC) of the held-out half has fewer than 10."
     one = similar_errors.trend_sentence(trend_rule((0, 2), (5, 10), (1, 4)))
@@ -65,7 +65,7 @@ def test_periods_of_few_rows_are_too_few_to_compare_and_not_the_lowest_and_highe
 
 
 def test_a_week_of_a_trend_names_the_days_of_its_rows() -> None:
-    """Regression: a single day, 23 Sep 2018, was named by the Monday before it, like a week."""
+    """Regression: a single day, 23 Sep 2018, was named by the preceding Monday, like a week."""
     at = pd.to_datetime(["2018-09-23 05:00", "2018-10-01 01:00", "2018-10-07 23:00", "2018-10-10 00:00"])
     frame = pd.DataFrame({"at": at.astype("datetime64[us]")})
     assert error_rule.trend_period(frame) == "week"
@@ -77,14 +77,14 @@ def test_a_week_of_a_trend_names_the_days_of_its_rows() -> None:
 
 
 def test_a_value_of_one_has_its_unit_in_the_singular() -> None:
-    """Regression: a label of 1 was "1 minutes"."""
+    """Regression: a label of 1 was shown as "1 minutes"."""
     for unit, said in (("minutes", "1 minute"), ("USD", "1 USD"), ("ms", "1 ms"), ("kbps", "1 kbps"), ("celsius", "1 celsius")):
         model: Any = SimpleNamespace(settings=SimpleNamespace(unit=unit))  # the figure reads only these fields of a model
         assert with_unit(model, "1") == said and with_unit(model, "21") == f"21 {unit}" and with_unit(model, "1.5") == f"1.5 {unit}"
 
 
 def test_a_score_is_shown_with_enough_digits_to_be_on_its_side_of_the_threshold(case_world: World) -> None:
-    """Regression: a score of 0.3488, predicted on time, was "late at 0.35 (threshold 0.35)"."""
+    """Regression: a score of 0.3488, predicted on time, was shown as "late at 0.35 (threshold 0.35)"."""
     row = open_case(case_world.store, "loan-20", model="loan").row
     settings = replace(row.model.settings, threshold=0.35, class_names={"0": "on time", "1": "late"})
     row = replace(
@@ -104,7 +104,7 @@ def test_a_score_is_shown_with_enough_digits_to_be_on_its_side_of_the_threshold(
 
 
 def test_a_score_in_a_table_names_its_class() -> None:
-    """Regression: the probability of late, 0.238, stood behind "on time"."""
+    """Regression: 0.238, the probability of late, was written after "on time"."""
     settings = ModelSettings(threshold=0.5, class_names={"0": "on time", "1": "late"})
     model: Any = SimpleNamespace(task="binary", classes=("0", "1"), settings=settings)
     assert prediction_with_score(model, "0", 0.2383) == "on time (late 0.238)"
@@ -118,8 +118,9 @@ def test_a_score_in_a_table_names_its_class() -> None:
 
 
 def test_sentences_about_a_regression_speak_of_scores_and_not_of_decisions(model_world: Any) -> None:
-    """Regression: for a regression model the page said that no value "changes the decision", and that the case is the nearest of all
-    sampled rows."""
+    """Regression: the page of a regression model said that no value "changes the decision", and that the case is the nearest of all sampled
+    rows.
+    """
     row = find(model_world.store, "r-9", model="rent")
     near = decision_boundary.nearest_opposite_row(model_world.store, row)
     rows = real_rows(model_world.store, row)
@@ -138,7 +139,7 @@ def test_sentences_about_a_regression_speak_of_scores_and_not_of_decisions(model
 
 
 def test_a_curve_of_classes_says_which_probability_moves(model_world: Any) -> None:
-    """Regression: with three probabilities the page said "the score"."""
+    """Regression: for three probabilities the page spoke of "the score"."""
     model = find(model_world.store, "m-2", model="mood").model
     curve = Curve("size", "number", (1.0, 2.0), (0.0455, 0.987), 1.0, 0.5, (False, True))
     said = curve_sentence(curve, model, score_name(model, 1))
@@ -158,7 +159,7 @@ def test_without_a_row_of_another_score_the_message_of_a_regression_mentions_no_
 
 
 def test_a_counterfactual_search_without_a_result_is_reported_in_plain_sentences(model_world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regression: the sentence had the form of an input error: "got 10 features may change; expected values within the range"."""
+    """Regression: the sentence looked like an input error: "got 10 features may change; expected values within the range"."""
     row = find(model_world.store, "c-5", model="credit")
     monkeypatch.setattr(counterfactuals, "required_worker", lambda worker: None)
     monkeypatch.setattr(counterfactuals, "cached_scores", lambda *asked: np.array([row.score]))
@@ -171,7 +172,7 @@ def test_a_counterfactual_search_without_a_result_is_reported_in_plain_sentences
 
 
 def rows_of_two_versions(at: list[str], first: str | None, *, sampled: bool = False) -> churn.ChurnRows:
-    """Rows that version 1 predicts right and the other version wrong, one per given time."""
+    """Rows at the given times that version 1 predicts right and the other version wrong."""
     n = len(at)
     times = np.array(at, "datetime64[us]")
     since = None if first is None else datetime.fromisoformat(first).replace(tzinfo=UTC)
@@ -181,9 +182,9 @@ def rows_of_two_versions(at: list[str], first: str | None, *, sampled: bool = Fa
 
 
 def test_churn_names_the_days_of_its_rows_and_that_they_are_a_sample(model_world: Any) -> None:
-    """Regression: 162 rows of one Saturday were called rows of four months, and 910 rows of a sample of 20,000 were called all."""
+    """Regression: 162 rows of one Saturday were described as rows of four months, and 910 rows of a sample of 20,000 as all rows."""
     row = find(model_world.store, "c-5", model="credit")
-    version: Any = SimpleNamespace(name="2")  # the figures read only these fields of it
+    version: Any = SimpleNamespace(name="2")  # the figures read only these fields of a version
     day = rows_of_two_versions(["2013-06-22 08:40", "2013-06-22 18:29"], None)
     said = churn.churn_figures(row, version, day, 0.0, "shadow", "town=Oslo").because
     assert said.startswith("Of 2 requests of 22 Jun 2013 where town = Oslo that both scored, 2 (100.0 %, ")
@@ -196,7 +197,7 @@ def test_churn_names_the_days_of_its_rows_and_that_they_are_a_sample(model_world
 
 
 def test_churn_says_from_how_many_rows_the_other_version_may_have_learned(model_world: Any) -> None:
-    """Of 983 rows, 746 were older than the version that scored them, and that version was right on more of them."""
+    """Of 983 rows, 746 were older than the version that scored them, and this version was right on more of the older ones."""
     row = find(model_world.store, "c-5", model="credit")
     version: Any = SimpleNamespace(name="2")
     both = rows_of_two_versions([f"2013-06-{10 + place} 01:00" for place in range(10)], "2013-06-17")
@@ -220,7 +221,9 @@ def test_churn_of_a_regression_has_no_decisions_that_become_wrong(model_world: A
 
 
 def test_a_label_is_called_unlikely_only_below_a_probability_of_one_fifth(case_world: World) -> None:
-    """Regression: a label of probability 45 % was "unlikely", and a label that is wrong with under 0.1 % had "some evidence against" it."""
+    """Regression: a label with a probability of 45 % was called "unlikely", and a label that is wrong with under 0.1 % had "some evidence
+    against" it.
+    """
     less = LabelCheck(True, "", self_confidence=0.453, measured=True)
     assert label_evidence.label_conclusion(less, "late").startswith("the label is less likely than late but was measured, ")
     assert less.standing == "less likely"
@@ -232,7 +235,7 @@ def test_a_label_is_called_unlikely_only_below_a_probability_of_one_fifth(case_w
 
 
 def test_a_label_is_shown_with_its_time_and_compared_rows_with_their_days(case_world: World) -> None:
-    """Regression: a label was "about" its time, and rows were of "this period"."""
+    """Regression: the time of a label was given as "about", and rows were described as of "this period"."""
     case = open_case(case_world.store, "loan-20", model="loan")
     label = next(mark for mark in prediction_event_marks(case.row) if mark.what == "label")
     assert f", of {label_time(case.row)} UTC" in label.text and "about" not in label.text
@@ -249,7 +252,7 @@ def label_time(row: Any) -> str:
 
 
 def test_the_command_line_writes_missing_for_a_missing_value_and_the_unit_of_a_score(case_world: World) -> None:
-    """Regression: `None to −0.2 … gives −18.52`, without a unit."""
+    """Regression: the command line wrote `None to −0.2 … gives −18.52`, without a unit."""
     assert commands_case.given_text(None) == commands_case.given_text(float("nan")) == "missing"
     number: Any = SimpleNamespace(task="regression", classes=(), settings=ModelSettings(unit="minutes"))
     assert answer_score_text(number, -18.52) == "−18.52 minutes"
@@ -258,7 +261,7 @@ def test_the_command_line_writes_missing_for_a_missing_value_and_the_unit_of_a_s
 
 
 def test_the_answer_of_a_version_names_the_class_of_its_score(case_world: World) -> None:
-    """Regression: `predicts on time (0.238)` on the command line and in the exported file."""
+    """Regression: the command line and the exported file said `predicts on time (0.238)`, without the class of the score."""
     model = open_case(case_world.store, "loan-20", model="loan").row.model
     model = replace(model, settings=replace(model.settings, threshold=0.5, class_names={"0": "on time", "1": "late"}))
     assert version_answer_text(model, "0", 0.238) == "on time (late 0.238)"

@@ -1,5 +1,6 @@
-"""Distance to the decision boundary: margins by hand, curves equal to the model's scores, opposites by brute force, counterfactuals that
-flip and respect the locks."""
+"""Distance to the decision boundary: margins agree with hand calculations, curves with the model's scores, opposite rows with brute force;
+counterfactuals flip the decision and respect the locks.
+"""
 
 import dataclasses
 import sys
@@ -29,7 +30,7 @@ def row_of(world, name, model):
 
 
 def scores_of(world, model, table):
-    """The library's own scores."""
+    """The scores that the library itself computes."""
     if model == "rent":
         return world.models["rent"].predict(table)
     return world.models[{"credit": "credit 1", "mood": "mood"}[model]].predict(inputs(table))
@@ -135,7 +136,7 @@ def test_when_all_rows_have_the_same_decision_no_opposite_row_is_found(model_wor
 
 
 def checked(world, row, model, found, table_features):
-    """Every counterfactual flips the library's own model and keeps locked features."""
+    """Check that every counterfactual flips the decision of the library's own model and keeps locked features."""
     held = world.frames[f"{model} held"]
     own = stored_input(row)
     assert 1 <= len(found.counterfactuals) <= 3
@@ -191,7 +192,7 @@ def test_without_dice_ml_the_other_searches_run_and_a_note_names_the_missing_pac
     model = OpenModel(
         ("a", "b"), ("a", "b"), lambda frame: frame, lambda frame: (frame["a"].to_numpy() > 6) * 0.9 * (frame["b"] == "y").to_numpy()
     )
-    row = pd.DataFrame({"a": [2], "b": pd.Series(["x"], dtype=object)})  # a whole number that has to become a fraction
+    row = pd.DataFrame({"a": [2], "b": pd.Series(["x"], dtype=object)})  # an integer that has to become a fraction
     free = [
         counterfactual_types.FreeFeature("a", "number", 2.0, 0.0, 10.0, 1, 3.0),
         counterfactual_types.FreeFeature("b", "category", "x", levels=("x", "y")),
@@ -224,7 +225,7 @@ def test_without_dice_ml_the_other_searches_run_and_a_note_names_the_missing_pac
         {"model": None},
         lambda share, text: said.append(share),
     )
-    # By hand: both have to change, and 6.1 is the smallest step of a that is enough.
+    # By hand: both have to change, and 6.1 is the smallest step of `a` that suffices.
     assert output.frames["found"].to_dict("records")[0] == {"a": 6.1, "b": "y"} and output.values["reached"][0]
     assert "dice-ml is not installed" in output.values["note"] and said == sorted(said)
     state = counterfactual_types.CounterfactualSearch(model, Task("binary", ("0", "1")), {"kind": "above", "low": 0.5}, row, free)
@@ -261,7 +262,7 @@ def test_the_number_of_decimals_is_taken_from_the_reference_values():
 
 
 def test_a_search_that_found_no_change_says_how_many_it_tried(model_world, model_worker, monkeypatch):
-    """Regression: the page said that no change gives the other decision, but the search is not exhaustive."""
+    """Regression: the page said that no change gives the other decision, although the search is not exhaustive."""
     from observability.worker import requests
 
     nothing = types.SimpleNamespace(found=[], asked=6467)

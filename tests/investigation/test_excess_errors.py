@@ -1,5 +1,6 @@
-"""A slice is a source only if its rows err more than other rows of the same score, on several days. The same holds for distance from the
-reference."""
+"""A slice is a source of errors only if its rows err more than other rows of the same score, on several days. The same holds for distance
+from the reference.
+"""
 
 from collections.abc import Callable
 
@@ -21,7 +22,9 @@ NORTH = Condition("feature.area", "area is north", levels=("north",))
 
 
 def rows_of(days: int, chance: Callable[[pd.DataFrame], pd.Series], seed: int = 1, n: int = 4_000) -> pd.DataFrame:
-    """Rows decided as positive over some days, a tenth of them in the north. `chance` gives the probability of an error of each row."""
+    """Rows decided as positive over some days, a tenth of them in the north. chance: a function that returns the error probability of each
+    row.
+    """
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame({"at": pd.Timestamp("2026-03-02") + pd.to_timedelta(rng.uniform(0, days, n), unit="D")})
     frame["feature.area"] = np.where(rng.random(n) < 0.1, "north", "south")
@@ -32,13 +35,13 @@ def rows_of(days: int, chance: Callable[[pd.DataFrame], pd.Series], seed: int = 
 
 
 def wrong_case(world: World) -> CaseInProgress:
-    """A loan that was wrongly decided as positive."""
+    """The case of a loan that was wrongly decided as positive."""
     raw = world.loan.iloc[400:1500]
     return open_case(world.store, f"loan-{raw.index[(raw['score'] >= 0.5) & (raw['label'] == 0)][0]}", model="loan")
 
 
 def slice_weight(world: World, monkeypatch: pytest.MonkeyPatch, frame: pd.DataFrame) -> float:
-    """The weight of the slice `north` for these labelled rows."""
+    """The weight that triage gives to the slice `north` for these labelled rows."""
     case = wrong_case(world)
     monkeypatch.setattr(comparison_rows, "same_decision_rows", lambda _case: frame)
     held = frame[~search_half(len(frame))].reset_index(drop=True)
@@ -58,7 +61,9 @@ def test_a_slice_that_errs_more_often_than_its_scores_predict_is_weak(case_world
 
 
 def test_the_search_prefers_excess_errors_to_more_errors_that_the_scores_predict() -> None:
-    """Uncertain rows of the north err in 40 %, as their scores state. A brand errs in 30 %, although its scores state 10 %."""
+    """Uncertain rows of the north err in 40 % of cases, as their scores state. Rows of a brand err in 30 %, although their scores state 10
+    %.
+    """
     rng = np.random.default_rng(5)
     n = 8_000
     frame = pd.DataFrame({"feature.area": np.where(rng.random(n) < 0.15, "north", "south")})
@@ -67,10 +72,10 @@ def test_the_search_prefers_excess_errors_to_more_errors_that_the_scores_predict
     wrong = rng.random(n) < np.where(frame["feature.brand"] == "acme", 0.3, 1 - frame["score"])
     acme = Condition("feature.brand", "brand is acme", levels=("acme",))
     inside = [np.asarray(frame[column] == level) for column, level in (("feature.area", "north"), ("feature.brand", "acme"))]
-    assert wrong[inside[0]].mean() > wrong[inside[1]].mean() + 0.05, "the plain rate prefers the north"
+    assert wrong[inside[0]].mean() > wrong[inside[1]].mean() + 0.05, "by plain error rates, the north would be preferred"
     assert best_rule([NORTH, acme], frame, wrong) == (acme,)
-    assert best_rule([NORTH], frame, wrong) == (), "its scores explain all of its errors"
-    assert best_rule([NORTH], frame.assign(score=np.nan), wrong) == (NORTH,), "without scores the overall rate is what is expected"
+    assert best_rule([NORTH], frame, wrong) == (), "the scores explain all errors of the north"
+    assert best_rule([NORTH], frame.assign(score=np.nan), wrong) == (NORTH,), "without scores, the overall rate is the expected one"
 
 
 def test_expected_errors_are_those_of_the_other_rows_of_the_nearest_scores() -> None:
@@ -82,7 +87,7 @@ def test_expected_errors_are_those_of_the_other_rows_of_the_nearest_scores() -> 
 
 
 def test_one_bad_day_is_no_weak_slice(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both halves of the rows share the day, so the held-out half alone would confirm the slice."""
+    """Both halves of the rows contain the day, so checking the slice on the held-out half alone would confirm it."""
     frame = rows_of(20, lambda frame: np.where(frame["at"].dt.day == 9, 0.9, 1 - frame["score"]))
     frame = frame[(frame["feature.area"] == "south") | frame["at"].dt.day.isin([7, 8, 9])].reset_index(drop=True)
     frame = pd.concat([frame, frame[frame["feature.area"] == "north"]] * 2, ignore_index=True)
@@ -90,7 +95,7 @@ def test_one_bad_day_is_no_weak_slice(case_world: World, monkeypatch: pytest.Mon
 
 
 def test_a_rule_whose_rows_are_of_few_days_says_that_the_excess_is_not_significant(case_world: World) -> None:
-    """The same error rates on three days and on twenty: rows of one day are correlated."""
+    """The error rates are the same on three days as on twenty, but rows of one day are correlated."""
     model = wrong_case(case_world).row.model
     many = rows_of(20, lambda frame: np.where(frame["feature.area"] == "north", 0.85, 1 - frame["score"]))
     bad = rows_of(20, lambda frame: np.where(frame["at"].dt.day == 9, 0.9, 1 - frame["score"]))
@@ -107,7 +112,9 @@ def test_a_rule_whose_rows_are_of_few_days_says_that_the_excess_is_not_significa
 
 
 def with_days(days: int, inside_rate: float, seed: int = 4) -> tuple[pd.DataFrame, Bools, Bools]:
-    """Rows of one score, fifty a day, half of them inside the slice. Each row inside is compared with all rows outside, as for plain rates."""
+    """Rows with equal scores, fifty a day, half of them inside the slice. So each row inside is compared with all rows outside, as for
+    plain rates.
+    """
     rng = np.random.default_rng(seed)
     day, inside = np.repeat(np.arange(days), 50), np.tile([True, False], 25 * days)
     wrong: Bools = rng.random(day.size) < np.where(inside, inside_rate, 0.3)
@@ -154,8 +161,9 @@ def test_a_large_excess_over_a_week_is_found_and_one_over_three_days_is_undecide
 
 
 def test_a_slice_with_nearly_all_of_its_rows_on_two_days_is_too_few_to_tell() -> None:
-    """A unit that changed two days ago fills a slice that had one row a day before, so the slice is no source. With the same excess on
-    eight even days it is a source."""
+    """If the unit of an input changed two days ago, its rows fill a slice that had one row a day before; this slice is no source. With the
+    same excess on eight even days it is one.
+    """
     rng = np.random.default_rng(4)
     for sizes, found_one in (((1, 2, 1, 2, 1, 1, 40, 60), False), ((14,) * 8, True)):
         day = np.concatenate([np.repeat(np.arange(8), sizes), np.tile(np.arange(8), 100)])
@@ -169,7 +177,7 @@ def test_a_slice_with_nearly_all_of_its_rows_on_two_days_is_too_few_to_tell() ->
 
 
 def test_a_rule_of_four_days_is_no_clear_pattern_even_where_its_excess_is_the_same_each_day(case_world: World) -> None:
-    """The sentence agrees with triage, which gives it no weight."""
+    """The sentence agrees with triage, which gives such a rule no weight."""
     frame, inside, wrong = with_days(4, 0.9)
     frame = frame.assign(**{"feature.area": np.where(inside, "north", "south"), "group.sex": "F"})
     made = rule_figures(wrong_case(case_world).row.model, (NORTH,), frame, wrong, comparison_rows.ErrorDefinition("an error"))
@@ -177,7 +185,7 @@ def test_a_rule_of_four_days_is_no_clear_pattern_even_where_its_excess_is_the_sa
 
 
 def test_hardly_more_excesses_are_found_by_chance_than_stated() -> None:
-    """Days differ equally for all rows, and one day has most rows. For normal days of equal size the lower end of a 95 % interval is above
+    """Days differ equally for all rows, and one day has most rows. For normal days of equal size, the lower end of a 95 % interval is above
     0 in 2.5 % of samples.
     """
     rng = np.random.default_rng(3)
@@ -200,12 +208,12 @@ def test_an_excess_says_which_days_are_too_few_and_where_there_is_none() -> None
 
 
 def excess_errors_sentence(errors: int = 20, days: int = 9, days_outside: int = 9) -> str:
-    """The sentence about forty rows whose scores state 12 errors."""
+    """The sentence about forty rows; their scores state 12 errors."""
     return ExcessErrors(40, errors, 12.0, -1.0, days, days_outside).sentence
 
 
 def test_rows_outside_of_two_days_show_no_excess() -> None:
-    """In a hot month nearly all rows are outside the reference. The other rows are from a cool day."""
+    """In a hot month nearly all rows are outside the reference; the others come from a cool day."""
     rng = np.random.default_rng(8)
     day = np.concatenate([rng.integers(0, 15, 2_000), rng.integers(3, 5, 60)])
     wrong: Bools = rng.random(2_060) < np.where(np.arange(2_060) < 2_000, 0.25, 0.08)
@@ -247,9 +255,7 @@ def test_a_distance_shared_by_one_row_in_fifty_weighs_less_than_an_ordinary_erro
 def test_a_number_far_outside_is_odd_however_many_rows_have_it(
     case_world: World, monkeypatch: pytest.MonkeyPatch, value: float, shift: bool
 ) -> None:
-    """The reference has ages of 18 to 79. An age of 90 may mean that the population has grown older, while 9,999 stands for a missing
-    value.
-    """
+    """The reference has ages of 18 to 79. An age of 90 may mean that the population has grown older, but 9,999 stands for a missing value."""
     case = open_case(case_world.store, "loan-20", model="loan")
     frame = comparison_rows.labelled_rows_of(case).copy()
     frame.loc[frame.index % 3 == 0, "feature.age"] = value
@@ -260,7 +266,7 @@ def test_a_number_far_outside_is_odd_however_many_rows_have_it(
 
 
 def test_an_error_that_the_reference_hardly_has_is_not_expected(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For regression, a score states no error rate. The reference shows how often values of this size are equally wrong."""
+    """In a regression, a score states no error rate. Instead, the reference shows how often values of this size are equally wrong."""
     case = open_case(case_world.store, "price-50")
     frame, held = (rows(case).copy() for rows in (comparison_rows.labelled_rows_of, comparison_rows.rows_of_reference))
     frame.loc[frame.index % 5 == 0, "label_value"] = frame["score"] + 200
@@ -276,7 +282,7 @@ def test_an_error_that_the_reference_hardly_has_is_not_expected(case_world: Worl
 
 
 def test_a_miscalibration_that_few_rows_do_not_show_is_seen_in_more_rows() -> None:
-    """8 errors in the 100 nearest rows are no difference from 6 stated ones, while 80 in 1,000 are."""
+    """8 errors in the 100 nearest rows do not differ from the 6 that the scores state, but 80 in 1,000 do."""
     sure = np.full(8_000, 0.94)
     wrong = np.arange(8_000) % 25 < 2
     found = expected_error.wider_scores(sure, 0.94, wrong)
@@ -288,7 +294,7 @@ def test_a_miscalibration_that_few_rows_do_not_show_is_seen_in_more_rows() -> No
 
 
 def rule_words(frame: pd.DataFrame, inside_rate: float, error: comparison_rows.ErrorDefinition, world: World) -> str:
-    """The sentence of a rule about the north with this error rate, if the south has 0.3."""
+    """The sentence about a rule for the north with this error rate, if the south has 0.3."""
     rng = np.random.default_rng(2)
     wrong: Bools = rng.random(len(frame)) < np.where(frame["feature.area"] == "north", inside_rate, 0.3)
     return rule_figures(wrong_case(world).row.model, (NORTH,), frame, wrong, error).because
@@ -323,7 +329,7 @@ def test_a_rule_whose_excess_is_not_significant_is_no_clear_pattern(case_world: 
 
 
 def test_a_search_that_found_no_slice_does_not_claim_that_there_is_none(case_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regression: it said "no slice of this case has a higher error rate", but a reader found a slice of 719 rows."""
+    """Regression: the page said "no slice of this case has a higher error rate", but a reader found such a slice of 719 rows."""
     monkeypatch.setattr(error_rule, "best_rule", lambda options, frame, wrong: ())
     with pytest.raises(NotGivenError, match="the search found no slice of this case with a higher error rate"):
         error_rule.error_rule_of_case(wrong_case(case_world))

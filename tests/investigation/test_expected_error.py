@@ -1,4 +1,4 @@
-"""An error rate that the scores of similar rows state is expected; if two sources are close, none is named."""
+"""An error is expected if the scores of similar rows state its rate. If two sources are close, none is named."""
 
 import dataclasses
 
@@ -15,7 +15,7 @@ from tests.support.case_world import World
 
 
 def wrong_loans(world: World) -> list[int]:
-    """Indices of wrong loans, the most certain score first."""
+    """Indices of wrongly decided loans, the most certain score first."""
     raw = world.loan.iloc[400:1500]
     wrong = raw[(raw["score"] >= 0.5) != (raw["label"] == 1)]
     return list((wrong["score"] - 0.5).abs().sort_values(ascending=False).index)
@@ -40,7 +40,7 @@ def test_rows_of_a_similar_score_are_counted_by_hand(case_world: World) -> None:
     sentence = expected_error.expected_sentence(case, found)
     assert f"{found.errors} of {found.n} other rows predicted" in sentence and "their scores state" in sentence
     some = not expected_error.MIN_SURE <= above.sum() <= expected_error.MAX_SURE
-    assert ("with the nearest probabilities (" in found.text) == some, "of rows of equal scores at the ends some are left out"
+    assert ("with the nearest probabilities (" in found.text) == some, "if many rows have equal scores, some at the ends are left out"
 
 
 def test_large_errors_in_the_same_direction_are_counted_for_a_regression(case_world: World) -> None:
@@ -96,12 +96,12 @@ def test_the_json_maps_sources_to_contract_names_and_keeps_the_original_as_a_det
 
 
 def price_rows(scores: np.ndarray, errors: np.ndarray) -> pd.DataFrame:
-    """Labelled rows of a regression with these predicted values and errors (predicted minus real)."""
+    """Labelled rows of a regression with these predictions and errors (predicted minus real)."""
     return pd.DataFrame({"at": pd.Timestamp("2026-03-02"), "score": scores, "label_value": scores - errors, "label": 0})
 
 
 def price_case(case_world: World, monkeypatch: pytest.MonkeyPatch, now: pd.DataFrame, past: pd.DataFrame) -> CaseInProgress:
-    """A price that is 100 too high, with these current and reference rows around it."""
+    """The case of a prediction that is 100 too high, with these current and reference rows to compare."""
     case = open_case(case_world.store, "price-50")
     revision = dataclasses.replace(case.row.current_revision, number=100.0)
     case.row = dataclasses.replace(case.row, score=200.0, revisions=(revision,))
@@ -123,14 +123,16 @@ def test_an_error_that_no_reference_row_has_is_not_called_expected(case_world: W
     assert expected_error.unseen_sentence(case).startswith("None of the 200 rows with the nearest predicted values in")
     case.known["label_check"] = None
     said = source_triage.ordinary_error_source(case).because
-    assert said.startswith("None of the 200 rows") and "ordinary" not in said, "an error that no such row has is no ordinary one"
+    assert said.startswith("None of the 200 rows") and "ordinary" not in said, "if no such row has this error, it is not called ordinary"
     assert " is at least 100 too high" in expected_error.unseen_sentence(case)
 
 
 def test_large_errors_that_became_more_frequent_among_many_near_rows_are_not_stated(
     case_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """8 errors among the 200 nearest rows, against 5 of 200, are no evidence. 80 among the 1,000 nearest, against 25, are evidence."""
+    """8 errors in the 200 nearest rows, after 5 of 200 in the reference, are no evidence. 80 in the 1,000 nearest, after 25, are
+    evidence.
+    """
     scores, order = np.linspace(100, 300, 4_000), np.argsort(np.abs(np.linspace(100, 300, 4_000) - 200), kind="stable")
 
     def rows(near: int, wide: int) -> pd.DataFrame:
@@ -140,7 +142,7 @@ def test_large_errors_that_became_more_frequent_among_many_near_rows_are_not_sta
 
     case = price_case(case_world, monkeypatch, rows(8, 80), rows(5, 25))
     found = expected_error.similar_scores(case)
-    assert (found.errors, found.stated) == (8, 0.025) and found.low < 0.025, "alone, the nearest rows state it"
+    assert (found.errors, found.stated) == (8, 0.025) and found.low < 0.025, "the nearest rows alone agree with the stated rate"
     assert (found.wider.n, found.wider.errors, found.wider.stated) == (1_000, 80, 0.025)
     assert found.stated_part == pytest.approx(25 / 80)
     said = expected_error.expected_sentence(case, found)
@@ -158,12 +160,14 @@ def test_excess_errors_of_rows_like_the_case_lower_the_expected_error_score(case
     among = source_triage.SliceErrors(None, ExcessErrors(200, 100, 40.0, 40.0, 0), None, None, 0)
     monkeypatch.setattr(source_triage, "slice_errors", lambda _case: among)
     less = next(source_triage.expected_error_source(case))
-    assert less.score == pytest.approx(alone.score / 2, abs=0.001), "half of the errors of such rows are in excess"
+    assert less.score == pytest.approx(alone.score / 2, abs=0.001), "half of the errors of such rows are beyond what is expected"
     assert less.because.endswith("so this counts less.")
 
 
 def test_a_repair_that_corrects_the_answer_lowers_the_boundary_score(case_world: World) -> None:
-    """An unseen level moved the score just beyond the threshold. A tested repair counts more than the position of the score."""
+    """An unseen level moved the score just beyond the threshold. A tested repair of the input counts more than the distance of the score
+    from the threshold.
+    """
     case = open_case(case_world.store, f"loan-{wrong_loans(case_world)[0]}")
     case.known["repair"] = InputRepair(("income",), "similar", "1", 0.51, 0.3, 0.2, 0.4, 10, 0.9, because="")
     tried = case.part("repair")

@@ -1,4 +1,6 @@
-"""The independent keys of error sources (tests/benchmarks/triage_key*.json): their sources follow from their evidence by the rules that they state."""
+"""The independent keys of error sources (tests/benchmarks/triage_key*.json): their sources follow from their evidence by their own
+rules.
+"""
 
 import json
 from collections import Counter
@@ -21,13 +23,13 @@ def cases_of(name: str) -> list[dict[str, Any]]:
 
 @pytest.fixture(params=FILES)
 def cases(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
-    """The cases of each key."""
+    """The cases of each key in turn."""
     return cases_of(request.param)
 
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_later_key_has_no_case_of_an_earlier_one(number: int) -> None:
-    """Nor one with which the triage was built."""
+    """Nor does it contain a case with which the triage was built."""
     built = {case["id"] for case in json.loads((Path(__file__).parent / "triage_key.json").read_text(encoding="utf-8"))}
     own, *earlier = ({case["id"] for case in cases_of(name)} for name in FILES[number::-1])
     assert len(own) == 80 and not own & built.union(*earlier)

@@ -1,6 +1,6 @@
-"""A suspected input is repaired and the model runs again. The answer to sound inputs shows whether the fault caused the error. Three
-stations report a level that moves slowly; the model predicts whether a river floods. Some readings are lost or wrong, and the label agrees
-with the true level, or with none.
+"""A suspected input is repaired and the model runs again. Its answer to sound inputs shows whether the fault caused the error. Three
+stations report a level that changes slowly; the model predicts whether a river floods. Some readings are lost or wrong; the label agrees
+with the true level, or contradicts it.
 """
 
 import json
@@ -26,13 +26,14 @@ START = datetime(2026, 3, 2, tzinfo=UTC)
 STEP = timedelta(minutes=20)
 STATIONS = ("east", "north", "west")
 LOST, LOST_AND_RIGHT, WRONG, HARMLESS = 601, 604, 607, 610
-"""Rows: the level is lost and the label is that of the true level; lost and the label is another; out of range; a lost `wind`, which the
-model does not use."""
+"""Rows with a fault: the level is lost and the label fits the true level; the level is lost and the label does not fit; the level is out of
+range; `wind` is lost, which the model does not use.
+"""
 
 
 @dataclass(frozen=True)
 class River:
-    """The store, the fitted model and the true values of the rows."""
+    """The store, the fitted model and the rows' true values."""
 
     store: Database
     booster: lightgbm.Booster
@@ -40,7 +41,7 @@ class River:
 
 
 def rows(n: int, rng: np.random.Generator) -> pd.DataFrame:
-    """True values of one station after another. The level of a station is a slow wave of its own."""
+    """The true values, station by station in turn. The level of each station is its own slow wave."""
     place = np.arange(n)
     station = place % 3
     level = 5 + 3 * np.sin(place / 90 + 2.1 * station) + rng.normal(0, 0.05, n)
@@ -55,7 +56,7 @@ def encoded(frame: pd.DataFrame) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def river(tmp_path_factory: pytest.TempPathFactory) -> Iterator[River]:
-    """A store of the river."""
+    """The store with the river data."""
     folder, rng = tmp_path_factory.mktemp("river"), np.random.default_rng(5)
     reference, truth = rows(900, rng), rows(900, rng)
     given = {"objective": "binary", "verbosity": -1, "num_threads": 1, "num_leaves": 8, "seed": 1}
@@ -68,7 +69,7 @@ def river(tmp_path_factory: pytest.TempPathFactory) -> Iterator[River]:
     sent.loc[HARMLESS, "wind"] = np.nan
     scores = booster.predict(encoded(sent))
     labels = truth["label"].copy()
-    labels[[LOST_AND_RIGHT, HARMLESS]] = (scores[[LOST_AND_RIGHT, HARMLESS]] < 0.5).astype(int)  # the answer is wrong whatever the level
+    labels[[LOST_AND_RIGHT, HARMLESS]] = (scores[[LOST_AND_RIGHT, HARMLESS]] < 0.5).astype(int)  # the answer is wrong, whatever the level
     labels[[LOST, WRONG]] = (scores[[LOST, WRONG]] < 0.5).astype(int)
     store = new_store(folder / "home", threads=2)
     store.register(
@@ -116,7 +117,7 @@ def test_a_fault_whose_repair_makes_the_answer_right_is_the_first_source(river: 
     found = case.part("repair")
     assert found is not None, case.why
     assert found.features == ("level",) and "good values of station" in found.source
-    if (truth >= 0.5) == (label == 1):  # the true level gives the label
+    if (truth >= 0.5) == (label == 1):  # the true level agrees with the label
         assert found.cause == 1 and found.low <= truth + 0.1 and found.high >= truth - 0.1
         assert case.part("triage")[0].source == "input"
         assert "right in 10 of 10 repairs" in case.part("triage")[0].because

@@ -1,4 +1,6 @@
-"""The nearest items equal a brute-force search over scikit-learn's words, numbers and levels, and the search is quick for many items."""
+"""The nearest items equal those of a brute-force search over scikit-learn's words, numbers and levels, and the search is fast for many
+items.
+"""
 
 import time
 

@@ -1,4 +1,6 @@
-"""A label is doubted only as far as wrong labels are more frequent than equally unlikely right labels. The numbers are computed by hand."""
+"""A label is doubted only as far as wrong labels are more frequent than right labels that are equally unlikely. The numbers are computed by
+hand.
+"""
 
 from dataclasses import replace
 
@@ -32,13 +34,13 @@ def test_an_unlikely_label_is_doubted_by_the_odds(case_world: World) -> None:
     assert label_noise.wrong_label_probability(case, 0.01) == pytest.approx(odds / (1 + odds))
     assert label_noise.wrong_label_probability(case, 0.5) == pytest.approx(
         share
-    )  # both classes are equally likely: only the rate of wrong labels counts
+    )  # if both classes are equally likely, only the rate of wrong labels matters
     by_confidence = [label_noise.wrong_label_probability(case, confidence) or 0.0 for confidence in (0.01, 0.2, 0.5)]
     assert by_confidence == sorted(by_confidence, reverse=True)
 
 
 def surely_scored(n: int, wrong: float, rng: np.random.Generator) -> pd.DataFrame:
-    """Labelled rows of a calibrated model, of which a share has the other label."""
+    """Labelled rows of a calibrated model; the given share has the other label."""
     score = rng.beta(0.3, 0.3, n)
     label = (rng.random(n) < score) ^ (rng.random(n) < wrong)
     at = pd.date_range("2026-03-02", periods=n, freq="min")
@@ -51,7 +53,7 @@ def test_the_rate_of_wrong_labels_is_estimated_from_surely_scored_rows(case_worl
     case.known["shared:labelled_rows_of"] = surely_scored(8000, wrong, np.random.default_rng(3))
     rate = label_noise.wrong_label_rate(case)
     assert rate is not None and rate.n > 2000
-    assert rate.low - 0.005 <= wrong <= rate.high + 0.01  # among surely scored rows, 2 × stated × wrong fewer contradict the score
+    assert rate.low - 0.005 <= wrong <= rate.high + 0.01  # in surely scored rows, fewer labels contradict the score (2 × stated × wrong)
     assert rate.low <= rate.value <= rate.high
 
 
@@ -66,7 +68,7 @@ def test_with_too_few_surely_scored_rows_the_rate_is_unknown(case_world: World) 
 def test_a_label_of_unknown_origin_is_suspect_where_triage_gives_it_weight(
     case_world: World, monkeypatch: pytest.MonkeyPatch, wrong: float, suspect: bool
 ) -> None:
-    """The model and all neighbours contradict the label; whether wrong labels are frequent decides."""
+    """The model and all neighbours contradict the label; the frequency of wrong labels decides."""
     case = open_case(case_world.store, "loan-310")
     near = neighbours.nearest_labelled(case)
     case.known["shared:nearest_labelled"] = replace(near, frame=near.frame.assign(label=1 - case.row.label_code))

@@ -33,7 +33,7 @@ def test_the_worksheet_is_blind_random_and_loads_when_filled_in(tmp_path: Path) 
         assert store.load_files([log], LoadDefaults()).rejected == 0
         everything = label_sample_worksheet(store, window, 1000, START)
         unlabelled = {f"q{place}" for place in range(50) if place % 3}
-        assert set(everything["id"]) == unlabelled, "what is labelled is known, what lies outside of the window is not asked"
+        assert set(everything["id"]) == unlabelled, "labelled predictions and those outside the window are not in the worksheet"
         assert list(everything.columns) == [*WORKSHEET_COLUMNS, "feature.words"]
         assert ".5" not in everything.to_string() and "7.25" not in everything.to_string()
         some = label_sample_worksheet(store, window, 20, START)

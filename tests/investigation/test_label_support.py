@@ -24,7 +24,7 @@ SPLIT = {"raters": 20, "rating_mean": 0.47, "rating_spread": 0.9}
 
 @pytest.fixture(scope="module")
 def ratings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """Texts with classes by their mean rating (borders at ±0.5) and sure scores; three have a label that the model contradicts."""
+    """Texts with classes by their mean rating (boundaries at ±0.5) and certain scores; the model contradicts the label of three of them."""
     folder, rng = tmp_path_factory.mktemp("ratings"), np.random.default_rng(4)
     mean = rng.normal(0, 1, 600).round(2)
     mean = mean[(np.abs(np.abs(mean) - 0.5) > 0.02)]
@@ -99,8 +99,8 @@ def test_a_label_at_the_border_of_its_raters_is_suspect(ratings: Database) -> No
 
 
 def test_the_spread_between_rater_panels_uses_the_error_of_both_means() -> None:
-    """Two panels of 20 raters have spread 0.9 about the same mean. The test asks how often one panel is below a border if the other is 0.13
-    above it.
+    """Two panels of 20 raters have a spread of 0.9 around the same mean. The test asks how often one panel is below a boundary if the other
+    is 0.13 above it.
     """
     rng = np.random.default_rng(2)
     panels = rng.normal(0, 0.9, (4_000, 2, 20)).mean(axis=2)

@@ -1,4 +1,4 @@
-"""The work of a labelling project: the assignee of an item, the record of an answer, and the moment at which a label is settled."""
+"""The work of a labelling project: who is assigned an item, the record of an answer, and when a label is settled."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -30,7 +30,7 @@ def frame(rows: list[dict], columns: tuple[str, ...]) -> pd.DataFrame:
 
 
 def board(answers: list[tuple[str, str, str]] = (), given: list[tuple[str, str]] = (), skipped=(), requests=(), **own) -> LabellingBoard:
-    """A board with these answers, (item, annotator, label) by the minute, and these assignments, (item, annotator)."""
+    """A board with these answers (item, annotator, label), a minute apart, and these assignments (item, annotator)."""
     annotated = [
         {"item": item, "annotator": who, "label": label, "at": AT - timedelta(minutes=60 - place)} | own
         for place, (item, who, label) in enumerate(answers)
@@ -109,7 +109,7 @@ def test_an_assigned_item_comes_before_the_queue_with_its_reason() -> None:
 
 
 def test_a_requested_relabelling_needs_two_new_labels_whatever_was_labelled_before() -> None:
-    """Labels before the request do not count, and their annotators may answer again; a suggestion is never shown."""
+    """Labels from before the request do not count, and their annotators may answer again; no suggestion is shown."""
     old = [("done", "kim", "good"), ("done", "lee", "good")]
     held = board(old, requests=[request("done", AT)])
     task = next_task(held, "kim")

@@ -1,4 +1,4 @@
-"""A logged text is found. A file is read only in allowed folders and only if it is an image. Nothing is fetched."""
+"""A logged text is found. An image file is read only if it is in an allowed folder and really is an image. Nothing is fetched."""
 
 import base64
 import struct
@@ -32,7 +32,7 @@ def test_logged_texts_are_text_fields_or_features_that_are_no_category_level() -
     assert found["why"].text == "it did so" and "tag" not in found
     assert found["note"].feature
     known = text_row({"note": long}, levels={"note": (long,)})
-    assert logged_texts(known) == (), "a category with many words is no text"
+    assert logged_texts(known) == (), "a category with long names is not taken for text"
 
 
 def test_numbered_features_named_after_dimensions_are_latent_inputs() -> None:
@@ -96,7 +96,7 @@ def test_an_image_that_is_not_shown_has_a_reason(source: str, kind: str, why: st
 
 
 def large_png(side: int) -> bytes:
-    """The head of a PNG of side times side pixels, and none of its pixels."""
+    """The header of a PNG of side times side pixels, without any of its pixels."""
     head = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
     return PIXEL[:8] + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head)) + PIXEL[33:]
 

@@ -1,4 +1,4 @@
-"""The figures of a case equal those of scikit-learn, cleanlab and a count by hand."""
+"""The figures of a case equal those of scikit-learn, cleanlab and counts by hand."""
 
 import json
 from dataclasses import replace
@@ -40,7 +40,7 @@ def test_a_percentile_is_the_share_of_the_reference_below(case_world: World) -> 
         values = reference[name].dropna()
         by_hand = 100 * ((values < row[name]).mean() + (values == row[name]).mean() / 2)
         assert given[name].percentile == pytest.approx(by_hand, abs=1e-9 if given[name].exact else 1.5)
-    assert given["age"].exact  # few different values: each has a separate bin
+    assert given["age"].exact  # few different values, so each has its own bin
     assert not given["income"].exact
     assert given["city"].share == pytest.approx((reference["city"] == row["city"]).mean())
     assert given["city"].flags == ()
@@ -82,7 +82,7 @@ def test_one_impossible_value_in_a_reference_does_not_hide_another() -> None:
 
 
 def one_hot(matrix: neighbours.Matrix, levels: int) -> np.ndarray:
-    """Numeric columns with the same distances: each level 0 or the root of a half."""
+    """Numeric columns that give the same distances: each level becomes 0 or the square root of a half."""
     hot = (matrix.codes[:, :, None] == np.arange(-1, levels)[None, None, :]) * np.sqrt(0.5)
     return np.concatenate([matrix.numbers.astype(np.float64), hot.reshape(len(matrix.codes), -1)], axis=1)
 
@@ -164,7 +164,7 @@ def test_labels_of_rare_classes_are_suspected_as_cleanlab_does(classes: int) -> 
     issues = find_label_issues(given, chances, filter_by="confident_learning", n_jobs=1)
     own = chances.argmax(axis=1) == given
     confident = label_evidence.confident_class(chances, limits)
-    assert (own & (confident != -1) & (confident != given)).sum() > 20, "rows that only the model's own first choice clears"
+    assert (own & (confident != -1) & (confident != given)).sum() > 20, "rows that are kept only because of the model's own first choice"
     assert (label_evidence.suspected_classes(chances, given, limits) != -1).tolist() == issues.tolist()
 
 
@@ -175,7 +175,7 @@ def test_neighbours_that_disagree_by_a_large_majority_speak_against_a_label(case
     others = replace(near, frame=near.frame.assign(label=[code] + [(code + 1) % 3] * (len(near.frame) - 1)))
     monkeypatch.setattr(label_evidence, "nearest_labelled", lambda case: others)
     sure = label_evidence.label_check(case)
-    assert not sure.suspect, "the model finds the label most probable"
+    assert not sure.suspect, "the model also finds this label the most probable"
     assert sure.unclear
     assert "some evidence against the label" in sure.because
     monkeypatch.setattr(label_evidence, "own_probabilities", lambda row: np.where(np.arange(3) == code, 0.3, 0.35))
@@ -207,7 +207,7 @@ def test_a_label_against_all_evidence_is_suspect(case_world: World) -> None:
 
 
 def wrong_north(world: World) -> str:
-    """A wrong decision in the weak slice, with a known label, in which nothing else is planted."""
+    """The id of a wrong decision in the weak slice that has a known label and no other planted fault."""
     frame = world.loan
     wrong = (frame["area"] == "north") & ((frame["score"] >= 0.5) != (frame["label"] == 1)) & frame["income"].notna()
     near = wrong & frame["score"].between(0.55, 0.65)
@@ -219,7 +219,7 @@ def test_the_rules_figures_equal_a_count_by_hand(case_world: World) -> None:
     found = error_rule_of_case(case)
     assert found.weak
     assert any(each.levels == ("north",) for each in found.conditions)
-    # By hand, from the logged rows and not from the store: the half that was not searched, in the order of the ids' hash.
+    # By hand, from the logged rows and not from the store: the half of the rows that was not searched, in the order of the ids' hash.
     ids = comparison_rows.same_decision_rows(case)["id"].to_list()
     places = [int(each.removeprefix("loan-")) if each.startswith("loan-") else int(each[-1]) - 1 for each in ids]
     frame = case_world.loan.iloc[places].reset_index(drop=True)
@@ -300,7 +300,7 @@ def test_the_engine_counts_a_rule_of_numbers_as_the_same_slice_of_bands(case_wor
         mask = np.logical_and.reduce([conditions.condition_mask(each, every) for each in chosen])
         assert case_world.store.ask(Aggregate("outcomes"), window)["n"].sum() == mask.sum() > 50
     twice = (conditions.Condition(number, "", low=low), conditions.Condition(number, "", null=True))
-    assert conditions.slice_of(twice) is None, "nothing is both missing and a number"
+    assert conditions.slice_of(twice) is None, "no value is both missing and a number"
 
 
 def test_a_small_slice_that_errs_much_comes_before_a_large_one_that_errs_a_little() -> None:
@@ -321,10 +321,10 @@ def test_a_small_slice_that_errs_much_comes_before_a_large_one_that_errs_a_littl
         [conditions.condition_mask(small, frame), conditions.condition_mask(large, frame)], [0.36, 0.23], 0.08
     )
     assert best_rule([large, small], frame, wrong) == (small,)
-    assert best_rule([large], frame, wrong) == (), "what holds of most rows is no slice of them"
+    assert best_rule([large], frame, wrong) == (), "a condition that holds for most rows gives no slice"
     bad = conditions.Condition("replica", "replica is b", levels=("b",))
     assert best_rule([large, bad], frame, rng.random(n) < np.where(frame["replica"] == "b", 0.4, 0.1)) == (bad,), (
-        "one of two replicas may be"
+        "but one of two replicas can be a slice"
     )
 
 
@@ -349,7 +349,7 @@ def test_the_total_error_count_of_a_rule_agrees_with_a_search(case_world: World)
 
 
 def test_without_a_weak_slice_hardly_any_rule_is_called_weak(case_world: World) -> None:
-    """No slice of price is weak, so over many errors hardly any rule is called weak."""
+    """No slice of the prices is weak, so of many errors hardly any has a rule that is called weak."""
     frame = case_world.price
     limit = (case_world.price_reference["score"] - case_world.price_reference["label"]).abs().quantile(0.8)
     large = np.flatnonzero((frame["score"] - frame["label"]).abs() > limit)[2:32]
@@ -357,7 +357,7 @@ def test_without_a_weak_slice_hardly_any_rule_is_called_weak(case_world: World) 
     shared: dict[str, Any] = {}
     for place in large:
         case = open_case(case_world.store, f"price-{place}")
-        case.known |= shared  # answers that are computed once, which differ by the case itself
+        case.known |= shared  # answers that are computed once, but differ because of the case itself
         found = case.part("rule")
         shared = {
             name: case.known[name]
@@ -425,7 +425,7 @@ def test_a_replica_is_a_degraded_path_only_where_it_errs_more(case_world: World)
         return by_path(case, rule_figures(case.row.model, (north, by), frame, wrong, comparison_rows.ErrorDefinition("")))
 
     frame = comparison_rows.labelled_rows_about(case)
-    assert not told(frame), "in the north both replicas err alike"
+    assert not told(frame), "in the north, both replicas err equally"
     assert told(frame.assign(decision=np.where(frame["replica"] == "r0", 1 - frame["label"], frame["decision"])))
 
 
@@ -481,7 +481,7 @@ def test_the_path_to_a_tree_node_can_be_typed_as_a_search_and_holds_the_rows_of_
 
 
 def test_a_tree_says_on_which_side_missing_values_stand(case_world: World) -> None:
-    """Errors planted in rows with missing or low income: the text of the split and its count agree with a loop over the rows."""
+    """Errors are planted in rows with a missing or low income: the text of the split and its count agree with a loop over the rows."""
     case = open_case(case_world.store, "loan-300")
     frame = comparison_rows.labelled_rows_about(case).copy()
     planted = frame["feature.income"].isna() | (frame["feature.income"] < 45)

@@ -1,5 +1,6 @@
-"""Triage ranks the planted fault first. The log is simulated and clean, except for whole days of known faults
-(tests/support/simulation_world.py)."""
+"""Triage ranks the planted fault first. The log is simulated, and clean except for whole days with known faults
+(tests/support/simulation_world.py).
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from tests.support.simulation_world import credit
 
 CLEAN_DAYS, A_DAY, EACH = 14, 500, repeats(2, 3)
 SEED = 23
-"""Weights were looked at with the seed 11 only."""
+"""The weights were tuned only on seed 11."""
 DAYS = {
     "wrong_type": 1,
     "null_surge": 1,
@@ -30,7 +31,7 @@ DAYS = {
     "label_noise": 1,
     "concept_drift_in_slice": 6,
 }
-"""For how many days each fault is planted, one after the other."""
+"""Number of days of each fault; the faults are planted one after the other."""
 SOURCE = {
     "wrong_type": "input",
     "null_surge": "input",
@@ -44,7 +45,7 @@ SOURCE = {
 
 @dataclass(frozen=True)
 class Planted:
-    """The store, and the ids of errors that a fault had touched, by fault."""
+    """The store, and for each fault the ids of errors in the rows that it changed."""
 
     store: Database
     touched: dict[str, list[str]]
@@ -52,7 +53,7 @@ class Planted:
 
 @pytest.fixture(scope="module")
 def planted() -> Iterator[Planted]:
-    """Fourteen clean days, then the faults."""
+    """The store with fourteen clean days, followed by the faults."""
     base = credit(reference_rows=4_000)
     stream = CleanStream(base, seed=SEED, past=CLEAN_DAYS, days=sum(DAYS.values()), rows_a_day=A_DAY)
     scene = replace(fault_targets(base, 3), number="feature.debt", category="feature.channel", slice=("feature.region", "south"))
@@ -75,8 +76,9 @@ def planted() -> Iterator[Planted]:
 
 
 def errors(clean: LogRows, after: LogRows, name: str, slice_: object) -> list[str]:
-    """Ids of rows that the fault changed and that are now errors, from the raw rows. For wrong labels, only rows whose label was certain
-    before."""
+    """Ids of rows that the fault changed and that are now errors, computed from the raw rows. For wrong labels, only rows whose label was
+    certain before.
+    """
     score, label = after["score"], after["label"]
     wrong = (score >= 0.5) != (label == 1)
     changed = np.zeros(len(after), bool)
@@ -94,7 +96,7 @@ def errors(clean: LogRows, after: LogRows, name: str, slice_: object) -> list[st
 
 @pytest.mark.long  # tests/investigation/test_planted_sources.py, test_parts.py
 def test_planted_sources_mostly_come_first_or_the_triage_answers_unknown(planted: Planted) -> None:
-    """Without a model file no repair can be tried, so some of the planted inputs cannot be distinguished from other sources."""
+    """Without a model file no repair can be tried, so some planted input faults cannot be distinguished from other sources."""
     missed = []
     n = 0
     for name, ids in planted.touched.items():

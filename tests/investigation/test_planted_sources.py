@@ -1,5 +1,5 @@
 """Triage ranks three planted sources first that are not faults of a feed: a score at the boundary, inputs far from the reference, and a
-worse version. It names no version that is right only by chance. The logs are simulated (tests/support/simulation_world.py).
+worse version. A version that is right only by chance is not named. The logs are simulated (tests/support/simulation_world.py).
 """
 
 import json
@@ -23,16 +23,18 @@ from tests.support.simulation_world import credit
 
 CLEAN_DAYS, A_DAY, EACH = 14, 500, 6
 SEED = 23
-"""The weights were tuned on seed 11 only."""
+"""The weights were tuned only on seed 11."""
 STEP = 0.04
 """Maximum size of a random change of a score."""
 ENDS = {"feature.income": 0.995, "feature.debt": 0.02, "feature.age": 0.995, "feature.tenure": 0.995, "feature.hour": 0.005}
-"""Quantiles of the reference from which the planted unusual people take their numbers. Each number alone is usual; together they are not."""
+"""Quantiles of the reference from which the planted unusual people take their numbers. Each number by itself is usual; together they are
+not.
+"""
 
 
 @dataclass
 class Log:
-    """Clean days, and the part with the fault after them: its days, the lines of the version in shadow, and the ids of planted errors."""
+    """Clean days, followed by days with the fault: all days, the log lines of the version in shadow, and the ids of planted errors."""
 
     base: SimulationBase
     stream: CleanStream
@@ -41,7 +43,7 @@ class Log:
     touched: list[str] = field(default_factory=list)
 
     def plant(self, days: int, change: Callable[["Log", LogRows, int], tuple[LogRows, Array]]) -> "Log":
-        """The log with `days` more days that are changed. The mask tells which rows were changed."""
+        """The log with `days` more days, changed by `change`, which also returns a mask of the changed rows."""
         for place in range(days):
             after, changed = change(self, self.stream.day(len(self.days)), place)
             self.days.append(after)
@@ -49,7 +51,7 @@ class Log:
         return self
 
     def shadow(self, rows: LogRows) -> None:
-        """The first version answers the same requests in the shadow."""
+        """Let the first version answer the same requests in shadow."""
         for line in temporary_store.record_lines(self.base, rows):
             record = json.loads(line)
             if record["kind"] == "prediction":
@@ -57,7 +59,7 @@ class Log:
                 self.beside.append(json.dumps(record | own))
 
     def first(self) -> list[str]:
-        """The first source of each of the planted errors."""
+        """The first suspected source of each of the planted errors."""
         with temporary_store.temporary_store(self.base) as store:
             assert temporary_store.load_days(store, self.base, self.days).rejected == 0
             if self.beside:
@@ -81,12 +83,12 @@ def wrong(rows: LogRows) -> Array:
 
 
 def chance(log: Log) -> np.random.Generator:
-    """Random numbers of the day that comes next."""
+    """The random generator for the next day."""
     return np.random.default_rng([SEED, len(log.days)])
 
 
 def at_the_edge(log: Log, clean: LogRows, _: int) -> tuple[LogRows, Array]:
-    """Scores move a little, which flips answers at the boundary."""
+    """Scores change a little, which flips the answers near the boundary."""
     moved = np.clip(clean["score"] + chance(log).uniform(-STEP, STEP, len(clean)), 0, 1)
     return clean.put({"score": moved}), ~wrong(clean)
 
@@ -104,7 +106,7 @@ def newcomers(log: Log, clean: LogRows, _: int) -> tuple[LogRows, Array]:
 
 
 def worse_version(log: Log, clean: LogRows, day: int) -> tuple[LogRows, Array]:
-    """A new version errs more. The old one answers the same requests beside it, as well as before."""
+    """A new version makes more errors. The old one answers the same requests in shadow."""
     found = find_fault("worse_version")
     scene = replace(fault_targets(log.base, 3), number="feature.debt", category="feature.channel", slice=("feature.region", "south"))
     after = found.planted(clean, FaultPlant(scene, found.amount("strong"), day, chance(log)))
@@ -114,7 +116,7 @@ def worse_version(log: Log, clean: LogRows, day: int) -> tuple[LogRows, Array]:
 
 
 def equal_versions(log: Log, clean: LogRows, _: int) -> tuple[LogRows, Array]:
-    """Two versions are equally good, so the cases in which only one is right are due to chance."""
+    """Two versions are equally good; if only one is right in a case, that is chance."""
     rng = chance(log)
     new = rng.random(len(clean)) < 0.5
     scores = [inverse_link_score("binary", link_score("binary", clean["score"]) + rng.normal(0, 0.8, len(clean))) for _ in range(2)]

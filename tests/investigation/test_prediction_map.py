@@ -1,4 +1,4 @@
-"""The map places predictions by their inputs, and a selection on it has the counts of the raw rows."""
+"""The map places predictions by their inputs, and the counts of a selection on it equal those of the raw rows."""
 
 from dataclasses import replace
 
@@ -31,13 +31,15 @@ def test_encoded_ranks_levels_and_missing_values_equal_those_computed_by_hand(ca
     known = pd.DataFrame({"feature.age": [1.0, 2.0, 2.0, 4.0], "feature.city": ["Rome", "Rome", "Oslo", None]})
     rows = pd.DataFrame({"feature.age": [2.0, 9.0, np.nan, 0.0], "feature.city": ["Oslo", "Paris", None, "Rome"]})
     age, city = (replace(each, scale=1.0) for each in feature_blocks([columns["age"], columns["city"]], rows, known))
-    assert age.columns_of(rows).tolist() == [[0.5, 0], [1, 0], [0.5, 1], [0, 0]], "(1 + 3) / 2 of 4 known values lie below 2"
+    assert age.columns_of(rows).tolist() == [[0.5, 0], [1, 0], [0.5, 1], [0, 0]], "(1 + 3) / 2 of the 4 known values are below 2"
     assert city.levels == ("Rome", "Oslo")
-    assert city.columns_of(rows).tolist() == [[0, 1, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0], [1, 0, 0, 0]], "Rome, Oslo, missing, another"
+    assert city.columns_of(rows).tolist() == [[0, 1, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0], [1, 0, 0, 0]], "Rome, Oslo, missing, another city"
     scaled = feature_blocks([columns["age"], columns["city"]], rows, known)
     assert [float(block.columns_of(rows).var(axis=0).sum()) for block in scaled] == pytest.approx([1.0, 1.0])
     rare = rows.assign(**{"feature.age": [1.0] * 4})
-    assert float(feature_blocks([columns["age"]], rare, known)[0].columns_of(rare).var(axis=0).sum()) == 0, "a constant stays one"
+    assert float(feature_blocks([columns["age"]], rare, known)[0].columns_of(rare).var(axis=0).sum()) == 0, (
+        "a constant column has no variance in the map"
+    )
 
 
 def test_the_plane_of_the_map_is_the_principal_plane_of_the_encoded_rows(found: PredictionMap) -> None:
@@ -76,7 +78,7 @@ def test_errors_of_a_selection_are_counted(found: PredictionMap) -> None:
     assert (errors.n, errors.of_others) == (counts[0][1], counts[1][1])
     assert errors.selected.value == pytest.approx(counts[0][0] / counts[0][1])
     assert errors.difference.triple == pytest.approx(rate_difference_interval(*counts[0], *counts[1]).triple)
-    assert errors.difference.low is not None and errors.difference.low > 0.2, "the north is no better than a coin"
+    assert errors.difference.low is not None and errors.difference.low > 0.2, "in the north, decisions are no better than by chance"
     nothing = selection_errors(found.model, rows, ~labelled.to_numpy(bool))
     assert nothing.selected.value is None and nothing.difference.value is None and nothing.of_others == labelled.sum()
 
@@ -91,7 +93,7 @@ def test_errors_of_a_regression_are_mean_absolute_errors(case_world: World) -> N
 
 
 def test_the_rule_of_a_planted_selection_is_found_and_counted(found: PredictionMap, case_world: World) -> None:
-    """Rows of the north between two ages; the manual selection leaves out a tenth of them."""
+    """Rows of the north between two ages; the selection by hand leaves out a tenth of them."""
     rows = found.frame
     planted = (rows["feature.area"] == "north") & rows["feature.age"].between(30, 49)
     chosen = (planted & (np.arange(len(rows)) % 10 != 0)).to_numpy(bool)
@@ -101,7 +103,9 @@ def test_the_rule_of_a_planted_selection_is_found_and_counted(found: PredictionM
     assert (rule.n, rule.both, rule.chosen) == (meets.sum(), (meets & chosen).sum(), chosen.sum())
     assert rule.precision == pytest.approx(rule.both / rule.n) and rule.recall > 0.9
     window = replace(WINDOW, slice=Slice.parse(rule.slice))
-    assert int(case_world.store.ask(Aggregate("predictions"), window)["n"].sum()) == rule.n, "the slice holds the rows of the rule"
+    assert int(case_world.store.ask(Aggregate("predictions"), window)["n"].sum()) == rule.n, (
+        "the slice contains exactly the rows of the rule"
+    )
 
 
 def test_a_selection_without_a_simple_rule_is_not_called_clear(found: PredictionMap) -> None:

@@ -1,4 +1,4 @@
-"""Each queue holds the rows that a loop over the raw records finds, in the stated order."""
+"""Each queue contains the rows that a loop over the raw records finds, in the stated order."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ WINDOW = Window("loan", START, END + timedelta(days=1))
 
 
 def loan_rows(world: World) -> pd.DataFrame:
-    """The raw rows of loan with columns computed by hand."""
+    """The raw rows of the model `loan`, with columns computed by hand."""
     frame = world.loan.copy()
     frame["id"] = [f"both-{place + 1}" if place < 2 else f"loan-{place}" for place in range(len(frame))]
     frame["at"] = [moment(place, len(frame)) for place in range(len(frame))]

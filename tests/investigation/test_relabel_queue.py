@@ -1,4 +1,6 @@
-"""The relabel queue is a usable list. It is blind, it loads unchanged once it is filled in, and an item is done when its label arrives."""
+"""The relabel queue gives a usable worksheet. It is blind, it loads without changes after it is filled in, and an item is done when its
+label arrives.
+"""
 
 import json
 from collections.abc import Iterator
@@ -61,11 +63,13 @@ def test_open_relabelling_requests_come_first_and_a_new_label_closes_a_request(h
         assert relabel_queue.relabel_queue(store, "mail", "q3") == held[:1] and relabel_queue.relabel_queue(store, "nobody") == ()
 
         sheet = relabel_queue.requests_worksheet(store, held, datetime.now(UTC))
-        assert sheet["id"].tolist() == ["q3", "q1"], "removed predictions and cancelled requests are not in the worksheet"
+        assert sheet["id"].tolist() == ["q3", "q1"], (
+            "predictions that were removed and requests that were cancelled are not in the worksheet"
+        )
         assert sheet["feature.words"].tolist() == [3, 1] and "ham" not in sheet.to_string() and "spam" not in sheet.to_string()
         file = tmp_path / "filled.csv"
         filled = pd.read_csv(StringIO(inert_csv(sheet)), dtype=str, keep_default_na=False)
-        assert filled["feature.subject"].tolist() == ["'" + FORMULA] * 2, "no text of a log becomes a formula"
+        assert filled["feature.subject"].tolist() == ["'" + FORMULA] * 2, "a text from a log never becomes a formula"
         filled.loc[0, ["value", "annotator"]] = ["spam", "grace"]
         filled.to_csv(file, index=False)
         report = store.load_files([file], LoadDefaults(kind="label"))
@@ -82,7 +86,9 @@ def test_open_relabelling_requests_come_first_and_a_new_label_closes_a_request(h
         )
         assert (value, annotator) == ("spam", "grace")
         ask(store, "a-q3", "q3", state="open")
-        assert relabel_queue.relabel_queue(store, "mail", "q3")[0].state == "open", "asked again: the label that came before does not count"
+        assert relabel_queue.relabel_queue(store, "mail", "q3")[0].state == "open", (
+            "it was requested again, so the earlier label does not count"
+        )
 
 
 def test_an_id_that_looks_like_a_formula_comes_back_as_itself(home: Path, tmp_path: Path, command: Command) -> None:

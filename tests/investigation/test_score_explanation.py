@@ -1,4 +1,6 @@
-"""Explanations of a score: logged, stored, computed; against neighbours and twins; with residual, stability and words."""
+"""Explanations of a score: logged, stored and computed; compared with neighbours and with similar rows; with residual, stability
+and words.
+"""
 
 import dataclasses
 from datetime import timedelta
@@ -117,7 +119,7 @@ def test_distances_of_categories_booleans_and_nulls_equal_those_of_a_one_hot_tab
     order, ours = nearest_places(stored_input(row), rows.inputs, 25, columns, rows.scale)
     assert np.allclose(ours, theirs[0], atol=1e-5) and rows.inputs["income"].isna().any()
     assert np.allclose(row_distances(stored_input(row), rows.inputs, columns, rows.scale)[places[0]], theirs[0], atol=1e-5)
-    assert len(set(order) & set(places[0])) >= 23  # ties at the end may be broken otherwise
+    assert len(set(order) & set(places[0])) >= 23  # ties at the end may be broken in another way
 
 
 def test_attributions_against_neighbours_add_up_for_classes_and_trees(model_world, model_worker):
@@ -165,7 +167,7 @@ def test_an_unusable_model_file_removes_only_the_parts_that_need_the_model(model
         file.write_bytes(file.read_bytes()[:-2000])
         with pytest.raises(NotGivenError, match="gone or was changed"):
             asked["why"]()
-        # A stranger's file with the registered checksum: its first tree is cut off, or points at itself.
+        # A stranger's file with the registered checksum: its first tree is cut off, or refers to itself.
         monkeypatch.setattr("observability.store.registry.artifacts.is_intact", lambda *_: True)
         text = file.read_text()
         for broken in (text[: len(text) // 3], text.replace("left_child=", "left_child=0 0 ", 1), "tree\nversion=v4\n"):
@@ -212,7 +214,7 @@ def test_the_stability_of_an_explanation_falls_when_attributions_vary_with_the_b
     assert shaky.stars < 4 and shaky.score < found.score
     again = stability(noise.mean(axis=0), noise)
     assert again == shaky and stability(noise.mean(axis=0), noise[:9]) is None
-    # By hand: each resample gives one of two rankings; half of the leaders also lead in the other.
+    # By hand: each resample gives one of two rankings; half of the leading features also lead in the other ranking.
     from scipy.stats import spearmanr
 
     from observability.investigation.explanation_stability import rank_correlations, shared_leaders
@@ -276,7 +278,7 @@ def test_a_model_file_with_other_scores_is_reported_separately_from_the_notes(mo
 
 
 def test_the_average_of_some_rows_says_of_how_many() -> None:
-    """Regression: the base value of 100 of 1,680 rows was called the average."""
+    """Regression: the base value of a sample, 100 of 1,680 rows, was called the average."""
     assert known_attributions.base_words("average", 100) == "the average of 100 rows"
     base_words = known_attributions.base_words
     assert (base_words("average", None), base_words("twins", 30)) == ("the average", "correct twins")

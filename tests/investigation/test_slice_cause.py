@@ -1,4 +1,4 @@
-"""A slice that another cause fills, such as a changed input, is not named as the source of its errors."""
+"""A slice that only another cause has filled, such as a changed input, is not named as the source of its errors."""
 
 import re
 
@@ -17,7 +17,9 @@ NORTH = Condition("feature.area", "area is north", levels=("north",))
 
 
 def rows(north: float, error: float, seed: int, n: int = 4_000) -> pd.DataFrame:
-    """Rows decided as positive over twenty days, with a share in the north that errs at this rate; the others as their scores state."""
+    """Rows decided as positive over twenty days. The given share is in the north and errs at the given rate; the others err as their scores
+    state.
+    """
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame({"at": pd.Timestamp("2026-03-02") + pd.to_timedelta(rng.uniform(0, 20, n), unit="D")})
     frame["feature.area"] = np.where(rng.random(n) < north, "north", "south")
@@ -29,7 +31,7 @@ def rows(north: float, error: float, seed: int, n: int = 4_000) -> pd.DataFrame:
 
 @pytest.fixture
 def case(case_world: World) -> CaseInProgress:
-    """A loan that was wrongly decided as positive, without odd inputs."""
+    """The case of a loan that was wrongly decided as positive, without unusual inputs."""
     raw = case_world.loan.iloc[400:1500]
     found = open_case(case_world.store, f"loan-{raw.index[(raw['score'] >= 0.5) & (raw['label'] == 0)][0]}", model="loan")
     found.known["inputs"] = ()
@@ -37,7 +39,7 @@ def case(case_world: World) -> CaseInProgress:
 
 
 def named(case: CaseInProgress, monkeypatch: pytest.MonkeyPatch, now: pd.DataFrame, reference: pd.DataFrame) -> Triage:
-    """The slice `north` as a source, for these current and reference rows."""
+    """The slice `north` as a suspected source, for these current and reference rows."""
     monkeypatch.setattr(comparison_rows, "same_decision_rows", lambda _case: now)
     monkeypatch.setattr(comparison_rows, "rows_of_reference", lambda _case: reference)
     held = now[~search_half(len(now))].reset_index(drop=True)
@@ -49,7 +51,9 @@ def named(case: CaseInProgress, monkeypatch: pytest.MonkeyPatch, now: pd.DataFra
 
 
 def test_a_slice_that_grew_because_its_inputs_changed_is_no_source(case: CaseInProgress, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows of the slice are four times as frequent among the answers as in the reference. They err more; those of the reference do not."""
+    """Rows of the slice are four times as frequent among the answers as in the reference. They err more than stated there; the slice's rows
+    in the reference do not.
+    """
     found = named(case, monkeypatch, rows(0.2, 0.7, 1), rows(0.05, 0.25, 2))
     assert found.score < source_triage.UNKNOWN
     assert re.search(
@@ -58,7 +62,7 @@ def test_a_slice_that_grew_because_its_inputs_changed_is_no_source(case: CaseInP
 
 
 def test_a_concept_that_changed_in_a_slice_is_a_source(case: CaseInProgress, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its errors are more frequent, not its rows."""
+    """Errors in the slice are more frequent, but its rows are not."""
     found = named(case, monkeypatch, rows(0.1, 0.7, 1), rows(0.1, 0.25, 2))
     assert found.score > source_triage.UNKNOWN
     assert "precedes" not in found.because
@@ -73,11 +77,11 @@ def test_a_slice_that_was_weak_in_the_reference_stays_a_source_where_it_is_more_
 
 
 def test_rows_that_share_the_odd_input_of_the_case_do_not_make_a_slice_weak(case: CaseInProgress, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the north an income is often missing, and only these rows err more than their scores state."""
+    """In the north the income is often missing, and only these rows err more than their scores state."""
     now = rows(0.2, 0.25, 1)
     missing = np.asarray((now["feature.area"] == "north") & (np.random.default_rng(3).random(len(now)) < 0.6))
     now.loc[missing, ["feature.income", "label"]] = [np.nan, 0]
-    assert named(case, monkeypatch, now, rows(0.2, 0.25, 2)).score > source_triage.UNKNOWN, "nothing is odd about this case"
+    assert named(case, monkeypatch, now, rows(0.2, 0.25, 2)).score > source_triage.UNKNOWN, "this case has no unusual input"
     case.known["inputs"] = (Input("income", None, flags=("null",), share=0.001),)
     del case.known["shared:odd_inputs"]
     found = named(case, monkeypatch, now, rows(0.2, 0.25, 2))

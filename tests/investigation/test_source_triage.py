@@ -1,4 +1,6 @@
-"""Triage ranks the right source first in real cases whose source was fixed beforehand from other evidence (tests/support/triage_key.py)."""
+"""Triage ranks the right source first in real cases, whose source was determined beforehand from other evidence
+(tests/support/triage_key.py).
+"""
 
 import json
 from collections import Counter
@@ -42,7 +44,7 @@ def test_the_key_follows_from_the_raw_files() -> None:
 
 
 def test_nine_in_ten_first_sources_are_right_or_an_honest_cannot_tell(fleet: Database, model_worker: Worker) -> None:
-    """The figures of the first run, before anything was changed after it, are in decision 0044."""
+    """Decision 0044 has the figures of the first run, made before anything was changed because of them."""
     found: dict[str, list[str]] = {"right": [], "cannot tell": [], "wrong": []}
     cases = json.loads(FILE.read_text(encoding="utf-8"))[:: 1 if LONG else 5]
     for each in cases:
@@ -60,7 +62,7 @@ def test_nine_in_ten_first_sources_are_right_or_an_honest_cannot_tell(fleet: Dat
 
 @pytest.mark.long  # test_a_measured_outcome_is_unlikely_rather_than_suspect
 def test_ordinary_errors_are_hardly_ever_blamed_on_their_labels(fleet: Database) -> None:
-    """A calibrated model has some confident wrong answers. No person reviewed these labels, so confidence alone does not make a label
+    """A calibrated model gives some confident wrong answers. Nobody reviewed these labels, so confidence alone does not make a label
     suspect.
     """
     fixed = {each["id"] for each in json.loads(FILE.read_text(encoding="utf-8"))}

@@ -1,4 +1,4 @@
-"""Check sentences and columns of a case that claimed more than was measured, or something else."""
+"""Checks sentences and columns of a case that used to claim more than was measured, or something else."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -86,7 +86,7 @@ def test_a_column_has_no_more_digits_than_its_values() -> None:
 
 
 def test_a_split_of_the_error_tree_is_a_value_with_the_digits_of_the_data(case_world: World) -> None:
-    """A cut half-way between two values has one more digit than they have, and equals neither."""
+    """A cut half-way between two values has one digit more than the values, and equals neither."""
     assert error_tree.measured_cut(np.array([1.0, 2.0, 5.0]), 1.5) == 2.0
     assert error_tree.measured_cut(np.array([1.25, 2.5]), 1.37) == 1.38
     assert error_tree.measured_cut(np.array([17.46, 17.48]), 17.47) == 17.48
@@ -151,7 +151,7 @@ def test_the_stability_of_a_wide_model_names_the_number_of_compared_features() -
 
 @pytest.mark.parametrize(("share", "flag"), [(0.4, "missing, common"), (0.001, "Missing")])
 def test_a_missing_value_is_shown_as_missing_however_common(share: float, flag: str) -> None:
-    """If no value is missing, no row of the table and no sentence says so."""
+    """If no value is missing, neither a row of the table nor a sentence says that one is."""
     cells = inputs._input_row(evidence_types.Input("age", None, flags=("null",), share=share), Scope())["cells"]
     assert cells["value"]["t"] == "missing" and cells["flag"]["t"] == flag
 
@@ -216,7 +216,7 @@ def test_class_names_are_a_table_of_words() -> None:
 def test_the_nearest_rows_exclude_the_case_itself_and_count_each_row_once(
     case_world: World, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """The rows of the period, including the case, also occur in the reference, with ids of the reference."""
+    """The rows of the period, including the case, also occur in the reference, under ids of the reference."""
     case = open_case(case_world.store, name)
     kept, period = comparison_rows.rows_of_reference(case), comparison_rows.labelled_rows_of(case)
     before, far = neighbours.nearest_labelled(case), neighbours.reference_distance(case)
@@ -246,7 +246,7 @@ def test_the_tree_counts_the_rows_and_errors_of_the_rule(case_world: World, name
 
 
 def test_a_path_of_the_tree_names_each_bound_once(case_world: World) -> None:
-    """Errors grow with age at 16 and at 23. Of two lower bounds, the larger one is given."""
+    """Errors become more frequent at age 16 and at age 23. Of two lower bounds, only the larger one is given."""
     rng = np.random.default_rng(1)
     age = rng.integers(0, 60, 6_000).astype(float)
     wrong = rng.random(6_000) < np.select([age < 16, age < 23], [0.0, 0.5], 0.62)
@@ -254,7 +254,7 @@ def test_a_path_of_the_tree_names_each_bound_once(case_world: World) -> None:
     grown = error_tree.fitted_tree(age[:, None], wrong)
     inside = np.asarray(grown.decision_path(age[:, None].astype(np.float32)).todense(), bool)
     found = error_tree.tree_nodes(grown.tree_, [error_tree.Encoded(column)], age[:, None], inside, wrong, inside[0])
-    assert any(each.search.count(">=") > 1 for each in found if each.search), "two lower bounds on one path"
+    assert any(each.search.count(">=") > 1 for each in found if each.search), "at least one path has two lower bounds"
     for place, each in enumerate(found):
         assert max(each.where.count("at or above"), each.where.count("below")) <= 1
         bounds = [float(word) for word in each.where.replace("age is", "").split() if word.isdigit()]
@@ -301,7 +301,7 @@ def test_the_command_line_says_that_the_model_file_gives_other_scores_and_names_
 
 
 def test_a_row_at_exactly_the_same_distance_counts_as_at_least_as_near(case_world: World) -> None:
-    """0.711 and 0.289 are equally far from 0.5, but not as floating-point numbers."""
+    """0.711 and 0.289 are equally far from 0.5, but not in floating-point arithmetic."""
     case = open_case(case_world.store, "loan-20", model="loan")
     rows = SimpleNamespace(facts=pd.DataFrame({"score": [0.289, 0.1, 0.6, 0.9]}))
     found = margin_of(replace(case.row, score=0.711), rows)  # type: ignore[arg-type]  # it reads no more of the rows
@@ -337,7 +337,7 @@ def test_the_reason_explains_why_a_suspect_label_is_no_source(case_world: World)
 
 
 def wrong_kind(world: World) -> str:
-    """The id of a wrongly decided item of three classes."""
+    """The id of an item of three classes that was decided wrongly."""
     return next(f"k-{place}" for place in range(2, 60) if open_case(world.store, f"k-{place}").row.wrong)
 
 

@@ -1,4 +1,4 @@
-"""Answers of other versions. In shadow they are as logged; from model files they are as the library scores. Churn is counted by hand."""
+"""Answers of other versions. In shadow they equal the logged ones, and from model files the library's scores. Churn is counted by hand."""
 
 import dataclasses
 
@@ -87,7 +87,7 @@ def test_versions_that_cannot_answer_say_why(model_world, model_worker):
 
 
 def by_hand(a, b, label, known):
-    """Counts of flips, of changes from right to wrong, and of changes from wrong to right."""
+    """Numbers of flips, of changes from right to wrong, and of changes from wrong to right."""
     return [(a != b).sum(), (known & (a == label) & (b != label)).sum(), (known & (b == label) & (a != label)).sum()]
 
 
@@ -110,7 +110,7 @@ def test_churn_is_what_a_count_by_hand_gives(model_world, model_worker):
     assert f"{found.flips.n}" in found.because and "from version 2" in found.because
     part = (frame["town"] == "Oslo").to_numpy() & (place < 150)
     sliced = churn.churn(model_world.store, row, "2", slice="town=Oslo")
-    first, last = (2 + int(place[part][end] // 48) for end in (0, -1))  # a request each half hour from 2 March on
+    first, last = (2 + int(place[part][end] // 48) for end in (0, -1))  # one request every half hour from 2 March on
     days = f"{first} to {last} Mar 2026"
     assert sliced.because.startswith(f"Of {sliced.flips.of:,} requests of {days} where town = Oslo that both scored, ")
     assert counts(sliced) == by_hand(a[part], b[part], truth[part], known[part])

@@ -1,6 +1,4 @@
-"""A link restores the values of a what-if. A saved what-if is part of the case and can be withdrawn. The test uses the page of a real
-model.
-"""
+"""A link restores the values of a what-if. A saved what-if is part of the case and can be withdrawn. Tested on the page, with a real model."""
 
 import json
 import shutil
@@ -25,7 +23,7 @@ from tests.support.dashboard_pages import opened, tables, unfolded_words, words
 
 @pytest.fixture
 def store(model_world: ModelWorld, model_worker: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    """A copy of the world with its model files, as the store that this process owns."""
+    """A copy of the world with its model files, owned by this process."""
     own = copied_store(model_world, tmp_path / "home")
     shutil.copytree(model_world.home / "artifacts", tmp_path / "home" / "artifacts")
     monkeypatch.setattr(process_lock, "current_store", lambda: own)
@@ -35,7 +33,7 @@ def store(model_world: ModelWorld, model_worker: Worker, tmp_path: Path, monkeyp
 
 
 def press(app: AppTest, label: str, kind: str) -> None:
-    """Press a button of a form, after the name is given in the box beside it."""
+    """Press a button of a form, after entering a name in the box next to it."""
     own = [each for each in app.button if "what-if" in (each.key or "") or "withdraw" in (each.key or "")]
     button = next(each for each in own if each.label == label)
     box = next(each for each in app.text_input if each.key == f"{button.key.replace(kind, '-author')}-box")
@@ -107,7 +105,9 @@ def test_a_bar_leads_to_the_feature_with_this_case_marked(store: Database, monke
         monkeypatch.setattr(clicks.st, "session_state", state)
         case_why.open_clicked_feature(here, "waterfall-average", rows)
     shown = rows.loc[rows["kind"] == "feature", "label"].str.partition(" = ")[0].tolist()
-    assert [each["parameters"]["feature"] for each in went] == shown, "base, others and this case lead nowhere"
+    assert [each["parameters"]["feature"] for each in went] == shown, (
+        "only the features have links, not the bars for base, others and this case"
+    )
     assert {each["parameters"]["id"] for each in went} == {"l-3"} and went[0]["page"] == "explanations"
 
 

@@ -1,4 +1,4 @@
-"""A case of a model with very many features reads only the most important features of other rows, and its own flagged features."""
+"""For a model with very many features, a case reads only the most important features of other rows, and its own flagged features."""
 
 from collections.abc import Iterator
 
@@ -30,7 +30,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
 
 @pytest.fixture
 def wide(store: Database, monkeypatch: pytest.MonkeyPatch) -> CaseInProgress:
-    """A prediction of a model of which FEW features are compared."""
+    """A case of a model of which only FEW features are compared."""
     monkeypatch.setattr(analyzer, "MOST_INPUTS", FEW)
     return open_case(store, "p390", model=f"of {COLUMNS}", now=END)
 
@@ -78,7 +78,7 @@ def test_a_margin_reads_no_feature(store: Database, monkeypatch: pytest.MonkeyPa
 
 
 def test_missing_values_are_counted_among_the_compared_features(wide: CaseInProgress) -> None:
-    """Features that are chosen because they are missing in this case are missing in few other rows, so the comparison would be unfair."""
+    """Features chosen because they are missing in this case are missing in few other rows, so comparing them would be unfair."""
     names = [column.name for column in comparison_rows.compared_features(wide.row)]
     wide.row.features.update(dict.fromkeys(names[:3]))
     said = input_faults.missing_together(wide)
@@ -88,8 +88,9 @@ def test_missing_values_are_counted_among_the_compared_features(wide: CaseInProg
 def test_a_version_with_other_features_is_compared_by_its_own_features(
     store: Database, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Regression: if the versions differ, the most important features of the model and of a version differ too, and the parts failed with a
-    KeyError."""
+    """Regression: if versions have different features, so have the most important features of the model and of a version, and the parts
+    failed with a KeyError.
+    """
     folder = tmp_path_factory.getbasetemp()
     reference, served = (next(folder.glob(f"wide-case*/{name}.parquet")) for name in ("reference", "served"))
     model, own = f"of {COLUMNS}", tuple(f"category {place}" for place in range(COLUMNS // 2))

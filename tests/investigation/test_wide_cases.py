@@ -1,4 +1,4 @@
-"""A case of a model of many columns: nearest rows compare the most important features, and samples hold fewer rows."""
+"""A case of a model with many columns: nearest rows compare only the most important features, and samples have fewer rows."""
 
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -54,7 +54,7 @@ WIDE = tuple(Column(place + 1, f"f{place}", f"c{place}", "number") for place in 
 
 
 class Answered:
-    """A store whose two streams hold the same requests, each under ids of its own; samples are independent of each other."""
+    """A store with two streams of the same requests, each under its own ids; samples are independent of each other."""
 
     def __init__(self, requests: int) -> None:
         self.requests, self.rng = requests, np.random.default_rng(8)

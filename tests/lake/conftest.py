@@ -1,4 +1,4 @@
-"""An S3 server for all tests of sources, a bucket for each test, and a store that is used by commands."""
+"""An S3 server for all tests of sources, a bucket for each test, and a store on which commands run."""
 
 import itertools
 import json
@@ -47,8 +47,8 @@ def store(tmp_path):
 
 @pytest.fixture
 def load(store):
-    """A function that loads sources by the command line. It returns the exit code with the JSON answer, or with the error if there is no
-    answer.
+    """A function that loads sources with the command line. It returns the exit code with the JSON answer, or with the error if there is
+    none.
     """
 
     def loaded(*argv, code=0, options=OPTIONS):

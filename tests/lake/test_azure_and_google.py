@@ -1,4 +1,4 @@
-"""Buckets of Azure and Google on local servers, if installed. Google's bucket is only read; Azure's is also written."""
+"""Buckets of Azure and Google on local servers, if these are installed. Google's bucket is only read; Azure's is also written."""
 
 import io
 import json

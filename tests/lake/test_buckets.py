@@ -1,4 +1,6 @@
-"""Folders of a bucket on a real S3 server, and local ones: each row is loaded once, however often a load is repeated or interrupted."""
+"""Folders in a bucket on a real S3 server, and local folders: each row is loaded exactly once, however often a load is repeated or
+interrupted.
+"""
 
 import gzip
 import json
@@ -83,7 +85,7 @@ def test_csv_and_json_lines_of_a_bucket_keep_mapping_and_time_zone(bucket, store
         {"kind": "prediction", "id": "j1", "at": "2024-03-01T10:00:00Z", "model": "loan", "version": "1", "features": {}, "score": 0.5}
     ]
     bucket.put("json/a.jsonl", "\n".join(map(json.dumps, lines)).encode())
-    assert counts(load(f"s3://{bucket.name}/json/a.jsonl", options=()))["stored"] == 1, "an address may name one file"
+    assert counts(load(f"s3://{bucket.name}/json/a.jsonl", options=()))["stored"] == 1, "an address may name a single file"
 
 
 def test_a_killed_load_continues_where_it_stopped(bucket, store, load, monkeypatch):
@@ -171,7 +173,7 @@ def test_a_removed_model_is_loaded_again(bucket, store, load):
     load(f"s3://{bucket.name}/loans", options=other)
     store.remove_model("loan")
     assert load(f"s3://{bucket.name}/loans")["stored"] == 10
-    assert load(f"s3://{bucket.name}/loans", options=other)["lines"] == 0, "the watermark of the other model outlives the rewriting"
+    assert load(f"s3://{bucket.name}/loans", options=other)["lines"] == 0, "the watermark of the other model remains after the rewriting"
 
 
 def test_a_forgotten_subject_in_file_names_is_erased_and_not_loaded_again(tmp_path, store, load):
@@ -232,7 +234,7 @@ def test_a_file_without_rows_counts_as_loaded(bucket, load):
 
 
 def test_a_large_file_is_read_in_parts(bucket, monkeypatch):
-    """No request is larger than a part of one row group, so that memory does not grow with the file."""
+    """No request is larger than a part of one row group, so memory does not grow with the file."""
     from observability.lake import object_files
 
     content = parquet_bytes(predictions_table(0, 200_000), 50_000)

@@ -15,7 +15,9 @@ from tests.support.lake_server import parquet_bytes, predictions_table
 
 
 class Files(http.server.BaseHTTPRequestHandler):
-    """A server that answers ranges of `content`. `requests` notes each path and range. ranges: whether the server supports ranges."""
+    """A server that answers range requests for `content`. requests: path and range of each request. ranges: whether the server supports
+    ranges.
+    """
 
     content: dict = {}
     requests: list = []
@@ -73,7 +75,7 @@ def certificate(folder):
 
 @pytest.fixture
 def web(tmp_path, monkeypatch):
-    """The class of a running HTTPS server, and its address."""
+    """A running HTTPS server: its handler class, and its address."""
     handler = type("Here", (Files,), {"content": {}, "requests": []})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -95,7 +97,7 @@ def test_a_parquet_file_is_read_in_ranges_and_taken_once(web, load, monkeypatch)
     handler.content["/logs/a.parquet"] = parquet_bytes(predictions_table(0, 3000, bad=2), 500)
     answer = load(f"{url}/logs/a.parquet?signature=not-to-be-kept")
     assert (answer["lines"], answer["stored"], answer["rejected"]) == (3000, 2998, 2)
-    assert len(handler.requests) > 5 and all(wanted for _, wanted in handler.requests), "never the whole file at once"
+    assert len(handler.requests) > 5 and all(wanted for _, wanted in handler.requests), "the whole file is never requested at once"
     assert all("signature=not-to-be-kept" in path for path, _ in handler.requests)
     assert answer["sources"][0]["source"] == f"{url}/logs/a.parquet"
     assert load(f"{url}/logs/a.parquet?signature=another")["sources"][0]["present"] == 1

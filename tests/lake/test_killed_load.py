@@ -1,4 +1,4 @@
-"""A load of a source in a process of its own, killed with SIGKILL between two blocks and within one, takes each row once."""
+"""A load of a source in a separate process, killed with SIGKILL between two blocks and within one, stores each row exactly once."""
 
 import signal
 import subprocess

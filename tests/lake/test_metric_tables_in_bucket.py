@@ -1,5 +1,6 @@
-"""Tables of metrics go to a bucket as to a folder, by the command and every night; a refusal of the bucket is reported and stops
-nothing."""
+"""Tables of metrics are written to a bucket as to a folder, by the command and every night. If the bucket refuses, this is reported and
+stops nothing else.
+"""
 
 import io
 import json
@@ -17,7 +18,7 @@ NIGHT = datetime(2024, 3, 20, 3, tzinfo=UTC)
 
 
 def tables_of(bucket):
-    """The rows of each table in the bucket, by its name without the day."""
+    """The rows of each table in the bucket, by the table's name without the day."""
     found = bucket.client.list_objects_v2(Bucket=bucket.name).get("Contents", [])
     keys = [each["Key"] for each in found]
     bodies = {key: bucket.client.get_object(Bucket=bucket.name, Key=key)["Body"].read() for key in keys}

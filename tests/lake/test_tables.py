@@ -60,7 +60,7 @@ def test_a_delta_table_in_a_bucket_is_loaded_and_later_loads_take_only_new_rows(
 
 @pytest.fixture
 def catalog(tmp_path, monkeypatch):
-    """A catalog in SQLite, which PyIceberg finds by its environment."""
+    """A catalog in SQLite that PyIceberg finds through environment variables."""
     from pyiceberg.catalog import load_catalog
 
     (tmp_path / "warehouse").mkdir()
@@ -78,7 +78,7 @@ def catalog(tmp_path, monkeypatch):
 
 @pytest.fixture
 def named(monkeypatch):
-    """Let PyIceberg read its environment again, because it does so only once, when it is imported."""
+    """Make PyIceberg read its environment variables again; it reads them only once, on import."""
     from pyiceberg import catalog
     from pyiceberg.utils.config import Config
 

@@ -1,4 +1,4 @@
-"""The order of answers is that of a sort by all of their columns, whichever values are equal."""
+"""The order of answers equals that of a sort by all their columns, whichever values are equal."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ TEXTS = ("label", "gold", "suggestion", "guideline")
 
 
 def annotations(seed: int, n: int = 400) -> pd.DataFrame:
-    """Labels of which many have the same project, item, annotator and time; without a guideline if the seed is even."""
+    """Labels, many of which have the same project, item, annotator and time; without a guideline if the seed is even."""
     rng = np.random.default_rng(seed)
     rows = {name: rng.integers(0, 4, n).astype(str).astype(object) for name in ("project", "item", "annotator", *TEXTS)}
     rows |= {name: rng.integers(0, 2, n).astype(float) for name in ("seconds", "suggestion_confidence")}

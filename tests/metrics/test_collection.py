@@ -1,4 +1,4 @@
-"""Completeness, delay and the devices behind bad rows, against figures by hand."""
+"""Completeness, delay and the devices behind bad rows agree with hand calculations."""
 
 from datetime import datetime, timedelta
 
@@ -55,8 +55,8 @@ def test_the_fewest_devices_that_hold_most_bad_rows_are_named() -> None:
     found = devices_behind(counts)
     assert found is not None and found.names == ("x", "y", "z") and found.devices == 20
     assert found.share == pytest.approx(70 / 87) and found.of_rows == pytest.approx(0.15)
-    assert devices_behind(dict.fromkeys("abcdef", (5.0, 100.0))) is None, "spread like the rows"
-    assert devices_behind({"a": (3.0, 100.0), "b": (0.0, 100.0), "c": (0.0, 100.0)}) is None, "three rows are few"
+    assert devices_behind(dict.fromkeys("abcdef", (5.0, 100.0))) is None, "the bad rows are spread like all rows"
+    assert devices_behind({"a": (3.0, 100.0), "b": (0.0, 100.0), "c": (0.0, 100.0)}) is None, "three bad rows are too few"
 
 
 def test_bad_values_are_rows_times_shares() -> None:

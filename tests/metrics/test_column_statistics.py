@@ -1,4 +1,4 @@
-"""Statistics of a column are those of numpy and of counts by hand."""
+"""Statistics of a column agree with numpy and with counts by hand."""
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ def test_stuck_values_are_those_in_runs_of_five() -> None:
     assert stuck_share(np.array([1, 1, 1, 1, 2, 3, 3, 3, 3, 3.0])) == 0.5
     assert stuck_share(np.array([])) == 0.0
     assert column_statistics(pd.Series([7.0] * 9))["stuck_share"] == 1.0
-    assert column_statistics(pd.Series([34.8] * 96))["std"] == 0.0, "their mean is rounded, so numpy says 2e-14"
+    assert column_statistics(pd.Series([34.8] * 96))["std"] == 0.0, "the computed mean is rounded, so numpy gives 2e-14"
 
 
 def test_text_empty_and_single_value_columns_have_only_shares_and_counts() -> None:

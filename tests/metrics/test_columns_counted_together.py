@@ -1,4 +1,4 @@
-"""Columns that are counted together have the same counts as if each were counted alone."""
+"""Columns that are counted together get the same counts as if each were counted alone."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ FIRST = pd.Timestamp("2026-03-02")
 
 
 def answer(columns: int = 11, days: int = 6) -> pd.DataFrame:
-    """A histogram answer by day in any order, weighted. Column 3 lacks the first day, column 4 has one day."""
+    """A weighted result of a histogram query by day, in random order. Column 3 lacks the first day, column 4 has only one day."""
     random = np.random.default_rng(7)
     rows = []
     for place in range(columns):

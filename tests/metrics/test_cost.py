@@ -1,4 +1,4 @@
-"""Each part is priced once, by the first known price, in its own currency; the cost of errors equals that by hand."""
+"""Each part is priced once, with the first known price, in its own currency; the cost of errors agrees with a hand calculation."""
 
 from datetime import datetime, timedelta
 

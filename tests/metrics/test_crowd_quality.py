@@ -1,4 +1,6 @@
-"""Quality of annotators and labels, the queue, assignment and replays: against counts by hand, simulated truth and cleanlab's rule."""
+"""Quality of annotators and labels, the queue, assignment and replays agree with counts by hand, with simulated truth and with cleanlab's
+rule.
+"""
 
 from collections import Counter
 from datetime import datetime, timedelta
@@ -54,7 +56,7 @@ def crowd(rows: pd.DataFrame):
 
 
 def by_hand(votes: dict[str, list[str]]) -> pd.DataFrame:
-    """Labels in order, given as item: [label of a, of b, …]."""
+    """Labels in the given order, as item: [label by a, by b, …]."""
     at, found = datetime(2026, 5, 1), []
     for item, labels in votes.items():
         for who, label in zip("abcdef", labels):
@@ -196,8 +198,9 @@ def test_giving_items_by_skill_is_replayed_on_later_items(rows: pd.DataFrame) ->
 
 
 def test_the_load_rule_is_replayed_item_by_item() -> None:
-    """Two people label 12 items, and the first is always right. By skill, all items go to the first person. Under the rule, one person is
-    at most LOAD_STEP + 1 items ahead."""
+    """Two people label 12 items, and the first is always right. By skill, all items go to the first. Under the load rule, one person is at
+    most LOAD_STEP + 1 items ahead.
+    """
     who = pd.DataFrame({"annotator": ["a", "b"], "skill": [0.9, 0.5], "right": [True, False]})
     later = pd.concat([who.assign(item=f"i{place}") for place in range(12)], ignore_index=True)
     accuracy, busiest = labelling_work._replay_load(later, 0)
@@ -206,7 +209,7 @@ def test_the_load_rule_is_replayed_item_by_item() -> None:
 
 
 def test_six_hundred_people_are_judged() -> None:
-    """198,000 labels of 600 people; the time is measured in tests/benchmarks/bench_size.py."""
+    """198,000 labels by 600 people; tests/benchmarks/bench_size.py measures the time."""
     rng = np.random.default_rng(0)
     item = np.repeat(np.arange(66_000), 3)
     who = (item * 7 + np.tile([0, 1, 2], 66_000) * 191) % 600

@@ -1,4 +1,4 @@
-"""Duplicates, conflicts, outliers, overlap and the effect of a rule, against counts by hand, pandas and scikit-learn."""
+"""Duplicates, conflicts, outliers, overlap and the effect of a rule agree with counts by hand, pandas and scikit-learn."""
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from observability.metrics.data_audit import (
 
 
 def table(rows: int = 600, seed: int = 0) -> pd.DataFrame:
-    """Features of which `a` and `b` make the label."""
+    """Features, two of which (`a` and `b`) determine the label."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(rows, 3))
     found = pd.DataFrame(x, columns=["a", "b", "c"]).assign(region=rng.choice(["N", "S"], rows))
@@ -31,7 +31,7 @@ def test_duplicates_and_conflicts_are_those_of_pandas() -> None:
     rows = pd.concat([table(), table().iloc[:30], table().iloc[:10].assign(y="other")], ignore_index=True)
     features = rows.drop(columns="y")
     assert exact_duplicates(rows).tolist() == rows.duplicated().tolist() and exact_duplicates(rows).sum() == 30
-    assert conflicting_rows(features, rows["y"]).sum() == 30, "ten rows, their copies, and the ten that contradict them"
+    assert conflicting_rows(features, rows["y"]).sum() == 30, "ten rows, their copies, and the ten rows that contradict them"
     assert not conflicting_rows(features.iloc[:600], rows["y"].iloc[:600]).any()
 
 
@@ -58,7 +58,7 @@ def test_texts_that_differ_by_one_character_are_near_duplicates_without_a_number
     found = near_duplicate_of(rows)
     assert found[150:].tolist() == list(range(50)) and (found[:150] == -1).all()
     rows.loc[150:, "language"] = "fr"
-    assert (near_duplicate_of(rows) == -1).all(), "another category is another row"
+    assert (near_duplicate_of(rows) == -1).all(), "a row with another category is no near-duplicate"
     assert (
         near_copies(rows[["text"]].iloc[:150], rows[["text"]].iloc[150:]).all() and not near_copies(rows.iloc[:150], rows.iloc[150:]).any()
     )
@@ -76,7 +76,9 @@ def test_the_overlap_of_held_out_rows_counts_equal_features() -> None:
     found = held_out_overlap(rows.drop(columns="y"), rows["y"], held.drop(columns="y"), held["y"])
     assert (found.rows, len(found.pairs), found.same_label) == (40, 10, 7) and found.share.value == 0.25
     assert found.pairs == [(place, place) for place in range(10)] and found.chance < 0.01
-    assert found.share.low == pytest.approx(0.1419, abs=2e-3) and found.share.high == pytest.approx(0.4019, abs=2e-3), "Wilson, by hand"
+    assert found.share.low == pytest.approx(0.1419, abs=2e-3) and found.share.high == pytest.approx(0.4019, abs=2e-3), (
+        "Wilson's interval by hand"
+    )
 
 
 def test_labels_and_columns_are_compared_by_what_they_mean() -> None:
@@ -91,9 +93,9 @@ def test_equal_rows_of_columns_with_few_values_count_as_chance_and_copies_do_not
     coarse = pd.DataFrame({name: rng.integers(0, 4, 800) for name in "abcde"})
     assert exact_duplicates(coarse).mean() > 0.2 and chance_of_equal_rows(coarse) > 0.8
     linked = coarse.assign(b=coarse["a"], c=coarse["a"] + coarse["d"])
-    assert chance_of_equal_rows(linked) > 0.8, "columns that follow each other"
+    assert chance_of_equal_rows(linked) > 0.8, "the columns depend on each other"
     fine = coarse.assign(x=rng.normal(size=800))
-    assert chance_of_equal_rows(fine) == 0.0, "no row equals another"
+    assert chance_of_equal_rows(fine) == 0.0, "no two rows are equal"
     copied = pd.concat([fine, fine.iloc[:40]], ignore_index=True)
     assert chance_of_equal_rows(copied) < 0.01
     assert chance_of_equal_rows(coarse.iloc[:400], coarse.iloc[400:]) > 0.8 and chance_of_equal_rows(fine, fine.iloc[:9]) < 0.01
@@ -166,7 +168,7 @@ def test_only_inexact_copies_of_training_rows_count_as_near_copies() -> None:
         copies[["a", "b", "c"]] += 1e-7
     held = pd.concat([rows.iloc[20:25], near, fresh, twin, near.iloc[:2]], ignore_index=True)
     found = near_copies(rows, held)
-    assert np.flatnonzero(found).tolist() == [*range(5, 17), 80, 81], "a row that is held out twice counts twice"
+    assert np.flatnonzero(found).tolist() == [*range(5, 17), 80, 81], "a held-out row that occurs twice counts twice"
     labels, held_labels = pd.Series(["yes"] * 600), pd.Series(["yes"] * 4 + ["no"] * 78)
     counts = held_out_overlap(pd.concat([rows, rows.iloc[:1]]), pd.concat([labels, labels.iloc[:1]]), held, held_labels).record
     told = {"rows": 82, "in_training": 5, "near": 14, "same_label": 4, "training_rows": 601, "training_repeated": 2}
@@ -189,7 +191,7 @@ def test_a_rule_that_leaves_one_row_leaves_nothing_to_fit_on_in_its_own_fold() -
     dropped = np.arange(300) != 7
     assert model.task == "regression" and any(dropped[fit].all() for fit, _ in model.folds(0))
     effect = model.rule_effect(dropped)
-    assert np.isfinite(effect.after) and effect.difference > 0, "the error is larger when one row answers for all"
+    assert np.isfinite(effect.after) and effect.difference > 0, "the error grows if one row stands for all its copies"
     assert np.isnan(model.rule_effect(np.ones(300, bool)).after)
 
 

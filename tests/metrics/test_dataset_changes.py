@@ -1,4 +1,4 @@
-"""Rows added, changed and deleted between two versions equal those that a loop over their keys finds."""
+"""The rows added, changed and deleted between two versions equal those found by a loop over the keys."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Energy and carbon equal those by hand, count each reading once, and equal CodeCarbon's for the same readings."""
+"""Energy and carbon agree with hand calculations, count each reading once, and equal CodeCarbon's for the same readings."""
 
 import json
 import time
@@ -44,11 +44,13 @@ def test_overlapping_readings_of_one_device_are_counted_once() -> None:
     assert joules(first, other | {"host": "g"}) == pytest.approx(1200)
     assert joules(first, other | {"device": "gpu0"}) == pytest.approx(1200)
     assert joules(first, first | {"run": "b"}) == pytest.approx(600)
-    assert joules(first | {"host": None}, first | {"host": None, "run": "b"}) == pytest.approx(1200), "of unknown hosts nobody knows"
+    assert joules(first | {"host": None}, first | {"host": None, "run": "b"}) == pytest.approx(1200), (
+        "it is not known whether unknown hosts are the same"
+    )
 
 
 def test_phases_share_the_energy_of_their_readings_and_name_their_steps() -> None:
-    """The readings are 60 s at 100 W and 60 s at 50 W of computing, 60 s at 30 W of waiting for data, and a reading without a phase."""
+    """The readings: 60 s at 100 W and 60 s at 50 W of computing, 60 s at 30 W of waiting for data, and a reading without a phase."""
     common = {"device": "gpu0", "host": "h", "seconds": 60.0, "run": "a"}
     told = [
         common | {"at": 60, "watts": 100.0, "phase": "compute", "step": 1},
@@ -84,7 +86,7 @@ def test_with_several_regions_the_region_of_the_settings_gives_the_carbon_intens
     unclear = energy_factors(rows, at, place())
     assert unclear.intensity[0] == 475 and unclear.assumed_intensity[0] and unclear.pue[0] == 1
     assert ambiguous_regions(rows, place().settings) == ["north", "south"] and not ambiguous_regions(rows, place(region="north").settings)
-    assert energy_factors(rows[rows["region"] == "north"], at, place()).intensity[0] == 20, "the only one that there is"
+    assert energy_factors(rows[rows["region"] == "north"], at, place()).intensity[0] == 20, "the only intensity that there is"
     own = energy_factors(rows, at, place(pue=1.1, carbon_g_per_kwh=300.0))
     assert (own.pue[0], own.intensity[0]) == (1.1, 300) and not own.assumed_intensity[0]
 
@@ -107,7 +109,9 @@ def test_service_readings_include_the_energy_of_predictions_and_give_the_idle_sh
     readings = resources(*[{"at": 900 * (i + 1), "device": "cpu", "watts": 4.0, "seconds": 900.0, "source": "measured"} for i in range(4)])
     training = resources({"at": 900, "device": "gpu0", "watts": 900.0, "seconds": 900.0, "run": "r"})
     found = serving_energy(served([100]), use("energy_j", [100], [36.0]), pd.concat([readings, training]), prices(GRID), place())
-    assert found.method == "resources" and found.wh == pytest.approx(4 * 3600 / 3600 * 1.5), "not the 900 W of the run, not energy_j again"
+    assert found.method == "resources" and found.wh == pytest.approx(4 * 3600 / 3600 * 1.5), (
+        "neither the 900 W of the run nor energy_j is counted in addition"
+    )
     assert found.idle_share == pytest.approx(1 - 100 * 36 / (4 * 3600))
 
 
@@ -163,13 +167,13 @@ def test_figures_get_a_readable_si_prefix() -> None:
     assert told == ["54.1 µWh", "12.9 mWh", "1.00 Wh", "12.3 Wh", "1.23 MWh", "0 Wh", "unknown"]
 
 
-@pytest.mark.long  # the other tests of this file
+@pytest.mark.long  # the other tests of this file cover it in every run
 def test_codecarbons_reading_is_reproduced(monkeypatch: pytest.MonkeyPatch) -> None:
     codecarbon = pytest.importorskip("codecarbon")
     from codecarbon.output import BaseOutput
 
     class Kept(BaseOutput):
-        """A meter that keeps every reading that CodeCarbon makes, and its total."""
+        """An output for CodeCarbon that collects every reading, and the total."""
 
         def __init__(self) -> None:
             self.readings, self.total = [], None
@@ -208,8 +212,8 @@ def test_codecarbons_reading_is_reproduced(monkeypatch: pytest.MonkeyPatch) -> N
     mixes = Path(codecarbon.__file__).parent / "data" / "private_infra" / "global_energy_mix.json"
     grid = prices({"resource": "kwh", "pue": pue, "carbon_g_per_kwh": json.loads(mixes.read_text())["FRA"]["carbon_intensity"]})
     rows = runs({"run": "r", "event": "start", "at": 0}, {"run": "r", "event": "end", "at": at})
-    # CodeCarbon measures the processor's load with a separate clock, so its watts times our seconds are only near its energy. Times of
-    # readings are whole microseconds; a run may lose one microsecond per reading.
+    # CodeCarbon measures the processor's load with a separate clock, so its watts times our seconds are only close to its energy. Times of
+    # readings are whole microseconds, so a run may lose one microsecond per reading.
     for readings, near in ((power, 0.25), (exact, 1e-5)):
         (found,) = training_run_energy(rows, resources(*readings), grid, place()).to_dict("records")
         assert found["wh"] / 1000 == pytest.approx(kept.total.energy_consumed, rel=near)

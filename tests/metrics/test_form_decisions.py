@@ -1,4 +1,4 @@
-"""Decisions on a form are merged by their id, and decisions on stored data do not count for the served form of a model."""
+"""Decisions about a form are merged by their id. Decisions about stored data do not count for the served form of a model."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ def decision(name: str, day: int, **fields: Any) -> dict[str, Any]:
 
 
 def frame(*rows: dict[str, Any]) -> pd.DataFrame:
-    """Entries as the store returns them."""
+    """The entries in the form in which the store returns them."""
     return pd.DataFrame(list(rows), columns=list(FORM_DECISIONS.columns or ()))
 
 

@@ -1,4 +1,4 @@
-"""Every row is an item, a duplicate or refused, and the settled labels are a table that is counted by hand."""
+"""Every row becomes an item, a duplicate or a rejected row, and the table of settled labels equals a count by hand."""
 
 import datetime as dt
 

@@ -1,4 +1,4 @@
-"""Late answers are a share of the answers that say when they were sent."""
+"""Late answers are counted as a share of the answers that state when they were sent."""
 
 import json
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ START = datetime(2026, 3, 2)
 
 
 def rows(without: int) -> pd.DataFrame:
-    """40 answers of a day that were sent three days later, and others without a sending time."""
+    """40 answers of one day that were sent three days later, and others that state no sending time."""
     sent = json.dumps({"synced_at": (START + timedelta(days=3)).isoformat() + "Z"})
     return pd.DataFrame({"at": [START] * (40 + without), "extra": [sent] * 40 + [None] * without})
 

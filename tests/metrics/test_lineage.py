@@ -1,4 +1,4 @@
-"""The graph around a thing equals a drawing by hand from the same records, and states what it leaves out."""
+"""The lineage graph around an item equals a drawing by hand from the same records, and states what it leaves out."""
 
 from datetime import datetime
 
@@ -22,7 +22,7 @@ RUN, SERVED = Thing("run", ("r",)), Thing("version", ("loan", "3"))
 
 
 def frames(batches: int = 2) -> dict[str, pd.DataFrame]:
-    """A device delivers batches to a source; two dataset versions, a rule, a project with two annotators, a run, a version."""
+    """Records: a device delivers batches to a source; two dataset versions, a rule, a project with two annotators, a run, a version."""
     datasets = [
         {"dataset": "clinic", "version": "1", "at": AT, "rows": 900, "parents": None, "extra": {"sources": "wards"}},
         {"dataset": "clinic", "version": "2", "at": AT, "rows": 1000, "parents": ["clinic@1", "notes"], "extra": {"projects": ["moods"]}},
@@ -72,12 +72,12 @@ def test_every_link_is_one_that_a_record_names(whole: Lineage) -> None:
     drawn = {f"{link.origin.address} {link.relation} {link.product.address}" for link in whole.links}
     assert drawn == {
         "dataset:clinic/1 is a parent of dataset:clinic/2",
-        "dataset:notes/7 is a parent of dataset:clinic/2",  # a dataset with one version is that version
+        "dataset:notes/7 is a parent of dataset:clinic/2",  # if a dataset has one version, its name alone means that version
         "source:wards delivered rows of dataset:clinic/1",
         "project:moods labelled rows of dataset:clinic/2",
         "rule:clinic/adults cleaned dataset:clinic/2",  # a proposed rule removed nothing
         "dataset:clinic/2 was read by run:r",
-        "dataset:clinic/ was read by run:unnamed",  # of two versions, none is named
+        "dataset:clinic/ was read by run:unnamed",  # if there are two versions, none is named
         "run:r trained version:loan/3",
         "run:r was deployed as version:loan/3",
         "device:wards/d7 captured batch:wards/b0000",
@@ -109,7 +109,7 @@ def test_a_project_with_the_name_of_a_model_labels_its_predictions_where_the_set
 )
 def test_the_graph_around_each_thing_of_a_model_holds_its_data_its_rules_and_its_annotators(centre: str) -> None:
     records = frames()
-    records["dataset"]["extra"] = None  # no data set names a project: the settings of the model do
+    records["dataset"]["extra"] = None  # no dataset names a project, but the model's settings do
     found = with_prediction(lineage_of_records(records, {"loan": ("moods",)}, [("loan", "3")]), "loan", "p1", "3", None)
     middle = thing_from_address(centre)
     assert middle is not None
@@ -122,7 +122,7 @@ def test_the_graph_around_each_thing_of_a_model_holds_its_data_its_rules_and_its
         ends = (step.thing, step.above) if step.origin else (step.above, step.thing)
         assert (*ends, step.relation) in {(link.origin, link.product, link.relation) for link in found.links}
     if centre == "annotator:moods/ann":
-        assert "annotator:moods/bob" not in reached, "a sibling of the centre"
+        assert "annotator:moods/bob" not in reached, "a sibling of the centre is not reached"
 
 
 def test_the_lineage_of_a_prediction_reaches_its_device_annotators_and_rules_but_no_siblings(whole: Lineage) -> None:
@@ -187,8 +187,10 @@ def test_lineage_steps_that_are_left_out_are_counted() -> None:
     assert sum(step.thing.kind == "batch" and not step.hidden for step in view.downstream) == 6
     assert view.drawn == 1 + sum(not step.hidden for step in view.downstream)
     near = lineage_around(found, Thing("device", ("wards", "d7")), depth=1)
-    assert near.beyond >= 1, "the source goes on to a dataset"
-    assert lineage_around(found, Thing("device", ("wards", "d7")), most=39).hidden == {}, "one thing more takes the room of its count"
+    assert near.beyond >= 1, "the source is linked to a further dataset"
+    assert lineage_around(found, Thing("device", ("wards", "d7")), most=39).hidden == {}, (
+        "one more item takes the place of the count of hidden items"
+    )
 
 
 def test_a_wide_and_deep_graph_is_drawn_up_to_a_limit_and_the_rest_is_counted() -> None:
@@ -201,7 +203,7 @@ def test_a_wide_and_deep_graph_is_drawn_up_to_a_limit_and_the_rest_is_counted() 
         level = [parent for several in parents.values() for parent in several]
     view = lineage_around(Lineage(tuple(links)), centre)
     assert view.drawn == 1 + 60 and len(view.downstream) <= 2 * 60 and view.beyond == 0
-    assert view.hidden == {"dataset": 42 * 6 - 10 + 10 * 6}, "what is beside a drawn thing is counted"
+    assert view.hidden == {"dataset": 42 * 6 - 10 + 10 * 6}, "hidden neighbours of drawn items are counted"
     assert {each.thing for each in view.downstream if each.thing.kind == "version"} == {each.product for each in links[1:8]}
     assert lineage_around(Lineage(tuple(links)), centre, in_all=2000).drawn == len(links) + 1
 

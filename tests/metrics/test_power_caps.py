@@ -1,4 +1,4 @@
-"""Sweeps of a power cap, compared with scipy's Welch interval on logarithms."""
+"""Sweeps of a power cap agree with scipy's Welch interval on logarithms."""
 
 import numpy as np
 import pandas as pd
@@ -8,13 +8,13 @@ from scipy import stats
 from observability.metrics.power_caps import CapSweep, power_cap_sweeps, stated_cap
 
 CAPS = {400.0: (100.0, 600.0), 300.0: (82.0, 612.0), 200.0: (70.0, 760.0)}
-"""By watts: Wh and seconds of a run."""
+"""For each cap in watts, Wh and seconds of a run."""
 
 
 def sweep_frames(
     repeats: int = 3, *, seed: int = 1, later: float | None = None, source: str = "measured"
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The runs of a sweep and their energy. later: cap of a run after it, in no study."""
+    """The runs of a sweep, and their energy. later: the cap of a run after the sweep that belongs to no study."""
     rng, runs, energy = np.random.default_rng(seed), [], []
     for cap, (wh, seconds) in CAPS.items():
         for place in range(repeats):
@@ -29,7 +29,7 @@ def sweep_frames(
 
 
 def only_sweep(*args: int, **options: object) -> CapSweep:
-    """The one sweep of some frames."""
+    """The only sweep in the given frames."""
     (found,) = power_cap_sweeps(*sweep_frames(*args, **options), {f"{cap:g} {place}": "alike" for cap in CAPS for place in range(9)})
     return found
 

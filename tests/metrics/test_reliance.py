@@ -1,4 +1,4 @@
-"""Reliance: followed errors and overridden right answers, and which logged actions count."""
+"""Reliance: errors that people followed and right answers that they overrode, and which logged actions count."""
 
 import pandas as pd
 
@@ -36,4 +36,4 @@ def test_a_field_is_simulated_where_every_record_that_has_it_says_so() -> None:
     for other in ('{"action": "no"}', '{"action": "no", "action_source": "measured"}'):
         assert not all_simulated([made, other], "action")
     assert not all_simulated([None, '{"note": 1}'], "action") and not all_simulated([made], "subject")
-    assert all_simulated(['{"subject_source": "simulated"}'], "subject"), "a field of its own kind stands outside the further fields"
+    assert all_simulated(['{"subject_source": "simulated"}'], "subject"), "a field that belongs to the kind is not among the extra fields"

@@ -1,4 +1,4 @@
-"""Energy of serving by batch size: power with its band, intervals of repeats, the parsed audit, and the modelled idle share."""
+"""Energy of serving by batch size: power with its range, intervals from repeats, the parsed audit, and the modelled idle share."""
 
 import numpy as np
 import pandas as pd

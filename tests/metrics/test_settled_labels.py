@@ -1,4 +1,4 @@
-"""Labels of complete days can be judged while the newest days still lack theirs; incomplete labels of every day cannot."""
+"""Labels of complete days can be judged while those of the newest days are still incomplete; if every day is incomplete, they cannot."""
 
 import pandas as pd
 import pytest
@@ -9,7 +9,7 @@ DAYS = pd.date_range("2026-03-02", periods=7)
 
 
 def counts(shares: list[float], rows: int = 200) -> pd.DataFrame:
-    """Counts by day and label. A share of each day's rows is labelled, and half of these are positive."""
+    """Counts by day and label. The given share of each day's rows is labelled, and half of these are positive."""
     parts = [(day, label, rows * (share / 2 if label >= 0 else 1 - share)) for day, share in zip(DAYS, shares) for label in (-1, 0, 1)]
     return pd.DataFrame(parts, columns=["period", "label", "n"])
 

@@ -1,4 +1,4 @@
-"""Gaps between groups on reweighted rows equal those of fairlearn and of a count by hand. The worst shift is not an artefact of chance."""
+"""Gaps between groups on reweighted rows equal fairlearn's and a count by hand. The worst shift is not an artefact of chance."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ RATES = ("selection_rate", "true_positive_rate", "false_positive_rate")
 
 
 def decided(rows: int = 3000, seed: int = 1, unfair: float = 0.0) -> tuple[DecidedRows, Floats]:
-    """Rows of two groups, and a number. If the number is positive, the second group's positives are missed more often, by `unfair`."""
+    """Rows of two groups, and a number. Where the number is positive, positives of the second group are missed more often, by `unfair`."""
     rng = np.random.default_rng(seed)
     sex, number = rng.choice(["F", "M"], rows).astype(object), rng.normal(size=rows)
     label = rng.random(rows) < 0.4
@@ -42,9 +42,7 @@ def test_gaps_are_those_of_fairlearn_with_the_same_weights() -> None:
 
 
 def test_precision_of_weighted_rows_is_counted_by_hand() -> None:
-    """Group a has 40 decided rows, half of them right; the right rows have three times the weight, so 60 of 80. In group b, all 40 are
-    right.
-    """
+    """Group a has 40 decided rows, 20 of them right with weight 3: 60 of 80 by weight. In group b, all 40 are right."""
     label = np.repeat([True, False, True], [20, 20, 40])
     rows = DecidedRows(np.ones(80, bool), label, {"g": np.repeat(np.array(["a", "b"], object), 40)})
     (gap,) = group_gaps(rows, np.repeat([3.0, 1.0, 1.0], [20, 20, 40]), ("precision",))
@@ -98,7 +96,7 @@ def test_the_worst_shift_names_the_part_in_which_one_group_is_missed() -> None:
 
 
 def test_the_worst_gap_of_equal_groups_is_not_inflated_by_choosing_the_largest() -> None:
-    """Over forty draws of equal groups the mean of the worst gap is near 0, and its interval holds 0 in nearly all."""
+    """Over forty draws of equal groups, the mean of the worst gap is near 0, and nearly all of its intervals contain 0."""
     found = [worst_shift(rows, family(number), RATES, seed) for seed in range(40) for rows, number in [decided(1200, seed)]]
     gaps = [each[1].difference for each in found if each is not None]
     assert len(gaps) == 40 and abs(np.mean([gap.value for gap in gaps])) < 0.02

@@ -1,4 +1,4 @@
-"""Carbon by the hour at which runs start, counted minute by minute."""
+"""Carbon by the hour at which runs start, computed minute by minute."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ HOURS = 24 * (DAYS + 1)
 
 
 def hourly_prices(seed: int = 0, swing: float = 100.0) -> pd.DataFrame:
-    """A price record for each hour of the days before END and of the day of END. Carbon is lowest at about 02:00."""
+    """A price record for each hour of the days up to and including the day of END. Carbon is lowest at about 02:00."""
     rng = np.random.default_rng(seed)
     first = -24 * (DAYS - 1)
     day = 300 - swing * np.cos(2 * np.pi * (np.arange(HOURS) - 2) / 24)
@@ -24,7 +24,7 @@ def hourly_prices(seed: int = 0, swing: float = 100.0) -> pd.DataFrame:
 
 
 def by_minute(grid: pd.DataFrame, run: TimedRun, day: int, hour: float) -> float:
-    """Grams of a run that starts on a day at a time, summed over its minutes."""
+    """Grams of carbon of a run that starts on the given day and hour, summed over its minutes."""
     first = END.replace(hour=0) - timedelta(days=DAYS) + timedelta(days=day, hours=hour)
     minutes = [first + timedelta(minutes=each) for each in range(round(60 * run.hours))]
     known = grid.set_index("from")["carbon_g_per_kwh"]

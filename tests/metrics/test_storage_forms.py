@@ -1,4 +1,4 @@
-"""Sizes, lossy forms and small groups equal those of other libraries and counts by hand."""
+"""Sizes, lossy forms and small groups agree with other libraries and with counts by hand."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -21,7 +21,9 @@ from observability.metrics.storage_forms import (
 
 
 def test_the_bytes_of_a_column_are_those_of_a_file_that_holds_only_this_column(tmp_path: Path) -> None:
-    """Independent check: each column is written alone as a file. Its pages are the file without header, footer and their lengths."""
+    """Independent check: each column is written as a file of its own. Its pages are the file without header, footer and the lengths of
+    these.
+    """
     rng = np.random.default_rng(3)
     table = pa.table({"zeros": np.zeros(20_000), "noise": rng.normal(size=20_000), "word": rng.choice(["a", "b"], 20_000)})
     costs = {cost.codec: cost for cost in codec_costs(table, repeats=1)}
@@ -33,7 +35,7 @@ def test_the_bytes_of_a_column_are_those_of_a_file_that_holds_only_this_column(t
             pq.write_table(table.select([name]), path, compression=codec)
             footer = int.from_bytes(path.read_bytes()[-8:-4], "little")
             assert cost.columns[name] == path.stat().st_size - footer - 12
-    assert costs["zstd"].columns["zeros"] < 500 and costs["zstd"].columns["noise"] > 100_000, "noise does not compress"
+    assert costs["zstd"].columns["zeros"] < 500 and costs["zstd"].columns["noise"] > 100_000, "the column of noise does not compress"
 
 
 def test_lossy_forms_are_within_the_precision_that_their_format_promises() -> None:
@@ -41,11 +43,11 @@ def test_lossy_forms_are_within_the_precision_that_their_format_promises() -> No
     forms = {form.name: form for form in lossy_forms(frame)}
     assert set(forms) == {"float32", "float16", "3 digits", "256 levels"}
     for form in forms.values():
-        assert set(form.errors) == {"x"}, "whole numbers and texts are kept"
+        assert set(form.errors) == {"x"}, "integers and texts are exact"
         assert form.frame["n"].equals(frame["n"]) and np.isnan(form.frame["x"].iloc[3])
     single = float(abs(Fraction(float(np.float32(1e6))) - Fraction(1e6)))
     assert single == 0 and forms["float32"].errors["x"] < 123.456 * 2**-24
-    assert forms["float16"].lost == {"x": 1}, "a million is beyond float16"
+    assert forms["float16"].lost == {"x": 1}, "a million is too large for float16"
     assert forms["3 digits"].frame["x"].iloc[1] == pytest.approx(-123.0)
     assert forms["256 levels"].errors["x"] <= (1e6 + 123.456) / 255 / 2 + 1e-9
     assert lossy_forms(frame[["n", "word"]]) == []

@@ -1,4 +1,6 @@
-"""Cost of calls from stated token prices: a logged cost wins, cached tokens have their own price, every figure by hand."""
+"""Cost of calls from stated token prices: a logged cost takes precedence, cached tokens have their own price. Every figure is computed by
+hand.
+"""
 
 import math
 from dataclasses import replace
@@ -32,7 +34,7 @@ def sums(*rows: tuple[str, int, float]) -> pd.DataFrame:
 
 def test_tokens_cost_what_the_owner_states() -> None:
     tokens = {INPUT: 1_000_000.0, OUTPUT: 200_000.0, CACHED: 400_000.0}
-    assert token_cost(PRICED, tokens) == pytest.approx(2.5 + 2.0), "without a price of cached tokens they cost that of input tokens"
+    assert token_cost(PRICED, tokens) == pytest.approx(2.5 + 2.0), "without a price for cached tokens, the price of input tokens applies"
     assert token_cost(CACHE, tokens) == pytest.approx(0.6 * 2.5 + 0.4 * 0.5 + 2.0)
     assert token_cost(ModelSettings(), tokens) is None
 
@@ -48,7 +50,7 @@ def test_logged_costs_are_used_and_calls_without_a_cost_are_priced_by_tokens() -
 
 
 def test_amounts_in_two_currencies_are_not_added() -> None:
-    """Regression: five euros that calls carried and five dollars of tokens were 10 dollars."""
+    """Regression: five euros logged with calls and five dollars of tokens were added to 10 dollars."""
     settings = replace(PRICED, cost_currency="EUR")
     rows = sums(("cost", 50, 5.0), (INPUT, 100, 4_000_000.0), (OUTPUT, 100, 0.0))
     assert call_cost(rows, settings) == CallCost(5.0, None, 50) and call_currency(settings, logged=True) == "EUR"
@@ -79,9 +81,7 @@ def test_only_people_who_may_change_the_budget_may_change_token_prices() -> None
 
 
 def test_tokens_of_calls_without_a_cost_are_priced_call_by_call() -> None:
-    """Half of the calls carry only a cost, the others only tokens. From sums alone, they cannot be distinguished from calls that carry
-    both.
-    """
+    """Half of the calls have only a cost, the others only tokens. From sums alone, they cannot be distinguished from calls that have both."""
     rows = sums(("cost", 50, 5.0), (INPUT, 50, 2e6), (OUTPUT, 50, 1e6))
     apart = pd.DataFrame({"cost": [0.1] * 50 + [None] * 50, INPUT: [None] * 50 + [4e4] * 50, OUTPUT: [None] * 50 + [2e4] * 50})
     both = pd.DataFrame({"cost": [0.1] * 50 + [None] * 50, INPUT: [4e4] * 50 + [None] * 50, OUTPUT: [2e4] * 50 + [None] * 50})
@@ -92,7 +92,7 @@ def test_tokens_of_calls_without_a_cost_are_priced_call_by_call() -> None:
 
 
 def test_the_currency_stated_by_one_call_does_not_apply_to_amounts_without_a_currency() -> None:
-    """Regression: one call in USD among calls without a currency made the whole cost USD, though the owner states EUR."""
+    """Regression: one call in USD among calls without a currency made the whole cost USD, although the owner states EUR."""
     costs = pd.DataFrame({"currency": [None, "USD"], "measure": "cost", "n": [2, 1]})
     assert logged_currencies(costs, ModelSettings(cost_currency="EUR")) == ("EUR", "USD")
     assert logged_currencies(costs, ModelSettings()) == ("USD",), "no other currency is known"
@@ -106,7 +106,7 @@ def test_numbers_of_tokens_that_are_not_finite_are_left_out() -> None:
 
 
 def test_an_hour_whose_known_calls_have_no_tokens_uses_the_share_of_all_hours() -> None:
-    """Regression: in an hour whose sampled calls all had a cost, the tokens of the other calls were priced at nothing."""
+    """Regression: if all sampled calls of an hour had a cost, the tokens of the other calls in that hour were priced at 0."""
     at = pd.to_datetime(["2026-03-02 01:10", "2026-03-02 01:20", "2026-03-02 02:10"])
     calls = pd.DataFrame({"at": at, "cost": [None, 1.0, 1.0], INPUT: [300.0, 100.0, None]})
     first, second, third = (pd.Timestamp(f"2026-03-02 0{hour}:00") for hour in (1, 2, 3))

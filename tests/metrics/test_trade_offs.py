@@ -1,4 +1,4 @@
-"""Forms are compared by their decisions, by slice, and by dominance (forms that no other form beats)."""
+"""Forms (such as other precisions) are compared by their decisions, by slice, and by dominance (forms that no other form beats)."""
 
 import math
 
@@ -26,12 +26,12 @@ def test_the_score_difference_of_a_row_is_the_largest_of_any_class() -> None:
 
 
 def test_the_divergence_of_probabilities_is_that_of_the_formula_and_finite() -> None:
-    """Independent count by hand, row by row. A probability of 0 is no infinite loss."""
+    """Independent computation by hand, row by row. A probability of 0 does not give an infinite loss."""
     served, form = [0.2, 0.9], [0.3, 0.9]
     by_hand = (0.2 * math.log(0.2 / 0.3) + 0.8 * math.log(0.8 / 0.7)) / 2
     assert trade_offs.mean_kl_divergence(served, form) == pytest.approx(by_hand)
     classes = trade_offs.mean_kl_divergence([[2.0, 1.0, 1.0]], [[0.25, 0.25, 0.5]])
-    assert classes == pytest.approx(0.5 * math.log(2) + 0.25 * math.log(0.5)), "scores are scaled to add up to 1"
+    assert classes == pytest.approx(0.5 * math.log(2) + 0.25 * math.log(0.5)), "the scores are scaled to a sum of 1"
     assert trade_offs.mean_kl_divergence([0.5], [0.0]) == pytest.approx(0.5 * math.log(0.5 / 1e-9) + 0.5 * math.log(0.5), rel=1e-6)
     assert trade_offs.mean_kl_divergence(served, served) == 0
 

@@ -1,4 +1,4 @@
-"""An audit of forms expires while its model serves, whatever its age, and is reported once."""
+"""While its model serves, an audit of forms expires, whatever its age, and this is reported once."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +14,7 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 @pytest.mark.parametrize(("age", "told"), [(200, ["The precision audit of version 3 expired on 12 May 2026: run it again."]), (179, [])])
 def test_an_audit_of_forms_older_than_a_month_expires_while_its_model_serves(tmp_path: Path, age: int, told: list[str]) -> None:
-    """Regression: a window that ends with the newest record ends on the day of the audit, so the audit never expired."""
+    """Regression: the window ended with the newest record, which was on the day of the audit, so the audit never expired."""
     at, served = NOW - timedelta(days=age), NOW - timedelta(hours=1)
     forms = [{"form": "as served", "probes": 4000, "flips": 0}, {"form": "int8", "probes": 4000, "flips": 3}]
     about: dict[str, Any] = {"model": "vision", "version": "3"}

@@ -1,4 +1,4 @@
-"""A state that stands since the first examined day began on that day if the model served nothing before; otherwise it may be older."""
+"""A state that is there since the first examined day began on that day if the model served nothing before; otherwise it may be older."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

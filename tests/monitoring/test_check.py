@@ -1,4 +1,4 @@
-"""`check` agrees with the raw rows of the sample fleet about what became worse and what did not, without later knowledge."""
+"""`check` on the sample fleet agrees with the raw rows about what became worse and what did not, without using later records."""
 
 import json
 from collections.abc import Iterator
@@ -26,20 +26,20 @@ KEYS = {
     "id", "analyzer", "model", "version", "subject", "metric", "value", "unit", "low", "high", "n", "limit", "basis", "severity", "because",
     "window", "slice", "against", "onset", "incident", "likely_source", "event", "evidence", "state", "news", "proof",
 }  # fmt: skip
-"""Of a finding (contract, section 3)."""
+"""The keys of a finding in JSON (contract, section 3)."""
 JULY = ("--from", "2013-07-01", "--to", "2013-08-01")
 
 
 @pytest.fixture(scope="module")
 def stored_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The sample fleet after a check, which no test of this file changes."""
+    """The sample fleet after a check; no test of this file changes it."""
     with lent_checked(tmp_path_factory, "checked") as home:
         yield home
 
 
 @pytest.fixture(scope="module")
 def july_of_delay(stored_fleet: Path) -> list[dict[str, Any]]:
-    """The findings about flights-delay in July, as a separate process prints them."""
+    """The findings about flights-delay in July, as printed by a separate process."""
     return list(spawn(stored_fleet, "check", "--model", "flights-delay", *JULY, "--json").json())
 
 
@@ -50,7 +50,7 @@ def test_july_names_the_degradation_of_flights_delay_with_exact_figures(july_of_
     for metric, value in raw_rows.regression(july).items():
         assert found[metric]["value"] == pytest.approx(value, rel=1e-9), metric
         assert found[metric]["n"] == july["label"].notna().sum()
-    assert found["mae"]["severity"] == "act", "that the month before was as far off is no excuse"
+    assert found["mae"]["severity"] == "act", "the limit holds although the month before was as bad"
     assert found["mae"]["evidence"]["baseline"] == pytest.approx(reference["mae"], rel=1e-9)
     assert f"{reference['mae']:.3g}" in found["mae"]["because"]
     assert [each["severity"] for each in findings] == sorted(
@@ -58,7 +58,7 @@ def test_july_names_the_degradation_of_flights_delay_with_exact_figures(july_of_
     )
 
 
-@pytest.mark.long  # the same figures: tests/stats/test_confusion.py, tests/dashboard/test_figures.py
+@pytest.mark.long  # tests/stats/test_confusion.py and tests/dashboard/test_figures.py check the same figures
 def test_july_of_flights_late_agrees_with_scikit_learn(command: Command, stored_fleet: Path) -> None:
     found = by_metric(command(stored_fleet, "check", "--model", "flights-late", *JULY, "--json").json())
     july = raw_rows.between(raw_rows.predictions("flights-late"), "2013-07-01", "2013-08-01")
@@ -109,7 +109,9 @@ def last_week_of_flights(stored_fleet: Path) -> list[dict[str, Any]]:
 
 
 def test_silence_after_the_last_record_of_a_model_is_not_reported(last_week_of_flights: list[dict[str, Any]]) -> None:
-    """The default window of a model that ended years ago is filled up to its last record's day; the rest of that day is not called silent."""
+    """The default window of a model that ended years ago extends to the end of the day of its last record; the rest of that day is not
+    called silent.
+    """
     found = {each["metric"]: each for each in last_week_of_flights if each["analyzer"] == "data/quality"}
     assert [found[metric]["severity"] for metric in ("silence_hours", "freshness_hours", "volume")] == ["ok"] * 3
     assert found["freshness_hours"]["value"] < 1
@@ -118,7 +120,7 @@ def test_silence_after_the_last_record_of_a_model_is_not_reported(last_week_of_f
 def test_a_silent_weather_feed_is_one_incident_of_the_last_week_of_flights_and_none_of_employment(
     command: Command, stored_fleet: Path, last_week_of_flights: list[dict[str, Any]]
 ) -> None:
-    """The stations' last hour ends at midnight UTC, five hours before the day ends in New York. There is no batch of 31 December."""
+    """The last hour of the stations ends at midnight UTC, five hours before the day ends in New York. There is no batch for 31 December."""
 
     def of_feed(said: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return [each for each in said if each["analyzer"] in ("data/batches", "data/cleaning") and each["severity"] in ("act", "watch")]
@@ -195,7 +197,7 @@ WEEKS = [datetime(2017, 1, 2, tzinfo=UTC) + timedelta(weeks=number) for number i
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """The fleet, open in this process."""
+    """The sample fleet's store, open in this process."""
     with lent(tmp_path_factory, "opened") as home, process_lock.opened_store(home) as store:
         yield store
 
@@ -218,7 +220,7 @@ def test_employment_shows_its_gaps_between_groups_with_intervals_and_small_group
         said = unknown[f"RAC1P={level}"]
         assert (said.value, said.n) == (pytest.approx(row["mean"]), row["size"]) and "more" in said.because
     bad = [each for each in found if each.needs_action]
-    assert bad and {each.news for each in bad} == {"ongoing"}, "a gap that the reference had already is bad, and no news"
+    assert bad and {each.news for each in bad} == {"ongoing"}, "a gap that the reference already had is bad, but not new"
 
 
 @pytest.mark.long  # tests/monitoring/test_false_alarms.py
@@ -269,7 +271,7 @@ def test_a_weather_feed_that_falls_silent_is_one_incident_of_each_flights_model(
             and {each.likely_source for each in acts} == {"input"}
         )
         assert {each.onset for each in acts if each.metric == "null_rate"} == {one.onset}
-        assert one.event is None, "Christmas was six days before"
+        assert one.event is None, "Christmas was six days earlier, too far away to be named"
 
 
 def test_the_check_command_lists_incidents_first_and_folds_related_findings(command: Command, stored_fleet: Path) -> None:
@@ -281,19 +283,22 @@ def test_the_check_command_lists_incidents_first_and_folds_related_findings(comm
         stands = "newer or a rolling reference, or retraining" in line
         return word == "Unknown", word == "Warning", stands
 
-    assert [place(line) for line in body] == sorted(map(place, body)), "critical ones first, of each what is new before what stands"
+    assert [place(line) for line in body] == sorted(map(place, body)), (
+        "critical findings come first, and in each severity new ones before ongoing ones"
+    )
     assert {place(line)[2] for line in body if line.startswith("Critical")} == {False, True}
     line = next(line for line in body if line.startswith("Critical") and "Suspected source: input" in line)
     assert "since 31 Dec 2013" in line and "null in" in line and " related findings." in line
-    assert not any("; PSI " in line for line in body), "drift of those features is folded"
+    assert not any("; PSI " in line for line in body), "the drift of these features is folded"
 
 
 @pytest.mark.long  # tests/analyzers/serving/test_performance.py
 def test_the_rise_of_the_error_in_june_is_critical_and_in_july_it_is_no_longer_news(
     opened: Database, july_of_delay: list[dict[str, Any]]
 ) -> None:
-    """The error rose in June. July is as bad, and its finding says that June was too. The hot weather, which the winter reference does not
-    contain, is a finding about inputs."""
+    """The error rose in June. July is as bad, and its finding says that June was bad too. The hot weather, which the winter reference does
+    not contain, is a finding about inputs.
+    """
     start, end = datetime(2013, 6, 24, tzinfo=UTC), datetime(2013, 7, 1, tzinfo=UTC)
     june = check.check(opened, model="flights-delay", start=start, end=end, with_records=False)
     (fall,) = [each for each in june.findings if (each.analyzer, each.metric) == ("serving/performance", "mae")]
@@ -302,4 +307,4 @@ def test_the_rise_of_the_error_in_june_is_critical_and_in_july_it_is_no_longer_n
     assert standing["severity"] == "act" and standing["news"] in ("ongoing", "worse", "improving")
     (hot,) = [each for each in july_of_delay if (each["analyzer"], each["subject"]) == ("data/quality", "temperature_f")]
     assert (hot["severity"], hot["likely_source"], hot["metric"]) == ("act", "input", "out_of_range_rate") and hot["value"] > 0.99
-    assert "its expected daily range" in hot["because"], "June had days as hot"
+    assert "its expected daily range" in hot["because"], "some days of June were as hot"

@@ -1,4 +1,4 @@
-"""A finding names the nearest earlier event of its own model or without a model, never an event of another model."""
+"""A finding names the nearest earlier event of its own model or of no model, never an event of another model."""
 
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ from tests.support.fleet_incidents import DAY, START, drift_incident
 
 
 def event_text(model: str, *rows: tuple[str | None, int, str]) -> str | None:
-    """The text of the event that a finding of a model names. events: (model, hours before the onset, text)."""
+    """The text of the event that a finding names. events: (model, hours before the onset, text)."""
     finding = drift_incident(model, day=2).lead
     at = [naive_utc(START + 2 * DAY) - timedelta(hours=hours) for _, hours, _ in rows]
     marks = pd.DataFrame({"at": at, "model": [row[0] for row in rows], "what": "deploy", "text": [row[2] for row in rows]})
@@ -25,8 +25,10 @@ def test_an_event_of_another_model_is_not_the_event_of_a_finding() -> None:
     assert event_text("a", own, none, other) == "gateway deployed"
 
 
-def test_a_finding_without_news_does_not_say_what_was_read_unless_its_analyzer_does() -> None:
-    """Regression: each was said to be without news because the past was not read for it, also where the analyzer had read it."""
+def test_a_finding_with_unknown_news_states_what_was_read_only_if_its_analyzer_does() -> None:
+    """Regression: every such finding said that it is unknown whether it is new because the past was not read, even if its analyzer had read
+    it.
+    """
     blank = drift_incident("a", day=2).lead.revised(news=None, onset=None, against="reference", evidence={})
     assert dated_finding(blank).evidence[NEWS_UNKNOWN] == "It is not known whether this is new."
     own = "It is not known whether this is new: nothing arrived in the week before."

@@ -1,5 +1,6 @@
-"""A check raises nothing on clean data, and a stated interval covers the truth. These tests are small and seeded; tests/benchmarks has the
-long versions."""
+"""A check raises nothing on clean data, and stated intervals contain the truth. These tests are small and seeded; tests/benchmarks has the
+long versions.
+"""
 
 from collections import Counter
 from pathlib import Path

@@ -1,4 +1,6 @@
-"""Check which incidents of a fleet open an alert: states are unchanged, a shared fault opens one alert, and chance findings open none."""
+"""Checks which incidents of a fleet open an alert: states are unchanged, a shared fault opens one alert, and findings by chance
+open none.
+"""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -19,12 +21,12 @@ NOW = START + timedelta(days=7)
 
 
 def with_p(name: str, p: float, adjusted: float | None = None, day: float = 3.0) -> Incident:
-    """A critical incident of a model with this p-value."""
+    """A critical incident of a model, with this p-value."""
     return drift_incident(name, day, evidence={"p_value": p, "p_adjusted": p if adjusted is None else adjusted})
 
 
 def quiet_fleet(models: int, alarming: list[Incident]) -> dict[str, list[Finding]]:
-    """Findings of every model: the alarming ones, and evenly spread p-values of the rest."""
+    """Findings of every model: the alarming ones, and for the other models evenly spread p-values."""
     fleet = {each.model or "": [each.lead] for each in alarming}
     base = alarming[0].lead
     for place in range(models - len(fleet)):
@@ -43,7 +45,7 @@ def test_in_a_fleet_of_a_thousand_models_only_alarms_beyond_chance_are_confirmed
     held = fleet_alarms(found, quiet_fleet(1000, found), ANALYZERS).unconfirmed
     assert list(held) == [found[0].id]
     assert "among 1,000 models" in held[found[0].id]
-    assert found[0].lead.state == "critical" and found[0].severity == "act", "its state and severity stay"
+    assert found[0].lead.state == "critical" and found[0].severity == "act", "its state and severity do not change"
 
 
 def test_a_change_that_moved_all_models_on_one_day_confirms_no_alarm_of_a_single_model() -> None:

@@ -1,4 +1,4 @@
-"""Findings are kept until their inputs change, and from one run to the next."""
+"""Findings are kept until their inputs change, and also from one process to the next."""
 
 import json
 import threading
@@ -25,7 +25,7 @@ def asked(model: str = "loan", days: int = 7) -> Asked:
 
 
 def finding(model: str = "loan", value: float | None = 0.25) -> Finding:
-    """A finding that uses every kind of field."""
+    """A finding that uses fields of every kind."""
     return Finding(
         "data/quality", model, "1", "age", "null_rate", value, 400, "act", "A quarter is missing.", START, END, "reference",
         unit="share", low=0.2, high=0.3, limit=(0.0, 0.1), onset=START + timedelta(days=2), incident="i1", likely_source="input",
@@ -63,7 +63,7 @@ def test_saved_findings_are_restored_unchanged(kept: KeptFindings, tmp_path: Pat
     assert count == 2
     assert found.find(asked(), 3) == kept.find(asked(), 3)
     assert found.find(Asked(SLICED, "rows", END), 3) == ()
-    assert found.restore(tmp_path) == 0, "read once: what is known since then is newer"
+    assert found.restore(tmp_path) == 0, "the file is read once, because later findings in memory are newer"
 
 
 def test_many_checks_in_one_day_leave_only_the_last_answer_of_each_question() -> None:
@@ -85,7 +85,7 @@ def test_the_number_of_kept_findings_is_bounded_in_memory_and_in_the_file(tmp_pa
     held.save(tmp_path, {"": 3})
     assert restored(tmp_path)[1] == 2
     held.keep(asked("wide"), 3, (finding(),) * 90)
-    assert held.find(asked("wide"), 3) is not None and len(held._kept) == 1, "the newest stays, whatever its size"
+    assert held.find(asked("wide"), 3) is not None and len(held._kept) == 1, "the newest entry stays, whatever its size"
 
 
 def test_the_file_is_readable_by_its_owner_only(kept: KeptFindings, tmp_path: Path) -> None:
@@ -131,11 +131,11 @@ def test_only_new_findings_are_appended_to_the_file_and_read(kept: KeptFindings,
     assert reader.restore(tmp_path / "home") == 1 and reader.find(asked("price"), 3) == (finding("price"),)
     kept.keep(asked("churn"), 3, ())
     kept.save(tmp_path / "state", {"": 3})
-    assert (tmp_path / "state" / KEPT_FILE).read_bytes().startswith(after), "a state begins with what another file holds"
+    assert (tmp_path / "state" / KEPT_FILE).read_bytes().startswith(after), "a new state file begins with the content of the old one"
     assert (tmp_path / "state" / KEPT_FILE).stat().st_mode & 0o777 == 0o600
     assert restored(tmp_path / "state")[1] == 4 and restored(tmp_path / "home")[1] == 3
     path.write_bytes(after[:-9])
-    assert restored(tmp_path / "home")[1] == 2, "a line that was not written to its end is left out"
+    assert restored(tmp_path / "home")[1] == 2, "an incomplete line is left out"
 
 
 def test_a_file_with_more_outdated_than_current_findings_is_rewritten(kept: KeptFindings, tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_file_with_more_outdated_than_current_findings_is_rewritten(kept: Kept
     (tmp_path / KEPT_FILE).unlink()
     kept.keep(asked(), 9, ())
     kept.save(tmp_path, {"": 9})
-    assert restored(tmp_path)[1] == 1, "one that was removed is written whole"
+    assert restored(tmp_path)[1] == 1, "if the file was removed, it is written completely"
 
 
 def test_only_findings_of_the_present_state_are_saved(kept: KeptFindings, tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_only_findings_of_the_present_state_are_saved(kept: KeptFindings, tmp_pa
 def test_failed_analyses_are_not_saved(kept: KeptFindings, tmp_path: Path) -> None:
     kept.keep(asked("price"), 3, (finding("price"), replace(finding("price"), because=f"{FAILED}: MemoryError: none left")))
     kept.save(tmp_path, {"": 3})
-    assert restored(tmp_path)[1] == 2, "those of the other model"
+    assert restored(tmp_path)[1] == 2, "only the entries of the other model are restored"
 
 
 def test_a_file_that_holds_everything_is_not_written_again(kept: KeptFindings, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Labels of annotators are read once for findings and for the page, until a record arrives."""
+"""Annotators' labels are read once, for findings and for the page, until a new record arrives."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +15,7 @@ NOW = datetime(2026, 3, 30, tzinfo=UTC)
 
 
 def answers(first: int, last: int) -> list[dict[str, object]]:
-    """Labels of three people, one item an hour."""
+    """Labels by three people, one item an hour."""
     return [
         {
             "kind": "annotation",

@@ -40,5 +40,5 @@ def test_a_job_that_is_killed_is_lost_and_keeps_its_steps(tmp_path: Path) -> Non
 
 
 def test_logged_steps_wait_less_than_three_seconds_until_the_page_of_their_run_shows_them() -> None:
-    """The waits until a segment is published, loaded and drawn, without the time of the work itself."""
+    """The sum of the waits until a segment is published, loaded and drawn, without the time of the work itself."""
     assert RUN_SEGMENT_SECONDS + process_lock.LOAD_EVERY + runs.FOLLOW_SECONDS <= 2.5

@@ -1,4 +1,4 @@
-"""The newest days with complete labels."""
+"""The newest days whose labels are complete."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ WINDOW = Window("m", END - 7 * DAY, END, as_of=END)
 
 
 def world(share_by_age, days=40, served=100):
-    """Answers of which this share is labelled on each day, by the number of days before the end (1: the last day)."""
+    """A store of answers; share_by_age gives the labelled share of a day by the number of days before the end (1: the last day)."""
 
     def ask(question, window):
         lines = []
@@ -47,7 +47,7 @@ def test_late_labels_move_the_window_back() -> None:
 
 
 def test_a_window_with_most_of_its_labels_is_used_unchanged() -> None:
-    assert newest_labelled_window(world(lambda age: float(age > 2)), WINDOW) is None  # 5 of 7 days
+    assert newest_labelled_window(world(lambda age: float(age > 2)), WINDOW) is None  # only 5 of the 7 days are complete
     found = newest_labelled_window(world(lambda age: float(age > 3)), WINDOW)
     assert found is not None and found.end == END - 3 * DAY
 

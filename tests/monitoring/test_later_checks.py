@@ -94,7 +94,7 @@ def nothing(store: DuckStore) -> None:
 
 @pytest.fixture(scope="module")
 def checked_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A closed store of two models, checked once."""
+    """A closed store with two models, checked once."""
     home = tmp_path_factory.mktemp("checked") / "home"
     with new_store(home) as store:
         load(store, *(of(model, number) for model in BOTH for number in range(30)))
@@ -105,13 +105,13 @@ def checked_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def home(checked_once: Path, tmp_path: Path) -> Path:
-    """A copy of that store, as another process finds it."""
+    """A copy of the checked store, as found by another process."""
     return copied(checked_once, tmp_path / "home")
 
 
 @pytest.fixture
 def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The models whose findings are computed, in order."""
+    """The names of the models whose findings are computed, in order."""
     names: list[str] = []
     compute = check.model_findings
 
@@ -124,7 +124,7 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def checked(home: Path, *options: str) -> str:
-    """The answer of `check --json` of a process of its own, as far as the store is concerned."""
+    """The answer of `check --json` as in a separate process: with a newly opened store."""
     with new_store(home) as store:
         done = execute(store, ["check", "--json", *options], lambda _: None)
         assert done.exit_code == 0, done.error
@@ -132,7 +132,7 @@ def checked(home: Path, *options: str) -> str:
 
 
 def recomputed(home: Path, *options: str) -> str:
-    """The same answer of a process that knows no earlier findings."""
+    """The same answer of a process without any earlier findings."""
     (home / KEPT_FILE).unlink()
     return checked(home, *options)
 
@@ -175,7 +175,7 @@ def test_a_check_of_other_dates_is_computed_once_and_then_kept(home: Path, compu
     found = checked(home, *dates)
     assert computed == BOTH
     assert checked(home, *dates) == found and computed == BOTH
-    assert json.loads(checked(home, "--model", "loan")) and computed == BOTH, "the same window of one of them"
+    assert json.loads(checked(home, "--model", "loan")) and computed == BOTH, "the same window for one of the two models"
     assert checked(home, "--as-of", "2026-03-08T00:00:00Z") and computed == [*BOTH, *BOTH]
 
 

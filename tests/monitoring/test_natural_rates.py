@@ -1,4 +1,4 @@
-"""The arithmetic by which bench_natural.py judges tools on natural streams, worked out by hand."""
+"""The arithmetic with which bench_natural.py judges tools on natural streams, checked by hand."""
 
 import numpy as np
 import pytest
@@ -7,12 +7,12 @@ from tests.support.natural_rates import alarm_rates, auroc, expected_news, plain
 
 
 def days(*shares):
-    """Days of 100 predictions each, with the given number of right ones."""
+    """Days of 100 predictions each, with the given shares of right ones."""
     return [np.arange(100) < round(100 * share) for share in shares]
 
 
 def test_a_week_that_fell_by_seven_points_on_days_that_agree_is_degraded():
-    """Mean 0.73, standard deviation 0.01, so half the interval is 2.447 × 0.01 / √7 = 0.00925."""
+    """The mean is 0.73 and the standard deviation 0.01, so half the interval is 2.447 × 0.01 / √7 = 0.00925."""
     found = week_truth(days(0.72, 0.73, 0.74, 0.72, 0.73, 0.74, 0.73), 0.80)
     assert found.truth == "degraded"
     assert found.accuracy == pytest.approx(0.73)
@@ -20,7 +20,7 @@ def test_a_week_that_fell_by_seven_points_on_days_that_agree_is_degraded():
 
 
 def test_the_same_fall_on_days_that_differ_is_unsure():
-    """Half the interval is 2.447 × 0.196 / √7 = 0.18, and its upper end lies above the reference."""
+    """Half the interval is 2.447 × 0.196 / √7 = 0.18, so its upper end is above the reference."""
     assert week_truth(days(0.93, 0.53, 0.93, 0.53, 0.93, 0.53, 0.73), 0.80).truth == "unsure"
 
 
@@ -39,7 +39,7 @@ def test_the_accuracy_of_a_week_counts_rows_and_not_days():
 
 
 def test_the_plain_rule_needs_both_the_fall_and_the_z():
-    """0.70 of 1,000 against 0.80 of 1,000: pooled 0.75, error √(0.1875 × 0.002) = 0.01936, z = 5.16."""
+    """0.70 of 1,000 against 0.80 of 1,000: the pooled rate is 0.75, the error √(0.1875 × 0.002) = 0.01936, and z = 5.16."""
     alarm, fall, z = plain_rule(700, 1000, 800, 1000)
     assert (alarm, fall) == (True, pytest.approx(0.10))
     assert z == pytest.approx(5.164, abs=1e-3)
@@ -60,13 +60,13 @@ def test_alarm_rates_leave_out_unanswered_weeks_and_count_unsure_weeks_separatel
 
 
 def test_auroc_counts_pairs_and_ties_as_half():
-    """Pairs of (3, 1), (3, 2), (2, 1), (2, 2): three and a half of four."""
+    """Of the pairs (3, 1), (3, 2), (2, 1), (2, 2), three and a half count as ordered: 3.5 of 4."""
     assert auroc([3, 2, 1, 2], [True, True, False, False]) == pytest.approx(3.5 / 4)
     assert np.isnan(auroc([1, 2], [True, True]))
 
 
 def test_the_power_at_a_false_alarm_rate_allows_no_more_false_alarms_than_stated():
-    """Of five sound weeks, none may be above the limit at 10 %, and one at 20 %."""
+    """Of five sound weeks, none may be above the limit at a rate of 10 %, and one at 20 %."""
     values, truth = [9, 6, 3, 8, 5, 4, 2, 1], [True, True, True, False, False, False, False, False]
     assert power_at(values, truth, 0.10) == pytest.approx(1 / 3)
     assert power_at(values, truth, 0.20) == pytest.approx(2 / 3)

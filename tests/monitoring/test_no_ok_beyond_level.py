@@ -35,18 +35,18 @@ WINDOWS: dict[str, dict[str, Any]] = {
     "one slice": {"slice": Slice.parse("carrier=AA")},
     "autumn 2024": {"start": datetime(2024, 10, 1, tzinfo=UTC), "end": datetime(2024, 11, 30, tzinfo=UTC)},
 }
-"""The last is that of the model that serves elsewhere."""
+"""The last window is that of the model that a vendor serves."""
 CHECKED = [name for name in WINDOWS if LONG or name in ("last week", "autumn 2024")]
 
 PAST_NOT_READ = {"boundary_request_share", "canary_sightings", "power_cap_saving", "temperature_c", "carbon_shift"}
-"""Metrics whose analyzer reads nothing before the window, so that news of them are unknown."""
+"""Metrics whose analyzer reads nothing before the window, so it is unknown whether their findings are new."""
 EXPLAINED = "sentiment"
-"""The model whose attributions are computed here, as the dashboard does it when it is idle: the quickest of the fleet."""
+"""The model whose attributions the test computes, as the dashboard does when it is idle: the fastest model of the fleet."""
 
 
 @dataclass
 class Checked:
-    """The fleet, and the report of each window, which is made once."""
+    """The sample fleet, with the report of each window; each report is made only once."""
 
     store: Store
     reports: dict[str, check.CheckReport] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Checked:
         """The report of a window."""
         if name not in self.reports:
             now = datetime.now(UTC)
-            with check_keepers(self.store, now) as keep:  # findings of models whose rows are those of the check before are kept
+            with check_keepers(self.store, now) as keep:  # findings of models whose rows have not changed since the last check are reused
                 self.reports[name] = check.check(self.store, now=now, keep=keep, **WINDOWS[name])
         return self.reports[name]
 
@@ -75,7 +75,7 @@ def test_no_finding_is_ok_beyond_its_limit_and_totals_agree(checked: Checked, na
     report = checked.report(name)
     assert len(report.findings) > 50
     assert [each.because for each in report.findings if "analysis failed" in each.because] == []
-    assert json.loads(json.dumps([each.to_json() for each in report.findings])), "no value of numpy is left in a finding"
+    assert json.loads(json.dumps([each.to_json() for each in report.findings])), "no value of a numpy type is left in a finding"
     beyond = [each for each in report.findings if each.severity == "ok" and beyond_limit(each)]
     assert [f"{each.model} {each.claim}: {each.value}, limit {each.limit}. {each.because}" for each in beyond] == []
     states = Counter(each.state for each in report.findings)
@@ -106,27 +106,27 @@ def test_the_most_urgent_incidents_come_first_and_findings_follow_their_incident
 
 @pytest.mark.parametrize("name", CHECKED)
 def test_the_json_of_findings_gives_the_same_incidents_as_the_report(checked: Checked, name: str) -> None:
-    """The same holds for assistants, and for programs that count incidents from `check --json` or over HTTP."""
+    """This also matters to assistants, and to programs that count incidents from `check --json` or over HTTP."""
     report = checked.report(name)
     listed = incident_list([each.to_json() for each in report.findings_by_severity])
     found = {each.id: (each.model, each.severity, each.state, each.news, each.lead.because) for each in report.incidents}
     assert {each["incident"]: tuple(each[part] for part in ("model", "severity", "state", "news", "because")) for each in listed} == found
     severe = [each["severity"] for each in listed]
-    assert severe == sorted(severe), "act before watch"
+    assert severe == sorted(severe), "`act` comes before `watch`"
     urgent = [(each.lead.severity, each.lead.standing) for each in counted_incidents(report.incidents)]
     assert urgent == sorted(urgent), "Home lists them in the same order"
     assert action_counts(report.incidents).critical == severe.count("act")
 
 
 def test_the_fleet_has_a_new_warning_and_a_standing_critical_incident(checked: Checked) -> None:
-    """Otherwise the test of the order above would prove nothing."""
+    """Otherwise the test above, on the order of incidents, would prove nothing."""
     incidents = checked.report("last week").incidents
     assert any(each.standing and each.state == "critical" for each in incidents)
     assert any(not each.standing and each.state == "warning" for each in incidents)
 
 
 def test_every_analyzer_comes_to_a_verdict_about_the_fleet(checked: Checked) -> None:
-    """An analyzer that is unknown in every window of the fleet would pass without evidence."""
+    """An analyzer whose findings are unknown in every window of the fleet would pass the other tests without evidence."""
     decided = {each.analyzer for name in CHECKED for each in checked.report(name).findings if each.severity != "unknown"}
     assert {each.name for each in discover()} <= decided
 
@@ -165,7 +165,7 @@ def test_a_value_on_the_bad_side_of_its_limit_is_beyond_the_limit(
 
 @pytest.mark.parametrize("name", CHECKED)
 def test_every_finding_beyond_its_level_has_news_or_a_reason_for_missing_news(checked: Checked, name: str) -> None:
-    """Regression: 22 findings about records had a state but neither news nor a reason."""
+    """Regression: 22 findings about records had a state, but stated neither whether they are new nor why this is unknown."""
     bad = [each for each in checked.report(name).findings if each.state in ("critical", "warning")]
     silent = [each for each in bad if each.news is None and not each.evidence.get(NEWS_UNKNOWN)]
     assert bad and [f"{each.claim}: {each.because}" for each in silent] == []

@@ -1,4 +1,4 @@
-"""The cost of production calls that findings about records read: from the counts of the store, up to the end of the window."""
+"""The cost of production calls that findings about records use: computed from the counts in the store, up to the end of the window."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -34,7 +34,7 @@ def test_costs_are_summed_by_day_without_probes_and_later_days(tmp_path: Path) -
         first = (START.replace(tzinfo=None) - datetime(1970, 1, 1)).days
         of_mean = {first + day: amount for day, amount in enumerate((1.0, 0.5, 0.5))}
         assert production_costs(store, window, "chat", 10).by_day == pytest.approx(of_mean), (
-            "the mean of what is known, as on the page Cost"
+            "the mean of the known costs, as on the page Cost"
         )
         assert production_costs(store, window, "none", 10) == DailyCallCosts({})
         store.update_settings("chat", ModelSettings(input_price_per_million=2.0, token_currency="EUR"))
@@ -45,8 +45,8 @@ def test_costs_are_summed_by_day_without_probes_and_later_days(tmp_path: Path) -
 
 @pytest.mark.parametrize("price", [None, 2.0])
 def test_the_cost_of_calls_agrees_with_the_cost_page_and_with_a_comparison(tmp_path: Path, price: float | None) -> None:
-    """Some calls carry a cost in another currency than the settings state. This cost counts, and is not added to tokens in the settings'
-    currency.
+    """Some calls have a cost in another currency than the settings. This cost counts, and is not added to the cost of tokens in the
+    settings' currency.
     """
     about = {"kind": "prediction", "model": "chat", "version": "1", "prediction": "stop", "features": {"input_tokens": 500_000}}
     lines = [{**about, "id": f"c{hour}", "at": (START + timedelta(hours=hour)).isoformat()} for hour in range(96)]
@@ -70,11 +70,11 @@ def test_the_cost_of_calls_agrees_with_the_cost_page_and_with_a_comparison(tmp_p
         halves = Window("chat", START + timedelta(days=2), end), Window("chat", START, START + timedelta(days=2))
         compared = consumption_differences(store.ask, model, *halves)
         (thousand,) = [each for each in compared if each.metric == "cost_per_thousand"]
-        assert thousand.a.value in [pytest.approx(1000 * each / 96) for each in expected.values()], "both halves alike"
+        assert thousand.a.value in [pytest.approx(1000 * each / 96) for each in expected.values()], "both halves have the same cost"
 
 
 def test_the_cost_of_calls_is_in_the_currency_that_they_state_and_several_are_never_added(tmp_path: Path) -> None:
-    """Calls of each hour carry a cost or tokens, never both."""
+    """Calls of each hour have either a cost or tokens, never both."""
     lines = []
     for number in range(24 * 3 * 4):
         at = (START + timedelta(minutes=15 * number)).isoformat()
@@ -104,13 +104,13 @@ def test_the_cost_of_calls_is_in_the_currency_that_they_state_and_several_are_ne
         one, two = found["one", "cost_per_thousand"], found["two", "cost_per_thousand"]
         assert one.value == pytest.approx(1000 * (0.5 + 1000 * 10 / 1e6) / 2) and one.evidence["currency"] == "GBP"
         assert two.severity == "unknown" and two.value is None and "several currencies, which are not added" in two.because
-        assert found["two", "month_cost"].severity == "unknown", "a month without its serving is no month"
+        assert found["two", "month_cost"].severity == "unknown", "without the cost of serving, the month's total is unknown"
 
 
 @pytest.mark.parametrize("features", [{"input_tokens": 5}, {"town": "x"}])
 def test_a_second_currency_is_found_however_few_calls_state_it(tmp_path: Path, features: dict) -> None:
-    """Regression: none of the 20,000 sampled calls stated the currency of the last ones, so amounts in two currencies were added. Costs of a
-    model without tokens that is not of a vendor were always added.
+    """Regression: none of the 20,000 sampled calls was among the last ones, which state another currency, so amounts in two currencies were
+    added. The costs of a model without tokens that is not a vendor's were always added.
     """
     about = {"kind": "prediction", "model": "chat", "version": "1", "prediction": "stop", "features": features, "cost": 0.25}
     lines = [{**about, "id": f"c{place}", "at": (START + timedelta(minutes=place)).isoformat(), "currency": "USD"} for place in range(200)]

@@ -1,4 +1,6 @@
-"""The window of an analyzer of records ends with the records that it judges, and not with a later price. Levels without a model count."""
+"""The window of an analyzer of records ends with the records that it judges, not with a later price record. Limits set without a model
+count too.
+"""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,12 +26,13 @@ def test_later_prices_datasets_or_decisions_do_not_move_the_window_of_storage_re
         found = check.check(store, now=DAY + timedelta(days=400), only=("data/storage",)).findings
         versions = check.check(store, now=DAY + timedelta(days=400), only=("data/datasets",)).findings
     assert "storage_used_share" in {each.metric for each in found if each.severity == "watch"}
-    assert [each.subject for each in versions] == ["dataset:people"], "datasets alone date their own window"
+    assert [each.subject for each in versions] == ["dataset:people"], "only datasets date the window of their analyzer"
 
 
 def test_an_export_is_judged_alike_whether_its_model_or_the_fleet_is_checked(tmp_path: Path) -> None:
-    """Records without a model or of another model count too: the level of the recipient, the budget that other models spent, a canary of
-    another export."""
+    """Records without a model or of another model matter too: the limits of the recipient, the budget that other models spent, a canary of
+    another export.
+    """
     export = {"kind": "event", "what": "export", "text": "an extract", "at": DAY, "recipient": "office", "columns": {"age": {}}}
     noised = {"mechanism": {"noise_multiplier": 6.0}, "delta": 1e-5, "transform": "noised", "dataset": "counts"}
     level = {"kind": "decision", "author": "ann", "statement": "levels", "at": DAY - timedelta(days=1), "recipient": "office"}

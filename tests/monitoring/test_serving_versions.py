@@ -1,4 +1,4 @@
-"""If no version of an unregistered model served in the window, its newest version is the one logged last."""
+"""If no version of an unregistered model served in the window, the version that was logged last counts as the newest."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,4 +28,4 @@ def test_the_newest_unregistered_version_is_the_one_that_the_log_saw_last(tmp_pa
         assert [each.name for each in check.serving_versions(store, model, later)] == [newest]
         assert [each.name for each in model.versions] == sorted(set(order), key=lambda name: [int(part) for part in name.split(".")])
         early = Window("chat", DAY + timedelta(days=90), DAY + timedelta(days=97), as_of=DAY + timedelta(hours=12))
-        assert [each.name for each in check.serving_versions(store, model, early)] == [order[0]], "what came later is not known yet"
+        assert [each.name for each in check.serving_versions(store, model, early)] == [order[0]], "a later version is not known yet"

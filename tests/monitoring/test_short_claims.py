@@ -1,4 +1,4 @@
-"""The sentence of a finding is short; the cut part is in its details."""
+"""The sentence of a finding is short; the rest of it is in the details."""
 
 import re
 

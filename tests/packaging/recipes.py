@@ -1,8 +1,9 @@
-"""Runs the recipes of docs/exports.md with the tools that they are for: `python tests/packaging/recipes.py WHEEL [PYTHON]`.
+"""Runs the recipes of docs/exports.md with the tools they are written for: `python tests/packaging/recipes.py WHEEL [PYTHON]`.
 
-The steps of the composite action of GitHub run first, in a clean environment into which they install the wheel themselves. That environment's
-`observability` is then called by cron's line (with cron's short PATH), by Airflow (`dag.test()`) and by Dagster, each in an environment of its own.
-Every recipe is tried with a healthy model and with one that needs action. Exits 1 at the first failure. Part of `make test-long`.
+The steps of the composite GitHub action run first, in a clean environment into which they install the wheel themselves. The `observability`
+of that environment is then called by the line for cron (with cron's short PATH), by Airflow (`dag.test()`) and by Dagster, each in its own
+environment. Every recipe is tried with a healthy model and with one that needs action. Exits 1 at the first failure. Part of `make
+test-long`.
 """
 
 import csv
@@ -53,7 +54,9 @@ if __name__ == "__main__":
 
 
 def write_table(path: Path, shift: float, seed: int, day: datetime | None = None) -> None:
-    """2,000 rows of two features, a score and a label that follows it; shift: what is added to the first feature. day: predictions of that day."""
+    """Write 2,000 rows of two features, a score and a label that depends on it. shift: is added to the first feature. day: if given, the
+    rows are predictions of that day.
+    """
     dice = random.Random(seed)
     with path.open("w", newline="", encoding="utf-8") as file:
         lines = csv.writer(file)
@@ -66,13 +69,15 @@ def write_table(path: Path, shift: float, seed: int, day: datetime | None = None
 
 
 def block(after: str) -> str:
-    """The block of Python in the documents that begins with this comment."""
+    """The Python block of the documents that begins with this comment."""
     [found] = re.findall(rf"```python\n# {after}\n(.*?)```", DOCS, re.DOTALL)
     return str(found)
 
 
 def run_action(bin_folder: Path, folder: Path, wheels: Path, current: Path, reference: Path) -> int:
-    """The exit code of the steps of the action, each run as a runner does: its inputs in its environment, the shell as GitHub calls it."""
+    """The exit code of the action's steps. Each runs as on a runner: with its inputs in the environment, and with GitHub's shell
+    command.
+    """
     action = yaml.safe_load(ACTION.read_text(encoding="utf-8"))
     inputs = {name: each.get("default", "") for name, each in action["inputs"].items()}
     inputs |= {"reference": str(reference), "current": str(current), "label": "target"}

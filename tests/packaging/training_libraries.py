@@ -1,7 +1,8 @@
-"""Runs the callbacks of PyTorch, Lightning, Keras and Transformers with these libraries: `python tests/packaging/training_libraries.py [PYTHON]`.
+"""Runs the callbacks of PyTorch, Lightning, Keras and Transformers with the real libraries: `python tests/packaging/training_libraries.py
+[PYTHON]`.
 
-Installs them into a clean environment without any other package, and runs tests/client/callbacks_for_real.py there. Part of `make test-long`: torch
-has 200 MB without CUDA, which pip takes where it finds a wheel of that kind (PIP_FIND_LINKS, PIP_EXTRA_INDEX_URL), else some GB.
+Installs the libraries into a clean environment without any other package, and runs tests/client/callbacks_for_real.py there. Part of `make
+test-long`: torch has 200 MB without CUDA, if pip finds such a wheel (PIP_FIND_LINKS, PIP_EXTRA_INDEX_URL), otherwise some GB.
 """
 
 import sys
@@ -17,7 +18,7 @@ LIBRARIES = ("torch==2.13.*", "lightning==2.6.*", "keras==3.15.*", "transformers
 
 
 def main(python: str) -> None:
-    """Install the libraries and print what was recorded of each."""
+    """Install the libraries, and print what was recorded for each."""
     with tempfile.TemporaryDirectory() as name:
         made = installed(python, Path(name), "libraries", *LIBRARIES)
         print(

@@ -1,13 +1,14 @@
 """Installs a built wheel in clean environments and uses it: `python tests/packaging/wheel_check.py WHEEL [PYTHON ...]`.
 
-For each interpreter, twice: alone (the SDK writes a record, and no heavy package can be imported) and with the extra `dashboard` (the sample fleet
-is loaded, one prediction is explained by its model file and the first page is served, from a folder that holds nothing of the project). Exits 1
-at the first failure. A short run explains in the first interpreter alone.
+Each interpreter uses it twice. Alone: the SDK writes a record, and no heavy package can be imported. With the extra `dashboard`: the sample
+fleet is loaded, one prediction is explained with its model file, and the first page is served, from a folder without any file of the
+project. Exits 1 at the first failure. A short run explains a prediction only in the first interpreter.
 
-An interpreter of another version than the tests' gets everything installed, and loads the sample fleet: in a short run without its two
-largest models, after a check that the wheel holds every file (docs/decisions/0101-what-a-visit-costs.md). For the tests' own version pip
-only lists what it would install. Only these files are taken from the tests' environment, so an undeclared dependency is still missing; it
-serves the fleet that another interpreter loaded, where there is one (docs/decisions/0095-the-browser-part-of-the-tests.md).
+If an interpreter has another version than that of the tests, everything is installed, and it loads the sample fleet: in a short run without
+the two largest models, after a check that the wheel has every file (docs/decisions/0101-what-a-visit-costs.md). For the tests' own version,
+pip only lists what it would install. Only these files are taken from the tests' environment, so an undeclared dependency would still be
+missing. This version serves the fleet that another interpreter loaded, if there is one
+(docs/decisions/0095-the-browser-part-of-the-tests.md).
 """
 
 import importlib.util
@@ -42,16 +43,16 @@ assert not found, found
 print("alone:", sys.version.split()[0], obs.__version__, "wrote", len(lines), "records; no other package is installed")
 """
 LEFT_OUT = ("flights-delay", "employment")
-"""The largest models that a short run does not load; those that it loads are of two tasks, with labels and model files of two formats."""
+"""The largest models, which a short run does not load. The others have two tasks, with labels and with model files of two formats."""
 LISTING = "import observability; print(observability.__path__[0] + '/bundle/sample_data/fleet.toml')"
 CASE = ("case", "20130504-JFK-DL95", "--model", "flights-late")
 START_SECONDS = 600
 INSTALL = ("install", "-q", "--disable-pip-version-check", "--no-compile")
-"""Modules are compiled when they are imported: most of what the extra brings never is."""
+"""Options of pip that do not compile modules: most modules of the extra are never imported."""
 
 
 def run(command: list[str | Path], folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """A finished command in a folder, without the environment's Python paths."""
+    """Run a command in a folder, without the Python paths of this environment; returns the finished process."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV", "OBSERVABILITY"))} | variables
     return subprocess.run([str(part) for part in command], cwd=folder, env=env, capture_output=True, text=True, timeout=1200, check=False)
 
@@ -72,13 +73,13 @@ def environment(python: str, folder: Path, name: str) -> Path:
 
 
 def uv() -> str | None:
-    """The installer of the tests' environment or of the machine, which takes a fraction of pip's time, where there is one."""
+    """The path of uv, from the tests' environment or the machine; it takes a fraction of pip's time. None if there is none."""
     beside = Path(sys.executable).with_name("uv")
     return str(beside) if beside.exists() else shutil.which("uv")
 
 
 def pip(made: Path, folder: Path, *arguments: str | Path) -> str:
-    """What the installer answers for a virtual environment: uv, or pip if there is none or it fails."""
+    """The output of the installer for a virtual environment: of uv, or of pip if there is no uv or it fails."""
     if (fast := uv()) and not (done := run([fast, "pip", "install", "--python", made, *arguments], folder)).returncode:
         return done.stdout + done.stderr
     own = [made, "-m", "pip"] if importlib.util.find_spec("pip") is None else [sys.executable, "-m", "pip", "--python", made]
@@ -86,7 +87,7 @@ def pip(made: Path, folder: Path, *arguments: str | Path) -> str:
 
 
 def check_alone(python: str, wheel: Path, folder: Path) -> str:
-    """The SDK without any dependency, and a command that needs more says what to install."""
+    """Check that the SDK works without any dependency, and that a command which needs more says what to install."""
     made = environment(python, folder, "alone")
     pip(made, folder, wheel)
     said = must([made, "-c", ALONE], folder)
@@ -97,7 +98,9 @@ def check_alone(python: str, wheel: Path, folder: Path) -> str:
 
 
 def check_dashboard(python: str, wheel: Path, folder: Path, loaded: Path | None) -> str:
-    """The dashboard from the wheel: the fleet is loaded, or one that is, the server answers, and the first page names a model of the fleet."""
+    """Check the dashboard from the wheel: the fleet is loaded (or an already loaded one is used), the server answers, and the first page
+    names a model of the fleet.
+    """
     made, home = environment(python, folder, "dashboard"), folder / "fleet"
     extra = f"observability-dashboard[dashboard] @ {wheel.as_uri()}"
     if version_of(python) == version_of(sys.executable):
@@ -124,7 +127,7 @@ def check_dashboard(python: str, wheel: Path, folder: Path, loaded: Path | None)
 
 
 def check_files(listing: Path) -> None:
-    """Every file that the sample fleet is made of came with the wheel."""
+    """Check that the wheel contains every file of the sample fleet."""
     fleet = tomllib.loads(listing.read_text(encoding="utf-8"))
     files = [
         entry[kind] for entry in fleet["model"] + fleet["file"] for kind in ("path", "reference", "artifact", "settings") if kind in entry
@@ -134,19 +137,21 @@ def check_files(listing: Path) -> None:
 
 
 def shorten(listing: Path) -> None:
-    """Leave the largest models and their files out of the list."""
+    """Remove the largest models and their files from the list."""
     first, *tables = listing.read_text(encoding="utf-8").split("\n[[")
     kept = [table for table in tables if not any(f'"{name}' in table for name in LEFT_OUT)]
     listing.write_text("\n[[".join([first, *kept]), encoding="utf-8")
 
 
 def version_of(python: str) -> str:
-    """The minor version of an interpreter, and what it is built for."""
+    """The minor version of an interpreter, and its ABI."""
     return must([python, "-c", "import sys, sysconfig; print(*sys.version_info[:2], sysconfig.get_config_var('SOABI'))"], ROOT).strip()
 
 
 def borrow(made: Path, folder: Path, extra: str) -> int:
-    """Link what pip would install with the extra from the tests' environment, file by file; install the rest. Gives the number of libraries linked."""
+    """Link the files that pip would install with the extra from the tests' environment; install the rest. Returns the number of linked
+    libraries.
+    """
     wanted = would_install(made, folder, extra)
     place = Path(must([made, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], folder).strip())
     missing, linked = [], 0
@@ -168,7 +173,7 @@ def borrow(made: Path, folder: Path, extra: str) -> int:
 
 
 def would_install(made: Path, folder: Path, extra: str) -> dict[str, str]:
-    """The versions of the libraries that an installer would bring into an empty virtual environment with the extra, by name."""
+    """The libraries that an installer would bring into an empty virtual environment with the extra: versions by name."""
     constrained = ("--dry-run", "-c", ROOT / "constraints.txt", extra)
     if (fast := uv()) and not (done := run([fast, "pip", "install", "--python", made, *constrained], folder)).returncode:
         found = re.findall(r"^ \+ (\S+?)==(\S+)", done.stderr, re.MULTILINE)
@@ -182,7 +187,9 @@ def would_install(made: Path, folder: Path, extra: str) -> dict[str, str]:
 
 
 def link(file: Path, to: Path) -> None:
-    """A file, and what is compiled of it, under another name; a copy on another file system. No symbolic link: the confined worker may not follow it."""
+    """Give a file, and its compiled form, a second name by a hard link; on another file system by a copy. Symbolic links are not used,
+    because the confined worker may not follow them.
+    """
     to.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(file, to)
@@ -193,7 +200,7 @@ def link(file: Path, to: Path) -> None:
 
 
 def served_title(bin_folder: Path, folder: Path, home: str) -> str:
-    """The answers of the served first page: readiness, the document and the findings behind it."""
+    """Start the server and check readiness, the document and the findings behind it; returns the heading of the first page."""
     sys.path.insert(0, str(ROOT))
     from tests.support.ports import free_port
 
@@ -213,7 +220,7 @@ def served_title(bin_folder: Path, folder: Path, home: str) -> str:
 
 
 def first_page(url: str) -> str:
-    """The heading of the first page in chromium."""
+    """The heading of the first page, read in chromium."""
     from playwright.sync_api import sync_playwright
 
     sys.path.insert(0, str(ROOT))
@@ -231,7 +238,7 @@ def first_page(url: str) -> str:
 
 
 def wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    """Returns once the address answers 200."""
+    """Returns once the address answers with 200."""
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until and server.poll() is None:
         try:
@@ -244,7 +251,7 @@ def wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Check the wheel with each interpreter, those of another version than the tests' first."""
+    """Check the wheel with each interpreter, beginning with those of another version than the tests'."""
     wheel, pythons = Path(arguments[0]).resolve(), arguments[1:] or [sys.executable]
     with tempfile.TemporaryDirectory() as place:
         loaded: Path | None = None

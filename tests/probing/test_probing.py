@@ -1,4 +1,4 @@
-"""A probe set is asked over HTTP: bounded, retried, only at its address, and without its token in any kept data."""
+"""A probe set is asked over HTTP, within limits and with retries, only at its own address, and no stored data contain its token."""
 
 import json
 import os
@@ -42,7 +42,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def written(folder: Path, url: str, **own: str) -> Path:
-    """A probe file that names an address."""
+    """The path of a probe file that names this address."""
     path = folder / "tickets.toml"
     path.write_text(probe_toml(url, **own), encoding="utf-8")
     return path
@@ -166,8 +166,9 @@ def test_well_formed_answers_match_the_answer_list_or_the_pattern() -> None:
 
 
 def test_answers_of_a_pattern_are_compared_exactly() -> None:
-    """Regression: twelve of 60 seven-digit numbers changed in the last digit, but the set said "0 of 60 answers differ", because numbers
-    counted as free text."""
+    """Regression: twelve of 60 seven-digit numbers changed in the last digit, but the set reported "0 of 60 answers differ", because
+    numbers were compared as free text.
+    """
     common = {"model": "m", "url": "https://example.com/{question}", "read": {"answer": "/a"}}
     said = {}
     for name, form in (("classes", {"answers": ["1", "2"]}), ("numbers", {"pattern": r"\d+"}), ("text", {})):
@@ -209,7 +210,9 @@ def test_answers_of_free_text_are_encoded_by_the_encoder_of_the_owner(store: Sto
         assert told.exit_code == 0 and f"encoded by {find_encoder(encoder).name}" in told.out, told.error
         asked = len(vendor.seen)
         refused = execute(store, ["probe", str(path), "--encoder", str(tmp_path / "nowhere")], lambda _: None)
-        assert refused.exit_code == 2 and "the encoder does not exist" in refused.error and len(vendor.seen) == asked, "before it asks"
+        assert refused.exit_code == 2 and "the encoder does not exist" in refused.error and len(vendor.seen) == asked, (
+            "it refuses before it asks the vendor"
+        )
         refused = execute(store, ["probe", str(path), "--encoder", str(encoder), "--schedule"], lambda _: None)
         assert refused.exit_code == 2 and "--encoder applies to a single round" in refused.error
         path.write_text(path.read_text(encoding="utf-8").replace("[probe]", f'[probe]\nencoder = "{encoder}"'), encoding="utf-8")

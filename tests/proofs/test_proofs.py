@@ -1,4 +1,4 @@
-"""The proof of a finding, run as `observability sql` runs it, gives the finding's value from raw rows."""
+"""The proof of a finding (an SQL query), run as `observability sql` runs it, gives the finding's value from raw rows."""
 
 import shutil
 from collections.abc import Iterable, Iterator
@@ -64,7 +64,9 @@ def test_every_proof_of_the_sample_fleet_gives_the_value_of_its_finding(fleet: S
 
 
 def in_turn(found: Iterable[Finding]) -> list[Finding]:
-    """The findings with a proof. In a short run, only the last finding of each metric of an analyzer, so that each kind of proof runs."""
+    """The findings that have a proof. In a short run, only the last finding of each metric of an analyzer, so that each kind of proof still
+    runs.
+    """
     proven = [finding for finding in found if finding.proof]
     return proven if LONG else list({(each.analyzer, each.metric): each for each in proven}.values())
 
@@ -166,14 +168,16 @@ def test_readings_of_devices_are_proved_from_the_records(hard_world: Store) -> N
 
 
 def test_energy_and_carbon_of_readings_and_prices_are_proved_from_the_records(hard_world: Store) -> None:
-    """Readings with gaps and overlaps of a run and of the service; factors of the building, the grid and the hardware that change."""
+    """Readings of a run and of the service, with gaps and overlaps; factors of the building, the grid and the hardware that change over
+    time.
+    """
     start, end = engine_world.START, engine_world.START + timedelta(days=engine_world.DAYS)
     ended = end - timedelta(hours=5)
     readings: list[dict[str, Any]] = []
     for place in range(180):
         at = ended - timedelta(seconds=47 * place)
         readings.append({"at": at, "device": "cuda:1", "host": "h", "run": "train", "watts": 200 + place % 17, "model": "loan"})
-        if place % 3 == 0:  # the same device, measured by the run in longer pieces as well
+        if place % 3 == 0:  # the run also measured the same device, in longer pieces
             readings.append(
                 {"at": at, "device": "cuda:1", "host": "h", "run": "train", "utilisation": 0.5, "energy_j": 9000.0, "seconds": 60.0}
             )
@@ -201,7 +205,7 @@ def test_energy_and_carbon_of_readings_and_prices_are_proved_from_the_records(ha
         return {finding.metric: finding for finding in made if finding.proof}
 
     carried = asked()
-    assert {"energy_per_thousand", "sci"} <= set(carried), "predictions carry their energy, and no device of the service is read"
+    assert {"energy_per_thousand", "sci"} <= set(carried), "predictions have their own energy, and no device of the service is read"
     hard_world.write_records([{"kind": "run", **each} for each in runs] + [{"kind": "resource", **each} for each in readings])
     assert {"run_energy", "idle_share"} <= set(asked())
 
@@ -236,7 +240,7 @@ LAB = CleanStream(BASE, seed=1, past=21, days=1, rows_a_day=250, label_delay=0)
 
 @pytest.fixture(scope="module")
 def clean_past(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A closed home with the lab's model and its three clean weeks."""
+    """A closed home with the model of the fault lab and its three clean weeks."""
     home = tmp_path_factory.mktemp("lab") / "home"
     with open_store(home) as store:
         register_base(store, BASE)

@@ -1,4 +1,6 @@
-"""Proofs over records: batches of predictions, devices that serve, answers of vendors, audits, labels, datasets and the cost of a month."""
+"""Proofs of findings about records: batches of predictions, devices that serve, answers of vendors, audits, labels, datasets and the cost
+of a month.
+"""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -88,9 +90,8 @@ def test_every_proof_over_the_records_of_a_live_model_gives_the_value_of_its_fin
 
 
 def nightly_batches() -> list[dict[str, Any]]:
-    """Nights of 120 rows, and then one night for each fault: missing keys, twice a key, late, one score, a shift in one region, fewer rows,
-    and a shift of
-    those who are `vip`.
+    """Nights of 120 rows without faults, then one night for each fault: missing keys, a key twice, late, one score for many, a shift in one
+    region, fewer rows, and a shift of the rows that are `vip`.
     """
     rng, lines = np.random.default_rng(5), []
     faults = [""] * 7 + ["missing", "twice", "late", "default", "shift", "rows", "vip"]
@@ -178,7 +179,7 @@ def test_a_ring_that_should_stop_is_proved_from_its_reports(tmp_path: Path) -> N
 
 
 def test_a_mean_that_moved_and_a_changed_correlation_are_proved_from_the_rows(tmp_path: Path) -> None:
-    """`x` moves by less than the limit of the PSI, and `y` and `z` no longer rise together. Weights differ."""
+    """`x` shifts by less than the limit of the PSI, and `y` and `z` are no longer correlated. Rows have different weights."""
     rng = np.random.default_rng(8)
 
     def people(size: int, linked: float, shift: float) -> np.ndarray:
@@ -214,7 +215,9 @@ def test_a_mean_that_moved_and_a_changed_correlation_are_proved_from_the_rows(tm
 
 
 def proved_of_records(folder: Path, lines: list[dict[str, Any]], *analyzers: str) -> tuple[Finding, ...]:
-    """The findings about the week that ends a day after NIGHT, from a new store with these records. Each proof gives its finding's value."""
+    """The findings about the week that ends a day after NIGHT, from a new store with these records. It is checked that each proof gives its
+    finding's value.
+    """
     with closing(new_store(folder / "home", threads=1)) as store:
         store.write_records(lines)
         end = NIGHT + timedelta(days=1)
@@ -241,8 +244,9 @@ def test_each_figure_of_an_audit_of_data_is_proved_from_its_record(tmp_path: Pat
 
 
 def test_the_heat_the_idleness_and_the_power_of_a_device_are_proved_from_the_readings_of_its_run(tmp_path: Path) -> None:
-    """The readings of another device, of another host and after the window do not count. Regression: only one of two hot devices was
-    reported."""
+    """Readings of another device, of another host and after the window do not count. Regression: only one of two hot devices was
+    reported.
+    """
     steps = [NIGHT + timedelta(minutes=place) for place in range(61)]
     run = [{"kind": "run", "run": "fit", "at": steps[0], "event": "start"}]
 
@@ -268,7 +272,7 @@ def test_the_heat_the_idleness_and_the_power_of_a_device_are_proved_from_the_rea
 
 
 def test_spikes_jumps_of_the_rate_and_personal_columns_that_left_are_counted_from_the_records(tmp_path: Path) -> None:
-    """Two ranks, of which the median counts; a metric that should be high falls; columns with and without a transform of their own."""
+    """Two ranks, whose median counts; a metric that should be high falls; columns with and without their own transform."""
     rng = np.random.default_rng(4)
     lines: list[dict[str, Any]] = [{"kind": "run", "run": "fit", "at": NIGHT, "event": "start"}]
     for step in range(120):
@@ -299,7 +303,7 @@ def test_spikes_jumps_of_the_rate_and_personal_columns_that_left_are_counted_fro
 
 
 def test_exports_without_a_recipient_or_with_tags_from_settings_or_product_are_proved(tmp_path: Path) -> None:
-    """Regression: the proof read the tags of the export only, no export without a recipient, and the exports of the product itself."""
+    """Regression: the proof read only the tags of the export, no export without a recipient, and also the exports of the product itself."""
     left = {"kind": "event", "what": "export", "text": "extract", "at": NIGHT}
     tagged = {"name": {"tag": "personal"}}
     untagged: dict[str, Any] = {"age": {}, "o'clock": {"tag": None}, "km": {"tag": "none"}, "open": {"tag": "none"}}
@@ -336,7 +340,7 @@ def test_exports_without_a_recipient_or_with_tags_from_settings_or_product_are_p
 
 @pytest.mark.parametrize("name", ["validation_loss", "val_accuracy"])
 def test_pruned_trials_that_led_are_counted_from_the_steps(tmp_path: Path, name: str) -> None:
-    """Six of 24 pruned trials lead at the step where they end; the direction of the metric counts."""
+    """Six of 24 pruned trials lead at the step where they end; which trial leads depends on the direction of the metric."""
     rng, lines = np.random.default_rng(7), list[dict[str, Any]]()
     for trial in range(48):
         pruned, start = trial % 2 == 1, NIGHT + timedelta(minutes=trial)
@@ -360,7 +364,7 @@ def test_pruned_trials_that_led_are_counted_from_the_steps(tmp_path: Path, name:
 def test_pruned_trials_of_a_study_without_all_steps_have_no_proof(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int, stride: int
 ) -> None:
-    """Regression: the finding compared the trials at the steps that were read, the proof at all of them. The first trial is short."""
+    """Regression: the finding compared the trials at the steps that were read, but the proof at all steps. The first trial is short."""
     monkeypatch.setattr(runs, "MAX_STEPS", rows)
     rng, lines = np.random.default_rng(7), list[dict[str, Any]]()
     scale = 1 if stride else 20

@@ -1,5 +1,4 @@
-"""Tests of the search for personal data in texts: texts with the right form and check digits are counted; ids, numbers and times are
-not."""
+"""Tests of the search for personal data in texts: texts with the right form and check digits count; ids, numbers and times do not."""
 
 import random
 import uuid
@@ -208,8 +207,8 @@ def test_each_kind_of_personal_data_names_the_rule_that_found_it() -> None:
 def test_bare_digit_identifiers_count_only_if_chance_does_not_explain_them() -> None:
     dutch = [f"{number:09}" for number in range(123_000_000, 123_000_200) if _is_bsn(f"{number:09}")]
     assert found(dutch) == {IDENTIFIER: len(dutch)} and len(dutch) > 6
-    assert found(dutch[:3]) == {}, "three nine-digit numbers may be right by chance"
-    assert found([str(number) for number in range(123_000_000, 123_000_200)]) == {}, "one in eleven is right by chance"
+    assert found(dutch[:3]) == {}, "three nine-digit numbers may pass the check by chance"
+    assert found([str(number) for number in range(123_000_000, 123_000_200)]) == {}, "one in eleven passes the check by chance"
 
 
 def test_real_cards_are_found_among_many_other_long_numbers() -> None:
@@ -220,7 +219,7 @@ def test_real_cards_are_found_among_many_other_long_numbers() -> None:
         number + next(digit for digit in "0123456789" if has_luhn_digit(number + digit))
         for number in (f"4{place:014}" for place in range(300))
     ]
-    assert found([*orders, *cards])[CARD] >= 300, "half of them are right, which chance does not explain"
+    assert found([*orders, *cards])[CARD] >= 300, "half of them pass the check, which chance does not explain"
 
 
 def _is_bsn(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""A private file is replaced in one step; a failure leaves the old file and no draft."""
+"""A private file is replaced in one step; after a failure the old file is unchanged and no draft is left."""
 
 import os
 import stat

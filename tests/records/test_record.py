@@ -140,7 +140,7 @@ def test_time_and_energy_are_not_negative(name):
     assert refused.message == f"'{name}' is a number from 0 on; got the number -0.5; leave it out where it is not known"
     assert refusal(record(**{name: "-Infinity"})).reason == "bad_value"
     assert validate(record(**{name: 0}))[name] == 0 and validate(record(**{name: "NaN"}))[name] != validate(record(**{name: 1}))[name]
-    assert validate(record(cost=-1))["cost"] == -1, "money may be given back"
+    assert validate(record(cost=-1))["cost"] == -1, "a negative cost is a refund"
 
 
 def test_a_resource_needs_one_measurement():
@@ -197,7 +197,9 @@ def test_times_without_an_offset_need_a_time_zone():
     assert refusal(record(at="2013-07-01T10:00:00")).reason == "no_offset"
     zone = ZoneInfo("America/New_York")
     assert parse_time("at", "2013-07-01 10:00", zone) == datetime(2013, 7, 1, 14, tzinfo=UTC)
-    assert parse_time("at", "2013-11-03T01:30:00", zone) == datetime(2013, 11, 3, 5, 30, tzinfo=UTC), "the earlier of two"
+    assert parse_time("at", "2013-11-03T01:30:00", zone) == datetime(2013, 11, 3, 5, 30, tzinfo=UTC), (
+        "of two possible instants, the earlier one"
+    )
     assert parse_time("at", "2013-07-01", zone) == datetime(2013, 7, 1, tzinfo=UTC), "a bare date is midnight UTC"
 
 

@@ -30,7 +30,7 @@ def test_critical_items_come_before_warnings_and_new_items_before_standing_ones(
     assert by_name["new"] == pytest.approx(0.5)
     assert by_name["old"] == pytest.approx(0.3 * 0.5)
     assert by_name["watch"] == pytest.approx(0.35 * 0.5)
-    assert by_name["small"] == pytest.approx(0.05)  # the least exposure counts
+    assert by_name["small"] == pytest.approx(0.05)  # the smallest exposure applies
 
 
 def test_a_promised_action_weighs_as_much_however_small_the_traffic():
@@ -49,7 +49,7 @@ def test_a_standing_critical_item_is_below_new_warnings_only_if_it_is_acknowledg
 
 
 def test_items_undecided_for_three_weeks_come_first_among_those_of_the_same_severity():
-    """Regression: a waiting warning stood above a critical item without an action."""
+    """Regression: a waiting warning was listed above a critical item without an action."""
     items = [item("new"), item("warns", "watch"), item("waits", "watch", "as before", weeks=3), item("stands", change="as before", weeks=3)]
     ordered = ranked_agenda(items)
     assert [each.item for each in ordered] == ["stands", "new", "waits", "warns"]
@@ -80,7 +80,7 @@ def test_the_agenda_has_at_most_seven_items_and_folds_the_rest():
 
 
 def test_an_overdue_item_is_not_folded_below_seven_critical_items():
-    """Regression: a warning without a decision for three weeks, and an overdue action, were folded."""
+    """Regression: a warning that waited three weeks for a decision, and an overdue action, were folded."""
     late = item("late", "watch", "as before", weeks=3)
     due = [replace(item(name, severity, "due", exposure=0.0), sort="action") for name, severity in (("over", "act"), ("soon", "watch"))]
     items = ranked_agenda([*(item(f"i{n}", exposure=0.9 - n / 100) for n in range(9)), late, *due, item("calm", "watch")])
@@ -88,7 +88,7 @@ def test_an_overdue_item_is_not_folded_below_seven_critical_items():
     assert [each.item for each in found.items] == [*(f"i{n}" for n in range(MAX_ITEMS)), "over", "late"]
     assert {each.item for each in found.folded} == {"i7", "i8", "soon", "calm"}
     removed = arranged_agenda(items, [said("unpin", "late")])
-    assert "late" in [each.item for each in removed.folded], "people may still remove it"
+    assert "late" in [each.item for each in removed.folded], "people can still fold it by hand"
 
 
 def test_people_pin_unpin_and_add():
@@ -134,7 +134,9 @@ def test_audits_that_expired_or_soon_expire_are_due(tmp_path):
 @pytest.mark.parametrize("late", [0, 2])
 @pytest.mark.parametrize("days", [-1, 0, 1])
 def test_the_agenda_and_a_check_of_the_same_end_agree_whether_an_audit_has_expired(tmp_path, days, late):
-    """Regression: an audit that arrived two days after the week was on its agenda, and unknown to a check as of its end."""
+    """Regression: an audit that arrived two days after the week was on the week's agenda, although a check as of its end did not
+    know it.
+    """
     week, noon = Week(2026, 10), Week(2026, 10).start + timedelta(hours=12)
     results = {"headline": {"value": 0.8, "low": 0.7, "high": 0.9, "n": 100}}
     audit = {"kind": "audit", "model": "loan", "version": "1", "audit": "robustness", "at": week.start, "results": results}
@@ -175,8 +177,8 @@ def test_an_audit_is_due_while_its_version_serves(tmp_path):
         audited("desk", "1", "robustness", 30),
         audited("desk", "2", "robustness", 20),
     ]
-    # loan: both serve. rate: version 2 replaced version 1, version 3 never served. fare: serves once a month. seat: has not served for months.
-    # desk: logs no predictions.
+    # loan: both versions serve. rate: version 2 replaced version 1, version 3 never served. fare: serves once a month. seat: has not served
+    # for months. desk: logs no predictions.
     served = [("loan", "9", 1), ("loan", "10", 1), ("rate", "1", -6), ("rate", "2", 2), ("fare", "1", -15), ("seat", "1", -90)]
     log = tmp_path / "log.jsonl"
     rows = []

@@ -1,4 +1,4 @@
-"""A piece of evidence survives conversion to text and back."""
+"""Evidence that is written as text and read back is unchanged."""
 
 import pytest
 

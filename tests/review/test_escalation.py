@@ -1,4 +1,6 @@
-"""Items that wait for three weeks are escalated. Decisions and signatures return on their day, and decisions are found by their evidence."""
+"""Items that have waited three weeks are escalated. Decisions and signatures come back on their day, and decisions are found by their
+evidence.
+"""
 
 from datetime import timedelta
 
@@ -31,8 +33,9 @@ dashboard = "https://models.example.org"
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    """Four weeks frozen one after the other. In the first week a person promised an action that no metric can show, made a decision, and
-    signed."""
+    """Four consecutive frozen weeks. In the first week a person promised an action whose effect no metric can show, made a decision, and
+    signed.
+    """
     with review_world.build(tmp_path_factory.mktemp("escalation")) as opened:
         (opened.home / config.FILE).write_text(SETTINGS, encoding="utf-8")
         freeze.freeze(opened, WEEKS[0], author="ann", now=NOW)

@@ -1,5 +1,6 @@
-"""Freeze three successive weeks of a small model, from the fault to its end. Frozen figures stay, changes are reported, and later labels
-are shown separately."""
+"""Freeze three consecutive weeks of a small model, from the fault to its end. Frozen figures do not change, changes are reported, and later
+labels are shown separately.
+"""
 
 import csv
 import io
@@ -45,7 +46,7 @@ def store(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def broken(store):
-    """The frozen week of the fault, and the entries of its review."""
+    """The frozen week with the fault, and the entries of its review."""
     body = freeze.freeze(store, BROKEN, author="ann", now=NOW)
     item = body["agenda"][0]["item"]
     action = {
@@ -95,7 +96,7 @@ def mended(store, broken):
 
 
 def errors(week, version="1"):
-    """Absolute errors of a week's labels that had arrived by its end, counted from the records by hand."""
+    """Absolute errors of a week's predictions, by the labels that had arrived by its end, computed by hand from the records."""
     lines = review_world.records()
     label = {each["id"]: each["value"] for each in lines if each["kind"] == "label" and each["received_at"] <= review_world.stamp(week.end)}
     rows = [each for each in lines if each["kind"] == "prediction" and each["id"].startswith(f"{week}-") and each["version"] == version]
@@ -238,7 +239,7 @@ def test_exported_files_hold_what_people_wrote_as_inert_text(store, broken):
     assert "acted on" in export_review.review_markdown(store, str(BROKEN), NOW)
     day = BROKEN.end + timedelta(days=3)
     due, told = f"{day:%Y-%m-%d}", f"bob, due {format_day(day)} (overdue), assigned"
-    assert told in html, "owner, due date and stage stand at the agenda item, not only who wrote it down"
+    assert told in html, "owner, due date and stage are shown at the agenda item, in addition to who wrote it"
     assert all(f"<td>{cell}</td>" in html for cell in ("bob", "assigned"))
     assert f"Log kilometres again ({told})" in export_review.review_markdown(store, str(BROKEN), NOW)
     (action,) = export_review.review_json(store, broken, NOW)["meeting"]["actions"]
@@ -297,8 +298,8 @@ def test_an_agenda_item_has_a_chart_a_comparison_with_the_reference_and_the_wors
         == "Worst slice: replica = r1, Mean absolute error 9.00 (8.00 to 10.0), n = 40."
     )
     costly = [each | {"analyzer": "operations/energy"} if each["id"] == figure.finding["id"] else each for each in part["findings"]]
-    assert item_figure({**broken, "models": [{**part, "findings": costly}]}, item).worst is None, "a slice says nothing of energy"
-    assert item_figure(broken, replace(item, about={}, also=())) is None, "an item about no finding has no figure"
+    assert item_figure({**broken, "models": [{**part, "findings": costly}]}, item).worst is None, "a slice has no energy figure"
+    assert item_figure(broken, replace(item, about={}, also=())) is None, "an item about no finding has no chart"
 
 
 def test_a_meeting_is_closed_and_opened_again(store, broken):
@@ -315,9 +316,11 @@ def test_a_meeting_is_closed_and_opened_again(store, broken):
     assert held["agenda"][-1]["does"] == "close" and held["closed"] == {"author": "zoe", "at": iso(NOW + timedelta(days=3))}
     note = about | {"item": broken["agenda"][0]["item"], "does": "note", "text": "=1+1 the depot says so", "at": NOW + timedelta(days=1)}
     store.write_records([note])
-    assert "   - zoe: =1+1 the depot says so" in export_review.review_markdown(store, str(BROKEN), NOW), "notes were missing"
+    assert "   - zoe: =1+1 the depot says so" in export_review.review_markdown(store, str(BROKEN), NOW), "Regression: notes were missing"
     table = list(csv.reader(io.StringIO(export_review.minutes(store, str(BROKEN), NOW))))
-    assert table[0][:10] == ["review", "what", "model", "text", "outcome", "author", "at", "owner", "due", "metric"], "people read by place"
+    assert table[0][:10] == ["review", "what", "model", "text", "outcome", "author", "at", "owner", "due", "metric"], (
+        "people read the columns by position"
+    )
     rows = [dict(zip(table[0], row, strict=True)) for row in table[1:]]
     (noted,) = [row for row in rows if row["what"] == "note"]
     assert (noted["text"], noted["author"], noted["model"]) == ("'=1+1 the depot says so", "zoe", "eta")
@@ -423,7 +426,7 @@ def test_the_files_name_the_model_and_lead_from_a_decision_to_its_item(store, br
     )
     assert f'<a href="#item-{place}">' in html
     assert f'<li id="item-{place}">' in html
-    assert f"[{item['item']}]" not in html, "nobody reads ids"
+    assert f"[{item['item']}]" not in html, "nobody needs to read ids"
     assert invalid(html) == []
     assert "1. eta: " in export_review.review_markdown(store, str(BROKEN), NOW)
 
@@ -469,7 +472,7 @@ def test_without_weasyprint_writing_a_pdf_fails_and_the_error_suggests_alternati
 
 
 def test_the_printed_week_splits_no_chart_and_cuts_no_table(store, broken):
-    """Rendered to A4 pages: every chart lies on one page, and nothing reaches over the paper's edge."""
+    """Rendered to A4 pages: every chart is on one page, and nothing extends beyond the edge of the paper."""
     weasyprint = pytest.importorskip("weasyprint", exc_type=OSError if find_spec("weasyprint") else ImportError)
     document = weasyprint.HTML(string=page(store, str(BROKEN)), url_fetcher=export_review.refuse_fetch).render()
     assert export_review.pdf(store, str(BROKEN), NOW).startswith(b"%PDF")

@@ -1,4 +1,4 @@
-"""The order of incidents, the rule for "worse", and incidents of several models that are one item."""
+"""The order of incidents, the rule for "worse", and incidents of several models that form one item."""
 
 from datetime import UTC, datetime
 
@@ -71,7 +71,7 @@ def found(*parts, last=None):
 
 
 def joined(*real, held=frozenset()):
-    """The items of real incidents, joined as Home counts them."""
+    """The agenda items of real incidents, joined as Home does for its counts."""
     parts = {}
     for each in real:
         own = parts.setdefault(each.model, part(each.model))
@@ -140,7 +140,7 @@ def test_an_input_weighs_more_if_the_performance_cannot_be_measured():
 
 
 def fallen(each, was=0.76):
-    """A part of a frozen week in which the accuracy fell from `was` to 0.61, within an incident that its first column leads."""
+    """A part of a frozen week in which the accuracy fell from `was` to 0.61, within an incident that the first column leads."""
     cell = {"metric": "accuracy", "value": 0.61, "because": "Accuracy 61 %.", "severity": "act", "differs": "yes", "before": {"value": was}}
     own = {"id": "fell", "metric": "accuracy", "subject": "model", "value": 0.61, "because": "Accuracy 61 %.", "evidence": {}}
     rest = [{"because": ""} | finding for finding in each["findings"]]
@@ -148,14 +148,14 @@ def fallen(each, was=0.76):
 
 
 def test_no_incident_of_a_model_whose_performance_fell_claims_that_there_was_no_loss():
-    """Regression: the agenda said so about a model whose error had doubled."""
+    """Regression: the agenda claimed this about a model whose error had doubled."""
     (item,) = found(fallen(part("m", incident("psi", "dew"))))
     assert item.weight == 1.0
     assert "No measured performance loss" not in " ".join(item.reasons)
 
 
 def test_a_fall_of_this_week_within_a_standing_incident_is_named_and_counts_as_new():
-    """Regression: the accuracy fell by 15 points, but the agenda named only a standing column of another model."""
+    """Regression: the accuracy fell by 15 points, but the agenda named only an ongoing drift of a column of another model."""
     stands = incident("psi", "dew", stages=("input", "outcome")) | {"standing": True}
     late = fallen(part("late", stands | {"findings": [*stands["findings"], "fell"]}))
     first, second = found(part("delay", stands), late)
@@ -166,7 +166,9 @@ def test_a_fall_of_this_week_within_a_standing_incident_is_named_and_counts_as_n
         "findings": told,
         "incidents": [each | {"sentence": "`dew` moved; new in it: accuracy."} for each in late["incidents"]],
     }
-    assert found(longer)[0].reasons[-1] == "Its incident: dew moved.", "what is new in it is a reason of its own, and no mark-up is shown"
+    assert found(longer)[0].reasons[-1] == "Its incident: dew moved.", (
+        "what is new in the incident is a separate reason, and no mark-up is shown"
+    )
     assert (second.models, second.change) == (("delay",), "as before")
     better = fallen(part("late", stands | {"findings": [*stands["findings"], "fell"]}), was=0.5)
     assert [each.change for each in found(better)] == ["as before"]
@@ -205,13 +207,13 @@ def test_one_feed_of_two_models_is_one_item_that_names_both():
 
 
 def test_a_fault_of_three_models_is_one_agenda_item_as_on_the_home_page():
-    """Regression: the agenda joined two models of one feed and Home three models of one input, so their counts differed."""
+    """Regression: the agenda joined two models of one feed, but Home three models of one input, so their counts differed."""
     real = [drift_incident("a"), drift_incident("b"), drift_incident("c", metric="wasserstein", rank=9.0)]
     (item,) = joined(*real)
     assert item.title.startswith("The input `amount` changed in 3 models since ") and "The worst: " in item.title
     assert item.models == ("a", "b", "c")
     assert [len(joined(*real[:2])), len(counted_incidents(real[:2]))] == [1, 1]
-    assert [len(joined(*real[1:])), len(counted_incidents(real[1:]))] == [2, 2], "two models with other claims are two"
+    assert [len(joined(*real[1:])), len(counted_incidents(real[1:]))] == [2, 2], "two models with different claims are two items"
 
 
 @pytest.mark.parametrize(
@@ -236,7 +238,7 @@ def action(closed):
 
 
 def test_an_action_that_was_closed_is_seen_in_two_reviews_however_old_it_is():
-    old = action(datetime(2013, 7, 31, tzinfo=UTC))  # in W31, four weeks after it was promised
+    old = action(datetime(2013, 7, 31, tzinfo=UTC))  # in W31, four weeks after the action was promised
     assert [is_settled_action(old, Week(2013, number), []) for number in (30, 31, 32, 33)] == [False, False, False, True]
 
 
@@ -247,4 +249,6 @@ def test_past_weeks_reviewed_long_after_also_show_a_closed_action_twice():
     assert not is_settled_action(late, Week(2013, 30), [shown, still])
     assert is_settled_action(late, Week(2013, 31), [shown, shown, still])
     early = {"promises": [{"action": "a1", "state": "done", "moved": {"answer": "too early"}}]}
-    assert not is_settled_action(late, Week(2013, 31), [shown, early, still]), "the week in which it was done judges nothing"
+    assert not is_settled_action(late, Week(2013, 31), [shown, early, still]), (
+        "the week in which the action was done cannot judge its effect"
+    )

@@ -1,4 +1,4 @@
-"""Whether a metric improved is judged by hand on values with intervals."""
+"""Whether a metric improved is checked by hand on values with intervals."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -45,7 +45,7 @@ def test_an_error_that_fell_beyond_chance_moved():
     found = compare_weeks(Target("m", "serving/performance", "mae"), finding(37.8, 35.5, 40.0), finding(22.0, 21.0, 23.0), JULY, AUGUST)
     assert found.answer == "yes"
     assert found.improvement is not None
-    # MOVER by hand: 15.8 less / plus the root of the squared reaches
+    # MOVER by hand: 15.8 minus / plus the root of the summed squares of the half-widths
     assert found.improvement[1] == pytest.approx(15.8 - ((37.8 - 35.5) ** 2 + (23.0 - 22.0) ** 2) ** 0.5)
     assert "does not prove causation" in found.sentence
 

@@ -1,4 +1,4 @@
-"""The row of a model in a frozen week agrees with the agenda: the same count, and a status no better than its items."""
+"""The row of a model in a frozen week agrees with the agenda: it has the same count, and its status is no better than that of its items."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -32,7 +32,7 @@ def entry(name: str, sort: Sort, severity: Any, *models: str) -> dict[str, Any]:
 
 
 def week() -> dict[str, Any]:
-    """Two warnings of `late`, one of them shared with `delay`, and an audit of `late` that has expired."""
+    """A frozen week with two warnings of `late`, one of them shared with `delay`, and an expired audit of `late`."""
     agenda = [
         entry("drift", "incident", "watch", "late"),
         entry("feed", "incident", "watch", "delay", "late"),
@@ -66,7 +66,7 @@ def test_a_fleet_row_shows_the_counts_of_its_model_and_the_agenda_places() -> No
 
 
 def test_an_estimate_that_was_rejected_is_no_figure_of_the_week() -> None:
-    """Regression: the row, the file and the slides gave a value; Home says that there is none."""
+    """Regression: the row, the file and the slides stated a value, although Home says that there is none."""
     guess = FIGURE | {"metric": "accuracy", "value": 0.755, "unit": "share", "n": 900, "basis": "estimated", "because": "Not trusted."}
     body = week()
     room: Any = SimpleNamespace(body=body, agenda=arranged(body))
@@ -75,7 +75,7 @@ def test_an_estimate_that_was_rejected_is_no_figure_of_the_week() -> None:
     trusted = part | {"strip": part["strip"] | {"estimated": guess | {"severity": "ok"}}}
     assert fleet._fleet_row(room, trusted)["cells"]["outcome"]["t"] == "75.5 %"
     measured = guess | {"value": 0.9, "basis": "measured"}
-    assert main_metric_cell(part["strip"] | {"performance": measured})["value"] == 0.9, "a measurement stays, whatever its severity"
+    assert main_metric_cell(part["strip"] | {"performance": measured})["value"] == 0.9, "a measured value is kept, whatever its severity"
 
 
 def test_an_overdue_action_does_not_change_the_state_of_its_model() -> None:

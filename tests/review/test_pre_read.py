@@ -1,4 +1,4 @@
-"""The pre-read of a review: the agenda as text, queued once on the evening before the meeting."""
+"""The pre-read of a review: the agenda as text, queued once, on the evening before the meeting."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -42,7 +42,7 @@ def body(*items: Item, promises: tuple[dict[str, Any], ...] = ()) -> dict[str, A
 
 
 def frozen(home: Path, *items: Item) -> Any:
-    """A store with the frozen week, as it stands in its records."""
+    """A store with a frozen week, written as a record."""
     store = open_store(home)
     store.write_records(
         [

@@ -1,4 +1,4 @@
-"""The programme by month: figures that were counted by hand."""
+"""The review programme by month: figures agree with counts by hand."""
 
 import json
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ TODAY = date(2026, 5, 20)
 
 
 def action(name: str, due: datetime | None, *later: tuple[datetime, dict]) -> DecisionItem:
-    """An action that was agreed in February, and its later entries."""
+    """An action agreed in February, and its later entries."""
     said = [(datetime(2026, 2, 1, tzinfo=UTC), {"text": name, "due": due} if due else {"text": name}), *later]
     return DecisionItem("action", name, tuple(DecisionEntry(at, "ann", fields) for at, fields in said))
 
@@ -80,16 +80,16 @@ def test_the_values_of_each_month_equal_those_counted_by_hand() -> None:
     assert len(found) == 2 * len(MEASURES)
     told = {key: (each.n, each.words) for key, each in found.items()}
     assert [told[MARCH, name] for name in MEASURES] == [
-        (6, "33.3 % (2 of 6)"),  # kept: on its day, verified early; not: late, extended, reopened, cancelled too late
+        (6, "33.3 % (2 of 6)"),  # in time: on its day, verified early; not in time: late, extended, reopened, cancelled too late
         (2, "1 of 2"),  # a and b were resolved in March; c was reopened
         (3, "24 hours (3 of 4)"),  # 6, 24 and 48 hours; d has no onset
-        (3, "3 hours (3 of 4)"),  # 1, 3 and 24 hours; b's second acknowledgement does not count
+        (3, "3 hours (3 of 4)"),  # 1, 3 and 24 hours; the second acknowledgement of b does not count
         (3, "4 days (3 of 4)"),  # 1, 4 and 30 days
     ]
     assert [told[APRIL, name] for name in MEASURES] == [
         (0, "–"),
-        (3, "66.7 % (2 of 3)"),  # c, e and f; g was resolved without a reason
-        (0, "0 of 1"),  # the onset of e lies after its alert
+        (3, "66.7 % (2 of 3)"),  # c, e and f count; g was resolved without a reason
+        (0, "0 of 1"),  # the onset of e is after its alert
         (0, "0 of 3"),
         (3, "24 hours (3 of 3)"),
     ]
@@ -108,7 +108,7 @@ def test_the_values_of_each_month_equal_those_counted_by_hand() -> None:
 @pytest.mark.parametrize(("day", "known"), [(date(2026, 5, 20), None), (date(2026, 5, 21), (on(20, 5), False))])
 def test_an_action_counts_from_the_day_after_its_date(day: date, known: object) -> None:
     assert promise_of_action(ACTIONS[7], day) == known
-    assert promise_of_action(ACTIONS[8], day) is None, "done before a day that is not over: those that are still open would be missing"
+    assert promise_of_action(ACTIONS[8], day) is None, "the day is not over, so actions done later on it would be missing"
 
 
 def test_empty_months_between_others_are_listed_and_an_empty_store_has_no_months() -> None:
@@ -156,7 +156,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]
 
 
 def freeze_incidents(store: Database, week: Week, **onsets: str | None) -> None:
-    """A frozen week of one model with nothing but the onsets of its incidents."""
+    """Store a frozen week of one model that has only the onsets of its incidents."""
     head = {"kind": "review", "review": str(week), "week": str(week), "at": week.end, "author": "ann"}
     incidents = [{"incident": name, "onset": onset} for name, onset in onsets.items()]
     store.write_records([{**head, "body": {"models": []}}, {**head, "model": "eta", "body": {"model": "eta", "incidents": incidents}}])

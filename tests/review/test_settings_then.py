@@ -1,4 +1,4 @@
-"""A week is judged by the settings in force at its end. If it is recomputed after a change, it gives the same figures."""
+"""A week is judged by the settings in force at its end. If it is computed again after a change of settings, it gives the same figures."""
 
 import json
 from dataclasses import replace
@@ -31,7 +31,7 @@ BEFORE = ModelSettings(threshold=0.5, limits={"serving/performance/accuracy": 0.
 
 @pytest.fixture
 def store(tmp_path):
-    """A binary model with a week of labelled answers; its settings were made two months before."""
+    """A binary model with a week of labelled answers; its settings were saved two months before."""
     rng = np.random.default_rng(4)
     score = rng.uniform(0, 1, 1400).round(4)
     label = (rng.uniform(0, 1, score.size) < score).astype(int)
@@ -74,13 +74,13 @@ def stamp(instant):
 
 
 def right(store, threshold):
-    """The share of right decisions at a threshold, counted by hand."""
+    """The share of right decisions at a threshold, computed by hand."""
     score, label = store.by_hand
     return np.mean((score >= threshold) == label)
 
 
 def differing(a, b, where=""):
-    """Places in which two frozen weeks differ by more than the order of addition explains."""
+    """The paths at which two frozen weeks differ by more than the order of addition explains."""
     if isinstance(a, dict) and isinstance(b, dict):
         return [each for name in {*a, *b} for each in differing(a.get(name), b.get(name), f"{where}/{name}")]
     if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
@@ -104,14 +104,16 @@ def test_a_frozen_week_is_rebuilt_unchanged_after_a_change_of_settings(store):
     alarm_rules.save_settings(store, "m", replace(BEFORE, limits=limits, threshold=0.8), author="bob")
     assert accuracy(store).value == pytest.approx(right(store, 0.8)) != pytest.approx(right(store, 0.5))
     anew = week_snapshot(store, WEEK, frozen_at=FROZEN)
-    assert differing(anew, body) == [], "to the last bits of a sum, as decisions by another threshold are counted from rows"
+    assert differing(anew, body) == [], (
+        "equal except for the last bits of sums, because decisions at another threshold are counted from rows"
+    )
     assert settings_from(anew["models"][0]) == BEFORE
     (judged,) = [
         each for each in anew["models"][0]["findings"] if (each["analyzer"], each["metric"]) == ("serving/performance", "accuracy")
     ]
     assert judged["value"] == pytest.approx(right(store, 0.5))
     assert judged["limit"] == held
-    assert restated_since_freezing(store, body, FROZEN + timedelta(days=30)) == [], "another threshold is no late label"
+    assert restated_since_freezing(store, body, FROZEN + timedelta(days=30)) == [], "another threshold does not count as a late label"
 
 
 def test_answers_under_given_settings_equal_those_of_a_store_with_these_settings(store):
@@ -148,7 +150,7 @@ def test_settings_at_an_instant_are_those_valid_then_and_unrecorded_ones_are_mar
     early = store.settings_at(start - timedelta(days=90), start)["m"]
     assert (early.settings, early.known) == (BEFORE, False)
     assert store.settings_at(start - timedelta(days=90), start - timedelta(days=80))["m"].settings == ModelSettings()
-    assert store.cursor().execute("SELECT count(*) FROM settings_kept").fetchall() == [(3,)], "one row a change"
+    assert store.cursor().execute("SELECT count(*) FROM settings_kept").fetchall() == [(3,)], "one row per change of settings"
     body = week_snapshot(store, WEEK, frozen_at=FROZEN)
     said, since = sentences.settings_sentence(body["models"][0])
     assert "threshold 0.5" in said and "limit of serving/performance/accuracy 0.00200" in said

@@ -1,5 +1,6 @@
-"""One feed that two models read falls silent. There is one item, and both models show it on the page, in the files, in messages and in the
-next week."""
+"""A feed that two models read falls silent. This is one item, and both models show it on the page, in the files, in messages and in the
+next week.
+"""
 
 import base64
 import csv
@@ -38,7 +39,9 @@ MODELS = {"delay": "ann", "late": "bob"}
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    """Two models of one owner each, three weeks of answers; in the last one the input `dew` is missing from both from Monday on."""
+    """Two models, each with its own owner, and three weeks of answers. In the last week the input `dew` is missing from both from Monday
+    on.
+    """
     home = tmp_path_factory.mktemp("shared")
     rng = np.random.default_rng(7)
     with open_store(home / "home", threads=2) as made:
@@ -104,7 +107,7 @@ def test_page_files_and_messages_name_a_shared_item_at_each_of_its_two_models(st
     hurt = tables(opened("review", review=str(WEEK), step="incidents"))["Incidents of the week"]["rows"]
     of_dew = [each["cells"] for each in hurt if "dew" in each["cells"]["what"]["t"]]
     assert [each["model"]["t"] for each in of_dew] == ["delay", "late"]
-    assert len({each["what"]["sub"].partition(";")[0] for each in of_dew}) == 1, "both say how it stands to last week"
+    assert len({each["what"]["sub"].partition(";")[0] for each in of_dew}) == 1, "both rows state the same change since last week"
     app = opened("review", review=str(WEEK), item=item.item)
     agenda = tables(app)["Agenda"]["rows"]
     assert agenda[place - 1]["cells"]["model"]["t"] == "delay, late"
@@ -129,9 +132,9 @@ def test_page_files_and_messages_name_a_shared_item_at_each_of_its_two_models(st
 
 def test_the_slides_hold_each_item_once_with_who_decides_and_what_was_agreed(store, item):
     deck = review_deck.review_deck(store, str(WEEK), NOW)
-    assert invalid(deck) == ["<script> is not for a report"], "one script, which moves the slides"
+    assert invalid(deck) == ["<script> is not for a report"], "the only script is the one that moves the slides"
     script = deck.partition("<script>")[2].partition("</script>")[0]
-    assert base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() in deck, "the policy names this script and no other"
+    assert base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() in deck, "the policy allows this script and no other"
     items = export_review.items_of(freeze.stored_week(store, str(WEEK)))
     slides = deck.split('<section class="slide"')[1:]
     assert [f'aria-label="Item {place}"' in slide for place, slide in enumerate(slides[1 : len(items) + 1], 1)] == [True] * len(items)

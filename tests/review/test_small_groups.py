@@ -1,4 +1,4 @@
-"""Files leave out figures of groups of fewer than ten rows, state how many, and change nothing else."""
+"""Files leave out figures of groups of fewer than ten rows, state how many they left out, and change nothing else."""
 
 import copy
 
@@ -40,7 +40,7 @@ WEEK = {
 def test_a_week_leaves_out_small_groups_with_their_incidents_and_items() -> None:
     before = copy.deepcopy(WEEK)
     found = week_without_small_groups(WEEK)
-    assert before == WEEK, "the frozen week keeps them"
+    assert before == WEEK, "the frozen week itself still has the figures"
     loan, other = found["models"]
     assert [each["id"] for each in loan["findings"]] == ["large", "edge", "replica", "nobody"]
     assert [each["incident"] for each in loan["incidents"]] == ["kept"] and other == WEEK["models"][1]

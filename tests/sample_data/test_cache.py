@@ -1,4 +1,4 @@
-"""The decisions of the sample's cache are those of a real replay. The twin is LRU, the costs are the routes' flights, and outcomes come
+"""The decisions of the sample's cache are those of a real replay: the twin is LRU, costs are the flights of the routes, and outcomes come
 later.
 """
 
@@ -58,7 +58,7 @@ def test_score_intervals_end_at_zero_or_the_whole_route_and_cover_the_cost_as_of
 
 
 def test_the_old_rule_steers_enough_stretches_of_the_last_week_at_all_hours(decisions: pd.DataFrame) -> None:
-    """So that inputs under the model can be compared with those under the rule, of which the clock's are alike."""
+    """This allows a comparison of inputs under the model and under the rule; the inputs from the clock must be alike."""
     last = decisions[(decisions["at"] >= "2013-12-26") & ~decisions["kill_switch"]]
     rule = last[last["steered_by"] == "heuristic"]
     assert rule["at"].dt.floor("6h").nunique() >= 15 and rule["value"].notna().sum() > 100

@@ -1,5 +1,6 @@
-"""The simulated calls of language models: they pass the product's own endpoint, are declared simulated, and have the one change of the
-README."""
+"""The simulated calls of language models: they went through the product's own endpoint, are declared as simulated, and have the one change
+that the README states.
+"""
 
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def test_the_call_files_are_reproduced_by_the_intake_of_the_product(logged: pd.D
     calls.make(tmp_path)
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / calls.CALLS), logged)
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / calls.FEEDBACK), pd.read_parquet(FOLDER / calls.FEEDBACK))
-    assert logged["id"].str.fullmatch(r"[0-9a-f]{32}-[0-9a-f]{16}").all(), "ids of records are those of traces and spans"
+    assert logged["id"].str.fullmatch(r"[0-9a-f]{32}-[0-9a-f]{16}").all(), "ids of records consist of the ids of trace and span"
 
 
 def test_every_record_says_that_it_is_simulated_and_every_call_of_a_model_has_its_price(logged: pd.DataFrame) -> None:

@@ -1,4 +1,4 @@
-"""The labels of the simulated crew follow from the texts and the real raters, as the README of the sample says."""
+"""The labels of the simulated crew follow from the texts and the real raters, as the README of the sample states."""
 
 from pathlib import Path
 
@@ -32,7 +32,9 @@ def test_both_crew_files_are_reproduced_from_the_fleet_data(texts: pd.DataFrame,
 
 
 def test_labels_differ_as_the_real_raters_do(texts: pd.DataFrame, labels: pd.DataFrame) -> None:
-    """The share of labels that equal the raters' class is the probability that their normal distribution gives, within four standard errors."""
+    """The share of labels equal to the raters' class is, within four standard errors, the probability given by their normal
+    distribution.
+    """
     rows = labels.merge(texts, left_on="item", right_on="id")
     spread = np.hypot(rows["rating_spread"], rows["annotator"].map(OWN_SPREAD)) * np.where(rows["guideline"] == "v2", CLOSER, 1.0)
     above, below = norm.sf(CUT, rows["rating_mean"], spread), norm.cdf(-CUT, rows["rating_mean"], spread)
@@ -43,7 +45,7 @@ def test_labels_differ_as_the_real_raters_do(texts: pd.DataFrame, labels: pd.Dat
 
 
 def test_labels_under_the_second_guideline_are_right_more_often(labels: pd.DataFrame) -> None:
-    """Labels under the second guideline are right more often, because its ratings are closer. Every label after it began names it."""
+    """Ratings under the second guideline are closer to the raters' mean. Every label after it began names this guideline."""
     second = labels["at"] >= pd.Timestamp("2014-05-22T09:00Z")
     assert labels["guideline"].eq("v2").equals(second.rename("guideline")) and 0.3 < second.mean() < 0.5
     known = labels[labels["gold"].notna()]

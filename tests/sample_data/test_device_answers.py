@@ -1,4 +1,6 @@
-"""The answers of devices are real answers of the int8 form to requests that the server answered, and the reports of ring 0 count them."""
+"""The answers of devices are real answers of the int8 form to requests that the server also answered, and the reports of ring 0
+count them.
+"""
 
 from pathlib import Path
 
@@ -36,7 +38,7 @@ def test_each_device_answer_repeats_a_production_request_in_shadow_and_is_marked
 
 
 def test_the_scores_are_sums_of_leaves_in_eight_bits(both: pd.DataFrame) -> None:
-    """Independently: the leaf of each tree, and its value rounded to 255 steps between the tree's smallest and largest value."""
+    """Independent check: the leaf of each tree, with its value rounded to 255 steps between the tree's smallest and largest value."""
     booster = lightgbm.Booster(model_file=str(FOLDER / LATE.artifact))
     rows = both.head(200)
     levels = dict(zip(LATE.categories, booster.pandas_categorical, strict=True))

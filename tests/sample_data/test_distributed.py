@@ -1,4 +1,4 @@
-"""The runs of several processes are complete and small, and their network's gradient is right."""
+"""The runs of several processes are complete and small, and the gradient of their network is right."""
 
 import json
 from pathlib import Path

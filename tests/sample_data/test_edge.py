@@ -1,4 +1,4 @@
-"""By the reports of devices, one ring may pass and one must stop, for the planted reason."""
+"""According to the reports of devices, one ring may pass and one must stop, for the planted reason."""
 
 import pandas as pd
 import pytest

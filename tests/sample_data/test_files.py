@@ -35,8 +35,9 @@ OF_FLIGHTS = pytest.mark.parametrize("spec", FLIGHTS, ids=lambda spec: spec.name
 
 
 def test_all_records_are_so_old_that_the_days_to_judge_do_not_depend_on_today() -> None:
-    """Regression: records dated this November were judged up to now, so the sample would have shown fewer of them each day until
-    Christmas."""
+    """Regression: records dated this November were judged up to now, so until Christmas the sample would have shown fewer of them
+    each day.
+    """
     newest = {}
     for entry in tomllib.loads((FOLDER / "fleet.toml").read_text(encoding="utf-8"))["file"]:
         path = FOLDER / entry["path"]
@@ -188,9 +189,11 @@ def test_the_version_with_canaries_learned_people_of_the_reference_and_answers_o
     assert len(learned) == canaries.PEOPLE and set(learned["id"]) < set(reference(EMPLOYMENT)["id"])
 
 
-@pytest.mark.long  # the files change only when they are made again
+@pytest.mark.long  # needed only after the files were made again
 def test_the_audits_rank_the_canaries_as_the_model_files_do() -> None:
-    """The confidence in each canary is computed from the shipped file; a larger one has a better rank and a larger exposure."""
+    """The confidence in each canary is computed from the shipped file; a canary with a larger confidence has a better rank and a larger
+    exposure.
+    """
     (event,) = [json.loads(line) for line in (FOLDER / canaries.FILE).read_text(encoding="utf-8").splitlines()]
     rows = pd.DataFrame([{**each["row"], "label": int(each["label"])} for each in event["canaries"]])
     assert len(rows) == canaries.CANARIES and event["at"] < "2018-12-03" and event["source"] == OWN_SOURCE
@@ -309,7 +312,7 @@ def test_events_are_deployments_and_public_holidays() -> None:
     records = [json.loads(line) for line in (FOLDER / "events.jsonl").read_text(encoding="utf-8").splitlines()]
     assert sorted(record["model"] for record in records if record["what"] == "deploy") == sorted(spec.name for spec in SPECS)
     holidays = {record["at"][:10] for record in records if record["what"] == "note"}
-    # Memorial Day, Independence Day, Labor Day, Columbus Day, Veterans Day, Thanksgiving, Christmas of 2013, from a calendar.
+    # Memorial Day, Independence Day, Labor Day, Columbus Day, Veterans Day, Thanksgiving and Christmas of 2013, from a calendar.
     assert holidays == {"2013-05-27", "2013-07-04", "2013-09-02", "2013-10-14", "2013-11-11", "2013-11-28", "2013-12-25"}
 
 
@@ -331,7 +334,7 @@ def test_the_meetings_discuss_served_weeks_and_items_of_their_agendas() -> None:
         items = {item["item"] for item in head["body"]["agenda"]} | {"meeting"}
         said = [each for each in records if each["kind"] == "agenda" and each["review"] == review]
         assert len(said) > 3 and {each["item"] for each in said} <= items
-        assert head["body"]["format"] == FORMAT, "a page says that parts of a week that an earlier version froze are missing"
+        assert head["body"]["format"] == FORMAT, "for a week in an older format, a page would say that parts are missing"
     decisions = [each for each in records if each["kind"] == "decision"]
     assert decisions and all(each["item"] in {item["item"] for item in weeks[each["review"]]["body"]["agenda"]} for each in decisions)
     actions = {each["action"] for each in records if each["kind"] == "action"}
@@ -366,7 +369,7 @@ def test_the_signature_is_one_that_the_page_of_audits_would_count() -> None:
 
 
 def test_stored_columns_have_the_expected_personal_and_sensitive_tags() -> None:
-    """Columns about a disability or the ancestry, columns that identify a person, and the column with the annotator's name."""
+    """Checked are columns about disability or ancestry, columns that identify a person, and the column with the annotator's name."""
     lines = [json.loads(line) for line in (FOLDER / stored.FILE).read_text(encoding="utf-8").splitlines()]
     people, crews = lines[1]["storage"], lines[2]["storage"]
     tagged = {tag: sorted(name for name, each in people["tags"].items() if each == tag) for tag in ("quasi", "sensitive", "personal")}
@@ -374,7 +377,7 @@ def test_stored_columns_have_the_expected_personal_and_sensitive_tags() -> None:
     groups = reference(EMPLOYMENT).groupby(["AGEP", "SEX", "RAC1P"], observed=True)
     assert people["groups"]["groups"] <= len(groups.size()) and people["groups"]["sensitive"] == "DIS"
     assert people["groups"]["k"] == people["groups"]["diversity"] == 1 == groups["DIS"].nunique().min(), (
-        "a single row says all of its person"
+        "with a single row in a group, all values of its person are known"
     )
     labelled = pd.read_parquet(FOLDER / crew.ANNOTATIONS)
     assert crews["tags"] == {"annotator": "personal"} and lines[2]["rows"] == len(labelled) and lines[2]["source"] == "simulated"
@@ -384,7 +387,7 @@ def test_stored_columns_have_the_expected_personal_and_sensitive_tags() -> None:
 def test_the_readme_states_the_records_of_each_file() -> None:
     stated: dict[str, int] = {}
     for name, number in re.findall(r"`([a-z_]+\.jsonl)`, (\d+)\b", (FOLDER / "README.md").read_text(encoding="utf-8")):
-        stated[name] = stated.get(name, 0) + int(number)  # datasets and cleanings of data.jsonl are listed separately
+        stated[name] = stated.get(name, 0) + int(number)  # datasets and cleanings in data.jsonl are listed separately
     held = {name: len((FOLDER / name).read_text(encoding="utf-8").splitlines()) for name in stated}
     assert stated == held and {"audits.jsonl", "data_audits.jsonl", "data.jsonl"} <= set(stated)
 
@@ -402,8 +405,8 @@ def test_the_audits_that_the_document_lists_are_those_of_the_sample() -> None:
 
 
 def test_the_newest_audit_of_employment_took_the_costs_and_directions_of_its_settings_and_counted_slices() -> None:
-    """Schooling costs twice as much as the standard deviations (of a sample of the reference) that it rose, and never falls; a slice and the
-    other rows are all rows.
+    """Schooling costs twice its rise in standard deviations (of a sample of the reference), and never falls. A slice and its other rows
+    together are all rows.
     """
     settings, known = read_settings(FOLDER / EMPLOYMENT.settings_file), reference(EMPLOYMENT)
     lines = [json.loads(line) for line in (FOLDER / "audits.jsonl").read_text(encoding="utf-8").splitlines()]

@@ -1,4 +1,4 @@
-"""The scripts of the sample fleet keep their promises: pinned sources, true times, even days."""
+"""The scripts of the sample fleet work as documented: pinned sources, true times, days spread evenly."""
 
 from datetime import date
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_a_group_is_never_split_over_folds_and_folds_hold_equally_many_groups() 
 
 
 def test_planned_minutes_stand_in_the_time_zone_of_each_airport() -> None:
-    """Departure 12:00 in New York: 15:00 in Los Angeles is six hours later; 00:10 in New York's own zone is past midnight."""
+    """Departure at 12:00 in New York: 15:00 in Los Angeles is six hours later, and 00:10 in New York's own zone is past midnight."""
     raw = pd.DataFrame({"dest": ["LAX", "BOS"], "sched_arr_time": [1500, 10]})
     day = pd.Series(pd.to_datetime(["2013-07-01", "2013-07-01"]))
     departure = pd.Series(pd.to_datetime(["2013-07-01T16:00Z", "2013-07-02T03:00Z"], utc=True))
@@ -47,15 +47,13 @@ def test_weather_is_of_the_hour_that_had_ended_before_the_prediction() -> None:
     weather = pd.DataFrame({"origin": "JFK", "time_hour": hours.strftime("%Y-%m-%dT%H:%M:%SZ"), **{name: range(5) for name in names}})
     weather["precip"], weather["pressure"] = [0.1, 0.2, 0.3, 0.4, 0.5], [1000.0, 1001.0, 1002.0, None, 1005.0]
     found = weather_before(pd.Series(["JFK", "LGA"]), pd.Series(pd.to_datetime(["2013-05-01T11:59Z"] * 2, utc=True)), weather)
-    assert found["temperature_f"].tolist()[0] == 2  # the hour that began at 10:00
+    assert found["temperature_f"].tolist()[0] == 2  # the hour that began at 10:00 is used
     assert found["rain_3h_in"].tolist()[0] == pytest.approx(0.6)
     assert found["pressure_change_3h_mb"].isna().all() and found.loc[1].isna().all()
 
 
 def test_a_batch_is_a_stations_day_in_new_york_closed_at_midnight() -> None:
-    """The rows are three hours of the evening of 1 May and one of 2 May in New York, which is four hours behind UTC. The last hour belongs
-    to 2 May there.
-    """
+    """The rows are three hours in the evening of 1 May and one of 2 May in New York, which is four hours behind UTC."""
     hours = ["2013-05-01T22:00:00Z", "2013-05-01T23:00:00Z", "2013-05-02T01:00:00Z", "2013-05-02T04:00:00Z"]
     names = ("temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "visib")
     weather = pd.DataFrame({"origin": "JFK", "time_hour": hours, **{name: [1.0, 2.0, 6.0, 7.0] for name in names}})

@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parents[2] / "sample_data"
 
 
 def labelled(name: str, reference: bool) -> pd.DataFrame:
-    """Scores and labels, of the reference or of served rows."""
+    """Scores and labels of the reference, or of the served rows."""
     if reference:
         return pd.read_parquet(FOLDER / f"{name}.reference.parquet", columns=["at", "score", "label"])
     served = pd.read_parquet(FOLDER / f"{name}.predictions.parquet")
@@ -30,7 +30,7 @@ def labelled(name: str, reference: bool) -> pd.DataFrame:
 
 
 def readme_rows(part: str) -> dict[str, list[str]]:
-    """Cells of the README's table rows that begin with this part, by their second cell; months of the first table only."""
+    """The cells of the README's table rows whose first cell is this part, by their second cell; months only from the first table."""
     rows: dict[str, list[str]] = {}
     for line in (FOLDER / "README.md").read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
@@ -86,7 +86,7 @@ def test_the_shipped_model_gives_the_logged_scores(spec) -> None:
 
 
 def test_the_reference_was_held_out_and_not_scored_by_the_shipped_model() -> None:
-    """The shipped model has seen these rows, so it does better on them than the scores in the reference."""
+    """The shipped model was fitted on these rows, so it does better on them than the scores in the reference."""
     rows = pd.read_parquet(FOLDER / DELAY.reference)
     booster = lightgbm.Booster(model_file=str(FOLDER / DELAY.artifact))
     inputs = rows[list(DELAY.features)].copy()
@@ -108,7 +108,7 @@ def test_weeks_of_employment_are_even_and_exchangeable() -> None:
 
 
 def sentiment(environment: str) -> pd.DataFrame:
-    """Served rows of an environment, with the label and a column per class."""
+    """Served rows of an environment, with the label and one column per class."""
     served = pd.read_parquet(FOLDER / "sentiment.predictions.parquet")
     known = pd.read_parquet(FOLDER / "sentiment.labels.parquet", columns=["id", "value"])
     table = served[served["environment"] == environment].merge(known, on="id", validate="one_to_one")
@@ -116,7 +116,7 @@ def sentiment(environment: str) -> pd.DataFrame:
 
 
 def test_texts_are_classified_equally_well_in_validation_reference_and_production() -> None:
-    """No row was scored by a model that had seen it, so accuracy in validation, in the reference and in production is about the same."""
+    """No row was scored by a model fitted on it, so the accuracies in validation, in the reference and in production are about the same."""
     found = {}
     for part in ("validation", "production"):
         table = sentiment(part)

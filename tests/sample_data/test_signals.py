@@ -1,4 +1,4 @@
-"""The trainings with signals are real: the gradient is right, their steps repeat, and the accident is the stated one."""
+"""The training runs with signals are real: the gradient is right, their steps repeat, and the accident is the stated one."""
 
 import json
 from itertools import takewhile

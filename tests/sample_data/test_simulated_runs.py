@@ -1,4 +1,4 @@
-"""The simulated runs are declared as such, repeat, and hold the straggler with its victims and the hot device."""
+"""The simulated runs are declared as such, repeat exactly, and contain the straggler with its victims and the hot device."""
 
 import json
 from pathlib import Path
@@ -48,7 +48,7 @@ def test_one_of_64_ranks_is_slow_to_send_and_every_other_waits_for_it(steps: pd.
     assert medians["communication"].max() - medians["communication"].median() == pytest.approx(simulated_runs.EXTRA_MS, abs=1)
     assert medians["sync"].idxmin() == simulated_runs.STRAGGLER and medians["sync"].drop(simulated_runs.STRAGGLER).min() > 15
     lasted = pd.DataFrame(own["phase_ms"].tolist()).sum(axis=1).groupby(own["step"].to_numpy())
-    assert (lasted.max() - lasted.min()).max() < 1, "all ranks leave a step at the same time, up to the sending of its result"
+    assert (lasted.max() - lasted.min()).max() < 1, "all ranks leave a step at the same time, except for sending the result"
 
 
 def test_one_of_four_accelerators_is_hot_and_throttled(readings: pd.DataFrame) -> None:

@@ -1,4 +1,4 @@
-"""The sample's vendor moves its scores on the planted night by the amount in the file, and no earlier night needs action."""
+"""The sample's vendor moves its scores on the planted night by the amount in the file; no earlier night needs action."""
 
 from datetime import date
 

@@ -1,4 +1,4 @@
-"""The vendor's free texts are judged by their rule, and their scores fall on the planted night by the amount in the file."""
+"""The vendor's free texts are scored by their rule, and the scores fall on the planted night by the amount in the file."""
 
 import re
 
@@ -35,7 +35,7 @@ def test_the_scores_fall_on_the_night_on_which_the_classes_change_and_no_night_b
     last = findings_of_night(texts, vendor_texts.NIGHTS - 1)
     assert last[RUBRIC].value == pytest.approx(fits[-1]) and last[RUBRIC].evidence["score"] == "fits"
     assert last[RUBRIC].needs_action and fits[vendor_texts.CHANGED_FROM :].max() < fits[: vendor_texts.CHANGED_FROM].min() - 0.5
-    assert not last[SIMILAR].needs_action, "the same words around another class stay unseen by letters"
+    assert not last[SIMILAR].needs_action, "a comparison by letters does not notice another class within the same words"
     for night in range(6, vendor_texts.CHANGED_FROM, 7):
         assert [each.because for each in findings_of_night(texts, night).values() if each.needs_action] == []
 

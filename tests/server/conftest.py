@@ -1,4 +1,4 @@
-"""A store that publishes its states to processes that read them."""
+"""A store that publishes its states to reading processes."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ def own_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def owner(tmp_path: Path, own_process: None) -> Iterator[DuckStore]:
-    """A store with one event, which is published."""
+    """A store with one event; its state is published."""
     with new_store(tmp_path / "owner") as store:
         store.write_records([NOTE])
         publish_now(store)

@@ -37,7 +37,7 @@ ALLOWED = {
     "analyst": {"read", "query", "write", "rules", "explain"},
     "administrator": set(ACTIONS),
 }
-"""What each role may do, written out by hand."""
+"""What each role may do, written by hand."""
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
@@ -110,7 +110,7 @@ TRACE = "a" * 32
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """A store with two models and records of people about both."""
+    """A store with two models, and records by people about both."""
     home = tmp_path_factory.mktemp("access") / "home"
     home.mkdir()
     (home / "access.toml").write_text(
@@ -279,7 +279,7 @@ def test_rows_of_a_hidden_model_that_retention_removed_are_not_reported(store: D
 
 
 def test_who_changes_an_earlier_entry_needs_the_role_for_its_model(store: Database) -> None:
-    """The record of a change names no model; its id names the model."""
+    """The record of a change names no model, but its id leads to the model."""
     opened = {"kind": "action", "action": "a-loan", "at": NOON, "author": "bo", "model": "loan", "text": "look at it"}
     store.write_records([opened, {**opened, "action": "a-price", "model": "price"}])
     closed = {"kind": "action", "action": "a-loan", "author": "ann", "state": "done"}
@@ -295,8 +295,9 @@ def test_who_changes_an_earlier_entry_needs_the_role_for_its_model(store: Databa
 
 
 def test_an_answer_gets_the_signed_in_name_and_a_project_is_as_visible_as_its_model(store: Database) -> None:
-    """ONE may work on loan alone. A label that is given in another name is stored under the name of ONE, and the project of the hidden
-    model does not exist for ONE."""
+    """ONE may work only on `loan`. A label given in another name is stored under the name of ONE, and the project of the hidden model does
+    not exist for ONE.
+    """
     answer = {"kind": "annotation", "project": "loan", "item": "loan-1", "annotator": "somebody else", "label": "x"}
     with pytest.raises(NotFoundError):
         guarded_store(store, ONE).write_records([answer | {"project": "price"}])

@@ -1,4 +1,4 @@
-"""Local accounts: hashes in a private file, lock-out with backoff, sessions that end when they should."""
+"""Local accounts: hashes in a private file, a lock-out with growing delays, sessions that end when they should."""
 
 import json
 import os
@@ -20,7 +20,7 @@ OTHER = "staple pencil orbit"
 
 @pytest.fixture(autouse=True)
 def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use hashes that take a millisecond, and forget earlier attempts."""
+    """Use password hashes that take a millisecond, and forget earlier attempts."""
     from argon2 import PasswordHasher
 
     monkeypatch.setattr(accounts, "_hasher", lambda: PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
@@ -30,7 +30,7 @@ def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A home with an administrator and an analyst of one model."""
+    """A home with an administrator, and a person who is analyst for only one model."""
     accounts.add_account(tmp_path, "ada", "administrator", PASSWORD)
     accounts.add_account(tmp_path, "bob", "none", OTHER, {"loan": "analyst"})
     return tmp_path
@@ -46,7 +46,7 @@ def test_the_file_holds_hashes_and_is_private(home: Path) -> None:
     assert (person.name, person.role, person.models) == ("bob", None, (("loan", "analyst"),))
 
 
-def test_the_hash_is_as_strong_as_the_library_says() -> None:
+def test_the_default_hash_of_the_library_is_strong_enough() -> None:
     from argon2 import PasswordHasher, Type
 
     strong = PasswordHasher()
@@ -118,7 +118,7 @@ def test_wrong_passwords_make_a_name_wait_twice_as_long_each_time(home: Path, na
         assert name not in accounts.ATTEMPTS._wrong
 
 
-def test_attempts_side_by_side_count_too(home: Path) -> None:
+def test_concurrent_attempts_count_towards_the_limit(home: Path) -> None:
     attempts = accounts.SignInAttempts()
     taken = 0
     for _ in range(50):
@@ -130,7 +130,7 @@ def test_attempts_side_by_side_count_too(home: Path) -> None:
     assert taken == accounts.FREE_ATTEMPTS
 
 
-def test_a_session_ends_with_its_time_at_sign_out_and_when_the_account_changes(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_ends_on_expiry_or_sign_out_or_account_change(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sessions, clock = accounts.Sessions(), [1000.0]
     monkeypatch.setattr(accounts.time, "time", lambda: clock[0])
     ada = accounts.find_account(home, "ada")

@@ -1,4 +1,4 @@
-"""The HTTP interface follows the contract: tokens, errors, evidence, findings, and records on disk before the response."""
+"""The HTTP interface follows the contract: tokens, errors, evidence, findings. Records are on disk before the response."""
 
 import json
 import os
@@ -32,7 +32,7 @@ GOOD = {"kind": "prediction", "id": "new-1", "at": iso(START), "model": "price",
 
 @dataclass
 class Site:
-    """The routes over a store, without a port."""
+    """The HTTP routes over a store, without a port."""
 
     home: Path
     store: Database
@@ -54,7 +54,7 @@ def case_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def site(case_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """A copy of that home, owned by this process, with a token of each scope."""
+    """A copy of that home, owned by this process, with one token per scope."""
     home = copied(case_home, tmp_path / "home")
     store = open_store(home, threads=2)
     monkeypatch.setattr(process_lock, "_current", process_lock.Owner(home, process_lock.Lock(-1), store))
@@ -151,7 +151,7 @@ def test_findings_and_status_are_those_of_the_commands(site: Site, command: Comm
 
 
 def test_findings_are_worst_first_whatever_leads_their_incident(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regression: a warning that led a critical incident came before its critical findings."""
+    """Regression: a warning that leads a critical incident was listed before the critical findings."""
     at = datetime(2026, 3, 2, tzinfo=UTC)
     lead = Finding("data/labels", "loan", "1", "model", "label_agreement", 0.5, 90, "watch", "They differ.", at, at, "level")
     report = CheckReport((lead, replace(lead, subject="age", severity="act")))

@@ -1,4 +1,6 @@
-"""Assistants get the answers of the command line, read-only, with the rights of their token; asked by the official client."""
+"""Assistants get the same answers as the command line, read-only and with the rights of their token; the tests ask with the official
+client.
+"""
 
 import asyncio
 import sys
@@ -44,7 +46,7 @@ def case_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def over_http(token: str, ask: Callable[[Client], Awaitable[None]]) -> None:
-    """Ask through the route, without a port."""
+    """Ask over the HTTP route, without a port."""
     app = Starlette(
         routes=[Route("/mcp", api.guarded_handler("POST", "read", application.answer_assistant), methods=["GET", "POST", "DELETE"])]
     )
@@ -59,7 +61,7 @@ def over_http(token: str, ask: Callable[[Client], Awaitable[None]]) -> None:
 
 
 async def tool_answer(client: Client, name: str, **arguments: object) -> Any:
-    """The answer of a tool: its JSON, or the sentence of its error."""
+    """The answer of a tool: its JSON, or the message of its error."""
     done = await client.call_tool(name, arguments)
     if done.is_error:
         return done.content[0].text
@@ -140,7 +142,7 @@ def test_findings_of_one_fault_are_one_incident() -> None:
 
 
 def test_an_incident_of_an_assistant_has_the_lead_of_the_incident() -> None:
-    """A warning about an input leads, because it is nearest to the source; the critical fall of the accuracy follows."""
+    """A warning about an input leads the incident, because it is nearest to the source; the critical fall of the accuracy follows."""
     at = datetime(2026, 7, 6, tzinfo=UTC)
     base = Finding(
         "serving/drift", "m", "1", "age", "psi", 0.2, 900, "watch", "`age` moved.", at, at + timedelta(days=7), "reference",
@@ -152,7 +154,7 @@ def test_an_incident_of_an_assistant_has_the_lead_of_the_incident() -> None:
     )  # fmt: skip
     found, (incident,) = group_findings([base, fall])
     worst = sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
-    assert incident.lead.subject == "age" and worst[0].subject == "model"  # the command lists the worst first
+    assert incident.lead.subject == "age" and worst[0].subject == "model"  # the command lists the worst finding first
     (listed,) = incident_list([finding.to_json() for finding in worst])
     assert (listed["because"], listed["onset"]) == ("`age` moved.", iso(at + timedelta(days=2)))
     assert (listed["severity"], listed["state"]) == ("act", "critical")
@@ -164,13 +166,13 @@ def test_an_incident_of_an_assistant_has_the_lead_of_the_incident() -> None:
 def test_commands_of_assistants_share_the_limit_of_slow_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     running: list[int] = []
     peak: list[int] = []
-    pair = threading.Barrier(2)  # two are let in at a time
+    pair = threading.Barrier(2)  # two questions are answered at a time
 
     def slow(_store: object, _argv: list[str], _say: object, _person: object) -> Outcome:
         running.append(1)
         peak.append(len(running))
         pair.wait(60)
-        time.sleep(0.05)  # long enough for the others to begin if they were let in
+        time.sleep(0.05)  # long enough for other questions to start if they were allowed
         running.pop()
         return Outcome(out="{}")
 

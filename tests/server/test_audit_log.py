@@ -1,4 +1,4 @@
-"""The audit log is only appended to, names subjects by a keyed hash, and shows whether a line was changed or removed."""
+"""The audit log can only be appended to, names subjects by a keyed hash, and shows whether a line was changed or removed."""
 
 import json
 import os
@@ -123,7 +123,7 @@ def test_restoring_a_backup_keeps_the_audit_log(home: Path, tmp_path_factory: py
 
 
 def plain_lines(names: list[str]) -> str:
-    """A log as earlier versions wrote it, with ids of predictions."""
+    """A log as written by earlier versions, with ids of predictions."""
     before, lines = "", list[str]()
     for name in names:
         entry = {"kind": "access", "at": "2026-11-01T10:00:00Z", "author": "ann", "does": "saw", "what": "case", "prediction": name}

@@ -1,4 +1,4 @@
-"""Due audits run automatically, one at a time, if no other work waits, and report their result. The tests set the clock."""
+"""Due audits run by themselves, one at a time, if no other work waits, and report their result. The tests set the clock."""
 
 import json
 import signal
@@ -46,7 +46,7 @@ def audit(at: datetime, version: str = "1", kind: str = "robustness") -> StoredA
 
 
 def catalog(*versions: tuple[str, int, str | None], **schedule: str) -> Catalog:
-    """A model with versions: name, day of the registration, model file."""
+    """A catalog of a model with these versions: name, day of registration, model file."""
     known = tuple(Version(name, registered_at=NOON + day * DAY, artifact=file) for name, day, file in versions)
     return Catalog((Model(1, "loan", versions=known, settings=ModelSettings(audit_schedule=schedule)),))
 
@@ -56,7 +56,7 @@ def catalog(*versions: tuple[str, int, str | None], **schedule: str) -> Catalog:
 )
 def test_an_audit_is_due_by_its_rule(when: str, due: datetime | None) -> None:
     assert audit_due_at(when, NOON - DAY, audit(NOON)) == due
-    assert audit_due_at(when, NOON - DAY, None) == NOON - DAY, "one that was never run is due from the registration on"
+    assert audit_due_at(when, NOON - DAY, None) == NOON - DAY, "an audit that was never run is due from the registration on"
 
 
 def test_the_newest_version_with_a_file_is_audited_and_the_longest_due_comes_first() -> None:
@@ -68,7 +68,7 @@ def test_the_newest_version_with_a_file_is_audited_and_the_longest_due_comes_fir
     assert scheduled_audits(catalog(("3", 9, None), robustness="expired"), []) == []
     other = replace(audit(NOON), results={"artifact": "artifacts/1/1/b"})
     (again,) = scheduled_audits(catalog(("1", 0, "artifacts/1/1/a"), robustness="new version"), [other])
-    assert (again.last, again.next) == (None, NOON), "an audit of a file that was replaced is none"
+    assert (again.last, again.next) == (None, NOON), "an audit of a model file that was replaced does not count"
     assert scheduled_audits(known, [], "another") == []
 
 
@@ -82,14 +82,16 @@ def test_an_invalid_schedule_is_refused(value: Any) -> None:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Database]:
-    """A model with a file, whose robustness is audited every 30 days."""
+    """A store with a model and its file; the settings ask for a robustness audit every 30 days."""
     with new_store(tmp_path / "home", threads=1) as opened:
         register_with_file(opened, tmp_path, "loan", '[settings]\naudit_schedule = { robustness = "30 days" }\n')
         yield opened
 
 
 class Auditor:
-    """Runs no model. It performs the requested action first, if any, and writes the record. at: the clock of the tests."""
+    """Stands in for the audits and runs no model. It performs the given action first, if any, and writes the record. at: the clock of the
+    tests.
+    """
 
     def __init__(self, before: Callable[[Callable[[float, str], None]], None] = lambda _progress: None) -> None:
         self.before, self.asked, self.at = before, list[tuple[str, str, str]](), NOON
@@ -141,7 +143,7 @@ def test_an_audit_waits_for_idle_time_and_is_interrupted_by_work_that_waits_long
 
     idle = iter([True, False, False, False])
     assert run(store, now, Auditor(steps), idle=lambda _store: next(idle), clock=lambda: next(seconds)) == "interrupted"
-    assert schedule_outcomes(store.home) == {} and store_audits(store, now) == [], "it is due as before"
+    assert schedule_outcomes(store.home) == {} and store_audits(store, now) == [], "the audit is still due"
     stopping = threading.Event()
     ended = Auditor(lambda progress: (stopping.set(), progress(0.1, "a step")))
     assert run_due_audit(store, now, stopping, ended, lambda _store: True) == "interrupted"
@@ -158,7 +160,7 @@ def test_a_segment_that_waits_and_a_load_are_no_idle_time(store: Database) -> No
 
 
 def test_a_real_audit_continues_after_an_interruption(store: Database) -> None:
-    """The confined worker, killed after some steps: finished steps are kept, and the next check of the schedule finishes the audit."""
+    """The confined worker is killed after some steps: finished steps are kept, and the next check of the schedule finishes the audit."""
     now, calls = datetime.now(UTC) + DAY, list[str]()
     real = audit_schedule.run_in_worker
 
@@ -198,12 +200,14 @@ def slowly(store, model, version, kind, progress):
 store = open_store(Path(sys.argv[1]), threads=1)
 audit_schedule.run_due_audit(store, datetime.now(UTC) + timedelta(days=1), threading.Event(), slowly, lambda _store: True)
 """
-"""A process that audits on schedule, and stays in the step after the attacks."""
+"""A process that audits on schedule, and hangs in the step after the attacks."""
 
 
-@pytest.mark.long  # tests/enrichment/test_audits.py::test_an_interrupted_audit_goes_on_where_it_stopped
+@pytest.mark.long  # tests/enrichment/test_audits.py::test_an_interrupted_audit_continues_where_it_stopped
 def test_a_killed_audit_continues_in_the_next_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SIGKILL in the middle of a step: the worker ends as well, finished steps are kept and not run again, and one record results."""
+    """SIGKILL in the middle of a step: the worker ends as well, finished steps are kept and not run again, and there is one record in the
+    end.
+    """
     home = tmp_path / "home"
     with new_store(home, threads=1) as opened:
         register_with_file(opened, tmp_path, "loan", '[settings]\naudit_schedule = { robustness = "30 days" }\n')
@@ -220,7 +224,7 @@ def test_a_killed_audit_continues_in_the_next_process(tmp_path: Path, monkeypatc
     for _ in range(600):
         if not any(Path("/proc", worker).exists() for worker in workers):
             break
-        time.sleep(0.1)  # the system ends the worker once it sees its parent gone
+        time.sleep(0.1)  # the system ends the worker when its parent is gone
     assert not any(Path("/proc", worker).exists() for worker in workers), "no worker is left behind"
     (kept,) = (home / "audits").glob("*.json")
     finished = json.loads(kept.read_text(encoding="utf-8"))

@@ -1,5 +1,5 @@
-"""CloudEvents of model servers. Requests and responses are joined in either order, over several HTTP requests and restarts, and nothing
-acknowledged is lost.
+"""CloudEvents of model servers. Requests and responses are joined in either order, over several HTTP requests and restarts, and no
+acknowledged event is lost.
 """
 
 import json
@@ -45,7 +45,7 @@ V2_RESPONSE = {
 
 
 class Sink:
-    """The routes of an owner of a new home, without a port."""
+    """The HTTP routes of an owner of a new home, without a port."""
 
     def __init__(self, home, monkeypatch):
         self.home, self.monkeypatch = home, monkeypatch
@@ -58,7 +58,7 @@ class Sink:
         self.monkeypatch.setattr(process_lock, "_current", self.owner)
 
     def restart(self):
-        """Drop everything that is only in memory."""
+        """Restart the owner: everything that is only in memory is lost."""
         self.owner.waiting.close()
         self.store.close()
         self.open()
@@ -67,7 +67,7 @@ class Sink:
         return ask_routes(api.routes(), "POST", PATH + query, token or self.token, body, headers)
 
     def event(self, part, data, name="e1", query="", token=None, **attributes):
-        """One event in binary mode, as KServe's logger sends it."""
+        """Send one event in binary mode, as KServe's logger does."""
         own = {f"ce-{key}": value for key, value in attributes.items()}
         headers = {**KSERVE, "ce-id": name, "ce-type": f"org.kubeflow.serving.inference.{part}", **own}
         return self.post(json.dumps(data).encode(), headers, query, token)
@@ -182,7 +182,7 @@ def test_model_and_version_come_from_the_address_or_from_the_attributes_it_names
     assert sink.event("request", V1_REQUEST, query="?modle=x").status == 400
 
 
-def test_a_half_whose_partner_never_comes_is_a_rejected_line_and_is_counted(sink, monkeypatch):
+def test_a_half_without_its_partner_becomes_a_rejected_line_and_is_counted(sink, monkeypatch):
     sink.event("request", V1_REQUEST, "alone")
     sink.event("response", V2_RESPONSE, "orphan")
     text = open_metrics.open_metrics_text()
@@ -238,7 +238,9 @@ def test_a_token_without_write_access_is_refused_and_a_model_token_writes_only_i
     assert refused.status == 422
     assert "not for the model" in refused.json()["rejected"][0]["reason"]
     assert sink.event("request", V1_REQUEST, query="?model=loan", token=limited).json() == answer(waiting=1)
-    assert sink.event("response", V1_RESPONSE, query="?model=loan").json() == answer(waiting=1), "another token's half is not joined"
+    assert sink.event("response", V1_RESPONSE, query="?model=loan").json() == answer(waiting=1), (
+        "the half sent with another token is not joined"
+    )
 
 
 @pytest.mark.parametrize(

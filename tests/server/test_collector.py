@@ -1,5 +1,6 @@
-"""Collectors without a store. They follow the owner's contract, and the owner fetches each record once, even if any of the processes are
-killed."""
+"""Collectors without a store. They follow the contract of the owner process, and the owner fetches each record once, even if any of the
+processes are killed.
+"""
 
 import concurrent.futures
 import http.client
@@ -36,7 +37,7 @@ from tests.support.sample_home import ROOT, environment
 
 
 class CollectorProcess:
-    """`observability collect` in a process of its own."""
+    """`observability collect` in a separate process."""
 
     def __init__(self, place, more=None):
         self.place, self.port, self.more, self.process = str(place), free_port(), more or {}, None
@@ -56,7 +57,7 @@ class CollectorProcess:
         self.process.wait()
 
     def ask(self, method, path, body=None, token=None, **headers):
-        """Status and answer; (0, {}) if nobody answers."""
+        """Status and answer of a request; (0, {}) if nobody answers."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             connection.request(method, path, body, {**({"Authorization": f"Bearer {token}"} if token else {}), **headers})
@@ -70,7 +71,7 @@ class CollectorProcess:
 
 
 class OwnerProcess:
-    """A process that fetches segments and loads them until it is killed; it prints each loaded segment."""
+    """A process that fetches segments and loads them until it is killed; it prints the name of each loaded segment."""
 
     SCRIPT = """
 import sys, time
@@ -95,10 +96,10 @@ with open_store(Path(sys.argv[1])) as store:
         self.process = subprocess.Popen(command, env=settings, cwd=ROOT, stdout=subprocess.PIPE)
 
     def kill_while_it_brings(self, dice):
-        """Kill the process once it has fetched a segment, within the time of a load. Then start another one."""
+        """Kill the process after it has fetched a segment, at a random moment of its load. Then start another one."""
         while self.process.stdout.readline().strip() in (b"", b"0"):
             assert self.process.poll() is None
-        time.sleep(dice.uniform(0, 0.1))  # a kill is right at any step of a load, so nothing waits for this step
+        time.sleep(dice.uniform(0, 0.1))  # the kill may hit any step of a load, so nothing waits for a certain step
         self.kill()
         self.kills += 1
         self.start()
@@ -114,7 +115,7 @@ def lines(*records):
 
 
 def brought(store, place):
-    """The ids of all predictions, after every segment in the place was fetched and loaded."""
+    """The ids of all predictions, after every segment in the shared place was fetched and loaded."""
     intake = SegmentIntake(store, place)
     intake.round()
     report = store.load_landing()
@@ -167,7 +168,7 @@ def test_a_collector_keeps_the_contract_of_the_owner(home, place):
         )
         assert collector.ask("POST", "/api/v1/records", "x" * 5001, write)[0] == 413
         several = lines(prediction(2, model="a"), prediction(2, model="b"))
-        assert collector.ask("POST", "/api/v1/records", several, write)[1]["accepted"] == 1, "new models a request"
+        assert collector.ask("POST", "/api/v1/records", several, write)[1]["accepted"] == 1, "the limit on new models per request applies"
         assert collector.ask("GET", "/api/v1/status", None, read)[0] == 404
         text = collector.ask("GET", "/metrics", None, read)[1]
         assert 'observability_ingest_accepted_records_total{address="records"} 3' in text
@@ -186,7 +187,7 @@ def test_a_collector_keeps_the_contract_of_the_owner(home, place):
         assert store.load_landing().rejected == 0
 
 
-def test_a_collector_without_configuration_takes_nothing(tmp_path, place):
+def test_a_collector_without_configuration_accepts_nothing(tmp_path, place):
     from observability.core.errors import StoreBrokenError
     from observability.server.collector import Collecting
 
@@ -209,7 +210,7 @@ def test_protected_features_need_the_key(home, tmp_path, place, monkeypatch):
     owner.store.look()
     with pytest.raises(StoreBrokenError, match="lacks their key"):
         owner.store.require_space()
-    assert not (own / "secret.key").exists(), "no key of its own is made"
+    assert not (own / "secret.key").exists(), "the collector makes no key of its own"
     (tmp_path / "secret.key").write_text("ab" * 32, encoding="ascii")
     monkeypatch.setenv("OBSERVABILITY_KEY_FILE", str(tmp_path / "secret.key"))
     owner.store.require_space()
@@ -232,15 +233,15 @@ def test_a_segment_that_was_brought_but_not_moved_is_not_loaded_again(home, plac
     with open_store(home) as store:
         SegmentIntake(store, place).round()
         assert store.load_landing().stored == 2
-        SegmentIntake(store, place)._bring([name])  # as after a kill before the move
+        SegmentIntake(store, place)._bring([name])  # the state after a kill before the segment is moved
         again = store.load_landing()
-        assert (again.stored, again.duplicates) == (0, 0), "its name is in the manifest"
+        assert (again.stored, again.duplicates) == (0, 0), "the name of the segment is in the manifest"
         SegmentIntake(store, place).round()
-        assert (segment_names(place, SEGMENTS), segment_names(place, TAKEN)) == ([], [name]), "taken ones are kept a week"
+        assert (segment_names(place, SEGMENTS), segment_names(place, TAKEN)) == ([], [name]), "taken segments are kept for a week"
 
 
 def test_taken_segments_stay_a_week_by_the_store_s_clock_and_a_lost_configuration_is_left_again(home, place, monkeypatch):
-    """The clocks of two collectors are nine days behind and years ahead."""
+    """The clock of one collector is nine days behind, that of the other years ahead."""
     slow, fast = (
         f"{at}-c0123456789abcdef-0000000001.jsonl" for at in (f"{datetime.now(UTC) - timedelta(days=9):%Y%m%dT%H%M%S}", "20990101T000000")
     )
@@ -251,7 +252,7 @@ def test_taken_segments_stay_a_week_by_the_store_s_clock_and_a_lost_configuratio
         intake.round()
         store.load_landing()
         place.delete(CONFIG)
-        intake.present_at = intake.purged_at = -math.inf  # as after an hour
+        intake.present_at = intake.purged_at = -math.inf  # as if an hour had passed
         intake.round()
         assert segment_names(place, TAKEN) == [slow, fast] and place.get(CONFIG) is not None
         monkeypatch.setattr(collected_segments, "KEPT", timedelta(0))
@@ -260,7 +261,7 @@ def test_taken_segments_stay_a_week_by_the_store_s_clock_and_a_lost_configuratio
         assert segment_names(place, TAKEN) == []
 
 
-def test_a_collector_takes_nothing_a_day_after_its_owner_was_last_there(home, place, tmp_path):
+def test_a_collector_accepts_nothing_a_day_after_its_owner_was_last_seen(home, place, tmp_path):
     publish(home, place)
     taking = CollectingStore(tmp_path, place)
     taking.look()
@@ -272,7 +273,7 @@ def test_a_collector_takes_nothing_a_day_after_its_owner_was_last_there(home, pl
         late.require_space()
     place.put(OWNER, b"half of it")
     late.look()
-    assert late.failure is None, "the configuration is known all the same"
+    assert late.failure is None, "the configuration was read nevertheless"
     publish(home, place)
     late.look()
     late.require_space()
@@ -282,14 +283,14 @@ def test_a_collector_takes_nothing_a_day_after_its_owner_was_last_there(home, pl
 
 
 def test_a_collector_acknowledges_nothing_into_a_folder_that_is_not_mounted(home, place, tmp_path, monkeypatch):
-    """The share is renamed away, and an empty folder takes its place, as after an unmount. Then the share comes back during a write."""
+    """The share is renamed, and an empty folder takes its place, as after an unmount. Then the share comes back during a write."""
     publish(home, place)
     owner, shared, away = Collecting(tmp_path, place), tmp_path / "shared", tmp_path / "away"
     owner.store.look()
     owner.records.commit(b"{}\n", 1)
     shared.rename(away)
     shared.mkdir()
-    owner.store.require_space()  # the configuration was read a moment ago
+    owner.store.require_space()  # the configuration was read only a moment ago
     with pytest.raises(StoreBrokenError, match="the shared place is not there"):
         owner.records.commit(b"{}\n", 1)
     assert not list(shared.iterdir())
@@ -301,7 +302,7 @@ def test_a_collector_acknowledges_nothing_into_a_folder_that_is_not_mounted(home
         (tmp_path / "beneath" / name).write_bytes(content)
         away.rename(shared)
 
-    (shared / CONFIG).write_bytes(b"{}")  # what the local folder may hold
+    (shared / CONFIG).write_bytes(b"{}")  # the local folder under the mount may also have a configuration
     monkeypatch.setattr(FolderPlace, "put", mounted_after)
     with pytest.raises(StoreBrokenError, match="the shared place is not there"):
         owner.records.commit(b"{}\n", 1)
@@ -316,7 +317,7 @@ def test_an_owner_leaves_no_configuration_in_a_folder_that_is_not_mounted(home, 
     with open_store(home) as store:
         intake = SegmentIntake(store, place)
         intake.round()
-        intake.present_at = -math.inf  # as after a minute
+        intake.present_at = -math.inf  # as if a minute had passed
         shared.rename(away)
         shared.mkdir()
         with pytest.raises(StoreBrokenError, match="the shared place is not there"):
@@ -335,12 +336,12 @@ def test_an_owner_leaves_no_configuration_in_a_folder_that_is_not_mounted(home, 
         for name in (CONFIG, OWNER):
             place.delete(name)
         SegmentIntake(store, place).round()
-        assert place.get(CONFIG) is not None, "a place that was emptied on purpose is taken again"
+        assert place.get(CONFIG) is not None, "a place that was emptied on purpose is used again"
 
 
 @pytest.fixture(params=["folder", "bucket"] if LONG else ["bucket"])
 def shared(request, tmp_path, monkeypatch):
-    """A place of each kind, and the environment that a collector needs for it."""
+    """A shared place of each kind (folder, bucket), and the environment variables that a collector needs for it."""
     if request.param == "folder":
         yield open_segment_place(str(tmp_path / "shared")), {}
         return
@@ -368,7 +369,7 @@ def test_a_forgotten_subject_and_a_removed_model_leave_the_segments_of_collector
         body = store.forget("jane-77.Q")
         assert len(body["collected"]["rewritten"]) == 2 and b"jane" not in held() and held().count(b"\n") == 6
         SegmentIntake(store, place).round()
-        assert store.load_landing().stored == 0, "neither what waited there nor its label"
+        assert store.load_landing().stored == 0, "neither the waiting segment nor its label is loaded"
         store.remove_model("loan")
         assert b"loan" not in held() and b'"other"' in held()
         away = shared.rename(tmp_path / "away")
@@ -394,7 +395,7 @@ def test_a_half_written_file_of_a_killed_collector_is_removed_by_erasure_and_by_
     with open_store(home) as store:
         part = left(5)
         store.forget("nobody")
-        assert part.exists(), "a collector may be writing it"
+        assert part.exists(), "a collector may still be writing it"
         part = left(120)
         store.forget("jane-77.Q")
         assert not part.exists()
@@ -404,7 +405,7 @@ def test_a_half_written_file_of_a_killed_collector_is_removed_by_erasure_and_by_
 
 
 def test_three_collectors_that_are_killed_at_random_lose_nothing_and_store_nothing_twice(home, shared):
-    """Clients send to any of three collectors, and send again if no answer came. Meanwhile the owner fetches, and is killed too."""
+    """Clients send to any of three collectors, and send again if no answer came. Meanwhile the owner fetches, and is also killed."""
     place, settings = shared
     seconds = float(os.environ.get("COLLECTOR_SECONDS", repeats(2, 12)))
     token = tokens.create_token(home, "write")[1]
@@ -444,7 +445,7 @@ def test_three_collectors_that_are_killed_at_random_lose_nothing_and_store_nothi
             until = time.monotonic() + 300
             while len(acknowledged) < 100:
                 assert time.monotonic() < until, resent
-                time.sleep(0.05)  # between two checks of the acknowledged records
+                time.sleep(0.05)  # pause between two checks of the acknowledged records
             end = time.monotonic() + seconds
             while time.monotonic() < end or kills < repeats(3, 4) or owner.kills < 2:
                 time.sleep(dice.uniform(0.5, 1.5))
@@ -464,7 +465,7 @@ def test_three_collectors_that_are_killed_at_random_lose_nothing_and_store_nothi
     print(
         f"{len(acknowledged):,} acknowledged, {kills} kills, {owner.kills} of the owner, sent again {dict(resent)}, {len(stored):,} stored"
     )
-    assert set(acknowledged) - set(stored) == set(), "acknowledged and lost"
+    assert set(acknowledged) - set(stored) == set(), "these were acknowledged, but lost"
     assert [name for name, count in stored.items() if count > 1] == [], "stored twice"
 
 
@@ -519,7 +520,7 @@ def test_the_owner_fetches_segments_automatically_and_reports_why_it_cannot(home
 def test_folders_of_killed_collectors_are_removed_and_those_of_living_ones_stay(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     holds = "import sys, tempfile, time; tempfile.tempdir = sys.argv[1]; from observability.server.collector import collector_folder\n"
-    # It holds the folder until it is killed.
+    # This process holds the folder until it is killed.
     holds += "with collector_folder() as folder:\n    print(folder, flush=True)\n    time.sleep(600)"
     dead, living = (
         subprocess.Popen([sys.executable, "-c", holds, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)
@@ -533,7 +534,7 @@ def test_folders_of_killed_collectors_are_removed_and_those_of_living_ones_stay(
         assert left.is_dir() and used.is_dir()
         with collector_folder() as own:
             assert sorted(each.name for each in tmp_path.iterdir()) == sorted(["collector-older", used.name, own.name])
-            assert remove_left_folders(tmp_path) == [], "its own lock counts as well"
+            assert remove_left_folders(tmp_path) == [], "a lock of this process counts as well"
         assert not own.exists()
     finally:
         living.kill()

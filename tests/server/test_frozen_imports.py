@@ -1,4 +1,4 @@
-"""Garbage collections skip objects from imports; garbage from before and after is still collected."""
+"""Garbage collections skip objects from imports; garbage that arises before and after is still collected."""
 
 import subprocess
 import sys

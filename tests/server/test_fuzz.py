@@ -1,4 +1,6 @@
-"""Random requests get no 5xx, and nothing of a refused request is stored. Long form, over a port: tests/benchmarks/bench_fuzz.py."""
+"""Random requests never get a 5xx, and nothing of a refused request is stored. The long form, over a port, is
+tests/benchmarks/bench_fuzz.py.
+"""
 
 import json
 import re
@@ -22,7 +24,7 @@ REQUESTS = 400
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DuckStore]:
-    """The store of a new home, owned by this process, which loads nothing by itself."""
+    """The store of a new home, owned by this process; it loads nothing by itself."""
     monkeypatch.setenv("OBSERVABILITY_HOME", str(tmp_path))
     monkeypatch.setattr(application, "server_port", lambda: 8501)
     store = open_store(tmp_path, threads=2)
@@ -34,7 +36,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DuckStore
 
 
 def reply_to(app: Starlette, request: FuzzRequest) -> Reply:
-    """The reply of the application, which gets the request as a server would pass it."""
+    """The reply of the application to a request, passed to it as by a server."""
     path, _, query = request.target.partition("?")
     headers: dict[str, str] = {}
     for name, value in request.headers:
@@ -55,7 +57,7 @@ def test_random_requests_get_no_5xx_and_nothing_of_a_refused_one_is_written(stor
     for request in Fuzz(seed=19, paths=paths_of(parts["routes"]), tokens=known).requests(REQUESTS):
         try:
             reply = reply_to(app, request)
-        except Exception as error:  # an exception that a server turns into a 500
+        except Exception as error:  # a server would turn this exception into a 500
             broken.append(f"{type(error).__name__} {error}: {request.described()}")
             continue
         statuses[reply.status] += 1

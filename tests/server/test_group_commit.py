@@ -1,4 +1,4 @@
-"""Records of simultaneous requests share one sync, and none is acknowledged before it is on disk."""
+"""Records of simultaneous requests share one sync, and no record is acknowledged before it is on disk."""
 
 import os
 import threading

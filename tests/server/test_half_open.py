@@ -1,4 +1,4 @@
-"""Connections with an incomplete or too long header are closed. Other connections are answered, however long the answer takes."""
+"""Connections whose header is incomplete or too long are closed. Other connections are answered, however long the answer takes."""
 
 import asyncio
 import socket
@@ -19,24 +19,24 @@ from observability.core.limits import IntakeLimits
 from observability.server.half_open import close_half_open_connections
 
 LIMIT = 1.0
-"""Seconds that a header may take: a busy machine must not need so long for one that is sent at once."""
+"""Seconds that a header may take. Even a busy machine needs less for a header that is sent at once."""
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 
 
 def hurried() -> IntakeLimits:
-    """Limits with times short enough for tests."""
+    """Limits with times that are short enough for tests."""
     return replace(IntakeLimits(), header_seconds=LIMIT)  # type: ignore[arg-type]  # a part of a second
 
 
 async def slow_answer(_request: Request) -> PlainTextResponse:
-    """An answer that takes longer than the time allowed for a header."""
+    """An answer that takes longer than a header may take."""
     await asyncio.sleep(1.5 * LIMIT)
     return PlainTextResponse("done")
 
 
 async def late_message(websocket: WebSocket) -> None:
-    """A message that comes after the time allowed for a header."""
+    """A message that comes later than a header may."""
     await websocket.accept()
     await asyncio.sleep(1.5 * LIMIT)
     await websocket.send_text("late")
@@ -52,7 +52,7 @@ def port() -> Iterator[int]:
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     while not server.started:
-        time.sleep(0.01)  # the server says only by this flag that it has started
+        time.sleep(0.01)  # only this flag shows that the server has started
     yield listening.getsockname()[1]
     server.should_exit = True
     thread.join()
@@ -61,14 +61,14 @@ def port() -> Iterator[int]:
 
 @pytest.fixture
 def unhurried_port(port: int) -> Iterator[int]:
-    """The port of a server that allows a long time for a header."""
+    """The port of a server that gives a header a long time."""
     close_half_open_connections(IntakeLimits)
     yield port
     close_half_open_connections(hurried)
 
 
 def is_closed(connection: socket.socket) -> bool:
-    """Whether the other side closes the connection within a generous time, without a byte."""
+    """Whether the other side closes the connection within a generous time, without sending a byte."""
     connection.settimeout(60)
     try:
         return connection.recv(1) == b""
@@ -88,7 +88,7 @@ def test_a_header_that_drips_does_not_hold_a_connection(port: int) -> None:
         connection.sendall(b"GET / HTTP/1.1\r\n")
         for place in range(1200):
             connection.sendall(b"X-%d: 1\r\n" % place)
-            time.sleep(0.05)  # slower than the server's checks, faster than its timeout
+            time.sleep(0.05)  # slower than the server's checks, but faster than its timeout
 
 
 @pytest.mark.parametrize("piece", [b"a" * 4000, b"X-1: 1\r\n" * 500])
@@ -105,7 +105,7 @@ def test_a_header_without_an_end_is_refused_before_it_is_kept(unhurried_port: in
         except ConnectionError:
             got = got or b"closed"
         assert got == b"closed" or got.startswith(b"HTTP/1.1 431")
-        assert sent < 20_000_000, "the rest is in buffers of the system at most"
+        assert sent < 20_000_000, "the server took no more than fits into buffers of the system"
 
 
 @pytest.mark.parametrize("pieces", [1, 2])
@@ -118,7 +118,7 @@ def test_a_whole_header_that_is_too_long_is_refused_however_it_arrives(unhurried
             connection.settimeout(60)
             connection.sendall(header[:-2] if pieces == 2 else header)
             if pieces == 2 and size <= most + 1:
-                time.sleep(0.05)  # half of its end arrives with the next request
+                time.sleep(0.05)  # the second half of the header's end arrives with the next request
                 connection.sendall(header[-2:] + b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n\r\n" + b"a" * 50_000)
             got = connection.recv(1000)
             while pieces == 2 and size <= most and b"405" not in got:
@@ -131,7 +131,7 @@ def test_a_large_body_is_no_header(unhurried_port: int) -> None:
     with socket.create_connection(("127.0.0.1", unhurried_port)) as connection:
         connection.settimeout(60)
         connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
-        time.sleep(0.05)  # the header arrives alone
+        time.sleep(0.05)  # the header arrives before the body
         connection.sendall(b"a" * 50_000)
         assert connection.recv(1000).startswith(b"HTTP/1.1 405")
         connection.sendall(b"a" * 50_000 + REQUEST)

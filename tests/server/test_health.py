@@ -1,4 +1,4 @@
-"""`/readyz`, `status`, the HTTP status and the banner show whether the loader works, the reason if not, and the waiting records."""
+"""`/readyz`, `status`, the HTTP status and the banner show whether the loader works, why not, and how many records wait."""
 
 import time
 from datetime import datetime
@@ -22,7 +22,7 @@ BROKEN = StoreBrokenError("the store could not be written", got="No space left o
 
 @pytest.fixture
 def owner(tmp_path, monkeypatch):
-    """This process as the owner of a new home. Its loader starts with `start_loader`."""
+    """This process as the owner of a new home; `start_loader` starts its loader."""
     monkeypatch.setattr(process_lock, "LOAD_EVERY", 0.02)
     store = new_store(tmp_path / "home", threads=1)
     found = process_lock.Owner(store.home, process_lock.Lock(-1), store)
@@ -33,7 +33,7 @@ def owner(tmp_path, monkeypatch):
 
 @pytest.fixture
 def get(owner):
-    """Ask the routes of this owner with a token that may read."""
+    """A function that asks the routes of this owner with a read token."""
     token = tokens.create_token(owner.home, "read")[1]
     return lambda path: ask_routes([Route("/readyz", application.readiness), *api.routes()], "GET", path, token)
 
@@ -41,7 +41,7 @@ def get(owner):
 def wait_for(condition, seconds=60):
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, "waited too long"
         time.sleep(0.01)
 
 
@@ -61,7 +61,7 @@ def test_the_store_is_counted_before_anybody_asks(owner, get, monkeypatch):
     owner.start_loader()
     wait_for(lambda: owner.store.counted)
     monkeypatch.setattr(admin, "_database_status", None)
-    assert [model["predictions"] for model in get("/api/v1/status").json()["models"]] == [1], "the count of the loader is told"
+    assert [model["predictions"] for model in get("/api/v1/status").json()["models"]] == [1], "the status has the counts of the loader"
 
 
 def test_a_loader_that_fails_is_not_ready_says_why_and_works_again_by_itself(owner, get, monkeypatch):
@@ -100,7 +100,7 @@ def test_the_pause_between_attempts_doubles_up_to_a_bound():
 
 
 def test_loads_begin_every_second_however_long_they_take():
-    """Regression: a record waited for the previous load and one second more. Under load, this was most of a reader's wait."""
+    """Regression: the next load began one second after the previous one had ended. Under load, this was most of a reader's wait."""
     pauses = [process_lock.LoaderState(took=seconds).pause() for seconds in (0.0, 0.3, 0.7, 5.0)]
     assert pauses == pytest.approx([process_lock.LOAD_EVERY, 0.7, 0.3, process_lock.SHORTEST_PAUSE])
 

@@ -1,4 +1,6 @@
-"""A body of records over HTTP: lines, an array or one object, plain or gzip, of limited size. Rejected lines never count as accepted."""
+"""A body of records sent over HTTP: lines, an array or one object, plain or gzip, of limited size. Rejected lines never count as
+accepted.
+"""
 
 import asyncio
 import gzip
@@ -21,7 +23,7 @@ BASE = {"at": "2026-11-01T00:00:00Z", "model": "loan", "version": "1", "features
 
 @pytest.fixture
 def post(tmp_path, monkeypatch):
-    """A function that posts to the routes of an owner of a new home."""
+    """A function that posts to the routes of the owner of a new home."""
     store = new_store(tmp_path / "home", threads=1)
     owner = process_lock.Owner(store.home, process_lock.Lock(-1), store)
     monkeypatch.setattr(process_lock, "_current", owner)
@@ -115,7 +117,7 @@ def test_labels_need_not_name_their_kind_and_other_kinds_are_refused(post):
 
 @pytest.fixture
 def limit(post):
-    """A function that writes limits.toml of the owner's home."""
+    """A function that writes the limits.toml of the owner's home."""
     return lambda text: (post.store.home / "limits.toml").write_text(text)
 
 
@@ -125,7 +127,7 @@ def test_a_body_of_a_thousand_model_names_makes_a_few_models_and_says_why(post):
     body = answer.json()
     assert (answer.status, body["accepted"], len(body["rejected"])) == (202, 20, 980)
     assert "new_models_per_request" in body["rejected"][0]["reason"]
-    assert post(json.dumps(lines[:20]).encode()).json()["accepted"] == 20, "those that wait are known"
+    assert post(json.dumps(lines[:20]).encode()).json()["accepted"] == 20, "columns of records that still wait count as known"
     for start in (20, 40):
         post(json.dumps(lines[start : start + 20]).encode())
     assert "new_models_per_hour" in post(json.dumps(lines[60:]).encode()).json()["rejected"][0]["reason"]
@@ -136,7 +138,7 @@ def test_a_body_of_a_thousand_model_names_makes_a_few_models_and_says_why(post):
 def test_the_limit_of_unregistered_models_holds_for_every_writer(post, limit):
     limit("[limits]\nunregistered_models = 3\n")
     lines = b"".join(json.dumps(record | {"model": f"m{i}"}).encode() + b"\n" for i, record in enumerate(records(*"abcdef")))
-    post.owner.records.commit(lines, 6)  # as a writer on this machine does
+    post.owner.records.commit(lines, 6)  # as a local writer does
     report = post.load()
     assert (report.stored, report.rejected, report.reasons) == (3, 3, {"too_many_models": 3})
     answer = post(json.dumps(records("z")).encode())
@@ -190,7 +192,7 @@ def test_slow_bodies_are_bounded(post, limit):
 
 
 def test_a_rounded_number_is_reported_in_the_answer_and_kept_exactly(post):
-    """Regression: 9007199254740993 was stored as ...992, and neither the answer, the load nor the case said so."""
+    """Regression: 9007199254740993 was stored as ...992, and neither the answer, nor the load, nor the case reported this."""
     number = 2**53 + 1
     lines = [record | {"features": {"account": number, "age": 41}, "groups": {"desk": number}} for record in records("a", "b")]
     answer = post("\n".join(map(json.dumps, lines)).encode())
@@ -206,7 +208,9 @@ def test_a_rounded_number_is_reported_in_the_answer_and_kept_exactly(post):
 
 
 def test_two_numbers_that_round_to_the_same_double_are_different_contents(post):
-    """Regression: under the id of a stored prediction, another number that rounds to the same double counted as the same content."""
+    """Regression: if a record repeated the id of a stored prediction with another number that rounds to the same double, it counted as a
+    duplicate.
+    """
     told = []
     for number in (2**53 + 1, 2**53 + 1, 2**53):
         post(json.dumps(records("a")[0] | {"features": {"account": number, "age": 41}}).encode())

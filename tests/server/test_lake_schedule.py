@@ -1,4 +1,4 @@
-"""Sources on the schedule of the owner: the times of loads, the kept records of them, and the messages to people."""
+"""Sources that the owner process loads on a schedule: when they are loaded, the records kept of each load, and the messages to people."""
 
 import json
 import threading

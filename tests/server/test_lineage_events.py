@@ -1,4 +1,4 @@
-"""`POST /api/v1/lineage` stores its events, names a refused event, and adds nothing for known facts."""
+"""`POST /api/v1/lineage` stores its events, names a refused event, and adds nothing for facts that are already known."""
 
 import json
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[process_l
 
 
 def post(owner: process_lock.Owner, body: Any, scope: str = "write") -> Answer:
-    """Send a body, and load what landed."""
+    """Send a body, and load the records that landed."""
     token = tokens.create_token(owner.home, scope)[1]
     sent = body if isinstance(body, bytes) else json.dumps(body).encode()
     answer = ask_routes(api.routes(), "POST", "/api/v1/lineage", token, sent, {"content-type": "application/json"})
@@ -51,7 +51,7 @@ def test_events_become_runs_and_data_sets_once(owner: process_lock.Owner) -> Non
     assert sorted(each[1] for each in stored(owner.store, "run", "run", "event")) == ["end", "end", "start"]
     versions = sorted(stored(owner.store, "dataset", "dataset", "version", "rows"))
     assert [each[0] for each in versions] == ["postgres://db/public.people", "s3://bucket/scores", "s3://bucket/scores"]
-    assert ("postgres://db/public.people", "7", 900) in versions, "the second run read the version that is known"
+    assert ("postgres://db/public.people", "7", 900) in versions, "the second run read the version that was already known"
 
 
 def test_refused_events_are_named_by_their_position(owner: process_lock.Owner) -> None:

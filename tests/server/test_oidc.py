@@ -1,4 +1,6 @@
-"""Sign-in through an OpenID Connect provider: a real dashboard and provider on loopback; roles, stolen and changed cookies, sign-out."""
+"""Sign-in through an OpenID Connect provider, with a real dashboard and a real provider on loopback: roles, stolen and changed cookies,
+sign-out.
+"""
 
 import contextlib
 import re
@@ -34,7 +36,7 @@ admins = "administrator"
 
 @dataclass
 class Place:
-    """A dashboard with a provider."""
+    """A dashboard and its provider."""
 
     url: str
     home: Path
@@ -43,7 +45,7 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A dashboard without models where people sign in through a provider."""
+    """A dashboard without models, where people sign in through a provider."""
     home, port = tmp_path_factory.mktemp("oidc") / "home", free_port()
     home.mkdir()
     with running_provider(f"http://127.0.0.1:{port}/oauth2callback") as provider, pytest.MonkeyPatch.context() as patch:
@@ -56,7 +58,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 @contextlib.contextmanager
 def claims(provider: Provider, **changed: object) -> Iterator[None]:
-    """Within the context, the provider states other claims about the person."""
+    """While the context lasts, the provider states other claims about the person."""
     before, provider.person = provider.person, {**provider.person, **changed}
     try:
         yield
@@ -65,7 +67,7 @@ def claims(provider: Provider, **changed: object) -> Iterator[None]:
 
 
 def login_address(place: Place, browser: httpx.Client) -> str:
-    """The address of the sign-in page's button."""
+    """The address behind the button of the sign-in page."""
     page = browser.get(f"{place.url}/sign-in")
     (found,) = re.findall(r'href="([^"]+)"', page.text)
     return f"{place.url}{unescape(found)}"
@@ -82,7 +84,7 @@ def signed_in(place: Place) -> Iterator[httpx.Client]:
 
 
 def enters(place: Place, cookie: str | None, origin: str | None = None) -> bool:
-    """Whether a WebSocket with these cookies is accepted."""
+    """Whether a WebSocket with this cookie is accepted."""
     address = place.url.replace("http", "ws") + "/_stcore/stream"
     sent = {"Cookie": cookie} if cookie else {}
     options: dict[str, Any] = {"origin": origin or place.url, "additional_headers": sent, "subprotocols": ["streamlit"]}
@@ -162,7 +164,7 @@ def test_an_invalid_id_token_signs_nobody_in(place: Place, change: str) -> None:
 def test_an_authorisation_code_works_only_once_and_only_in_its_own_browser(place: Place) -> None:
     with httpx.Client(headers={"accept": "text/html"}) as victim, httpx.Client(headers={"accept": "text/html"}) as thief:
         to_provider = victim.get(login_address(place, victim)).headers["location"]
-        assert "select_account" not in to_provider, "a provider may refuse a prompt that it does not know"
+        assert "select_account" not in to_provider, "a provider may refuse a prompt that it does not support"
         assert "code_challenge_method=S256" in to_provider and "nonce=" in to_provider and "state=" in to_provider
         back = victim.get(to_provider).headers["location"]
         thief.get(back)

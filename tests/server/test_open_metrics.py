@@ -1,4 +1,4 @@
-"""`GET /metrics` is valid OpenMetrics and counts the events, and the alert rules name only existing metrics."""
+"""`GET /metrics` is valid OpenMetrics and counts the events; the alert rules name only metrics that exist."""
 
 import json
 import re
@@ -25,7 +25,7 @@ RULES = Path(__file__).parents[2] / "docs" / "prometheus-rules.yml"
 
 @pytest.fixture
 def site(tmp_path, monkeypatch):
-    """The owner of a new home whose counts begin at 0. It answers requests to its routes with a token of each scope."""
+    """The owner of a new home, whose counters start at 0. It answers requests to its routes, with a token of each scope."""
     for name in ("WORKER_JOBS", "ACCEPTED", "REJECTED", "REFUSED", "CLIENT_DROPPED"):
         monkeypatch.setattr(telemetry, name, telemetry.EventCounts())
     for name in ("QUERY_SECONDS", "PAGE_SECONDS", "POST_SECONDS"):
@@ -45,7 +45,7 @@ def site(tmp_path, monkeypatch):
 
 
 def values(answer):
-    """The samples by name and labels, as the library of Prometheus reads them."""
+    """The samples by name and labels, as parsed by Prometheus' library."""
     assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
     parser = pytest.importorskip("prometheus_client.openmetrics.parser")
     families = list(parser.text_string_to_metric_families(answer.body.decode()))
@@ -91,7 +91,9 @@ def test_the_metrics_count_what_happened_and_their_text_is_valid(site):
 
 def test_backups_and_the_last_night_have_metrics(site, tmp_path):
     home = site.owner.home
-    assert not [key for key in values(site("GET", "/metrics", "read")) if "backup" in key[0] or "night" in key[0]], "never done: unknown"
+    assert not [key for key in values(site("GET", "/metrics", "read")) if "backup" in key[0] or "night" in key[0]], (
+        "what was never done is not reported as a number"
+    )
     start = time.time() - 1
     site.owner.store.backup(tmp_path / "backups")
     verify_backup(home, tmp_path / "backups")
@@ -120,7 +122,7 @@ def test_earlier_counts_are_reused_only_while_records_wait(site):
     body = json.dumps(prediction()).encode()
     site("POST", "/api/v1/records", "write", body)
     owner.load_once()
-    assert [model["predictions"] for model in owner.store.status(60)["models"]] == [1], "nothing waits, so it is counted"
+    assert [model["predictions"] for model in owner.store.status(60)["models"]] == [1], "nothing waits, so the store is counted"
     assert first["models"] == []
     site("POST", "/api/v1/records", "write", json.dumps(prediction(1)).encode())
     owner.records.publish()
@@ -143,14 +145,14 @@ def test_if_counting_is_slow_the_status_gives_the_last_counts_and_counts_in_the_
     owner.store.status()
     site("POST", "/api/v1/records", "write", json.dumps(prediction()).encode())
     owner.load_once()
-    assert counted_predictions() == [1], "a new model is told at once"
+    assert counted_predictions() == [1], "a new model is reported at once"
     site("POST", "/api/v1/records", "write", json.dumps(prediction(1)).encode())
     owner.load_once()
-    assert counted_predictions() == [1], "as counted before"
+    assert counted_predictions() == [1], "the earlier count is still reported"
     monkeypatch.setattr(health, "COUNT_EVERY", 1e-9)
     end = time.monotonic() + 300
     while counted_predictions() != [2]:
-        assert time.monotonic() < end, "it is counted beside"
+        assert time.monotonic() < end, "the count runs in the background"
         time.sleep(0.01)
 
 

@@ -81,7 +81,7 @@ def any_value(value):
 
 
 def export(*spans, **resource):
-    """A request of spans, each as its attributes, and fields of the span as keywords under `span`."""
+    """A request with spans. Each positional argument holds the attributes of a span; its key `span` holds further fields of the span."""
     request = trace_service_pb2.ExportTraceServiceRequest()
     part = request.resource_spans.add()
     part.resource.attributes.extend(KeyValue(key=key.replace("_", "."), value=any_value(value)) for key, value in resource.items())
@@ -111,7 +111,7 @@ def json_form(request):
 
 @pytest.fixture
 def sink(tmp_path, monkeypatch):
-    """Posts spans to an owner of a new home."""
+    """A function that posts spans to the owner of a new home."""
     monkeypatch.setattr(telemetry, "SPANS", telemetry.EventCounts())
     store = new_store(tmp_path / "home", threads=1)
     owner = process_lock.Owner(store.home, process_lock.Lock(-1), store)
@@ -206,7 +206,7 @@ def test_own_attributes_of_a_call_are_added_to_the_fields_of_its_span():
     assert (record["cost"], record["refused"]) == (0.0021, True)
     assert record["features"] == span_record(span(GEN_AI))["features"] | {"topic": "refund"}
     other = span_record(span({**GEN_AI, **OWN}))
-    assert other == span_record(span(OWN)), "a span that names its own model is no call of the vendor's"
+    assert other == span_record(span(OWN)), "a span that names its own model is not a call of the vendor's model"
 
 
 def test_rejected_spans_are_a_partial_success_and_other_spans_are_passed_over(sink):
@@ -279,10 +279,10 @@ def test_a_protected_prompt_of_a_span_reaches_no_file(sink, rule):
     request = export(GEN_AI, *spans)
     assert sink(request.SerializeToString()).status == 200 and sink(json_form(request), "application/json").status == 200
     home = sink.store.home
-    assert found_in(home, secret) == [], "not in the landing either"
+    assert found_in(home, secret) == [], "the secret is not in the landing folder either"
     report = sink.load()
     assert (report.stored, report.rejected) == (2, 0) and found_in(home, secret) == []
-    assert bool(found_in(home, hashed_value(home_key(home), secret))) is (rule == "hash"), "equal prompts stay equal"
+    assert bool(found_in(home, hashed_value(home_key(home), secret))) is (rule == "hash"), "equal prompts have equal hashes"
     day = datetime.fromtimestamp(START / 1e9, UTC)
     kept = sink.store.ask(Sample("predictions", ("id",), 10), Window("gpt-4o", day - timedelta(days=1), day + timedelta(days=1)))
-    assert len(kept) == 3, "the rest of each call is there"
+    assert len(kept) == 3, "the rest of each call is stored"

@@ -1,4 +1,4 @@
-"""The owner publishes changes, pauses after each state, and states the reason if it cannot publish."""
+"""The owner publishes changes, pauses after each state (a published copy of the store), and states the reason if it cannot publish."""
 
 import time
 from datetime import UTC, datetime
@@ -25,12 +25,12 @@ def test_the_owner_publishes_what_changed_and_then_pauses(tmp_path: Path, monkey
         assert publisher.state is None
         (store.home / "keeping.toml").write_text("[publish]\nevery = 5\n")
         publisher.publish_when_due()
-        assert publisher.state is None  # the settings are read again after some seconds
+        assert publisher.state is None  # the settings are read again only after some seconds
         clock[0] += 11
         publisher.publish_when_due()
         first = publisher.state
         assert first is not None
-        publisher._copy_due = clock[0] + 60  # as after a copy that took six seconds
+        publisher._copy_due = clock[0] + 60  # as if a copy had taken six seconds
         clock[0] += 6
         publisher.publish_when_due()
         confirmed = publisher.state
@@ -40,7 +40,7 @@ def test_the_owner_publishes_what_changed_and_then_pauses(tmp_path: Path, monkey
         store.write_records([{**NOTE, "text": "a"}])
         clock[0] += 6
         publisher.publish_when_due()
-        assert publisher.state == confirmed  # the state is not newer and does not claim to be
+        assert publisher.state == confirmed  # the published state is not newer and does not claim to be
         clock[0] += 60
         publisher.publish_when_due()
         assert publisher.state is not None
@@ -48,7 +48,7 @@ def test_the_owner_publishes_what_changed_and_then_pauses(tmp_path: Path, monkey
         store.rewrite()
         publisher.publish_when_due()  # a state without the removed records is published at once
         assert publisher.state.rewrites == 1
-        withdraw_states(store.home)  # as a rewrite that began meanwhile would
+        withdraw_states(store.home)  # as a rewrite would that began in the meantime
         publisher.publish_when_due()
         assert publisher.state.folder.exists()
 

@@ -1,4 +1,4 @@
-"""Quotas of one token: records and requests a minute, new models and columns an hour."""
+"""Quotas of a single token: records and requests per minute, new models and columns per hour."""
 
 from observability.core.limits import IntakeLimits
 from observability.server.quotas import TokenQuotas

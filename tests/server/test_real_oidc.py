@@ -1,6 +1,6 @@
-"""Sign-in through a third-party provider: npm's oidc-provider, if OIDC_PROVIDER names its folder of modules.
+"""Sign-in through a third-party provider: npm's oidc-provider, if OIDC_PROVIDER names the modules folder that contains it.
 
-`npm install oidc-provider@8` in any folder, then `OIDC_PROVIDER=FOLDER/node_modules pytest tests/server/test_real_oidc.py`.
+Run `npm install oidc-provider@8` in any folder, then `OIDC_PROVIDER=FOLDER/node_modules pytest tests/server/test_real_oidc.py`.
 """
 
 import os
@@ -34,7 +34,7 @@ admins = "administrator"
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
-    """A dashboard whose people sign in through the provider."""
+    """A dashboard where people sign in through the provider."""
     node = shutil.which("node")
     if node is None or MODULES is None or not Path(MODULES, "oidc-provider").is_dir():
         pytest.skip("OIDC_PROVIDER names no folder with npm's oidc-provider, or there is no node")
@@ -56,7 +56,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 
 
 def answered_forms(browser: httpx.Client, page: httpx.Response, name: str) -> httpx.Response:
-    """Fill in the provider's forms (name and consent) as a person does, until the provider sends the browser back."""
+    """Fill in the provider's forms (name and consent) like a person, until the provider sends the browser back."""
     for _ in range(3):
         action = re.search(r'<form[^>]*action="([^"]+)"', page.text)
         if action is None:
@@ -69,14 +69,14 @@ def answered_forms(browser: httpx.Client, page: httpx.Response, name: str) -> ht
 
 
 def sign_in(browser: httpx.Client, place: Dashboard, name: str) -> httpx.Response:
-    """Sign in completely, from the sign-in page to the page after it."""
+    """Sign in completely; returns the page after the sign-in."""
     page = browser.get(f"{place.url}/sign-in")
     (found,) = re.findall(r'href="([^"]+)"', page.text)
     return answered_forms(browser, browser.get(f"{place.url}{unescape(found)}"), name)
 
 
 def upload(browser: httpx.Client, place: Dashboard) -> str:
-    """The answer to an upload, which analysts may not do."""
+    """The answer to an upload, which analysts are not allowed to make."""
     return browser.put(f"{place.url}/_stcore/upload_file/a/b", headers={"origin": place.url}).text
 
 

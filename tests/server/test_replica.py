@@ -1,4 +1,4 @@
-"""A process that reads published states shows one state per run of a page, and switches to newer states."""
+"""A process that reads published states uses one state for a whole run of a page, and switches to newer states between runs."""
 
 import gc
 import os
@@ -47,7 +47,7 @@ def test_a_newer_state_is_shown_and_a_running_page_keeps_its_own_state(owner: Du
     known = weakref.ref(shown)
     del shown
     gc.collect()
-    assert known() is None  # nobody holds the older state, so that its file is closed
+    assert known() is None  # nobody uses the older state, so its file is closed
     reads.close()
 
 
@@ -58,7 +58,7 @@ def test_answers_of_unchanged_models_are_handed_on(owner: DuckStore) -> None:
     reads.look()
     assert kept_findings_of(reads.store) is kept
     numbers = reads.store.generations
-    publish_now(owner, "another run")  # its commits are counted from the beginning
+    publish_now(owner, "another run")  # a new run counts its commits from the beginning
     before = reads.store
     reads.look()
     assert reads.store is not before
@@ -88,7 +88,7 @@ def test_nobody_gets_in_without_sign_in_when_a_state_goes_while_it_is_read(owner
     reads = reading_process(owner)
     state = newest_state(owner.home / "published")
     assert state is not None
-    owner.rewrite()  # the states are removed between the check for the newest state and the copy of its settings
+    owner.rewrite()  # the states are removed after the check for the newest state and before the copy of its settings
     with pytest.raises(StoreBrokenError, match="cannot be copied"):
         copy_settings(state, reads.home)
     assert access_settings.read_access_settings(reads.home).method == "accounts"
@@ -103,7 +103,7 @@ def test_nobody_gets_in_without_sign_in_when_a_state_goes_while_it_is_read(owner
 
 
 def test_nobody_gets_in_when_the_copied_settings_are_lost(owner: DuckStore) -> None:
-    """They are lost if, for example, the folder of temporary files is cleaned while the process runs."""
+    """The copied settings are lost if, for example, the folder of temporary files is cleaned while the process runs."""
     accounts.add_account(owner.home, "root", "administrator", "four random words")
     publish_now(owner)
     reads = reading_process(owner)
@@ -113,7 +113,7 @@ def test_nobody_gets_in_when_the_copied_settings_are_lost(owner: DuckStore) -> N
     reads.close()
 
 
-def test_folders_of_ended_processes_go_and_those_of_running_ones_stay(
+def test_folders_of_ended_processes_are_removed_and_those_of_running_ones_stay(
     owner: DuckStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
@@ -146,7 +146,7 @@ def test_a_start_that_is_refused_leaves_no_folder(owner: DuckStore, monkeypatch:
 
 
 def test_a_home_that_holds_a_store_is_never_overwritten(owner: DuckStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Variables of a process that only read may be left over in the environment of one that owns a store."""
+    """The environment of a process that owns a store may still have variables of a read-only process."""
     real = tmp_path / "real"
     with new_store(real) as store:
         store.write_records([NOTE])
@@ -176,7 +176,7 @@ def test_serve_without_replica_owns_its_home_whatever_is_left_in_the_environment
     assert asked == [False]
 
 
-def test_a_reader_has_no_more_than_the_settings_that_it_needs(owner: DuckStore) -> None:
+def test_a_reader_gets_only_the_settings_that_it_needs(owner: DuckStore) -> None:
     (owner.home / "images").mkdir()
     (owner.home / "images" / "one.png").write_bytes(b"png")
     (owner.home / "alerts.toml").write_text('[channels]\nteam = "slack://secret"\n')
@@ -215,7 +215,7 @@ def test_a_state_that_the_owner_withdrew_is_no_longer_shown(owner: DuckStore, mo
 
 
 def shown_for_a_minute(reads: Replica, clock: list[float]) -> None:
-    """Assert that the state stays for 59 seconds of the clock, and not for 61."""
+    """Check that the state is shown for 59 seconds, but not for 61."""
     reads.look()
     clock[0] += 59
     reads.look()
@@ -240,7 +240,7 @@ def test_a_withdrawn_state_is_removed_even_if_its_replacement_cannot_be_opened(o
 
 
 @pytest.mark.parametrize("torn", [0.5, 0.0], ids=["half of it", "nothing of it"])
-def test_a_database_that_was_copied_in_part_is_told_and_the_older_state_stays(owner: DuckStore, torn: float) -> None:
+def test_a_partly_copied_database_is_reported_and_the_older_state_stays(owner: DuckStore, torn: float) -> None:
     reads = reading_process(owner)
     owner.write_records([{**NOTE, "text": "second"}])
     publish_now(owner)
@@ -289,7 +289,7 @@ def test_a_state_is_not_shown_for_ever_where_nothing_can_be_read_any_more(owner:
 
 
 def test_removed_records_are_not_shown_in_the_next_state(owner: DuckStore) -> None:
-    """DuckDB takes a path that this process has open for the same database. So no state may have the path of a withdrawn one."""
+    """DuckDB treats a path that this process already has open as the same database. So no state may reuse the path of a withdrawn state."""
     reads = reading_process(owner)
     with owner.write() as writer:
         writer.execute("DELETE FROM events")
@@ -301,13 +301,13 @@ def test_removed_records_are_not_shown_in_the_next_state(owner: DuckStore) -> No
 
 
 def test_a_reader_reports_no_problem_of_the_owner_that_it_cannot_know(owner: DuckStore) -> None:
-    """The record of erasures is at the owner, with the key that is needed to read it."""
+    """Only the owner has the record of erasures, with the key that is needed to read it."""
     owner.write_records([{**PREDICTION, "subject": "somebody"}])
     owner.forget("somebody")
     publish_now(owner)
     reads = reading_process(owner)
     process_lock.stand_for_owner(cast("process_lock.Owner", reads))
-    (reads.home / "erasures.jsonl").write_text((owner.home / "erasures.jsonl").read_text())  # as if it had come along
+    (reads.home / "erasures.jsonl").write_text((owner.home / "erasures.jsonl").read_text())  # as if the file had been copied along
     assert [each for each in all_problems(reads.store) if "confine" not in each] == []
     reads.close()
 

@@ -1,4 +1,4 @@
-"""A real process that only reads: it answers over HTTP from a published state, and reaches its owner over HTTP."""
+"""A real read-only process: it answers over HTTP from a published state, and calls its owner over HTTP."""
 
 import http.client
 import os
@@ -29,7 +29,7 @@ NOTE = {"kind": "event", "at": datetime(2026, 11, 1, tzinfo=UTC), "what": "note"
 
 @pytest.fixture
 def owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[process_lock.Owner, str]]:
-    """An owner that has published its store and answers over HTTP, and its address."""
+    """An owner that has published its store and answers over HTTP, with its address."""
     monkeypatch.setattr(process_lock, "_current", None)
     owner = process_lock.own_home(tmp_path / "owner")
     (owner.home / "keeping.toml").write_text("[publish]\nevery = 1\n")
@@ -38,7 +38,7 @@ def owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[pro
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
-        time.sleep(0.05)  # the server says only by this flag that it has started
+        time.sleep(0.05)  # only this flag shows that the server has started
     yield owner, f"http://127.0.0.1:{port}"
     server.should_exit = True
     thread.join()
@@ -46,7 +46,7 @@ def owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[pro
 
 
 def answered(port: int, path: str, method: str = "GET", **fields: str) -> tuple[int, bytes]:
-    """Status and body of a response of the process on a port. fields: the fields of a form."""
+    """Status and body of the response on a port. fields: fields of a form to send."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     headers = {"Origin": f"http://localhost:{port}", "Host": f"localhost:{port}", "Content-Type": "application/x-www-form-urlencoded"}
     connection.request(method, path, urlencode(fields) if fields else None, headers)
@@ -57,7 +57,7 @@ def answered(port: int, path: str, method: str = "GET", **fields: str) -> tuple[
 
 
 def stored(own: process_lock.Owner) -> DuckStore:
-    """The store of an owner: a database in a file."""
+    """The store of an owner, which is a database in a file."""
     assert isinstance(own.store, DuckStore)
     return own.store
 
@@ -94,7 +94,7 @@ def test_a_process_that_reads_is_ready_and_signs_people_in_at_its_owner(owner: t
                 break
             except ConnectionRefusedError:
                 assert time.monotonic() < until
-                time.sleep(0.2)  # it says only by its answers that it has started
+                time.sleep(0.2)  # only its answers show that it has started
         status, body = answered(port, "/api/v1/status")
         assert (status, address.encode() in body) == (421, True)
         assert answered(port, "/")[0] == 401

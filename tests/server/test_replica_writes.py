@@ -1,4 +1,4 @@
-"""A process that reads published states sends people's entries to the owner, once, under the identity that the owner knows."""
+"""A process that reads published states sends people's entries to the owner, once each, under the identity that the owner knows."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -64,7 +64,7 @@ def test_a_person_is_told_what_the_owner_refuses_or_does_not_answer(owner: DuckS
 
 
 def test_calls_use_the_rights_of_the_person_that_the_owner_knows(owner: DuckStore) -> None:
-    """The token must have the role administrator. The owner looks up the rights of the person, and logs each call once in the person's
+    """The token must have the role administrator. The owner looks up the rights of the person, and logs each call once, under the person's
     name.
     """
     for name, role in (("root", "administrator"), ("ann", "analyst"), ("vic", "viewer")):
@@ -77,13 +77,13 @@ def test_calls_use_the_rights_of_the_person_that_the_owner_knows(owner: DuckStor
     (action,) = owner.actions()
     assert [entry.author for entry in action.entries] == ["ann"]
     assert [(each["author"], each["does"]) for each in audit_log.access_entries(owner.home)] == [("ann", "changed")]
-    promoted = cast("DuckStore", GuardedStore(reads.store, Person("vic", "administrator")))  # an older state may still name this role
+    promoted = cast("DuckStore", GuardedStore(reads.store, Person("vic", "administrator")))  # an older state may have this role
     with pytest.raises(UsageError, match="may not"):
         promoted.write_records([note])
     accounts.disable_account(owner.home, "ann")
     with pytest.raises(UsageError, match="disabled"):
         cast("DuckStore", GuardedStore(reads.store, Person("ann", "analyst"))).write_records([note])
-    with pytest.raises(UsageError, match="disabled or gone"):  # the call names no person, although people sign in at the owner
+    with pytest.raises(UsageError, match="disabled or gone"):  # people sign in at the owner, but the call names no person
         reads.store.write_records([NOTE])
     with pytest.raises(ForbiddenError):
         acting_person(owner.home, {"name": "nobody", "source": "account"})
@@ -104,7 +104,7 @@ def test_only_a_token_of_an_administrator_writes_for_others(owner: DuckStore) ->
     assert answer_call(owner, tokens.token_person(owner.home, token), body)["answer"] is None
 
 
-def test_a_person_of_the_provider_gets_no_more_than_the_lists_of_the_owner_give(owner: DuckStore) -> None:
+def test_a_person_of_the_provider_has_only_the_rights_in_the_owners_lists(owner: DuckStore) -> None:
     (owner.home / "access.toml").write_text(
         """
         url = "https://owner.example"
@@ -131,7 +131,7 @@ def test_a_person_of_the_provider_gets_no_more_than_the_lists_of_the_owner_give(
         return acting_person(owner.home, {"name": name, "role": role, "models": models, "source": source})
 
     assert known("Root@example.org", "administrator").role == "administrator"
-    assert known("Root@example.org", "viewer").role == "viewer"  # the role that the provider's groups give
+    assert known("Root@example.org", "viewer").role == "viewer"  # the role given by the provider's groups
     ann = known("ann@example.org", "administrator", [["secret", "administrator"], ["other", "none"]])
     assert (ann.role, ann.role_for("secret"), ann.role_for("other"), ann.source) == ("analyst", "viewer", None, "oidc")
     assert known("bob@example.org", "viewer").role_for("secret") is None
@@ -155,7 +155,7 @@ def test_settings_of_a_model_are_changed_at_the_owner_unless_they_changed_meanwh
     reads.store.update_settings("m", replace(seen, slices=("carrier=AA",), limits={"drift/psi": 0.3}, team="a", class_names={"1": "late"}))
     assert calls.sent == 2
     assert (held().slices, held().limits, held().team, held().class_names) == (("carrier=AA",), {"drift/psi": 0.3}, "a", {"1": "late"})
-    # the reader's older state still shows the old value; a second change from it undoes nothing
+    # the reader's older state still has the old value; a second change based on it undoes nothing
     reads.store.update_settings("m", replace(seen, limits={"drift/ks": 0.2}, owner="desk"))
     assert (held().limits, held().owner, held().team) == ({"drift/psi": 0.3, "drift/ks": 0.2}, "desk", "a")
     for late in (replace(seen, team="b"), replace(seen, slices=("carrier=UA",)), replace(seen, limits={"drift/psi": 0.4})):
@@ -189,7 +189,7 @@ def test_an_analyst_changes_rules_and_nothing_else_through_a_reader(owner: DuckS
         promoted.update_settings("m", replace(seen, team="mine"))
     accounts.add_account(owner.home, "eve", "viewer", "four random words ev", models={"m": "none"})
     hidden = cast("DuckStore", GuardedStore(reads.store, Person("eve", "administrator")))
-    with pytest.raises(UsageError, match="not in the store"):  # the error does not show the value of the setting
+    with pytest.raises(UsageError, match="not in the store"):  # the error does not reveal the value of the setting
         hidden.update_settings("m", replace(seen, threshold=0.9))
     assert owner.catalog().model("m").settings.team is None
     reads.close()
@@ -220,7 +220,7 @@ def test_an_access_is_logged_once_though_the_answer_is_lost(owner: DuckStore) ->
 
 
 def test_files_made_at_a_reader_are_recorded_for_the_person_who_asked(owner: DuckStore) -> None:
-    """This holds for viewers too, who may write nothing else."""
+    """This also holds for viewers, who may write nothing else."""
     accounts.add_account(owner.home, "root", "administrator", "four random words")
     publish_now(owner)
     reads = reading_process(owner)

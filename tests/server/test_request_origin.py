@@ -1,4 +1,4 @@
-"""Host and Origin are checked with the port against a list, and other interfaces are not bound without sign-in."""
+"""Host and Origin, including the port, are checked against a list; without sign-in, other network interfaces are not bound."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ from tests.support.sample_home import ROOT, environment
 
 
 def site() -> Starlette:
-    """The middleware of the dashboard around one page and one WebSocket."""
+    """The dashboard's middleware around one page and one WebSocket."""
 
     async def page(_request: object) -> PlainTextResponse:
         return PlainTextResponse("page")
@@ -153,7 +153,7 @@ SHOP = "https://shop.example"
 
 
 def sent_from(origin: str, method: str, path: str) -> Reply:
-    """The reply to a request from a page of a web site, to the middleware around the paths of records."""
+    """The reply to a request from a page of a web site; the middleware is around the routes of records."""
 
     async def answer(_request: object) -> PlainTextResponse:
         return PlainTextResponse("taken", 202)

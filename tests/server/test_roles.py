@@ -1,7 +1,7 @@
-"""Every method of the store, every route and every page is called for every role as people call them: through the guard and through the
-middleware.
+"""Every method of the store, every route and every page is called for every role in the way that people call them: through the guard and
+through the middleware.
 
-The commands are in test_access.py. WebSocket messages have one rule: a message is delivered if the person of its session may read.
+test_access.py tests the commands. WebSocket messages have one rule: a message is delivered if the person of its session may read.
 """
 
 import inspect
@@ -40,9 +40,9 @@ ROLE_OF = {
     "backup": "administrator", "publish": "administrator", "verify": "administrator", "verify_backup": "administrator", "export_lake": "administrator", "compute_lake_rollups": "administrator",
     "nightly": "administrator", "close": "administrator",
 }  # fmt: skip
-"""Who may use what of the store, written out by hand; a viewer the rest."""
+"""The role needed for each part of the store, written by hand; viewers may use everything else."""
 OF_THE_GUARD = {"guarded", "whole_groups", "shown_findings", "require_shown_slice"}
-"""What the guard itself has: it refuses nobody, and gives less to some (test_small_groups_on_pages.py)."""
+"""What the guard has itself: it refuses nobody, but gives some people less (test_small_groups_on_pages.py)."""
 WINDOW = Window("loan", EPOCH, EPOCH)
 ARGUMENTS: dict[str, Any] = {
     "window": WINDOW,
@@ -52,13 +52,13 @@ ARGUMENTS: dict[str, Any] = {
     "settings": ModelSettings(threshold=0.7),
     "request": SimpleNamespace(model="loan"),
 }
-"""What the arguments of a call are; any other is the name of the model."""
+"""The meaning of the arguments of a call; any other argument is the name of the model."""
 PAGES = sorted(links.page_files())
 PASSWORD = "correct horse battery"
 
 
 def stub_store(home: Path) -> Any:
-    """A store with the signatures of the real one, in which every call only notes that it was made."""
+    """A store with the signatures of the real one, in which every call is only noted."""
 
     def method(name: str) -> Any:
         def run(self: Any, *_args: Any, **_kwargs: Any) -> Any:
@@ -83,7 +83,7 @@ def test_each_method_of_the_store_is_for_its_roles(name: str, role: Role | None,
     allowed = role is not None and ROLES.index(role) >= ROLES.index(ROLE_OF.get(name, "viewer"))  # type: ignore[arg-type]  # names of roles as text
     people = [Person("ann", role)]
     if METHODS[name].model and METHODS[name].answers != "whole":
-        people += [Person("ann", other, (("loan", role or "none"),)) for other in (None, *ROLES)]  # the model's own role counts
+        people += [Person("ann", other, (("loan", role or "none"),)) for other in (None, *ROLES)]  # the role for the model counts
     for person in people:
         store = stub_store(tmp_path)
         real = getattr(store, name)
@@ -111,7 +111,7 @@ def test_the_handwritten_table_names_only_existing_methods() -> None:
 
 @pytest.fixture(scope="module")
 def signed_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str | None, dict[str, str]]]:
-    """The headers of a browser by role. Those of a browser without a session are under None."""
+    """The headers of a browser for each role; under None, those of a browser without a session."""
     from argon2 import PasswordHasher
 
     home, patch = tmp_path_factory.mktemp("roles"), pytest.MonkeyPatch()
@@ -133,7 +133,7 @@ def signed_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str | N
 
 @pytest.fixture(scope="module")
 def site() -> Starlette:
-    """The dashboard's middleware around one route that answers everything."""
+    """The dashboard's middleware around one route that answers every request."""
 
     async def reached(_request: Request) -> Response:
         return PlainTextResponse("", 299)
@@ -146,7 +146,7 @@ def site() -> Starlette:
 
 
 OPEN = {"public", "token", "owner"}
-"""What is let through to the route, which checks a token itself where it needs one."""
+"""Routes without sign-in; the route itself checks a token if it needs one."""
 UPLOADERS = {"administrator"}
 
 

@@ -1,4 +1,4 @@
-"""Test the sign-in and the access of each role: pages, WebSocket messages, downloads, uploads, CSRF, and stolen sessions."""
+"""Tests the sign-in and the access of each role: pages, WebSocket messages, downloads, uploads, CSRF, and stolen sessions."""
 
 import asyncio
 import base64
@@ -68,7 +68,7 @@ def site() -> Starlette:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A home with one account of each role, quick hashes, and no session."""
+    """A home with one account per role, fast hashes, and no session."""
     from argon2 import PasswordHasher
 
     monkeypatch.setattr(accounts, "_hasher", lambda: PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
@@ -85,12 +85,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def post(path: str, fields: dict[str, str], headers: dict[str, str] | None = None, **where: Any) -> Reply:
-    """The response to a form of the sign-in page."""
+    """The response to a submitted form of the sign-in page."""
     return http(site(), "POST", path, {**FORM, **(headers or {})}, urlencode(fields).encode(), **where)
 
 
 def signed_in(name: str) -> dict[str, str]:
-    """The headers of a browser whose person has signed in."""
+    """The headers of a browser after the person has signed in."""
     reply = post("/sign-in", {"name": name, "password": PASSWORDS[name]})
     assert reply.status == 303
     return {"cookie": f"{sign_in.COOKIE}={reply.cookies()[sign_in.COOKIE]}"}
@@ -322,7 +322,7 @@ def test_a_site_that_is_named_may_frame_a_figure_alone_and_no_other_page(home: P
         policy = http(site(), "GET", address).header("content-security-policy") or ""
         return next(rule for rule in policy.split("; ") if rule.startswith("frame-ancestors"))
 
-    assert ancestors("/readyz?only=drift") == "frame-ancestors 'self'", "off where no site is named"
+    assert ancestors("/readyz?only=drift") == "frame-ancestors 'self'", "embedding is off if no site is named"
     (home / "access.toml").write_text('frame_origins = ["https://wiki.example.com"]\n', encoding="utf-8")
     assert ancestors("/readyz?model=loan&only=drift") == "frame-ancestors 'self' https://wiki.example.com"
     assert ancestors("/readyz") == ancestors("/readyz?model=only") == "frame-ancestors 'self'"

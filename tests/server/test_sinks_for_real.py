@@ -1,4 +1,6 @@
-"""The public libraries of CloudEvents and OpenTelemetry send to a server over HTTP. Each sent record is stored once or rejected once."""
+"""The public libraries of CloudEvents and OpenTelemetry send to a server over HTTP. Each sent record is either stored once or rejected
+once.
+"""
 
 import http.client
 import json
@@ -25,7 +27,7 @@ START = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Collector]:
-    """The HTTP routes with their loader, running."""
+    """A running server with the HTTP routes and the loader."""
     made = Collector(tmp_path / "home")
     made.start()
     yield made
@@ -33,7 +35,7 @@ def server(tmp_path: Path) -> Iterator[Collector]:
 
 
 def post(server: Collector, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict]:
-    """One request with the token that writes."""
+    """The response to one request with the write token."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     connection.request("POST", path, body, {**headers, "Authorization": f"Bearer {server.token}"})
     answer = connection.getresponse()
@@ -41,7 +43,7 @@ def post(server: Collector, path: str, headers: dict[str, str], body: bytes) -> 
 
 
 def stored(server: Collector) -> dict[str, list]:
-    """Ids of predictions, and the number of rejected lines, after the server has ended."""
+    """The ids of predictions, the models, and the rejected lines, read after the server has ended."""
     server.kill()
     with open_store(server.home) as store:
         store.load_landing()

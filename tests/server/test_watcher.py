@@ -1,4 +1,4 @@
-"""The watcher opens one alert and sends one message per fault, resolves it, and freezes last week."""
+"""The watcher opens one alert and sends one message per fault, resolves the alert, and freezes last week."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -53,7 +53,7 @@ def test_alerts_open_at_the_fault_and_are_resolved_after_its_end(store):
     mine = [each for each in known if each.claim in asked and each.acknowledged]
     assert mine and {(each.severity, each.state) for each in mine} == {("watch", "critical")}
     look(BROKEN.end + timedelta(minutes=25))
-    assert state.models["eta"].incidents["act"] == critical - 1, "as Home counts it"
+    assert state.models["eta"].incidents["act"] == critical - 1, "the metric counts as Home does"
     look(BROKEN.end + MORNING)
     assert freeze.is_frozen(store, str(BROKEN))
     assert freeze.frozen_weeks(store)[0].author == watcher.DASHBOARD
@@ -70,7 +70,7 @@ def test_with_unreadable_settings_no_alert_is_decided_and_the_failure_is_reporte
     watcher.run_watcher(store, state, stopping, wait=0.0)
     assert "unknown table" in state.failure
     assert len(alert_log.alert_records(store)) == said
-    assert len(frozen) == 2, "Monday's week is frozen whatever the settings of alerts"
+    assert len(frozen) == 2, "the week before Monday is frozen, whatever the alert settings"
 
 
 def test_a_new_diverging_run_is_reported_and_an_old_one_is_not(tmp_path):
@@ -112,8 +112,8 @@ def test_a_model_without_new_rows_is_judged_once_an_hour(store, monkeypatch):
     assert judge(at + timedelta(minutes=55)) == ["aggregates", "computed", "rows", "records"]
     with store.write():
         store.note_changed_models([RECORDED, UNNAMED])
-    assert judge(at + timedelta(minutes=55)) == ["records"], "a record that names no model leaves findings about its own rows"
-    assert judge(at + timedelta(hours=1)) == ["aggregates", "computed", "records"], "silence is judged without new rows"
+    assert judge(at + timedelta(minutes=55)) == ["records"], "a record without a model affects only findings about its own rows"
+    assert judge(at + timedelta(hours=1)) == ["aggregates", "computed", "records"], "silence is judged even without new rows"
 
 
 def test_a_round_asks_nothing_about_a_model_without_new_rows_within_the_hour(store, monkeypatch):
@@ -129,7 +129,9 @@ def test_a_round_asks_nothing_about_a_model_without_new_rows_within_the_hour(sto
         asked.clear()
         watcher.check_live_models(store, state, AlertConfig(), instant)
         assert state.reports.keys() == state.judged.keys() == set(names)
-        assert all((judged.at == instant) == (name in asked) for name, judged in state.judged.items()), "when it was asked, not looked at"
+        assert all((judged.at == instant) == (name in asked) for name, judged in state.judged.items()), (
+            "the time of the analysis is kept, not that of the last look"
+        )
         return asked
 
     assert round_at(now) == names
@@ -139,12 +141,12 @@ def test_a_round_asks_nothing_about_a_model_without_new_rows_within_the_hour(sto
     assert round_at(now + timedelta(minutes=10)) == ["eta"]
     with store.write():
         store.note_changed_models([RECORDED, UNNAMED])
-    assert round_at(now + timedelta(minutes=15)) == names, "what is said of records that name no model"
-    assert round_at(now + timedelta(hours=1)) == names, "silence is judged without new rows"
+    assert round_at(now + timedelta(minutes=15)) == names, "these analyzers read records that name no model"
+    assert round_at(now + timedelta(hours=1)) == names, "silence is judged even without new rows"
 
 
 class _Stops:
-    """An event that is set after a given number of waits."""
+    """An event that counts as set after a given number of waits."""
 
     def __init__(self, waits):
         self.left = waits

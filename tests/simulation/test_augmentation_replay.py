@@ -1,4 +1,4 @@
-"""Faults of an augmentation are planted on an audit and named by the analyzer."""
+"""Faults of an augmentation are planted in an audit, and its analyzer names them."""
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ RUNS = 20
 
 @pytest.fixture(scope="module")
 def audits() -> list[AugmentationAudit]:
-    """Clean audits, each of another augmentation."""
+    """Clean audits, each of a different augmentation."""
     rows = [simulated_audit(seed, rows=1500) for seed in range(6)]
     named = [audit_row(row["results"], augmentation=f"jitter {place}") for place, row in enumerate(rows)]
     return augmentation_audits(pd.DataFrame(named))

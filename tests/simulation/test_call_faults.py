@@ -1,4 +1,4 @@
-"""Faults of a language model's calls are named by serving/call_drift at middle strength, and weeks without them ask for nothing."""
+"""serving/call_drift names faults of a language model's calls at middle strength, and raises nothing in weeks without them."""
 
 import pytest
 
@@ -24,28 +24,32 @@ def test_a_fault_of_middle_strength_is_in_the_first_three_alarms_in_nine_of_ten_
 
 @pytest.mark.parametrize(("a_day", "variation"), some([(100, 0.1), (25, 0.0), (300, 0.1), (100, 0.15), (100, 0.2), (100, 0.3)], 1))
 def test_weeks_without_a_fault_raise_nothing_critical_and_hardly_any_warning(a_day: int, variation: float) -> None:
-    """There are weeks that vary by chance alone and weeks that vary by a tenth to three tenths more, with many calls and with few."""
+    """The weeks vary only by chance, or by a tenth to three tenths more, with many calls and with few."""
     weeks = [list(drift_findings(frames_of(seed, a_day, variation)[0]).values()) for seed in range(1000, 1000 + CLEAN)]
     assert [each.because for found in weeks for each in found if each.severity == "act"] == []
     assert sum(any(needs_action(each.severity) for each in found) for found in weeks) <= allowed(0.03, CLEAN)
 
 
 def test_weeks_of_a_number_that_varies_more_than_the_other_raise_nothing_critical() -> None:
-    """The length of questions varies by three tenths from week to week, and the length of answers by a twentieth."""
+    """From week to week, the length of questions varies by three tenths, and the length of answers by a twentieth."""
     weeks = [list(drift_findings(frames_of(seed, 100, 0.05, restless=0.3)[0]).values()) for seed in range(1000, 1000 + CLEAN)]
     assert [each.because for found in weeks for each in found if each.severity == "act"] == []
     assert sum(any(needs_action(each.severity) for each in found) for found in weeks) <= allowed(0.03, CLEAN)
 
 
 def test_a_number_whose_weeks_were_calm_by_chance_is_judged_by_those_of_the_other_number() -> None:
-    """Regression: in two draws, weeks vary by a fifth. Four weeks of the questions' length were alike, and the fifth was critical."""
+    """Regression: in two draws, weeks vary by a fifth. Four weeks had questions of similar length by chance, so the fifth week was
+    critical.
+    """
     for seed in (1249, 1327):
         found = drift_findings(frames_of(seed, 100, 0.2, weeks=4)[0])
         assert [each.because for each in found.values() if each.needs_action] == []
 
 
 def test_an_unusual_week_of_answers_does_not_hide_longer_questions() -> None:
-    """Regression: in three draws, one week of the answers, the most unusual of all numbers, also set the limit of the questions."""
+    """Regression: in three draws, one week of the answers, the most unusual of all numeric columns, also set the limit for the
+    questions.
+    """
     for seed in (35, 42, 48):
         found = replay_frame_fault(*frames_of(seed), FAULTS["longer_questions"], seed=seed)
         assert "input_tokens" in {each.subject for each in found.looks[0].alarms}

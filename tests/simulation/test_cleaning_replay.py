@@ -1,4 +1,4 @@
-"""Faults of cleaning rules are planted in a rule's own runs and named; a rule without them raises nothing."""
+"""Faults of cleaning rules are planted in a rule's own runs, and they are named; a rule without faults raises nothing."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Each fault of a collecting device is named at middle strength, and a clean device is silent."""
+"""Each fault of a collecting device is named at middle strength, and a clean device raises nothing."""
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ DRAWS = repeats(3, 60)
 
 
 def frame(fleet: int = 4, before: int = 40, seed: int = 3) -> pd.DataFrame:
-    """Batches of clean devices as the store returns them."""
+    """Batches of clean devices, in the form in which the store returns them."""
     return stored_batches(device_batches(np.random.default_rng(seed), fleet=fleet, before=before))
 
 

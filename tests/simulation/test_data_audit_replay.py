@@ -1,4 +1,4 @@
-"""Faults of the rows of a dataset are planted in a table, found by the real audit and named; clean tables raise nothing."""
+"""Faults are planted in the rows of a table, and the real audit of the dataset names them; clean tables raise nothing."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Simulated days with correlated rows vary as real days do, and the log keeps its rows."""
+"""Simulated days with correlated rows vary as real days do, and use only rows of the log."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def weather() -> LogRows:
 
 @pytest.fixture(scope="module")
 def drawn(weather: LogRows) -> np.ndarray:
-    """Days × rows of the log, each day with a random effect."""
+    """Days × row indices of the log, with a random effect on each day."""
     luck, rng = DayCorrelation.of(weather, SHARE), np.random.default_rng(2)
     return np.array([rng.choice(len(weather), SIZE, p=luck.weights(rng)) for _ in range(DAYS)])
 
@@ -38,13 +38,13 @@ def test_a_day_shares_about_a_twentieth_of_the_variance(weather: LogRows, drawn:
     assert 0.03 < between < 0.07
 
 
-def test_over_many_days_the_log_is_as_it_was(weather: LogRows, drawn: np.ndarray) -> None:
+def test_over_many_days_the_means_of_the_log_are_unchanged(weather: LogRows, drawn: np.ndarray) -> None:
     for name in ("feature.rain", "feature.wind", "label"):
         assert abs(weather[name][drawn].mean() - weather[name].mean()) < 0.05 * weather[name].std()
     wet = (weather["feature.rain"][drawn] > 0).mean(axis=1)
-    assert wet.std() > 2.5 * np.sqrt(0.08 * 0.92 / SIZE), "the share of zeros moves by far more than rows make it"
+    assert wet.std() > 2.5 * np.sqrt(0.08 * 0.92 / SIZE), "the share of zeros varies far more than sampling of rows explains"
     pairs = (weather["feature.rain"][drawn.ravel()], weather["feature.rain_3h"][drawn.ravel()])
-    assert np.all(pairs[0] <= pairs[1]), "what goes together goes together"
+    assert np.all(pairs[0] <= pairs[1]), "columns that belong together stay together"
 
 
 def test_rows_of_a_stream_are_whole_rows_of_its_log_and_the_same_each_time() -> None:

@@ -1,4 +1,4 @@
-"""Deliveries that are late, short, missed or rejected are named at middle strength, and clean sources raise nothing."""
+"""Deliveries that are late, short, missed or rejected are named at middle strength; clean sources raise nothing."""
 
 from collections.abc import Mapping
 
@@ -18,7 +18,7 @@ RUNS, CLEAN = repeats(5, 50), repeats(10, 300)
 
 
 def source(seed: int) -> tuple[Mapping[str, pd.DataFrame], Context]:
-    """Twelve clean weeks of a source, and one more week. Every other source has no deliveries at weekends."""
+    """Twelve clean weeks of a source, and one week to judge. Every other source delivers nothing at weekends."""
     return delivery_frames(delivered(np.random.default_rng([seed, 71]), range(-84, 7), skip=(5, 6) if seed % 2 else ()))
 
 

@@ -1,4 +1,4 @@
-"""Faults of the energy of training are planted in a simulated month and named. The month without them raises nothing."""
+"""Faults in the energy of training are planted in a simulated month, and named. The month without them raises nothing."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,6 @@
-"""Each fault of exports is named at middle strength on each recipient of the sample and of a log of our own, and the twin is silent."""
+"""Each fault of exports is named at middle strength, for each recipient of the sample and of a synthetic log; without the fault nothing is
+raised.
+"""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Each fault has its stated effect at its stated strength, and no other effect."""
+"""Each fault has its stated effect at its stated strength, and no other."""
 
 from dataclasses import replace
 
@@ -25,12 +25,12 @@ CLEAN = STREAM.day(1)
 
 
 def planted(name: str, strength: str = "weak", day: int = 1) -> LogRows:
-    """The first day with the fault, or a later day."""
+    """The rows of the first day with the fault, or of a later day."""
     return FaultScenario(STREAM, SCENE, FAULTS[name], strength).planted(day, CLEAN)
 
 
 def moved(rows: LogRows, name: str) -> float:
-    """The distance by which a mean moved, in standard deviations of the clean rows."""
+    """The shift of a mean, in standard deviations of the clean rows."""
     return float((np.nanmean(rows[name]) - np.nanmean(CLEAN[name])) / np.nanstd(CLEAN[name]))
 
 

@@ -1,4 +1,4 @@
-"""Faults of a form are planted on an audit and named by the analyzer."""
+"""Faults of a form (a variant of a model) are planted in an audit, and the analyzer names them."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,6 @@
-"""Faults of audits, batches, dataset versions, stored forms and attributions are named by their analyzers; the twins are silent."""
+"""Faults of audits, batches, dataset versions, stored forms and attributions are named by their analyzers; without the fault nothing is
+raised.
+"""
 
 import json
 from collections.abc import Callable, Mapping
@@ -38,7 +40,7 @@ Frames = Mapping[str, pd.DataFrame]
 
 
 def audits(seed: int) -> tuple[Frames, Context]:
-    """An audit of each kind, on 400 rows."""
+    """One audit of each kind, on 400 rows."""
     rng, rows = np.random.default_rng(seed), []
     for kind in KINDS:
         head = {**interval_json(rate_interval(float(rng.binomial(400, HELD[kind])), 400)), "at": 0.1}
@@ -53,7 +55,7 @@ def audits(seed: int) -> tuple[Frames, Context]:
 
 
 def batches(seed: int) -> tuple[Frames, Context]:
-    """Nights of 400 keys with scores around 0.4: eight before the week and one in it."""
+    """Nights of 400 keys with scores around 0.4: eight nights before the week, and one in it."""
     rng, parts = np.random.default_rng(seed), []
     for night in range(9):
         at = START.replace(tzinfo=None) + timedelta(days=night - 8, hours=26)
@@ -77,7 +79,7 @@ def datasets(seed: int) -> tuple[Frames, Context]:
 
 
 def stored(seed: int) -> tuple[Frames, Context]:
-    """An audit of a dataset with three lossy forms, one of which changes too much."""
+    """An audit of a dataset with three lossy forms; one of them changes too much."""
     rng = np.random.default_rng(seed)
     forms = {
         "float16": stored_form(rng, 0.003),
@@ -98,7 +100,7 @@ def explained(seed: int) -> tuple[Frames, Context]:
 
 
 def acted(seed: int) -> tuple[Frames, Context]:
-    """Requests like the reference, and 600 actions: people follow most right answers and override most errors."""
+    """Requests like the reference, and 600 actions: people follow most right answers and override most wrong ones."""
     rng = np.random.default_rng(seed)
     columns = tuple(Column(place + 1, name, f"f{place + 1}", "number", "feature", False) for place, name in enumerate(("age", "income")))
     model = replace(MODEL, columns=columns)

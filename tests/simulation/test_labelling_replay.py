@@ -1,4 +1,4 @@
-"""Each fault of labelling is named at middle strength, a clean project raises nothing, and only the fault is changed."""
+"""Each fault of labelling is named at middle strength, a clean project raises nothing, and the fault changes nothing else."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -68,7 +68,9 @@ def test_a_fault_of_middle_strength_is_in_the_first_three_after_a_week_in_nine_o
     ("name", "seed", "cause"), [("guidelines_changed", 2, "label_agreement"), ("tired_annotators", 6, "fatigue_slope")]
 )
 def test_effects_of_a_new_rule_or_of_fatigue_are_listed_behind_their_cause(name: str, seed: int, cause: str) -> None:
-    """In these draws, two critical gold findings and wrong suggestions came before the cause. Severities stay unchanged."""
+    """Regression: in these draws, two critical findings about gold items and wrong suggestions were listed before their cause. Their
+    severities stay unchanged.
+    """
     clean = simulated_labelling_records("loan", SHARES, 60, seed + 10, END)
     alarms = replay_labelling_fault(clean, LOAN, FAULTS[name], "middle", seed, looks=1).looks[-1].alarms
     behind = [each.evidence.get("follows", {}).get("metric") == cause for each in alarms]
@@ -103,7 +105,7 @@ def test_clean_projects_raise_no_critical_finding() -> None:
 
 
 def lines(project) -> list[dict]:
-    """The records of a project in the form in which they are logged."""
+    """The records of a project, in the form in which they are logged."""
     found = []
     for kind, frame in (("annotation", project.annotated), ("assignment", project.assigned)):
         rows = frame.assign(kind=kind, at=frame["at"].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))

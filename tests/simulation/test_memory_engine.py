@@ -1,4 +1,4 @@
-"""Tables in memory give the same findings as a store."""
+"""Tables in memory give the same findings as a store does."""
 
 import math
 from typing import Any
@@ -19,7 +19,7 @@ BASE = credit(reference_rows=2000)
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two answers are equal, with floats within 1e-6 of each other (sums are added in another order)."""
+    """Whether two results are equal, with floats within 1e-6 of each other (sums are added in another order)."""
     if isinstance(one, float) and isinstance(other, float):
         return math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-9) or (one != one and other != other)
     if isinstance(one, dict) and isinstance(other, dict):
@@ -30,7 +30,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def replayed_in_a_store(scenario: FaultScenario) -> list[ReplayDay]:
-    """The findings of a temporary store about the days."""
+    """The findings about the days, computed in a temporary store."""
     with temporary_store(scenario.stream.base) as store:
         return list(replay_in_store(store, scenario, lambda share, text: None))
 

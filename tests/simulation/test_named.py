@@ -1,4 +1,4 @@
-"""Reliably detected faults are named, by the right key and by no other. tests/benchmarks/bench_scoreboard.py tests all faults."""
+"""Reliably detected faults are named by the right key and by no other; tests/benchmarks/bench_scoreboard.py tests all faults."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -26,23 +26,23 @@ BY_ROWS = (
     "unit_change_in_slice", "null_surge_in_group", "correlation_broken", "coarse_device", "clock_skew", "query_burst", "concept_drift_in_slice",
     "model_extraction", "boundary_search", "strange_requests", "prompt_texts", "oversized_texts",
 )  # fmt: skip
-"""Faults that only analyzers of raw rows name, in ten times the time."""
+"""Faults that only analyzers of raw rows name, which takes ten times as long."""
 WITH_PLACE = ("null_surge_in_group", "clock_skew", "coarse_device")
-"""Those of them that are asserted in every run: the finding names the group or the device."""
+"""The faults of BY_ROWS that every run checks: their finding names the group or the device."""
 ON_WEEKDAY = ("unit_change_on_weekday", "concept_drift_on_weekday")
-"""Faults that the third day does not hold (tests/simulation/test_weak_faults.py)."""
+"""Faults that do not occur on the third day (tests/simulation/test_weak_faults.py)."""
 DRAWS = 20
 LabOf = Callable[..., ReplayLab]
 
 
 def read_for(name: str) -> Reads:
-    """The kinds of data that the analyzers read which detect a fault."""
+    """The kinds of data read by the analyzers that detect a fault."""
     return "all" if name in BY_ROWS else "counts"
 
 
 @pytest.fixture(scope="module")
 def labs() -> LabOf:
-    """A lab by its seed and its days."""
+    """A function that returns a lab (a simulated log for planting faults) by seed and number of days."""
     return cache(lambda seed, days=DAY: ReplayLab.of(CleanStream(credit(seed, 4000), seed=seed, past=21, days=days, rows_a_day=1500)))
 
 
@@ -87,7 +87,7 @@ def test_a_fault_that_only_rows_show_is_named_with_its_place(name: str, lab: Rep
 def test_a_fault_of_middle_strength_that_only_rows_show_is_named_in_nine_of_ten_labs(
     name: str, labs: LabOf, named_share: NamedShare
 ) -> None:
-    """Any finding at the end of a week counts. The fault may share an incident with the drift that it causes, and the drift may lead."""
+    """Any finding at the end of a week counts. The fault may be in one incident with the drift that it causes, and the drift may lead."""
     named = 0
     for seed in range(DRAWS):
         week = labs(seed, WEEK)

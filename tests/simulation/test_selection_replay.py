@@ -1,4 +1,4 @@
-"""A challenger that is better, or worse in a slice, at middle strength is named in nine of ten draws. A challenger with the same loss
+"""At middle strength, a challenger that is better, or worse in a slice, is named in nine of ten draws. A challenger with the same loss
 raises nothing.
 """
 

@@ -1,4 +1,4 @@
-"""A long run in memory gives the steps that the reference engine gives."""
+"""A long run in memory gives the same steps as the reference engine."""
 
 import pandas as pd
 

@@ -1,4 +1,4 @@
-"""A permanently changed slice is one critical incident in all later weeks, with its first day and a proposal."""
+"""A slice that has changed permanently is one critical incident in all later weeks, with its first day and a proposal."""
 
 from observability.core.finding import news_of
 from observability.incidents.since_words import incident_since

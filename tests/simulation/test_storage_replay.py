@@ -1,4 +1,4 @@
-"""Each fault of a place that stores data is named at middle strength, and a place without one is silent."""
+"""Each fault of a storage place (a folder or bucket) is named at middle strength; a place without a fault raises nothing."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Each fault of a study is named at middle strength, and clean searches are silent."""
+"""Each fault of a study is named at middle strength; clean searches raise nothing."""
 
 import numpy as np
 import pytest

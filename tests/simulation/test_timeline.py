@@ -1,4 +1,4 @@
-"""The lab shows the findings about a store's model without changing that store."""
+"""The fault lab shows findings about a store's model without changing the store."""
 
 import json
 import time
@@ -182,7 +182,7 @@ def test_only_one_simulation_job_runs_at_a_time_and_it_can_be_cancelled(store: D
     monkeypatch.setattr(LAB, "job", None)
 
 
-def test_homes_of_throw_away_stores_are_gone(told: FaultTimeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_home_of_a_temporary_store_is_removed(told: FaultTimeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import tempfile
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

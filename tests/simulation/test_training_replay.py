@@ -43,7 +43,7 @@ def ask(store: Database):
 
 
 def records_of(store: Database, run: str):
-    """The records of a run. For the run on accelerators, also the records of its earlier runs."""
+    """The records of a run; for the run on accelerators, also those of its earlier runs."""
     return run_records(ask(store), run, NOW, [f"accelerators-{place}" for place in range(6)] if run == "accelerators" else ())
 
 
@@ -109,7 +109,7 @@ def test_each_evaluation_of_a_replay_sees_only_what_had_been_logged(store: Datab
             assert steps.equals(clean)
             steps, clean = planted.readings, frames["resources"]
             old = clean["at"] < onset
-        assert old.any() or name == "leaked_label", "a leak is there from the first step on"
+        assert old.any() or name == "leaked_label", "a leaked label is there from the first step on"
         assert steps.loc[old].to_json(date_format="iso") == clean.loc[old].to_json(date_format="iso")
         assert steps.to_json(date_format="iso") != clean.to_json(date_format="iso")
     assert all(each.n <= look.at for look in whole.looks for each in look.findings)
@@ -119,7 +119,7 @@ def test_each_evaluation_of_a_replay_sees_only_what_had_been_logged(store: Datab
 def test_the_newest_clean_run_that_can_have_the_fault_is_used(store: Database) -> None:
     assert replay_on_run(ask(store), FAULTS["slow_rank"], "middle", NOW).name == "ranks"
     found = replay_on_run(ask(store), FAULTS["memory_beyond_past"], "middle", NOW)
-    assert found.name == "accelerators" and found.first_named is not None, "earlier runs of its kind are read with it"
+    assert found.name == "accelerators" and found.first_named is not None, "earlier runs of the same kind are read as well"
     with pytest.raises(NotFoundError, match="nowhere"):
         replay_on_run(ask(store), FAULTS["slow_rank"], "middle", NOW, name="nowhere")
     for fault, run, lack in (("slow_rank", "curves", "ranks"), ("throttled_accelerator", "ranks", "no busy device")):

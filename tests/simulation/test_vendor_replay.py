@@ -1,4 +1,4 @@
-"""Each fault of a vendor is named at middle strength, and the twin without it is silent."""
+"""Each fault of a vendor is named at middle strength; without the fault nothing is raised."""
 
 from dataclasses import replace
 
@@ -49,7 +49,7 @@ def test_a_set_that_changed_already_is_replayed_before_its_change() -> None:
 def test_a_change_of_meaning_in_free_texts_of_middle_strength_is_named_in_nine_of_ten_sets(
     vendors: list[VendorNights], named_share: NamedShare
 ) -> None:
-    """A fifth of the questions get the answer to another question."""
+    """A fifth of the questions get the answer to a different question."""
     named = 0
     for seed, nights in enumerate(vendors):
         found = replay_vendor_fault(asked_nights(nights, SIMILAR).rows(), FAULTS["silent_answer_change"], seed=seed)
@@ -58,7 +58,7 @@ def test_a_change_of_meaning_in_free_texts_of_middle_strength_is_named_in_nine_o
 
 
 def test_reworded_answers_and_fallen_scores_change_by_the_stated_share() -> None:
-    """Of twelve words, four are drawn anew (0.3 of 12 is 3.6). A score of 4 that falls by a fifth is 3.2."""
+    """Of twelve words, four are replaced (0.3 of 12 is 3.6). A score of 4 that falls by a fifth is 3.2."""
     rows = asked_nights(NIGHTS, SIMILAR).rows()
     plant = VendorFaultPlant(rows, {}, (), 0.3, words=("besides",))
     reworded = vendor_rewords(plant)["prediction"]

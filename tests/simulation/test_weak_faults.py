@@ -1,4 +1,4 @@
-"""Detection of faults at weak strength, faults of one weekday, and faults of a column in which one value holds nine of ten rows."""
+"""Detection of faults at weak strength, of faults on one weekday, and of faults in a column in which nine of ten rows have one value."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,7 +32,7 @@ def plain_credit(seed: int) -> SimulationBase:
 
 
 def sparse_credit(seed: int) -> SimulationBase:
-    """The synthetic log with one more number, 0 in nine of ten rows."""
+    """The synthetic log with one more number, which is 0 in nine of ten rows."""
     base = credit(seed, 4000)
 
     def with_bonus(rng: np.random.Generator, rows: LogRows) -> LogRows:
@@ -50,16 +50,14 @@ def sparse_credit(seed: int) -> SimulationBase:
 
 @pytest.fixture(scope="module")
 def labs() -> LabOf:
-    """A lab for a base and a seed."""
+    """A function that returns a lab (a simulated log for planting faults) for a base and a seed."""
     return cache(lambda of, seed: ReplayLab.of(CleanStream(of(seed), seed=seed, past=21, days=WEEK + 1, rows_a_day=2000)))
 
 
 def week_of(
     lab: ReplayLab, name: str, strength: Strength, *, number: str | None = None, last: int = WEEK
 ) -> tuple[ReplayDay, FaultScenario]:
-    """The findings as of the end of a day, and the scenario. number: the feature that the fault changes; by default, the feature that the
-    seed chooses.
-    """
+    """The findings as of the end of a day, and the scenario. number: the feature that the fault changes; by default the seed chooses it."""
     scene = fault_targets(lab.stream.base, lab.stream.seed)
     scene = replace(scene, number=number) if number else scene
     scenario = FaultScenario(lab.stream, scene, FAULTS[name], strength)
@@ -68,7 +66,7 @@ def week_of(
 
 @pytest.mark.parametrize("name", ON_WEEKDAY)
 def test_a_fault_of_one_weekday_is_named_on_that_day_and_a_week_later(name: str, labs: LabOf) -> None:
-    """Only the last day of each window holds the fault, so a look at the whole week alone would miss it."""
+    """Only the last day of each window has the fault, so a check of the whole week alone would miss it."""
     for last in (1, WEEK + 1):
         day, scenario = week_of(labs(plain_credit, SEED), name, "middle", last=last)
         assert judged(day, right(scenario)) in ("first", "top three"), [each.lead.because for each in day.incidents]
@@ -101,7 +99,7 @@ def test_a_column_that_is_nearly_always_zero_is_quiet_without_a_fault(labs: LabO
 def test_weak_faults_are_not_surely_missed_in_more_than_half_of_the_draws(
     name: str, labs: LabOf, record_property: Callable[[str, object], None]
 ) -> None:
-    """The effect is at the limit or slightly above, so chance decides."""
+    """The effect is at the limit or slightly above, so chance decides whether it is named."""
     named = 0
     for seed in range(DRAWS):
         day, scenario = week_of(labs(plain_credit, seed), name, "weak")

@@ -1,4 +1,4 @@
-"""Krippendorff's alpha against the worked example of its author and against Fleiss' kappa on complete data."""
+"""Krippendorff's alpha agrees with its author's worked example, and with Fleiss' kappa on complete data."""
 
 import numpy as np
 import pytest

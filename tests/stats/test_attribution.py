@@ -1,5 +1,5 @@
-"""Importance and its change agree with scikit-learn, numpy and a bootstrap, keep their false-alarm rate, and detect a swap of the top two
-features.
+"""Importance and its change agree with scikit-learn, numpy and a bootstrap, keep the stated false-alarm rate, and detect a swap of the top
+two features.
 """
 
 import numpy as np

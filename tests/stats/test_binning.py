@@ -1,4 +1,4 @@
-"""The compiled loop, numpy's search and a plain count agree on any values and edges."""
+"""The compiled loop, numpy's search and a plain count give the same bins for any values and edges."""
 
 import numpy as np
 import pytest
@@ -16,12 +16,12 @@ FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
 @pytest.fixture(params=["compiled", "numpy"], scope="module")
 def engine(request: pytest.FixtureRequest):
-    """Each way of counting, forced whatever the block's size."""
+    """Run a test with each way of counting, whatever the size of the block."""
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "numpy":
             patch.setattr(binning, "compiled_bin_loops", lambda size: None)
         else:
-            assert binning.load_compiled_loops() is not None, "numba is among what is installed, so its loop must load"
+            assert binning.load_compiled_loops() is not None, "numba is installed, so its loop must load"
             patch.setattr(binning, "compiled_bin_loops", lambda size: binning.load_compiled_loops())
         yield request.param
 

@@ -1,4 +1,4 @@
-"""Intervals of rows that are correlated within blocks agree with statsmodels, scipy and simulation."""
+"""Intervals for rows that are correlated within blocks agree with statsmodels, scipy and simulation."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from observability.stats.blocks import (
 
 
 def correlated(rng: np.random.Generator, blocks: int = 30, rows: int = 20, between: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """Values with a shared part in each block, and the blocks."""
+    """Values that share a part within each block, and the block of each value."""
     code = np.repeat(np.arange(blocks), rows)
     return rng.normal(0, between, blocks)[code] + rng.normal(5, 1, code.size), code
 
@@ -31,7 +31,7 @@ def test_the_mean_of_blocks_has_the_error_of_a_regression_with_clusters() -> Non
     fit = sm.OLS(values, np.ones((values.size, 1))).fit(cov_type="cluster", cov_kwds={"groups": code, "use_correction": False})
     assert found.value == pytest.approx(fit.params[0])
     assert found.error == pytest.approx(fit.bse[0] * np.sqrt(30 / 29))
-    assert found.error > 2.5 * values.std() / np.sqrt(values.size), "rows are not the units"
+    assert found.error > 2.5 * values.std() / np.sqrt(values.size), "the blocks are the units, not the rows"
 
 
 def test_the_binomial_quantile_equals_that_of_scipy() -> None:

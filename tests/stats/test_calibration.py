@@ -1,4 +1,4 @@
-"""Calibrated models are seldom flagged, miscalibrated ones are, and every figure equals its definition on raw rows."""
+"""Calibrated models are rarely flagged, miscalibrated ones are, and every figure equals its definition on raw rows."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ MIDDLES = bin_middles()
 
 
 def world(n: int, seed: int, fault: float = 0.0):
-    """Scores in the middle of their bins, and labels drawn with probability score + fault."""
+    """For each row: the bin, the score in the middle of its bin, and a label with the probability score + fault."""
     rng = np.random.default_rng(seed)
     place = np.searchsorted(SCORE_EDGES, rng.beta(1.2, 2, n), side="right")
     label = rng.random(n) < np.clip(MIDDLES[place] + fault, 0, 1)

@@ -1,4 +1,4 @@
-"""Tests of counts and rates equal scipy's and keep their level."""
+"""Tests of counts and rates equal scipy's and keep their significance level."""
 
 import numpy as np
 import pytest

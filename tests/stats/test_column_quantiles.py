@@ -1,4 +1,4 @@
-"""Quantiles of many columns at once are those of numpy, column by column."""
+"""Quantiles of many columns at once equal numpy's, column by column."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Suspect labels are those of cleanlab."""
+"""The suspect labels are the same as cleanlab's."""
 
 import numpy as np
 import pytest

@@ -14,7 +14,7 @@ EDGES = st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=40, 
 
 
 def by_hand(values, edges, valid, groups, size):
-    """The same counts with numpy's search, one row at a time."""
+    """The same counts, computed with numpy's search one row at a time."""
     n = np.zeros((size, len(edges) + 3), np.int64)
     for value, ok, group in zip(values, valid, groups):
         if group >= 0:

@@ -1,4 +1,4 @@
-"""Labels of several annotators: equal to cleanlab, crowd-kit and statsmodels, and ranks and gains as counted by hand."""
+"""Labels by several annotators: results equal those of cleanlab, crowd-kit and statsmodels; ranks and gains equal counts by hand."""
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ SKILLS = (0.9, 0.8, 0.7, 0.85, 0.4)
 
 
 def crowd(seed: int = 5, n: int = 60, each: int = 3, skills: tuple[float, ...] = SKILLS) -> tuple[Votes, np.ndarray]:
-    """Items of three classes, each labelled by some annotators, who guess if they do not know."""
+    """Items of three classes, each labelled by some annotators; an annotator who does not know the class guesses."""
     rng = np.random.default_rng(seed)
     truth, rows = rng.integers(0, 3, n), []
     for item in range(n):
@@ -44,7 +44,7 @@ def wide(votes: Votes) -> np.ndarray:
 
 
 def test_dawid_skene_gives_the_figures_of_crowd_kit() -> None:
-    """The figures are those of crowd-kit 1.4.1, DawidSkene(n_iter=2000, tol=1e-12), on these labels."""
+    """The expected figures come from crowd-kit 1.4.1, DawidSkene(n_iter=2000, tol=1e-12), on these labels."""
     votes, truth = crowd()
     found = dawid_skene(votes, steps=2000, tolerance=1e-12)
     assert found.prior == pytest.approx([0.35474, 0.31833, 0.32693], abs=2e-5)
@@ -71,7 +71,7 @@ def test_dawid_skene_equals_crowd_kit_on_the_same_labels(seed: int) -> None:
     ours = dawid_skene(votes, steps=2000, tolerance=1e-12)
     assert ours.prior == pytest.approx(theirs.priors_.sort_index().to_numpy(), abs=1e-4)
     assert ours.posterior == pytest.approx(theirs.probas_.sort_index()[[0, 1, 2]].to_numpy(), abs=1e-3)
-    for annotator, errors in theirs.errors_.groupby(level="worker"):  # rows: the label that was given; columns: the true class
+    for annotator, errors in theirs.errors_.groupby(level="worker"):  # rows: the given label; columns: the true class
         expected = errors.droplevel("worker").reindex(index=range(3), columns=range(3)).fillna(0.0).to_numpy().T
         assert ours.confusion[annotator] == pytest.approx(expected, abs=1e-3)
 

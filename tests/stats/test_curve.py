@@ -1,4 +1,4 @@
-"""Curve checks find planted faults, match known answers, and keep their false-alarm rate on clean curves."""
+"""Checks of curves find planted faults, agree with known answers, and keep the stated false-alarm rate on clean curves."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ SEEDS = 200
 
 
 def learning(n: int, seed: int, sd: float, *, kind: str = "power", noise: str = "normal") -> np.ndarray:
-    """A loss that keeps improving, with noise."""
+    """A noisy loss that keeps improving."""
     rng, t = np.random.default_rng(seed), np.arange(1, n + 1)
     trend = {"power": 0.3 + 2 * t**-0.35, "exponential": 0.3 + 0.7 * np.exp(-t / (n / 2.5)), "line": 1 - 0.7 * t / n}[kind]
     drawn = rng.normal(0, sd, n) if noise == "normal" else rng.laplace(0, sd / np.sqrt(2), n)
@@ -25,7 +25,7 @@ def learning(n: int, seed: int, sd: float, *, kind: str = "power", noise: str = 
 @pytest.mark.parametrize("kind", some(["power", "exponential", "line"], 2))
 @pytest.mark.parametrize(("n", "sd"), [(30, 0.02), (200, 0.02)])
 def test_nothing_is_found_on_clean_curves(kind: str, n: int, sd: float) -> None:
-    """Nothing is found for any of 200 seeds for each shape, length and noise (up to a twentieth of the progress)."""
+    """Nothing is found in 200 seeds for each shape, length and noise (up to a twentieth of the progress)."""
     steps, alarms = np.arange(n), 0
     for seed in range(SEEDS):
         training, held_out = learning(n, seed, sd, kind=kind), 0.05 + learning(n, 10_000 + seed, sd, kind=kind)
@@ -55,7 +55,7 @@ NOISES = {
 
 
 def noisy_line(n: int, seed: int, noise: str) -> np.ndarray:
-    """A loss that falls along a line, with noise whose standard deviation is nearly a third of the progress."""
+    """A loss that falls along a straight line; the standard deviation of the noise is nearly a third of the progress."""
     return 1 - 0.7 * np.arange(1, n + 1) / n + 0.2 * NOISES[noise](np.random.default_rng([seed, n]), n)
 
 
@@ -69,10 +69,10 @@ def noisy_line(n: int, seed: int, noise: str) -> np.ndarray:
         ("laplace", 12_500, 20, 0),
         ("t3", 100, 200, 0.05),
         ("t3", 1000, 200, 0.05),
-        pytest.param("t3", 12_500, 100, 0.05, marks=pytest.mark.long),  # the case of 1,000 steps
-        pytest.param("normal", 100_000, 10, 0, marks=pytest.mark.long),  # the case of 12,500 steps
-        pytest.param("laplace", 100_000, 10, 0, marks=pytest.mark.long),  # the case of 12,500 steps
-        pytest.param("t3", 100_000, 10, 0.1, marks=pytest.mark.long),  # the case of 1,000 steps
+        pytest.param("t3", 12_500, 100, 0.05, marks=pytest.mark.long),  # covered by the case of 1,000 steps
+        pytest.param("normal", 100_000, 10, 0, marks=pytest.mark.long),  # covered by the case of 12,500 steps
+        pytest.param("laplace", 100_000, 10, 0, marks=pytest.mark.long),  # covered by the case of 12,500 steps
+        pytest.param("t3", 100_000, 10, 0.1, marks=pytest.mark.long),  # covered by the case of 1,000 steps
         ("lognormal", 1000, 100, 0.05),
     ],
 )
@@ -85,7 +85,9 @@ def test_heavy_tails_seldom_make_a_spike_whatever_the_length_of_the_run(noise: s
     [("normal", 200, 30), ("normal", 12_500, 30), ("laplace", 200, 60), ("laplace", 12_500, 60), ("t3", 200, 120), ("t3", 1000, 300)],
 )
 def test_spikes_are_found_in_noise_of_any_tail_and_do_not_hide_each_other(noise: str, n: int, height: float) -> None:
-    """height: in standard deviations of the noise. Five spikes of similar height are planted, as where one batch is bad."""
+    """height: in standard deviations of the noise. Five spikes of similar height are planted, as from a bad batch that is read
+    repeatedly.
+    """
     found = 0
     for seed in range(5):
         rng, cost = np.random.default_rng([seed, n, 1]), noisy_line(n, seed, noise)
@@ -179,7 +181,7 @@ def test_the_plateau_of_a_curve_does_not_begin_before_its_fall() -> None:
     t = np.arange(90)
     loss = np.where(t < 30, 1 - t / 30, 0) + 0.06 * np.abs(t - 55) / 30 + np.random.default_rng(7).normal(0, 0.002, 90)
     found = curve.plateau_start(loss)
-    assert found is not None and found.at >= 40  # from 40 on less than 2 % of the progress is still to come
+    assert found is not None and found.at >= 40  # from step 40 on, less than 2 % of the progress remains
 
 
 def test_the_estimated_noise_equals_the_added_noise_whatever_the_trend() -> None:

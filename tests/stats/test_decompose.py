@@ -1,4 +1,4 @@
-"""The decomposition recovers planted shifts and drift, and its intervals cover the true values."""
+"""The decomposition recovers planted shifts and drift, and its intervals contain the true values."""
 
 import numpy as np
 import pytest
@@ -9,8 +9,8 @@ from observability.stats.decompose import decompose_loss_change, kitagawa_mix_ef
 
 
 def sides(seed: int, shift: float, drift: float, n: int = 1500):
-    """Two samples of four columns, of which the first is shifted. The loss is linear in the first column and its square, and higher by
-    `drift` at equal inputs.
+    """Two samples of four columns, the first of which is shifted. The loss is linear in the first column and its square; at equal inputs it
+    is higher by `drift`.
     """
     rng, made = np.random.default_rng(seed), []
     for moved, more in ((0.0, 0.0), (shift, drift)):
@@ -69,7 +69,7 @@ def test_the_regression_is_that_of_statsmodels() -> None:
     found = logistic_weights(columns, target, np.ones(4000), np.zeros(3))
     assert found == pytest.approx(wanted, abs=0.03)
     assert logistic_weights(columns, target, np.ones(4000), np.array([0.1, 0.8, -0.2])) == pytest.approx(found, abs=1e-5), (
-        "wherever it starts"
+        "the result does not depend on the start"
     )
 
 

@@ -1,4 +1,4 @@
-"""The variance between days is recovered despite a fault and a weekly pattern, and the nulls hold in simulation."""
+"""The variance between days is recovered despite a fault and a weekly pattern, and the null distributions hold in simulation."""
 
 import numpy as np
 import pytest
@@ -84,7 +84,7 @@ def test_with_too_few_days_the_stated_prior_variance_is_used() -> None:
     assert few.freedom == 2 * PRIOR_DAYS - 1
 
 
-def test_the_null_without_days_is_the_chi_squared_of_rows() -> None:
+def test_without_variance_between_days_the_null_is_chi_squared_in_the_rows() -> None:
     null = psi_null(5000, 700, 11)
     value = 0.03
     assert null.p_value(value) == pytest.approx(distance.psi_p_value(value, 5000, 700, 11))
@@ -99,8 +99,10 @@ def test_the_null_with_an_estimated_scale_is_an_f() -> None:
 
 
 @pytest.mark.parametrize("between", [0.0, 0.05])
-def test_clean_weeks_exceed_the_null_as_seldom_as_it_says(between: float) -> None:
-    """Weeks have 500 normal rows a day whose mean moves from day to day. At most the nominal share lies beyond the null's quantiles."""
+def test_clean_weeks_exceed_a_quantile_of_the_null_no_more_often_than_nominal(between: float) -> None:
+    """Weeks have 500 normal rows a day, and the mean moves from day to day. At most the nominal share of weeks exceeds the quantiles of the
+    null.
+    """
     rng = np.random.default_rng(4)
     cuts = stats.norm.ppf(np.arange(1, 10) / 10)
 
@@ -128,8 +130,8 @@ def test_clean_weeks_exceed_the_null_as_seldom_as_it_says(between: float) -> Non
 @pytest.mark.parametrize("correlation", [0.0, 0.02, 0.05, 0.2])
 @pytest.mark.parametrize("skew", [0.0, 1.0])
 def test_the_correlation_of_days_is_estimated_about_right_on_skewed_days_too(correlation: float, skew: float) -> None:
-    """There are ten quantities over four weeks. Each is an AR(1) process by day, made lognormal by `skew`, plus noise of rows half as
-    large.
+    """There are ten quantities over four weeks. Each is a daily AR(1) process (made lognormal if `skew` is set), plus row noise with half
+    its variance.
     """
     rng, found = np.random.default_rng(17), []
     for _ in range(60):
@@ -156,7 +158,7 @@ def test_the_variance_of_consecutive_days_ignores_slides_and_steps() -> None:
     assert float(estimate_day_variation(slide + noise, 0.0, days, weekly=False).between[0]) > 5 * found["still"]
 
 
-def test_days_that_are_not_consecutive_form_no_pair_and_too_few_pairs_leave_the_prior() -> None:
+def test_only_consecutive_days_form_pairs_and_with_too_few_pairs_the_prior_is_kept() -> None:
     alone = consecutive_day_variation([0.1, 0.9, 0.2, 0.7], 0.01, [20_000, 20_002, 20_004, 20_006])
     assert alone.days == 0 and alone.between[0] == pytest.approx(0.01)
 

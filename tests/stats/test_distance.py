@@ -1,4 +1,4 @@
-"""Distances equal scipy's, their formulas and simulation."""
+"""Distances agree with scipy, with their formulas and with simulation."""
 
 import math
 
@@ -21,7 +21,7 @@ COUNTS = st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 1000)), min_siz
 def wasserstein(
     before: ArrayLike, now: ArrayLike, edges: ArrayLike, scale: float | None, limits: tuple[float, float] | None = None
 ) -> float:
-    """The distance of one column."""
+    """The Wasserstein distance of one column."""
     return float(d.wasserstein_distances([before], [now], [edges], [scale], [limits])[0])
 
 
@@ -84,12 +84,12 @@ def test_wasserstein_equals_scipy_on_atoms_and_by_hand() -> None:
     codes = [np.bincount(np.searchsorted(made.edges, x, side="right"), minlength=made.edges.size + 1) for x in (a, b)]
     clipped = [np.clip(x, made.edges[0], made.edges[-1]) for x in (a, b)]
     assert wasserstein(*codes, made.edges, 2.0) == pytest.approx(scipy.stats.wasserstein_distance(*clipped) / 2, rel=1e-9)
-    # all mass moves from the middle of [0, 1) to the middle of [2, 3): two units
+    # all mass moves from the middle of [0, 1) to the middle of [2, 3), which is two units
     assert wasserstein([0, 1, 0, 0, 0], [0, 0, 0, 1, 0], [0, 1, 2, 3], 1.0) == pytest.approx(2.0)
     # values beyond the winsorising limits are moved to the limits, values beyond the outer edge to that edge
     assert wasserstein([0, 1, 0, 0, 0], [0, 0, 0, 1, 0], [0, 1, 2, 3], 1.0, (1.0, 2.0)) == pytest.approx(1.0)
     assert wasserstein([0, 1, 0], [0, 0, 1], [0, 1], 1.0) == pytest.approx(0.5)
-    # distributions that cross inside a bin
+    # the distribution functions cross inside a bin
     assert wasserstein([0, 2, 0, 0], [1, 0, 1, 0], [0, 1, 2], 1.0) == pytest.approx(0.25 + 0.25)
 
 

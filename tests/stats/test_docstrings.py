@@ -1,4 +1,4 @@
-"""Every public statistic has a numpydoc docstring that matches its signature, and the package's overview names every module."""
+"""Every public statistic has a numpydoc docstring that matches its signature, and the overview of the package names every module."""
 
 import ast
 import inspect
@@ -12,7 +12,7 @@ from observability import stats
 from tests.support.docstrings import documented_parameters, public_functions, qualified, sections
 
 COMPILED = frozenset(("binning_compiled", "counting_compiled"))
-"""Loops of numba: only the wrappers in `binning` and `counting` call them."""
+"""numba loops, called only by the wrappers in `binning` and `counting`."""
 FUNCTIONS = public_functions(stats, without=COMPILED)
 
 

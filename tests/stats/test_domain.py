@@ -1,4 +1,4 @@
-"""The domain classifier separates what differs, as scikit-learn would, and its null includes refitting."""
+"""The domain classifier separates what differs, as scikit-learn would, and its null distribution includes refitting."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from observability.stats import domain
 
 
 def side(n: int, seed: int, *, together: float = 0.8, shift: float = 0.0, wide: float = 1.0) -> dict[str, np.ndarray]:
-    """Six numbers, of which two move together, and two categories; with nulls in a number and in a category."""
+    """Six numeric columns, two of them correlated, and two categories; a numeric column and a category contain nulls."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(n, 6))
     x[:, 1] = together * x[:, 0] + np.sqrt(1 - together**2) * x[:, 1]
@@ -90,7 +90,7 @@ def test_held_out_scores_equal_those_of_scikit_learns_ridge() -> None:
 
 
 def test_products_shuffled_with_a_feature_are_those_of_its_shuffled_values() -> None:
-    """The loss of one feature, computed from differences, equals scoring the whole row anew."""
+    """The loss for one shuffled feature, computed from differences, equals scoring the whole rows anew."""
     reference, current = side(300, 8), side(300, 9, together=0.0)
     basis = domain.classifier_basis({name: np.concatenate([reference[name], current[name]]) for name in reference})
     design = domain.classifier_design(basis)

@@ -1,4 +1,4 @@
-"""Edges keep their invariants for any reference, and distances from binned counts equal those of the raw values."""
+"""Edges keep their invariants for any reference, and distances computed from binned counts equal those of the raw values."""
 
 import itertools
 
@@ -60,7 +60,7 @@ def test_psi_on_decile_groups_is_exact(kind: str) -> None:
     a, b = (merge_bins(histogram_numbers(values, made.edges).counts, made.deciles) for values in (reference, current))
     cuts = set(np.quantile(reference, np.arange(1, 10) / 10, method="higher"))
     distinct, times = np.unique(reference, return_counts=True)
-    for value in distinct[times >= N / 10]:  # atoms as large as a decile stand alone
+    for value in distinct[times >= N / 10]:  # values as frequent as a decile get their own bin
         cuts |= {value, next_float(value)}
     p, q = (np.bincount(np.searchsorted(sorted(cuts), x, side="right"), minlength=len(cuts) + 1) / N for x in (reference, current))
     p, q = np.maximum(p, 1e-4), np.maximum(q, 1e-4)

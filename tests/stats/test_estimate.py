@@ -1,5 +1,5 @@
-"""The estimate equals the expected metric of labels drawn with the calibrated probabilities (scikit-learn on raw rows), and its interval
-covers the true value.
+"""The estimate equals the expected metric of labels drawn with the calibrated probabilities (computed with scikit-learn on raw rows), and
+its interval contains the true value.
 """
 
 import numpy as np
@@ -25,7 +25,7 @@ OF_SKLEARN = {
 
 
 def world(n: int, seed: int, power: float = 1.3):
-    """For each row: place, score (the middle of its bin), and a label with probability score ** power."""
+    """For each row: the bin, the score (the middle of the bin), and a label with probability score ** power."""
     rng = np.random.default_rng(seed)
     place = np.searchsorted(SCORE_EDGES, rng.beta(1, 2, n), side="right")
     return place, MIDDLES[place], rng.random(n) < MIDDLES[place] ** power
@@ -51,7 +51,7 @@ def test_calibration_is_scikit_learns_isotonic_regression() -> None:
 
 
 def test_the_estimate_is_the_mean_over_drawn_labels() -> None:
-    """NannyML's formula is computed by hand: labels expected with the calibrated probabilities, on raw rows."""
+    """NannyML's formula is computed by hand: the labels expected from the calibrated probabilities, on raw rows."""
     chances = score_calibrator(*of_reference(5000, 2))
     place, score, _ = world(1200, 3)
     decided = score >= 0.5
@@ -116,7 +116,7 @@ def test_weights_count_and_widen() -> None:
 
 
 def test_calibration_flatters_its_own_rows_no_more_than_new_rows() -> None:
-    """Noisy calibration gives uninformative scores an AUC above 0.5. This holds equally for its own rows and for other rows."""
+    """A noisy calibration gives uninformative scores an AUC above 0.5, for its own rows and for other rows alike."""
     rng = np.random.default_rng(9)
     own, new = [], []
     for _ in range(60):

@@ -1,4 +1,4 @@
-"""The date on which a level reaches its limit. The tests cover the interval, single events, and levels that fall each week."""
+"""The date on which a level reaches its limit: tests of the interval, of single events, and of levels that fall each week."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from tests.support.length import repeats
 
 
 def test_the_interval_covers_the_day_in_most_walks() -> None:
-    """At least nine of ten random walks with drift, with normal or skewed steps, reach the limit inside the interval."""
+    """At least nine of ten random walks with drift, with normal or skewed steps, reach the limit within the interval."""
     runs = repeats(150, 2000)
     for draw in (lambda rng, n: rng.normal(1.0, 0.6, n), lambda rng, n: rng.gamma(2.0, 0.5, n)):
         inside, wide = 0, 0
@@ -26,7 +26,7 @@ def test_even_growth_gives_the_day_exactly() -> None:
     found = days_until_exhausted(np.full(20, 2.0), np.ones(20), 30.0)
     assert found is not None and found.days.triple == pytest.approx((15.0, 15.0, 15.0)) and found.single == 0
     gaps = days_until_exhausted(np.full(20, 6.0), np.full(20, 3.0), 30.0)
-    assert gaps is not None and gaps.days.value == pytest.approx(15.0), "steps of three days count three days"
+    assert gaps is not None and gaps.days.value == pytest.approx(15.0), "a step of three days counts as three days"
 
 
 def test_a_level_that_does_not_grow_is_never_exhausted_and_a_full_one_is_exhausted_now() -> None:
@@ -50,7 +50,9 @@ def test_a_level_that_falls_each_week_is_full_before_it_falls() -> None:
     week = np.array([10.0] * 6 + [-55.0])
     steps = np.tile(week, 6)
     found = days_until_exhausted(steps, np.ones(42), 45.0)
-    assert found is not None and found.observed and found.days.triple == (5, 5, 5), "by its mean growth of 0.7 a day it would be 63 days"
+    assert found is not None and found.observed and found.days.triple == (5, 5, 5), (
+        "from its mean growth of 0.7 a day, 63 days would be estimated"
+    )
     assert observed_passages(steps, np.ones(42), 45.0).tolist() == [5.0] * 5
     assert observed_passages(steps, np.ones(42), 75.0).tolist() == [HORIZON] * 2 + [27.0] * 3
 

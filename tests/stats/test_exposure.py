@@ -1,4 +1,6 @@
-"""Membership statistics: the curve agrees with scikit-learn, intervals cover, likelihood ratios find members, canaries are ranked by hand."""
+"""Membership statistics: the curve agrees with scikit-learn, intervals contain the truth, likelihood ratios find members, and canaries are
+ranked as by hand.
+"""
 
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ def test_the_curve_agrees_with_scikit_learn_ties_included() -> None:
 def test_a_rate_at_few_false_positives_is_that_of_the_threshold_within_them() -> None:
     others, members = np.arange(1000.0), np.array([988.5, 990.5, 998.5, 2000.0])
     found = attack_true_positive_rate(members, others, 0.01)
-    assert found.value == 3 / 4  # nine hundred and ninety others lie below 990, so ten are false positives
+    assert found.value == 3 / 4  # 990 of the others are below 990, so ten are false positives
     assert attack_true_positive_rate(members, others, 0.001).value == 1 / 2
     assert attack_true_positive_rate(members, others, 0.0001).value == 1 / 4
 
@@ -35,7 +37,7 @@ def test_the_interval_at_few_false_positives_covers_the_rate_under_chance() -> N
             found = attack_true_positive_rate(rng.normal(size=400), rng.normal(size=400), rate)
             assert found.low is not None and found.high is not None
             covered += found.low <= rate <= found.high
-        assert covered >= 186  # 95 % less three standard errors
+        assert covered >= 186  # 95 % minus three standard errors
 
 
 def test_likelihood_ratios_find_members_of_a_model_that_is_surer_of_them() -> None:
@@ -53,7 +55,7 @@ def test_exposure_is_log2_of_the_candidates_less_log2_of_the_rank_by_hand() -> N
     found = canary_exposure([9.0, 3.0, -1.0, 5.5], [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
     assert found.ranks.tolist() == [1, 5, 8, 2], "a tie counts against the canary"
     assert found.bits == pytest.approx([3.0, np.log2(8 / 5), 0.0, 2.0])
-    assert canary_exposure([9.0], np.arange(7.0)).p_value == pytest.approx(1 / 8), "one rank of eight"
+    assert canary_exposure([9.0], np.arange(7.0)).p_value == pytest.approx(1 / 8), "one of eight possible ranks"
 
 
 def test_ranks_of_canaries_that_were_not_seen_are_chance() -> None:

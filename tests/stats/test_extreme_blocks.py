@@ -14,7 +14,7 @@ def test_the_block_of_a_single_high_value_is_found_in_its_own_series_only() -> N
     first, second = np.arange(100.0) % 7, np.arange(40.0) % 5
     second[17] = 200.0
     found = outlying_blocks(np.repeat([0, 1, 2], [100, 40, 2]), np.concatenate([first, second, [0.0, 9.0]]))
-    assert found.tolist() == [117], "two blocks cannot be compared"
+    assert found.tolist() == [117], "two blocks are too few to compare"
 
 
 def test_of_many_high_blocks_the_farthest_five_are_returned_in_order() -> None:
@@ -26,7 +26,7 @@ def test_of_many_high_blocks_the_farthest_five_are_returned_in_order() -> None:
 
 @pytest.mark.parametrize("decay", [50, 200, 500, 1000])
 def test_a_plateau_at_the_beginning_and_its_decay_leave_place_for_a_later_spike(decay: int) -> None:
-    """Regression: each block of one excursion took a place, so that a spike later in the series was not among the five."""
+    """Regression: each block of one excursion used up a place, so a spike later in the series was not among the five."""
     steps = np.arange(100_001)
     curve = np.where(steps < 400, 10, 0.3 + 9.7 * np.exp(-(steps - 400) / decay))
     curve += 0.01 * np.random.default_rng(5).standard_normal(len(steps))
@@ -62,7 +62,7 @@ def test_noise_of_long_curves_stands_out_in_few_of_them(noise: str) -> None:
         draw = rng.standard_normal(100_000) if noise == "standard_normal" else rng.laplace(size=100_000)
         extremes = block_extremes(2 * np.arange(1, 100_001) ** -0.3 + 0.05 * draw)
         found = outlying_blocks(np.zeros(len(extremes), int), extremes)
-        alarms += bool((found >= AROUND).any())  # in the first group the loss falls fast
+        alarms += bool((found >= AROUND).any())  # the loss falls fast only in the first group
     assert alarms <= (0.01 if noise == "standard_normal" else 0.1) * runs
 
 

@@ -1,4 +1,6 @@
-"""Signal-to-noise ratios and structural similarity equal their definitions, computed in another way, and scikit-image if installed."""
+"""Signal-to-noise ratios and structural similarity agree with an independent computation of their definitions, and with scikit-image if it
+is installed.
+"""
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ RNG = np.random.default_rng
 
 
 def pictures(seed: int, height: int = 24, width: int = 31) -> tuple[np.ndarray, np.ndarray]:
-    """A smooth picture with some noise, and the same picture with more noise, as whole numbers from 0 to 255."""
+    """A smooth picture with some noise, and the same picture with more noise, in integers from 0 to 255."""
     rng = RNG(seed)
     y, x = np.mgrid[:height, :width]
     exact = np.clip(127 + 90 * np.sin(x / 5 + seed) * np.cos(y / 7) + rng.normal(0, 6, (height, width)), 0, 255).round()
@@ -17,7 +19,7 @@ def pictures(seed: int, height: int = 24, width: int = 31) -> tuple[np.ndarray, 
 
 
 def ssim_window_by_window(exact: np.ndarray, stored: np.ndarray) -> float:
-    """The formula of the paper for each window of 11 x 11 pixels, one at a time."""
+    """The formula of the paper, computed for each window of 11 x 11 pixels, one window at a time."""
     at = np.arange(-5, 6)
     weights = np.exp(-(at[:, None] ** 2 + at[None] ** 2) / (2 * 1.5**2))
     weights /= weights.sum()

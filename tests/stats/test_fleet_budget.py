@@ -1,4 +1,4 @@
-"""The budget of false alarms of a fleet: p-values compared with those of peers, shares of the budget, and faults that models share."""
+"""The false-alarm budget of a fleet: p-values compared with those of other models, shares of the budget, and faults that models share."""
 
 import numpy as np
 import pytest
@@ -54,4 +54,4 @@ def test_a_fleet_of_correlated_models_keeps_its_budget_and_finds_what_one_model_
     assert found.power_alone > 0.9 and found.power_fleet >= found.power_alone - 0.05
     assert found.shared_found > 0.8 and found.shared_alarms <= found.shared_found + 0.5
     if models == 1000 and correlation == 0.4:
-        assert found.false_alone > 5, "alone the same models raise many"
+        assert found.false_alone > 5, "judged alone, the same models raise many false alarms"

@@ -1,4 +1,4 @@
-"""The forecast of a sum covers as stated, follows a shift, and is refused with only a few days of history."""
+"""The forecast of a sum has the stated coverage, follows a shift, and is refused if there are only a few days of history."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ WEEK = np.array([1.0, 1.1, 1.2, 1.1, 1.0, 0.4, 0.3])
 
 
 def series(kind: str, days: int, rng: np.random.Generator) -> np.ndarray:
-    """Daily cost of a stated kind."""
+    """Daily cost of the given kind."""
     noise = rng.normal(0, 8, days)
     if kind == "weekly":
         return 100 * np.resize(WEEK, days) + noise
@@ -30,7 +30,7 @@ def test_the_forecast_interval_covers_the_later_sum(kind: str, history: int, ahe
         days = series(kind, history + ahead, rng)
         found = forecast_sum(days[:history], ahead)
         hits += found.low <= days[history:].sum() <= found.high
-    assert hits / rounds >= 0.86, "95 % are promised; with few days for the parameters a random walk gets somewhat less"
+    assert hits / rounds >= 0.86, "95 % is stated; with few days to estimate the parameters, a random walk is covered a little less often"
 
 
 def test_weekdays_are_learned_from_four_weeks_on() -> None:

@@ -1,4 +1,4 @@
-"""Intervals equal scipy's and those of the papers, are ordered, and cover as stated."""
+"""Intervals equal scipy's and those in the papers, are ordered, and have the stated coverage."""
 
 import math
 from dataclasses import astuple
@@ -84,7 +84,7 @@ def test_the_newcombe_interval_equals_the_example_of_the_paper() -> None:
 
 @pytest.mark.parametrize(("a", "n", "b", "m"), [(36, 40, 16, 80), (5, 50, 9, 60), (0, 30, 4, 40), (40, 40, 20, 40)])
 def test_koopman_inverts_the_score_test(a: int, n: int, b: int, m: int) -> None:
-    """At each end, Koopman's χ² with the restricted maximum (found here by a grid) is the 95 % point."""
+    """At each end of the interval, Koopman's χ² with the restricted maximum (found here on a grid) equals the 95 % point."""
     found = di.rate_ratio_interval(a, n, b, m)
     assert found.value == pytest.approx(a / n / (b / m))
     for end in (found.low, found.high):
@@ -115,7 +115,7 @@ def test_the_interval_of_a_poisson_rate_equals_garwoods() -> None:
 
 
 def test_the_interval_of_a_paired_rate_difference_equals_that_of_bonett_and_price() -> None:
-    p, q = 16 / 102, 6 / 102  # 15 rows only a, 5 only b, of 100
+    p, q = 16 / 102, 6 / 102  # of 100 rows, 15 only in a and 5 only in b
     half = 1.959964 * math.sqrt((p + q - (p - q) ** 2) / 102)
     found = di.paired_rate_difference_interval(15, 5, 100)
     assert (found.value, found.low, found.high) == pytest.approx((0.1, p - q - half, p - q + half), abs=1e-6)
@@ -133,7 +133,7 @@ def test_delong_from_bins_is_delong_on_rows(positive: list[int], negative: list[
     assert si.delong_auc(*counts) == pytest.approx(raw_delong(np.array(positive), np.array(negative)), abs=1e-12)
     found = si.auc_interval(*counts)
     assert found.low is not None and found.high is not None and ordered(found) and found.low >= 0 and found.high <= 1
-    assert found.low < found.high, "even perfect separation of a few rows is not certain"
+    assert found.low < found.high, "even a perfect separation of a few rows is not certain"
 
 
 def test_the_auc_interval_uses_effective_rows_and_is_none_for_too_few() -> None:
@@ -284,7 +284,7 @@ def test_intervals_of_f1_cover_the_truth() -> None:
 
 
 def test_equal_numbers_do_not_vary_whichever_way_they_are_summed() -> None:
-    """The rounding error of sums of equal numbers is no variance; a small real variance remains."""
+    """The rounding error in a sum of equal numbers must not count as variance; a small real variance must."""
     value = -math.log(0.4)
     one_by_one = sum(value**2 for _ in range(48))
     for squares in (48 * value**2, one_by_one, one_by_one * (1 + 4e-16)):

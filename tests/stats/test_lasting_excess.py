@@ -1,4 +1,4 @@
-"""The first day of a lasting excess, on series whose first day is known."""
+"""The first day of a lasting excess is found in series where this day is known."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ DAYS = 35
 
 
 def starts(means: list[float], repeats: int = 60) -> list[int | None]:
-    """The estimates for series with unit errors around some means."""
+    """The estimates for series with the given means and unit errors."""
     rng = np.random.default_rng(5)
     return [lasting_excess_start(rng.normal(means, 1.0), np.ones(len(means))) for _ in range(repeats)]
 

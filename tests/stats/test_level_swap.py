@@ -1,4 +1,4 @@
-"""The roots of levels and the p-value of a swap equal independent computations."""
+"""The square roots of levels and the p-value of a swap equal independent computations."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_the_root_of_a_level_is_the_likelihood_ratio_that_scipy_gives() -> None:
 def test_a_level_that_vanished_has_a_root_and_empty_sides_have_no_trade() -> None:
     assert np.isfinite(signed_likelihood_roots(np.array([0.5, 0.5, 0.0]), np.array([0.0, 0.6, 0.4]), 100, 100)).all()
     assert find_level_swap(compared([0, 0, 0], [1, 2, 3])) is None
-    assert find_level_swap(compared([5, 5], [9, 1])) is None, "of two levels one always rises by what the other falls"
+    assert find_level_swap(compared([5, 5], [9, 1])) is None, "of two levels, one always gains what the other loses"
 
 
 def test_two_levels_that_changed_places_are_found_with_their_shares() -> None:
@@ -40,7 +40,7 @@ def test_two_levels_that_changed_places_are_found_with_their_shares() -> None:
 
 
 def test_added_rows_dilute_the_other_levels_in_proportion_to_their_shares() -> None:
-    """By hand: a tenth of rows on top, all of the smallest of three levels, or all rows of the largest less a tenth."""
+    """By hand: a tenth of the rows is added, all in the smallest of three levels, or all rows in the largest less a tenth."""
     more = find_level_swap(compared([550, 300, 150], [495, 270, 235]))
     assert more is not None and (more.fell, more.rose) == (0, 2)
     assert more.changes[0] / more.changes[1] == pytest.approx(more.diluted) == pytest.approx(0.55 / 0.85)
@@ -52,8 +52,8 @@ def test_added_rows_dilute_the_other_levels_in_proportion_to_their_shares() -> N
 
 @pytest.mark.parametrize(("levels", "n", "m"), some([(40, 500, 20_000), (3, 500, 5000), (15, 100, 3000), (100, 1000, 20_000)], 2))
 def test_small_p_values_of_clean_windows_are_as_rare_as_stated(levels: int, n: int, m: int) -> None:
-    """Of 4,000 clean windows, at most the stated share is below a p-value, within four standard errors. This holds even with five rows a
-    level.
+    """Of 4,000 clean windows, at most the stated share has a smaller p-value, within four standard errors. This holds even with five rows
+    per level.
     """
     rng = np.random.default_rng(levels)
     shares = rng.dirichlet(np.full(levels, 1.5))
@@ -62,7 +62,7 @@ def test_small_p_values_of_clean_windows_are_as_rare_as_stated(levels: int, n: i
     p_values = np.array([1.0 if each is None else each.p_value for each in found])
     for p in (0.1, 0.01):
         assert (p_values <= p).mean() <= p + 4 * np.sqrt(p / 4000)
-    assert (p_values <= 0.1).mean() >= 0.03, "nor is it idle"
+    assert (p_values <= 0.1).mean() >= 0.03, "the p-values are not too conservative either"
 
 
 def test_variance_between_days_and_wild_days_raise_the_p_value_of_a_swap() -> None:
@@ -84,5 +84,5 @@ def test_wild_days_are_measured_on_the_past() -> None:
     (excess,) = past_day_excesses(days[None], np.full((1, 28), 500.0), nothing[None], judged)
     assert excess > 1.5
     some = np.full((2, 28), 500.0)
-    some[1, 3] = 0.0  # one column without rows on the wild day
+    some[1, 3] = 0.0  # one column has no rows on the unusual day
     assert past_day_excesses(np.stack([days, days]), some, np.zeros((2, 20)), judged) == [excess, pytest.approx(1.0, abs=0.2)]

@@ -1,4 +1,4 @@
-"""The onset finds planted steps, pulses and ramps, is robust to outliers, and is vague on noise."""
+"""The onset of planted steps, pulses and ramps is found, outliers do not disturb it, and on noise it is vague."""
 
 import itertools
 
@@ -13,7 +13,7 @@ RUNS = 200
 def planted(
     size: int, at: int, effect: float, *, shape: str = "step", wild: bool = False, seed: int = 0, known: bool = True, **more: object
 ) -> list[Onset]:
-    """Onsets of RUNS series of unit noise with an effect (in sd) planted at a point."""
+    """Onsets in RUNS series of unit noise with an effect (in standard deviations) planted at a point."""
     random, places, found = np.random.default_rng(seed), np.arange(size), []
     patterns = {"step": places >= at, "pulse": (places >= at) & (places < at + 2), "ramp": np.clip((places - at + 1) / 7, 0, 1)}
     for _ in range(RUNS):
@@ -27,7 +27,7 @@ def planted(
 
 
 def within(found: list[Onset], at: int, days: int = 1) -> float:
-    """The share of series whose onset is dated to within some days of the true day."""
+    """The share of series whose dated onset is within some days of the true day."""
     return float(np.mean([each.known != "vague" and abs(each.at - at) <= days for each in found]))
 
 
@@ -42,7 +42,7 @@ def test_a_step_of_three_sd_is_mostly_dated_within_a_day() -> None:
     assert within(planted(35, 31, 3, worse=1), 31) >= 0.75
 
 
-def test_without_a_past_the_level_of_the_reference_stands_for_it() -> None:
+def test_without_a_past_the_level_of_the_reference_is_used_instead() -> None:
     assert within(planted(7, 3, 4, before=(0.0, 0.2), worse=1), 3) >= 0.75
     began = planted(7, 0, 6, before=(0.0, 0.2), worse=1)
     assert np.mean([each.known == "open" and each.at == 0 for each in began]) >= 0.85
@@ -70,7 +70,9 @@ def test_noise_is_not_dated() -> None:
 
 
 def test_one_day_that_breaks_the_run_does_not_move_the_onset() -> None:
-    """There are nulls from the fourth day on, but on the last day a few rows had none. A search backwards from the end would stop there."""
+    """Rows have nulls from the fourth day on, but on one of the last days only a few have. A search backwards from the end would stop
+    there.
+    """
     rates = np.array([0.00, 0.01, 0.00, 0.30, 0.32, 0.29, 0.02])
     for broken in (5, 6):
         series = rates.copy()

@@ -13,7 +13,7 @@ RANDOM = np.random.default_rng(5)
 
 
 def two_models(n: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Labels, and the scores of two models that share most of their information; b is the better one."""
+    """Labels, and the scores of two models that share most of their information; b is the better model."""
     latent = random.normal(0, 1, n)
     label = (latent + random.normal(0, 1, n) > 0).astype(int)
     return label, latent + random.normal(0, 1.2, n), latent + random.normal(0, 0.6, n)
@@ -111,7 +111,7 @@ def test_rmse_is_scikit_learns_and_as_sure_as_a_paired_bootstrap() -> None:
     assert found.p_value < 0.001
 
 
-def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
+def test_intervals_cover_the_truth_at_least_at_about_the_nominal_rate() -> None:
     random = np.random.default_rng(10)
     label, a, b = two_models(200_000, random)
     truth = metrics.roc_auc_score(label, a) - metrics.roc_auc_score(label, b)

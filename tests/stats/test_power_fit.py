@@ -1,4 +1,4 @@
-"""The power of a processor: idle watts and watts per busy core are recovered, and the stated error is that of new readings."""
+"""The power of a processor: idle watts and watts per busy core are recovered, and the stated error is that for new readings."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_the_stated_error_covers_readings_that_the_fit_has_not_seen() -> None:
 def test_few_readings_one_load_and_broken_meters_give_no_fit() -> None:
     busy, seconds, joules = readings(np.random.default_rng(2), 0.05)
     assert fitted_power(busy[:7], seconds[:7], joules[:7]) is None
-    assert fitted_power(seconds, seconds, joules) is None, "one load tells no idle power"
+    assert fitted_power(seconds, seconds, joules) is None, "a single load does not determine the idle power"
     assert fitted_power(busy, seconds, np.where(np.arange(40) < 36, np.nan, joules)) is None
     falling = fitted_power(busy, seconds, (30 - 4 * busy / seconds) * seconds)
-    assert falling is not None and falling.per_core == 0, "power does not fall with load"
+    assert falling is not None and falling.per_core == 0, "power is not allowed to fall with load"

@@ -1,4 +1,4 @@
-"""The plane of most variance equals that of numpy's singular value decomposition of the same table."""
+"""The plane of largest variance equals that of numpy's singular value decomposition of the same table."""
 
 import numpy as np
 import pytest

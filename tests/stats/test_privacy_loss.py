@@ -1,4 +1,4 @@
-"""Privacy losses equal their definition, integrated in 30 digits, and those of dp-accounting and opacus on the same mechanism."""
+"""Privacy losses agree with their definition, integrated with 30 digits, and with dp-accounting and opacus for the same mechanism."""
 
 import importlib.util
 import logging
@@ -18,8 +18,9 @@ OF_DP_ACCOUNTING = [
     (2.0, 0.01, 10_000, 1e-6, 2.629141898585195),
     (4.0, 1.0, 1, 1e-5, 1.0125506277526433),
 ]
-"""noise multiplier, sampling rate, steps, δ, and ε of dp-accounting 0.6.0 (RdpAccountant, its own orders). The accountant of opacus 1.6.0 gives the same to
-0.03 %: 1.711770, 6.656268, 2.629142, 1.012551."""
+"""Noise multiplier, sampling rate, steps, δ, and ε by dp-accounting 0.6.0 (RdpAccountant, with its own orders). The accountant of opacus
+1.6.0 agrees within 0.03 %: 1.711770, 6.656268, 2.629142, 1.012551.
+"""
 
 
 @pytest.mark.parametrize(("noise", "rate"), [(1.1, 0.01), (0.6, 0.2), (5.0, 0.01), (1.1, 0.3), (0.3, 0.5)])
@@ -53,7 +54,7 @@ def test_losses_agree_with_dp_accounting(noise: float, rate: float) -> None:
         accountant = dp.rdp.RdpAccountant()
         accountant.compose(event, steps)
         theirs, ours = accountant.get_epsilon(delta), dpsgd_epsilon(noise, rate, steps, delta)
-        assert ours <= theirs * (1 + 1e-9), "an upper bound of the same loss is not below ours"
+        assert ours <= theirs * (1 + 1e-9), "our value must not be above another upper bound of the same loss"
         if steps > 1 and theirs < 20:
             assert ours == pytest.approx(theirs, rel=0.05)
 
@@ -66,7 +67,7 @@ def test_epsilon_is_that_of_dp_accounting_as_it_was_computed_once(
 
 
 def opacus_accountant() -> ModuleType:
-    """The accountant of opacus, which needs numpy and scipy only; opacus itself imports torch."""
+    """The accountant of opacus, which needs only numpy and scipy; opacus itself imports torch."""
     found = importlib.util.find_spec("opacus")
     if found is None or found.origin is None:
         pytest.skip("an oracle of the tests")
@@ -81,7 +82,7 @@ def opacus_accountant() -> ModuleType:
 @pytest.mark.filterwarnings("ignore:Optimal order is")
 @pytest.mark.parametrize(("noise", "rate"), SETTINGS)
 def test_losses_and_epsilon_agree_with_opacus(noise: float, rate: float) -> None:
-    """Losses at whole orders, and ε of the same losses."""
+    """Losses at integer orders, and the ε computed from them."""
     opacus = opacus_accountant()
     theirs = opacus.compute_rdp(q=rate, noise_multiplier=noise, steps=10, orders=list(INTEGERS))
     assert gaussian_rdp(noise, rate, 10, INTEGERS) == pytest.approx(theirs, rel=1e-9)
@@ -93,7 +94,7 @@ def test_losses_and_epsilon_agree_with_opacus(noise: float, rate: float) -> None
 @pytest.mark.parametrize("scale", [0.5, 1.0, 3.0, 20.0])
 def test_the_laplace_mechanism_agrees_with_dp_accounting_and_with_pure_privacy(scale: float) -> None:
     found = rdp_epsilon(laplace_rdp(scale), 1e-9)
-    assert found <= 1 / scale + 0.02 * max(1.0, 1 / scale), "the mechanism is 1/scale private without any δ"
+    assert found <= 1 / scale + 0.02 * max(1.0, 1 / scale), "the mechanism is 1/scale private even without δ"
     dp = pytest.importorskip("dp_accounting", reason="an oracle of the tests")
     accountant = dp.rdp.RdpAccountant()
     accountant.compose(dp.LaplaceDpEvent(scale), 20)
@@ -107,5 +108,5 @@ def test_privacy_losses_add_up_and_extreme_settings_have_the_expected_epsilon() 
     assert dpsgd_epsilon(0.0, 0.1, 1, 1e-5) == dpsgd_epsilon(1.0, 0.1, 1, 0.0) == float("inf")
     assert dpsgd_epsilon(1.0, 0.1, 0, 1e-5) == dpsgd_epsilon(1.0, 0.0, 10, 1e-5) == 0.0
     wider = [dpsgd_epsilon(noise, 0.05, 100, 1e-5) for noise in (0.7, 1.0, 2.0, 8.0)]
-    assert wider == sorted(wider, reverse=True), "more noise, less loss"
+    assert wider == sorted(wider, reverse=True), "more noise gives less loss"
     assert (np.diff(gaussian_rdp(1.0, 0.05)) >= -1e-12).all() and (ORDERS > 1).all()

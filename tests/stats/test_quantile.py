@@ -1,4 +1,4 @@
-"""Quantiles from counts equal those of the values, as closely as stated."""
+"""Quantiles from counts equal those of the values, within the stated precision."""
 
 import numpy as np
 import pytest
@@ -79,9 +79,7 @@ def test_the_interval_is_that_of_order_statistics_and_covers() -> None:
 
 
 def test_the_interval_of_a_middle_value_ends_at_the_edges_of_its_bins() -> None:
-    """A hundred answers are in one bin, so the interval is the bin. Of 100 answers, the ranks 40 and 61 bound the median (binomial by
-    hand).
-    """
+    """If a hundred answers are in one bin, the interval is that bin. For 100 answers, ranks 40 and 61 bound the median (binomial by hand)."""
     one = quantile_interval([0, 0, 100, 0, 0], [1.0, 2.0, 4.0, 8.0], 0.5, middle=True)
     assert (one.value, one.low, one.high) == (pytest.approx(8 / 3), 2.0, 4.0)
     three = quantile_interval([0, 39, 21, 40, 0], [1.0, 2.0, 4.0, 8.0], 0.5, middle=True)

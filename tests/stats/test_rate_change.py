@@ -1,4 +1,4 @@
-"""The test of a higher rate keeps its level if days differ, and the elevated segment is found."""
+"""The test for a higher rate keeps its significance level if days differ, and the segment with the higher rate is found."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from observability.stats.rate_change import PRIOR_BLOCKS, PRIOR_DISPERSION, coun
 
 
 def days(rng: np.random.Generator, rate: float, rows: int, count: int, spread: float) -> tuple[np.ndarray, np.ndarray]:
-    """Hits of days whose rates differ: beta-binomial with `spread` times the binomial variance."""
+    """Hits on days whose rates differ: beta-binomial, with `spread` times the binomial variance."""
     size = np.full(count, rows)
     if spread <= 1:
         return rng.binomial(size, rate), size

@@ -1,4 +1,4 @@
-"""The interval of a ratio of totals covers the true ratio in simulation, and a change is detected."""
+"""The interval of a ratio of totals contains the true ratio in simulation, and a change is detected."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from observability.stats.ratio import ratio_of_totals_change, ratio_of_totals_in
 
 
 def parts(rng: np.random.Generator, days: int, per: float = 5.0) -> tuple[np.ndarray, np.ndarray]:
-    """Energy and predictions of days: the energy of a prediction varies by day and is correlated with the number of predictions."""
+    """Energy and number of predictions by day. The energy per prediction varies by day and is correlated with the number of predictions."""
     size = rng.integers(200, 400, days).astype(float)
     return size * per * rng.lognormal(0, 0.1, days), size
 
@@ -20,7 +20,7 @@ def test_equal_sizes_give_students_interval_of_the_mean() -> None:
     assert (found.value, found.low, found.high) == pytest.approx((4.0, low, high))
 
 
-def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
+def test_the_interval_covers_the_truth_at_about_the_nominal_rate() -> None:
     rng, hits = np.random.default_rng(1), 0
     truth = 5 * np.exp(0.1**2 / 2)
     for _ in range(1000):

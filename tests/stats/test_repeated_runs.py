@@ -1,4 +1,4 @@
-"""The interval of a difference over seeds and rows covers the true difference."""
+"""The interval of a difference over seeds and rows contains the true difference."""
 
 import numpy as np
 import pytest

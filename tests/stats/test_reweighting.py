@@ -1,4 +1,4 @@
-"""Weights that make another population: the wanted shares and means are met, and the stated divergence is that of the weights."""
+"""Weights that give another population: the wanted shares and means are met, and the stated divergence is that of the weights."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from observability.stats.reweighting import balancing_weights, effective_rows, r
 
 
 def test_divergence_and_effective_rows_are_those_counted_by_hand() -> None:
-    """Half of four rows have three times the weight of the others, so the shares are 3/8 and 1/8."""
+    """Two of four rows have three times the weight of the others, so the shares are 3/8 and 1/8."""
     weights = [1.5, 1.5, 0.5, 0.5]
     assert weight_divergence(weights) == pytest.approx(2 * 3 / 8 * np.log(1.5) + 2 / 8 * np.log(0.5))
     assert effective_rows(weights) == pytest.approx(16 / 5)
@@ -27,7 +27,9 @@ def test_a_part_of_nearly_all_rows_is_raised_to_all() -> None:
 
 
 def test_balancing_meets_the_means_and_is_the_exponential_tilt() -> None:
-    """If a normal sample is tilted to another mean, it is moved by the difference. The divergence of N(0.5, 1) from N(0, 1) is 1/8."""
+    """If a normal sample is tilted to another mean, its distribution shifts by the difference. The divergence of N(0.5, 1) from N(0, 1) is
+    1/8.
+    """
     rng = np.random.default_rng(4)
     columns = rng.normal(size=(20_000, 2))
     weights = balancing_weights(columns, [0.5, 0.0])

@@ -1,4 +1,4 @@
-"""False alarms are as rare as stated in simulation, and a slow ramp is detected sooner than by a weekly test."""
+"""False alarms are as rare as stated in simulation, and a slow ramp is detected earlier than by a weekly test."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from tests.support.length import repeats
 
 
 def waits(rng: np.random.Generator, threshold: float, runs: int, days: int, draw) -> np.ndarray:
-    """Days until the first alarm of clean series; `days` if there was no alarm."""
+    """Days until the first alarm on clean series; `days` if there was none."""
     found = []
     for _ in range(runs):
         over = np.flatnonzero(shiryaev_roberts(draw(rng, days)) >= threshold)
@@ -23,7 +23,9 @@ def waits(rng: np.random.Generator, threshold: float, runs: int, days: int, draw
     ids=["normal", "heavy tails", "better than allowed"],
 )
 def test_the_mean_time_between_false_alarms_is_at_least_the_threshold(draw) -> None:
-    """With a threshold of 100 days, the mean wait is at least 100. It is cut at 1,200 days, which only lowers it."""
+    """With a threshold of 100 days, the mean time to a false alarm is at least 100. Waits are cut off at 1,200 days, which only lowers the
+    mean.
+    """
     found = waits(np.random.default_rng(1), 100, repeats(40, 120), 1200, draw)
     assert found.mean() + 2 * found.std() / np.sqrt(found.size) >= 100
     if draw(np.random.default_rng(2), 4000).mean() > -0.1:
@@ -31,7 +33,7 @@ def test_the_mean_time_between_false_alarms_is_at_least_the_threshold(draw) -> N
 
 
 def test_the_chance_of_an_alarm_in_a_month_is_at_most_days_over_the_threshold() -> None:
-    """E[sum after t days] = t. So by Markov's inequality, P(alarm by day 28) stays below 28 / threshold. It is checked over 1,000 clean
+    """E[sum after t days] = t, so by Markov's inequality P(alarm by day 28) is below 28 / threshold. This is checked over 1,000 clean
     months.
     """
     rng = np.random.default_rng(3)
@@ -48,7 +50,7 @@ def test_the_statistic_of_the_first_day_equals_the_one_by_hand() -> None:
 
 
 def test_a_slow_ramp_is_found_sooner_than_by_weeks_at_the_same_rate() -> None:
-    """The figure rises by 1.5 standard deviations of a day over 28 days. The comparison is a test of weekly means with as many false
+    """Over 28 days the figure rises by 1.5 standard deviations of a day. It is compared with a test of weekly means that has as many false
     alarms.
     """
     rng = np.random.default_rng(4)

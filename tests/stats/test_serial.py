@@ -1,4 +1,4 @@
-"""The interval of the median of a correlated series covers the true median, and few values give no median."""
+"""The interval for the median of a correlated series contains the true median; from too few values there is no median."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Budgets and burn rates equal those computed from the counts by hand, and few requests raise no alert."""
+"""Budgets and burn rates equal those computed by hand from the counts, and few requests raise no alert."""
 
 import numpy as np
 import pytest
@@ -59,7 +59,7 @@ def test_few_requests_or_few_bad_ones_raise_nothing() -> None:
     assert not alert_hours([40], [80], 0.999, rule).any()
     assert not alert_hours([4], [100], 0.999, rule).any()
     assert alert_hours([5], [100], 0.999, rule).all()
-    assert not alert_hours([5], [300], 0.99, BurnRule(1, 1, 1)).any(), "1.7 times as fast, and not beyond chance"
+    assert not alert_hours([5], [300], 0.99, BurnRule(1, 1, 1)).any(), "the budget burns 1.7 times as fast, but this is within chance"
 
 
 def test_every_burn_rule_fires_at_the_end_of_a_fault() -> None:

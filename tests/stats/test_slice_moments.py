@@ -1,4 +1,4 @@
-"""Sums by slice equal plain counts: all at once, by day and of some rows."""
+"""Sums by slice equal plain counts: for all rows, by day, and for some rows."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ DAYS = RNG.integers(10, 14, ROWS).astype(float)
 
 
 def assert_counted(moments: SliceMoments, values: np.ndarray, rows: np.ndarray) -> None:
-    """Fail if moments differ from those of these rows, counted slice by slice."""
+    """Fail if the moments differ from those of the given rows, computed slice by slice."""
     masks = [CODES[cut.name] == level for cut in GRID.cuts for level in range(len(cut.levels))] + [np.ones(ROWS, bool)]
     for place, mask in enumerate(masks):
         served = values[mask & rows]

@@ -1,4 +1,4 @@
-"""The search finds the slice that changed, no other one, and nothing on clean data."""
+"""The search finds the slice that changed and no other, and finds nothing in clean data."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ NAMES = tuple("abcdef")
 
 
 def world(seed: int, n: int = 4000, cuts: int = 8, targets: int = 4, days: int = 7):
-    """Cuts of six levels and targets of pure noise, without a change; the current codes, for planting a change; the days."""
+    """Cuts with six levels, and targets of pure noise without a change; also the current codes, to plant a change, and the days."""
     rng = np.random.default_rng(seed)
     shares = [rng.dirichlet(np.full(6, 6.0)) for _ in range(cuts)]
     codes = [[rng.choice(6, n, p=share).astype(np.int16) for share in shares] for _ in range(2)]
@@ -63,8 +63,10 @@ def test_two_changed_slices_are_both_named_and_a_change_of_all_rows_names_none()
     assert sure(search_slices(cuts, targets, days)) == []
 
 
-def test_columns_that_go_together_do_not_hide_the_level_in_which_values_go_missing() -> None:
-    """A carrier flies to some destinations only: nulls of one carrier move most destinations, which must not count as a season."""
+def test_correlated_columns_do_not_hide_the_level_in_which_values_are_missing() -> None:
+    """A carrier flies to some destinations only, so nulls of one carrier change most destinations; this must not count as a seasonal
+    effect.
+    """
     rng = np.random.default_rng(11)
     n, places = 14_000, 40
     flown = rng.dirichlet(np.full(places, 0.6), 6)
@@ -87,10 +89,10 @@ def test_clean_rows_name_nothing() -> None:
         search_slices(*(part for part in world(seed, n=2500, cuts=6, targets=3)[:2]), world(seed, n=2500, cuts=6, targets=3)[3])
         for seed in range(100, 140)
     ]
-    assert sum(bool(sure(each, 0.1)) for each in results) <= 3, "at most 4 expected at a budget of 0.1"
+    assert sum(bool(sure(each, 0.1)) for each in results) <= 3, "at a budget of 0.1, at most 4 are expected"
 
 
-def test_a_separate_family_is_adjusted_apart_with_half_of_the_budget() -> None:
+def test_a_separate_family_is_adjusted_by_itself_with_half_of_the_budget() -> None:
     cuts, targets, codes, days = world(11, targets=30)
     targets[0].now[codes[2] == 1] += 2.4
     together, apart = (search_slices(cuts, targets, days, family=family) for family in ((), ("t0",)))
@@ -101,10 +103,12 @@ def test_a_separate_family_is_adjusted_apart_with_half_of_the_budget() -> None:
     assert own.p_adjusted == pytest.approx(2 * alone.p_adjusted)
     assert together.looks == apart.looks
     every = search_slices(cuts, targets, days, family=tuple(target.name for target in targets))
-    assert [found.p_adjusted for found in every.found] == [found.p_adjusted for found in together.found], "one family has all of it"
+    assert [found.p_adjusted for found in every.found] == [found.p_adjusted for found in together.found], (
+        "a single family gets the whole budget"
+    )
 
 
-def test_days_that_move_the_levels_of_a_column_apart_name_nothing() -> None:
+def test_daily_variation_between_the_levels_of_a_column_names_no_slice() -> None:
     plain = wide = 0
     for seed in range(20):
         cuts, targets, codes, days = world(seed + 500, n=5000, cuts=10, targets=1)
@@ -168,8 +172,9 @@ def test_a_variance_factor_for_days_is_found_but_not_for_a_fault_that_begins() -
 
 
 def test_values_missing_in_one_group_since_midweek_do_not_count_as_variation_between_days() -> None:
-    """From the start of the fault on, the flags of the group vary more than in the whole week. With the variance of the week alone, 22 of
-    100 such weeks were widened."""
+    """From the start of the fault on, the flags of the group vary more than in the whole week. Judged by the week's variance alone, 22 of
+    100 such weeks got wider limits.
+    """
     widened = 0
     for seed in range(100):
         rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Intervals of clustered rows cover the true share, and differences within groups equal statsmodels' and a count by hand."""
+"""Intervals for clustered rows contain the true share; differences within groups equal those of statsmodels and of counts by hand."""
 
 import numpy as np
 import pytest

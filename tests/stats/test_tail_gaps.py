@@ -1,4 +1,4 @@
-"""A value beyond the tail of the others is told from the largest value of a long tail."""
+"""A value far beyond the tail of the others is distinguished from the largest value of a long tail."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,8 @@ from observability.stats.tail_gaps import PRIOR_INDEX, PRIOR_VALUES, TAIL_VALUES
 
 @pytest.mark.parametrize("index", [3.0, 5.0, 8.0])
 def test_a_power_law_has_no_gap_at_the_stated_chance(index: float) -> None:
-    """The r-th largest value is tested at 5 % / r². The assumption before the data moves the estimated index towards its own, which changes
-    each chance to its power of the true index over the estimated one; the chances add up to the bound.
+    """The r-th largest value is tested at 5 % / r². The prior moves the estimated index towards its own index, so each probability is
+    raised to the power of the true index over the estimated one. The probabilities add up to the bound.
     """
     rng = np.random.default_rng(int(10 * index))
     reported = [np.isfinite(tail_gap_level(rng.pareto(index, 400) + 1, 1.0, 2.0, 0.05)) for _ in range(2000)]

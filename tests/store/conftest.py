@@ -1,4 +1,4 @@
-"""Fixtures: a new store for each test, and lines that are written to its landing folder."""
+"""Fixtures: a new store for each test, and lines that are written to the store's landing folder."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def landed(store):
-    """A function that publishes and loads records, and returns the load's report."""
+    """A function that publishes records, loads them, and returns the report of the load."""
     from observability.store.ingest.loader import load_landing
 
     def load(*records):
@@ -39,7 +39,7 @@ def query(store, sql, *parameters):
 
 
 def rollups(store, key=1):
-    """Counts and sums of a model by their keys, without entries that cancel; rounded, so that the order of addition does not matter."""
+    """Counts and sums of a model by key, without entries that cancel out; rounded, so that the order of addition does not matter."""
     counts = query(
         store,
         f"""SELECT stream, period, slice, measure, bin, decision, label, status, arrived,
@@ -56,7 +56,7 @@ def rollups(store, key=1):
 
 @pytest.fixture(scope="module")
 def lake_world(tmp_path_factory):
-    """A store whose rows are all in a lake, the engine that answers from the lake, and the lake's folder."""
+    """A store whose rows are all in a lake, the engine that answers from the lake, and the folder of the lake."""
     folder = tmp_path_factory.mktemp("world")
     with copied(folder / "home") as store:
         export.export_lake(store, str(folder / "lake"))
@@ -70,14 +70,14 @@ FIRST = [{**prediction(number, 1), "received_at": "2026-03-01T02:00:00Z"} for nu
 
 @pytest.fixture
 def late(tmp_path):
-    """A store and its lake, which alone has the predictions of 1 March; and the ids of those predictions."""
+    """A store, its lake, and the ids of the predictions of 1 March, which only the lake has."""
     copied_once("late-lake", fill_late, tmp_path)
     with moved_lake(tmp_path / "home", tmp_path / "lake") as store:
         yield store, tmp_path / "lake", [each["id"] for each in FIRST]
 
 
 def fill_late(folder):
-    """Fill that home and its lake in a folder."""
+    """Fill the home and its lake in this folder."""
     with new_store(folder / "home") as store:
         with store.write() as writer:
             add_model(writer, "m", task="binary", classes=("0", "1"))

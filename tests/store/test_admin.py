@@ -94,7 +94,7 @@ def test_counters_are_of_the_hours_in_which_lines_arrived(store, landed):
 
 
 def now_window():
-    """The day around the current time, in which this test's load is counted."""
+    """A window of a day around the current time, because the load in this test is dated now."""
     now = datetime.now(UTC)
     return Window("loan", now - timedelta(hours=12), now + timedelta(hours=12))
 
@@ -117,7 +117,7 @@ def test_rows_that_a_person_loads_from_a_file_do_not_count_against_the_system(st
         arrivals_by_sender(writer)
     migrated = admin.load_counters(store, "loan", now_window())
     assert migrated == sent | {"lines": 5, "duplicates": 1, "duplicate_hours": 1}, (
-        "an older store does not say which duplicates came from files"
+        "an older store does not state which duplicates came from files"
     )
     assert arrivals_by_sender in STEPS
 
@@ -197,7 +197,7 @@ def test_the_status_and_activity_of_unchanged_models_are_not_counted_again(store
     counted = {model["model"]: model["predictions"] for model in store.status(60.0)["models"]}
     assert counted == {"one": 1, "two": 2} and seen == ["two"]
     store.status()
-    assert seen == ["two", "one", "two"], "a status without an age counts every model"
+    assert seen == ["two", "one", "two"], "a status without an allowed age counts every model"
     assert store.activity().set_index("model")["rows"].to_dict() == {"one": 1, "two": 2}
     assert before.set_index("model")["rows"].to_dict() == {"one": 1, "two": 1}
 
@@ -208,7 +208,7 @@ def _load(store, *records):
 
 
 def test_a_later_process_counts_only_models_that_changed(tmp_path, monkeypatch):
-    """The status and activity equal those of a process that counts every model anew."""
+    """Status and activity equal those of a process that counts every model again."""
     home, seen = tmp_path / "home", list[str]()
     count, blocks = admin._model_statuses, admin._blocks_sql
     monkeypatch.setattr(
@@ -226,7 +226,9 @@ def test_a_later_process_counts_only_models_that_changed(tmp_path, monkeypatch):
     with new_store(home) as store:
         again = store.status(60.0)["models"]
         assert [each for each in seen if not each.startswith("blocks")] == []
-        assert sorted(seen) == ["blocks of one", "blocks of two"], "rows were in the log when they were counted; now they are in the file"
+        assert sorted(seen) == ["blocks of one", "blocks of two"], (
+            "the rows were in the write-ahead log when they were counted; now they are in the database file"
+        )
         assert [each["predictions"] for each in again] == [60, 60] and all(each["bytes"] > 0 for each in again)
         assert [each | {"bytes": 0, "hours_since_last": 0} for each in again] == [
             each | {"bytes": 0, "hours_since_last": 0} for each in before
@@ -236,7 +238,7 @@ def test_a_later_process_counts_only_models_that_changed(tmp_path, monkeypatch):
         assert store.status(60.0)["models"][0]["bytes"] == again[0]["bytes"] and seen == []
         _load(store, prediction(60, model="two"))
         grown = {each["model"]: each["predictions"] for each in store.status(60.0)["models"]}
-        assert grown == {"one": 60, "two": 61} and seen == ["two"], "one more row does not make the blocks be counted again"
+        assert grown == {"one": 60, "two": 61} and seen == ["two"], "after one more row the blocks are not counted again"
         _load(store, *(prediction(number, model="two") for number in range(61, 70)))
         store.status(60.0)
         assert seen == ["two", "two", "blocks of two"]
@@ -250,13 +252,13 @@ def test_a_later_process_counts_only_models_that_changed(tmp_path, monkeypatch):
 
 
 def test_a_process_that_is_killed_leaves_the_counts_that_took_long(tmp_path, monkeypatch):
-    """A process that is killed closes no store: the next one would count every model again."""
+    """A killed process does not close its store, so without kept counts the next process would count every model again."""
     home = tmp_path / "home"
     with new_store(home) as store:
         _load(store, prediction(model="one"), prediction(1, model="two"))
         monkeypatch.setattr(admin, "SLOW_COUNT", 3600.0)
         store.status(60.0)
-        assert not (home / COUNTS_FILE).exists(), "a quick count costs the next process little"
+        assert not (home / COUNTS_FILE).exists(), "a fast count is not kept, because repeating it costs little"
         monkeypatch.setattr(admin, "SLOW_COUNT", 0.0)
         _load(store, prediction(2, model="two"))
         store.status(1e-9)
@@ -280,7 +282,7 @@ def test_counts_of_another_program_are_counted_again(tmp_path, monkeypatch):
 
 
 def test_the_bytes_of_a_model_follow_computed_values_and_its_move_to_its_own_tables(tmp_path):
-    """Explanations use bytes without adding predictions, and a model that leaves the shared tables takes more space at once."""
+    """Explanations take bytes without adding predictions, and a model that moves out of the shared tables takes more space at once."""
     with new_store(tmp_path / "home") as store:
         _load(store, *(prediction(number, model="one") for number in range(60)))
         (shared,) = store.status(60.0)["models"]

@@ -1,4 +1,4 @@
-"""Tests of aggregates against answers computed by hand, and of questions that are rejected."""
+"""Tests of aggregates against results computed by hand, and of questions that are rejected."""
 
 import json
 import math
@@ -34,7 +34,7 @@ def world(tmp_path_factory):
 
 @pytest.fixture
 def tiny(store):
-    """A binary model with one number, one category and one sensitive boolean, registered as version 1."""
+    """A store with a binary model with one number, one category and one sensitive boolean, registered as version 1."""
     with store.write() as writer:
         key = add_model(writer, "m", task="binary", classes=("0", "1"))
         add_columns(writer, key, [("feature", "x", "number"), ("feature", "c", "category"), ("feature", "b", "boolean")])
@@ -99,7 +99,7 @@ def test_levels_keep_their_place_and_others_are_unseen(tiny, landed, source):
 
 @pytest.mark.parametrize("source", ["rollup", "raw"])
 def test_a_label_counts_only_from_its_arrival_on(tiny, landed, source):
-    """The label changes at hour 5 and again at hour 9; as of an hour, only what had arrived by then counts."""
+    """The label changes at hour 5 and again at hour 9; as of an hour, only values that had arrived by then count."""
     landed(prediction("p", score=0.9), label("p", 0, 2), label("p", 1, 3, arrived=5), label("p", 0, 1, arrived=9))
     aggregate = Aggregate("outcomes", keys=(By("decision"), By("label")))
     seen = {}
@@ -308,7 +308,7 @@ def test_a_column_that_does_not_fit_its_role_in_a_question_is_refused(world, agg
 
 
 def test_small_batches_many_groups_and_little_memory_give_the_same_answers(world, monkeypatch):
-    """The paths that only large stores take: several batches, sparse counts, compaction of the counts."""
+    """Covers code paths that only large stores use: several batches, sparse counts, compaction of the counts."""
     for name, small in (("BATCH_CELLS", 2048), ("DENSE_CELLS", 10), ("COMPACT_ROWS", 50)):
         monkeypatch.setattr(raw_histograms, name, small)
     for keys in ((Bucket("hour"), By("batch")), (By("feature.income"), By("label")), (By("score_bin"),)):
@@ -330,7 +330,7 @@ def test_many_threads_get_the_same_answers(world):
 
 
 def test_an_answer_sees_one_state_of_the_store_even_if_rows_are_loaded_meanwhile(tiny, landed, monkeypatch):
-    """The answer has no rows that are loaded after the rollups and before the raw rows are read."""
+    """The answer contains no rows that are loaded between the reading of the rollups and of the raw rows."""
     landed(prediction("p1", 1), prediction("p2", 30))
     original = engine.parts_from_raw_rows
 

@@ -1,4 +1,4 @@
-"""Tests of adding up the parts of an answer against pandas, and of values cached in a snapshot."""
+"""Adding up the parts of an answer agrees with pandas; also tests of values cached in a snapshot."""
 
 import duckdb
 import numpy as np
@@ -12,7 +12,7 @@ FIGURES = ("n", "w", "total", "low", "high")
 
 
 def part(seed: int, size: int, *, wide: bool) -> dict[str, np.ndarray]:
-    """Rows with a text that may be missing, a number and figures. wide: the numbers are too far apart to share one combined key."""
+    """Rows with a text that may be missing, a number, and figures. wide: whether the numbers are too far apart for one combined key."""
     rng = np.random.default_rng(seed)
     texts = np.array(["b", "a", None, "ä", "A"], object)[rng.integers(0, 5, size)]
     numbers = rng.integers(-3, 3, size) * (2**60 if wide else 1)
@@ -61,6 +61,6 @@ def test_a_snapshot_keeps_its_values_until_a_question_fails(store) -> None:
         assert [snapshot_value(store, "what", read), snapshot_value(store, "what", read), snapshot_value(store, "other", read)] == [1, 1, 2]
         with pytest.raises(duckdb.Error), snapshot_cursor(store) as cursor:
             cursor.execute("SELECT * FROM there_is_no_such_table")
-        assert snapshot_value(store, "what", read) == 3, "the value may be from a newer state"
+        assert snapshot_value(store, "what", read) == 3, "outside the snapshot, the value may be from a newer state"
     with snapshot_cursor(store):
         assert snapshot_value(store, "what", read) == 4

@@ -1,4 +1,4 @@
-"""A model file that gives other scores than its reference is refused, or the difference is recorded. The file's inputs decide which
+"""A model file that gives other scores than its reference is refused, or the difference is recorded. The inputs of the file decide which
 columns are features.
 """
 
@@ -26,12 +26,12 @@ def store(tmp_path: Path) -> Iterator[Database]:
 
 
 def chance(rows: pd.DataFrame) -> np.ndarray:
-    """The probability that the model gives."""
+    """The probability that the model file gives."""
     return 1 / (1 + np.exp(-(rows["income"].to_numpy(float) - 30) / 5))
 
 
 def reference(folder: Path, n: int = 800) -> pd.DataFrame:
-    """A flat reference with a sensitive column, written as reference.csv."""
+    """A flat reference with a sensitive column, written to reference.csv."""
     rng = np.random.default_rng(1)
     rows = pd.DataFrame({"income": rng.normal(30, 8, n).round(2), "sex": rng.choice(["F", "M"], n), "age": rng.normal(40, 9, n).round(1)})
     rows["score"] = chance(rows).round(4)
@@ -41,7 +41,7 @@ def reference(folder: Path, n: int = 800) -> pd.DataFrame:
 
 
 def request(folder: Path, **more: Any) -> RegistrationRequest:
-    """The registration of the reference with a model file."""
+    """The request to register the reference with a model file."""
     (folder / "model.txt").write_text("tree\nversion=v4\n", encoding="utf-8")
     return RegistrationRequest(
         "loan", "1", folder / "reference.csv", "binary", "label", ("score",), artifact=folder / "model.txt", **more
@@ -49,7 +49,7 @@ def request(folder: Path, **more: Any) -> RegistrationRequest:
 
 
 def scorer(scores: Scores, takes: tuple[str, ...] = ("income", "age")) -> Any:
-    """A scorer that returns these scores and takes these columns as inputs."""
+    """A scorer that returns the given scores and takes the given columns as inputs."""
 
     def score(_path: Path, rows: pd.DataFrame, _task: str, _classes: tuple[str, ...]) -> ScoredReference:
         missing = [name for name in takes if name not in rows]

@@ -1,4 +1,4 @@
-"""Tests of artifact kinds, of the rejection of files that run code, and of stored copies."""
+"""Tests of the kinds of artifacts, of rejected files that run code, and of stored copies."""
 
 import io
 import os

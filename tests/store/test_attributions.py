@@ -40,7 +40,7 @@ def store(tmp_path: Path):
 
 
 def worked(store: Database, explain=explain) -> int:
-    """Explain predictions until none is left; returns their number."""
+    """Explain predictions until none is left; returns how many were explained."""
     total = 0
     with mock.patch("observability.worker.requests.explain_scores", explain):
         while rows := explain_rows(store, None, store.catalog().model("loan"), enrich.no_progress, threading.Event()):
@@ -250,7 +250,7 @@ def test_an_older_store_gets_the_tables_of_attributions(tmp_path: Path) -> None:
 
 
 def logged(k: int, **fields: object) -> dict:
-    """A prediction of a probability with its attributions, which add up in log odds."""
+    """A prediction of a probability, with attributions that add up in log odds."""
     values = {"age": (k % 5 - 2) * 0.3, "income": (k % 3 - 1) * 0.2}
     total = sum(values.values()) - 0.5
     body = {"score": float(1 / (1 + np.exp(-total))), "attributions": values, "base_value": -0.5, "attributions_link": "logit"}

@@ -1,5 +1,5 @@
-"""A backup is one committed state, taken while records load; when it is restored into another home, every row is equal, and a damaged
-backup is refused.
+"""A backup is one committed state, taken while records load. When it is restored into another home, every row is equal; a damaged backup is
+refused.
 """
 
 import errno
@@ -35,7 +35,7 @@ from tests.support.record_lines import AT, OTHERS, label, prediction
 
 
 def rows(store):
-    """Every row of every table as text, in an order that does not depend on the row's place."""
+    """Every row of every table as text, sorted, so that the position of a row does not matter."""
     found = {}
     for (name,) in query(store, "SELECT table_name FROM duckdb_tables() ORDER BY 1"):
         found[name] = sorted(map(repr, query(store, f'SELECT * FROM "{name}"')))
@@ -100,7 +100,7 @@ def progress_of(work, *arguments):
 
 
 BY_THE_HOUR = ("duplicate_rate", "rejected_rate")
-"""Metrics of arrived lines. They are counted by the hour, so later lines of the same hour count too."""
+"""Metrics of arrived lines, which are counted by the hour, so later lines of the same hour count too."""
 
 
 def state_as_of(store, moment):
@@ -138,7 +138,7 @@ def test_a_backup_under_load_is_one_committed_state_with_equal_rows_and_findings
             assert state_as_of(store, moments[number]) == states[number]
 
 
-def test_verify_tells_of_a_segment_that_only_landing_knows_as_loaded(tmp_path):
+def test_verify_reports_a_segment_that_only_landing_keeps_as_loaded(tmp_path):
     with open_store(tmp_path / "home") as store:
         fill(store, 0, 2)
         assert store.verify()["problems"] == []
@@ -198,7 +198,7 @@ def test_segments_that_landing_deleted_for_space_are_reported_as_missing(tmp_pat
 
 
 def aged(backup, days):
-    """The backup, dated the given number of days earlier, because two backups of the same second would share a name."""
+    """The folder of the backup, dated the given number of days earlier, because two backups within the same second would share a name."""
     at = datetime.now(UTC) - timedelta(days=days)
     body = json.loads((backup / "backup.json").read_text())
     (backup / "backup.json").write_text(json.dumps(body | {"at": at.isoformat(timespec="seconds")}))

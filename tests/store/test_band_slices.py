@@ -1,4 +1,4 @@
-"""Tests of slices by a band of a number, on every engine."""
+"""Slices by a range of a number, tested on every engine."""
 
 import itertools
 import math

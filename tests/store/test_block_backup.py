@@ -1,5 +1,5 @@
-"""Backups at an address send only changes, restore every row, and erase forgotten subjects. The addresses are folders, and buckets of an
-S3 server.
+"""Backups at an address send only changes, restore every row, and erase forgotten subjects. The addresses are folders, and buckets on an S3
+server.
 """
 
 import json
@@ -30,7 +30,7 @@ SUBJECT = "jane-77.Q@mail"
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    """Make blocks so small that a small store has many of them."""
+    """Make blocks so small that even a small store has many of them."""
     monkeypatch.setattr(block_backup, "BLOCK_BYTES", 1 << 16)
 
 
@@ -46,7 +46,7 @@ def fill(store, *days):
 
 
 def sent(store, address, name):
-    """Send a backup, and give it a name of its own, because two backups of the same second would share one."""
+    """Send a backup and give it its own name, because two backups within the same second would share one."""
     body = store.backup(address)
     place = address.removeprefix("file://")
     made = body["backup"].rpartition("/")[2]
@@ -176,7 +176,7 @@ def s3(monkeypatch):
         server.wait()
 
 
-@pytest.mark.long  # the same blocks in a folder: the other tests of this file; buckets: tests/lake/test_buckets.py
+@pytest.mark.long  # the other tests of this file check the same blocks in a folder, tests/lake/test_buckets.py checks buckets
 def test_a_bucket_stores_and_restores_backups_and_erases_forgotten_subjects(tmp_path, s3):
     with open_store(tmp_path / "home") as store:
         fill(store, "a")
@@ -189,6 +189,6 @@ def test_a_bucket_stores_and_restores_backups_and_erases_forgotten_subjects(tmp_
         assert len(remove_old_backups(s3, 1)) == 1
         rows = sorted(map(repr, query(store, "SELECT * FROM predictions_1")))
     (tmp_path / "other").mkdir()
-    shutil.copy(tmp_path / "home" / KEY_FILE, tmp_path / "other")  # no backup holds the key of erasures
+    shutil.copy(tmp_path / "home" / KEY_FILE, tmp_path / "other")  # no backup contains the key of erasures
     restore_home(tmp_path / "other", s3)
     assert table_of(tmp_path / "other") == rows and len(rows) == 399

@@ -1,4 +1,4 @@
-"""Canaries of exports are found in any field of later predictions, and nowhere else."""
+"""Canaries of exports are found in any field of later predictions, and only there."""
 
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -88,7 +88,7 @@ def test_canaries_are_found_in_features_answers_further_fields_and_planted_rows(
             ("canary:text", "chat"),
             ("canary:row", "loan"),
         }
-        assert store.events(None, EPOCH, END).empty, "an export changes nothing in a model, so charts have no mark for it"
+        assert store.events(None, EPOCH, END).empty, "an export does not change a model, so charts have no mark for it"
 
 
 def test_canaries_are_found_in_labels_and_annotations_but_not_in_shown_content(tmp_path: Path) -> None:

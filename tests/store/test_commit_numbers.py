@@ -1,4 +1,4 @@
-"""A later process knows whether anything was committed after an earlier process had kept its findings."""
+"""A later process can tell whether anything was committed after an earlier process kept its findings."""
 
 import shutil
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.support.new_store import new_store
 
 
 def numbers(home: Path) -> dict[str, int]:
-    """The numbers of the last commits, as a process reads them when it opens the store."""
+    """The numbers of the last commits by model, as read by a process that opens the store."""
     with new_store(home) as store:
         return dict(store.generations)
 
@@ -28,7 +28,7 @@ def test_a_later_process_has_the_commit_numbers_of_the_earlier_process(tmp_path:
         known = dict(store.generations)
     assert known[""] < known["loan"] == known["price"]
     assert numbers(tmp_path / "home") == known
-    assert numbers(tmp_path / "home") == known, "opening a store is no commit"
+    assert numbers(tmp_path / "home") == known, "opening a store does not count as a commit"
 
 
 @pytest.mark.parametrize(("models", "changed"), [(("loan",), {"loan"}), ((), {""}), (("loan", "price"), {"loan", "price"})])
@@ -59,8 +59,8 @@ def test_a_rolled_back_or_invisible_write_is_no_commit(tmp_path: Path) -> None:
 
 
 def test_a_restored_copy_of_a_store_never_shares_commit_numbers_with_the_original(tmp_path: Path) -> None:
-    """This happens when a backup is restored. If numbers were shared, findings about the lost rows would count for the rows that replaced
-    them.
+    """A restored backup is such a copy. If both shared commit numbers, kept findings about lost rows would be used for the rows that
+    replaced them.
     """
     with new_store(tmp_path / "home") as store:
         commit(store, "loan")

@@ -1,4 +1,4 @@
-"""Every acknowledged event is stored exactly once when writers, the loader and the owner are killed at any moment.
+"""Every acknowledged event is stored exactly once, even if writers, the loader and the owner are killed at any moment.
 
 Real processes and SIGKILL (tests/support/killing.py); tests/benchmarks/bench_kills.py is the long form.
 """
@@ -15,7 +15,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_stored_twice(tmp_path):
     for kind, found in compared(home, killed.acknowledged).items():
         assert (found.lost, found.twice) == ([], 0), f"seed {seed}"
         writers = killed.kills["writer"] + 2
-        posts = BATCH * (killed.kills["owner"] + 2)  # a batch may be stored although its answer was lost
+        posts = BATCH * (killed.kills["owner"] + 2)  # a batch may be stored even if its answer was lost
         assert found.stored <= found.acknowledged + writers + (posts if kind == "p" else 0), f"seed {seed}"
     assert len(killed.acknowledged["p"]) > 500
     with open_store(home) as store:

@@ -1,4 +1,4 @@
-"""Tests of opening the database in one process, of transactions and of what readers see."""
+"""Tests of opening the database in only one process, of transactions and of what readers see."""
 
 import os
 import stat
@@ -101,7 +101,7 @@ def test_the_catalog_is_read_again_only_after_a_commit(store):
     assert [model.name for model in store.catalog().models] == ["loan"]
 
 
-def test_one_writer_at_a_time_and_readers_beside_it(store):
+def test_one_writer_at_a_time_while_others_can_read(store):
     inside, seen = threading.Event(), []
 
     def second():

@@ -25,8 +25,8 @@ def store(tmp_path_factory):
 
 
 def compared(store, model, seed):
-    """Asks every engine every second shape of question over a window; the next seed asks the other shapes. Returns how often the rollups
-    alone answered, and how often the answer had rows.
+    """Asks every engine every second shape of question over a window; the next seed asks the other shapes. Returns how many answers came
+    from the rollups alone, and how many had rows.
     """
     by_rollup = filled = 0
     chosen = windows(model, random.Random(seed))

@@ -1,4 +1,4 @@
-"""Tests that every engine agrees on groups whose values are all null, in the predictions of a version or in a reference."""
+"""Every engine agrees on groups whose values are all null, in the predictions of a version or in a reference."""
 
 import json
 from collections.abc import Iterator
@@ -27,7 +27,9 @@ GROUPS = ("group.sex", "group.income", "group.flag")
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """A model of two versions: the groups of version 1 are null in every prediction, those of version 2 in its reference as well."""
+    """A store with a model of two versions. The groups of version 1 are null in every prediction, those of version 2 also in its
+    reference.
+    """
     folder = tmp_path_factory.mktemp("nulls")
     store, rng = new_store(folder / "home", threads=1), np.random.default_rng(0)
     frame = pd.DataFrame({"age": rng.normal(40, 10, 200), "score": rng.random(200), "label": rng.integers(0, 2, 200)})

@@ -1,7 +1,7 @@
-"""Every question of every analyzer has the same answer on each engine of tests/support/engines.py.
+"""Every question of every analyzer gets the same answer on each engine in tests/support/engines.py.
 
-The worlds are simulated weeks without faults of the synthetic model and of each model of the sample fleet, loaded as lines into a store
-and held as rows in memory.
+The worlds are simulated weeks without faults, of the synthetic model and of each model of the sample fleet. They are loaded as lines into a
+store, and held as rows in memory.
 """
 
 import math
@@ -33,8 +33,8 @@ from tests.support.store_comparison import assert_same
 
 DAYS, ROWS_A_DAY, REFERENCE_ROWS = 12, 60, 600
 MODELS = ("sentiment", *(("flights-delay", "credit", "flights-late", "employment") if LONG else ()))
-"""Models with several classes. Regression and binary models are left to other tests: law 8 of tests/test_laws.py,
-test_engine_conformance.py and tests/simulation/test_memory_engine.py ask those as well.
+"""Only models with several classes. Other tests ask the same questions of regression and binary models: law 8 in tests/test_laws.py,
+test_engine_conformance.py and tests/simulation/test_memory_engine.py.
 """
 DAY = timedelta(days=1)
 DUCK, REFERENCE = "DuckStore", "ReferenceEngine"
@@ -43,7 +43,9 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class World:
-    """One model on each engine, and the window of the questions: its last seven days. Some of their labels have not arrived yet."""
+    """One model on each engine, and the window of the questions, which is its last seven days. Some labels of this window have not arrived
+    yet.
+    """
 
     engines: dict[str, Engine]
     window: Window
@@ -55,7 +57,7 @@ class World:
         return {name: engine for name, engine in self.engines.items() if name != REFERENCE}
 
     def asked_alone(self, engine: str, question: BoundQuestion) -> pd.DataFrame:
-        """The answer of an engine to one question. It is asked once for all tests, because no test writes to these stores."""
+        """The answer of an engine to a single question. It is cached for all tests, because no test writes to these stores."""
         if (engine, question) not in self.known:
             self.known[engine, question] = self.engines[engine].ask(*question)
         return self.known[engine, question].copy(deep=True)
@@ -63,7 +65,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SimulationBase]:
-    """Each of MODELS as a base."""
+    """The simulation base of each of MODELS."""
     with lent(tmp_path_factory, "fleet") as home, open_store(home, threads=2) as store:
         found = {
             each.name: simulation_base(store, each.name, source="reference", seed=1)
@@ -99,7 +101,7 @@ def contexts(world: World) -> Iterator[tuple[str, Context]]:
 
 
 def questions(world: World) -> list[BoundQuestion]:
-    """Every question that an analyzer asks; each is listed once."""
+    """Every distinct question that an analyzer asks."""
     asked = (
         (wanted.aggregate, check_windows.question_window(wanted, context))
         for about, context in contexts(world)
@@ -177,7 +179,7 @@ def test_activity_counters_events_and_newest_records_are_the_same(world: World, 
         assert engine.newest_record(["run", "dataset"], model, window.end, as_of) is None
 
 
-@pytest.mark.long  # law 8 of tests/test_laws.py, tests/simulation/test_memory_engine.py
+@pytest.mark.long  # law 8 in tests/test_laws.py and tests/simulation/test_memory_engine.py check the same
 def test_a_check_runs_on_every_engine_with_equal_findings(world: World) -> None:
     window = world.window
     reports = {name: check.check(engine, model=window.model, end=window.end, now=window.end) for name, engine in world.engines.items()}
@@ -190,7 +192,7 @@ def test_a_check_runs_on_every_engine_with_equal_findings(world: World) -> None:
 
 
 def equal_json(one: object, other: object) -> bool:
-    """Whether two values are equal. Floats may differ by 1e-6, because sums are added in different orders."""
+    """Whether two JSON values are equal. Floats may differ by 1e-6, because sums are added in different orders."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(equal_json(one[name], other[name]) for name in one)
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):

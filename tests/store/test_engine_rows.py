@@ -57,7 +57,7 @@ def test_a_sample_holds_the_rows_with_the_smallest_md5_of_their_id(world):
 
 @pytest.mark.parametrize("surely", [listing.SURELY, 0.0, -0.9])
 def test_a_sample_is_the_same_however_many_hashes_are_looked_at_first(world, monkeypatch, surely):
-    monkeypatch.setattr(listing, "SURELY", surely)  # far below 0, the first read gives too few rows
+    monkeypatch.setattr(listing, "SURELY", surely)  # if SURELY is far below 0, the first read gives too few rows
     every = listing.answer_sample(world, Sample("predictions", ("id",), 10_000), window())["id"].tolist()
     for rows in (1, 2, 5, len(every) // 2, len(every) - 1, len(every)):
         assert listing.answer_sample(world, Sample("predictions", ("id",), rows), window())["id"].tolist() == every[:rows]
@@ -96,12 +96,12 @@ def test_the_record_of_a_prediction_has_every_revision_of_its_label(world):
 
 
 def test_a_record_that_is_read_in_parts_is_the_record(world, monkeypatch):
-    """Of thousands of columns a part is read at a time. An id may have several answers."""
+    """If a record has thousands of columns, a part of them is read at a time. An id may belong to several answers."""
     stored = listing.list_rows(world, window(), ["id"], 200, "at", outcomes=False)["id"]
     whole = [listing.prediction_record(world, "loan", each) for each in stored[:20]]
     monkeypatch.setattr(listing, "NAMES_A_QUERY", 3)
     parts = [listing.prediction_record(world, "loan", each) for each in stored[:20]]
-    assert list(map(repr, parts)) == list(map(repr, whole)), "as text, since NaN differs from itself"
+    assert list(map(repr, parts)) == list(map(repr, whole)), "compared as text, because NaN differs from itself"
     assert len(whole[0]["features"]) > 3
 
 

@@ -1,4 +1,4 @@
-"""No byte of the home, of its backups or of restored backups holds a forgotten subject. Data of other subjects stay."""
+"""No byte of the home, of its backups or of restored backups contains a forgotten subject. Data of other subjects are kept."""
 
 import json
 import shutil
@@ -35,7 +35,7 @@ IDS = ("request-0a1b", "request-2c3d")
 
 
 def fill(store):
-    """Records about the subject and about others, in every place that keeps records."""
+    """Records about the subject and about others, in every part of the home that keeps records."""
     mine = [prediction(i, id=name, subject=SUBJECT, score=0.9, device="d1") for i, name in enumerate(IDS)]
     others = [prediction(i, id=f"other-{i}", subject=f"sub-{i}", comment=f"asked by {SUBJECT}?", score=0.3) for i in range(6)]
     about = {"model": "loan", "prediction": IDS[0]}
@@ -82,7 +82,7 @@ def test_a_forgotten_subject_is_in_no_byte_of_the_home_and_its_backups(store, tm
     assert SUBJECT not in json.dumps(body) and erasures(store.home)[0].by == "Ada" and erasures(store.home)[0].finished
     assert keyed_hash(home_key(store.home), SUBJECT) == body["hash"] and body["hash"] in (store.home / FILE).read_text()
     assert not list((tmp_path / "backups").rglob(KEY_FILE))
-    # others keep their data, and rollups equal a count of the raw rows
+    # the data of others are kept, and rollups equal a count of the raw rows
     assert query(store, "SELECT count(*), count(DISTINCT subject) FROM predictions_1") == [(6, 6)]
     assert query(store, "SELECT id FROM labels_1") == [("other-0",)] and query(store, "SELECT count(*) FROM signatures") == [(1,)]
     assert [text for (text,) in query(store, "SELECT text FROM events")] == [f"called {MARK}"]
@@ -96,7 +96,7 @@ def test_a_forgotten_subject_is_in_no_byte_of_the_home_and_its_backups(store, tm
         rollup.rebuild_rollups(writer, "loan")
     assert rollups(store) == kept and kept[0]
     assert [path.name for path in (store.home / "audits").iterdir()] == ["schedule-state.json"]
-    # a backup that was kept elsewhere is erased again as it is restored
+    # a backup that was kept elsewhere is erased again during the restore
     for folder in (old, tmp_path / "backups"):
         home = tmp_path / f"restored-from-{folder.name}"
         home.mkdir()
@@ -109,9 +109,9 @@ def test_a_forgotten_subject_is_in_no_byte_of_the_home_and_its_backups(store, tm
 
 
 def naming(kind, name):
-    """Records of a kind that name a subject in each of their texts, lists and objects, and in unknown fields."""
+    """Records of a kind that contain the name of a subject in each of their texts, lists and objects, and in unknown fields."""
     base = {"kind": kind, **OTHERS[kind]}
-    own = {kind, "model", "version", "subject", "prediction"}  # an id chosen by the user is a name that later records repeat
+    own = {kind, "model", "version", "subject", "prediction"}  # an id chosen by the user is a name, which later records repeat
     texts = [field.name for field in KINDS[kind].fields.values() if field.type in ("text", "scalar") and not field.values]
     changes = [{field: f"as {name} said"} for field in texts if field not in own]
     changes += [{field.name: [name, {"deep": name}]} for field in KINDS[kind].fields.values() if field.type == "list"]
@@ -131,7 +131,7 @@ def test_no_kind_of_record_names_a_forgotten_subject_or_its_prediction(store, tm
     forget_subject(store, SUBJECT)
     assert found_in(tmp_path / "home", SUBJECT, *IDS) == [] and found_in(tmp_path / "backups", SUBJECT, *IDS) == []
     again = {table: query(store, f"SELECT count(*) FROM {table}")[0][0] for table in kind_tables().values()}
-    assert sum(again.values()) == report.stored - 3 and all(again.values()), "other records lose a word, no record"
+    assert sum(again.values()) == report.stored - 3 and all(again.values()), "other records lose a word, but no record is lost"
     (tmp_path / "restored").mkdir()
     for file in (KEY_FILE, FILE):
         shutil.copy(store.home / file, tmp_path / "restored" / file)
@@ -151,7 +151,9 @@ def test_annotations_of_a_forgotten_prediction_are_erased_and_other_items_stay(s
     forget_subject(store, SUBJECT)
     for table in (kind_tables()[kind] for kind in LABELLING):
         rows = set(query(store, f"SELECT project, item FROM {table}"))
-        assert rows == {("loan", "other-1"), ("q", "other-1"), ("q", "p1"), ("q", MARK)}, "p1 of another project is another p1"
+        assert rows == {("loan", "other-1"), ("q", "other-1"), ("q", "p1"), ("q", MARK)}, (
+            "the id p1 in another project belongs to someone else"
+        )
 
 
 def test_images_of_a_forgotten_subject_are_deleted_and_images_that_others_name_stay(store, tmp_path):
@@ -285,13 +287,15 @@ def test_a_removed_model_is_in_no_backup(tmp_path, kind):
     with open_store(tmp_path / "home") as store:
         land(store, *(prediction(i, model="other", subject=f"kept-{i}") for i in range(5)))
         store.load_landing()
-        store.backup(place)  # before the model has records
-        time.sleep(1.1)  # two backups of the same second would share a name at an address
+        store.backup(place)  # a backup from before the model has records
+        time.sleep(1.1)  # at an address, two backups within the same second would share a name
         land(store, *(prediction(i, subject=f"person-{i}") for i in range(5)))
         store.load_landing()
         store.backup(place)
         body = store.remove_model("loan")
-        assert len(body["backups"]["rewritten"]) == 1 and body["backups"]["unreachable"] == [], "the first backup does not hold the subject"
+        assert len(body["backups"]["rewritten"]) == 1 and body["backups"]["unreachable"] == [], (
+            "only one backup is rewritten; the first does not contain the subject"
+        )
         assert found_in(tmp_path, "person-") == []
     restore_home(tmp_path / "other", place)
     with open_store(tmp_path / "other") as restored:

@@ -1,4 +1,4 @@
-"""Tests of stored error estimates against a plain loop over the rows, and of days that gain rows."""
+"""Stored error estimates are compared with a plain loop over the rows; also tests of days that get more rows."""
 
 import json
 import threading
@@ -36,7 +36,7 @@ def rows(rng: np.random.Generator, n: int) -> pd.DataFrame:
 
 
 def records(frame: pd.DataFrame, prefix: str, *, late: timedelta = timedelta(0), start: datetime = START, days: int = DAYS) -> list[dict]:
-    """Predictions spread over the days, and labels an hour later for two thirds of them."""
+    """Predictions spread over the days; two thirds of them get a label an hour later."""
     found = []
     for i, row in enumerate(frame.to_dict("records")):
         at = start + timedelta(days=days) * i / len(frame)
@@ -87,7 +87,7 @@ def known(store: Database) -> tuple[Model, Version]:
 
 @pytest.fixture
 def teacher(monkeypatch: pytest.MonkeyPatch) -> list[pd.DataFrame]:
-    """A stand-in for the worker. It expects an error of 0.8 × size, and records the questions that it gets."""
+    """A stand-in for the worker. It estimates an error of 0.8 × size, and returns the list of the rows that it was asked about."""
     asked: list[pd.DataFrame] = []
 
     def estimate(worker, reference, rows, *, features, label, at, squared, progress):
@@ -112,7 +112,7 @@ def stored(store: Database) -> set[str]:
 
 
 def same(store: Database, window: Window) -> pd.DataFrame:
-    """The store's answer, after a check that it equals the answer of the plain loop."""
+    """The store's answer, after a check that it equals that of the plain loop."""
     got, wanted = store.ask(EstimatedErrors(), window), reference_engine.answer(store, EstimatedErrors(), window)
     pd.testing.assert_frame_equal(got, wanted, rtol=1e-12)
     return got
@@ -217,7 +217,7 @@ def test_a_reference_that_cannot_be_learned_from_is_not_tried_again(store: Datab
 
 
 def test_the_worker_learns_that_errors_grow_with_an_input(store: Database) -> None:
-    """With the real worker, the estimate follows `size`, with which the error grows, also on left-out rows of the reference."""
+    """With the real worker, the estimate depends on `size`, as the errors do, even for left-out rows of the reference."""
     from observability.worker.process import Worker
 
     worker = Worker()

@@ -44,7 +44,7 @@ def test_a_file_that_cannot_grow_leaves_every_segment_waiting(tmp_path):
 
 
 def loaded_before(home):
-    """The number of lines of segments that were stored before the last command."""
+    """The number of lines in segments that were stored before the last command."""
     with open_store(home) as store:
         return 700 - query(store, "SELECT sum(lines) FROM manifest WHERE loaded_at = (SELECT max(loaded_at) FROM manifest)")[0][0]
 
@@ -72,7 +72,7 @@ def test_an_unreadable_or_unmovable_segment_is_reported_as_a_failure_of_the_disk
     assert query(store, "SELECT count(*) FROM predictions_1") == [(2,)]
 
 
-def test_a_full_disk_loses_nothing_and_loading_goes_on_when_there_is_space(tmp_path, monkeypatch):
+def test_a_full_disk_loses_nothing_and_loading_continues_when_there_is_space(tmp_path, monkeypatch):
     monkeypatch.setattr(database, "FLOOR_BYTES", 0)
     with small_disk(tmp_path / "disk", "6m") as disk, open_store(disk / "home") as store:
         land_many(store, 5, 400)
@@ -90,8 +90,8 @@ LINE = '{"kind":"prediction","id":"%d","at":"2026-11-01T00:00:00Z","model":"loan
 
 
 def refused_when_full(take, first):
-    """Give records to `take`, which returns whether it acknowledged a record, until it refuses one. Returns the number of
-    the next record.
+    """Give records to `take`, which returns whether it acknowledged the record, until one is refused. Returns the number of the next
+    record.
     """
     for number in range(first, first + 5000):
         if not take((LINE % number).encode()):
@@ -119,7 +119,7 @@ def test_a_writer_on_a_full_disk_refuses_records_and_takes_them_again(fsync, tmp
         assert sorted(stored) == list(range(count + 50))
 
 
-def test_an_owner_on_a_full_disk_refuses_records_says_so_and_goes_on_by_itself(tmp_path, monkeypatch):
+def test_an_owner_on_a_full_disk_refuses_records_reports_it_and_continues_by_itself(tmp_path, monkeypatch):
     monkeypatch.setattr(spool, "FLOOR_BYTES", 0)
     monkeypatch.setattr(spool, "RETRY_SECONDS", 0)
     monkeypatch.setattr(database, "FLOOR_BYTES", 0)

@@ -16,8 +16,8 @@ def shim(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def waiting(tmp_path_factory):
-    """Homes with 300 acknowledged predictions in five segments: one with an empty store and one without a store. Also the predictions'
-    ids.
+    """Homes with 300 acknowledged predictions in five segments, one with an empty store and one without a store; and the ids of the
+    predictions.
     """
     folder = tmp_path_factory.mktemp("waiting")
     ids = waiting_home(folder / "empty", store=True)
@@ -50,7 +50,7 @@ def test_a_writer_under_a_fault_loses_nothing_that_it_acknowledged(fsync, call, 
     home = tmp_path / "home"
     done = run_under_fault(shim, home, Fault(call, at, forever), writer_command(home, fsync, 1 if forever else 20))
     assert done.reached and done.problems == []
-    assert forever or done.acknowledged == 100, "it goes on by itself once the fault has ended"
+    assert forever or done.acknowledged == 100, "the process continues by itself once the fault has ended"
 
 
 OWNERS = [("write", 30, False), ("write", 30, True), ("sync", 20, False), ("open", 25, False), ("rename", 3, True)]
@@ -61,4 +61,4 @@ def test_an_owner_under_a_fault_loses_nothing_that_it_acknowledged(call, at, for
     home = tmp_path / "home"
     done = run_under_fault(shim, home, Fault(call, at, forever), owner_command(home, 1 if forever else 20))
     assert done.reached and done.problems == []
-    assert forever or done.acknowledged == 20, "it goes on by itself once the fault has ended"
+    assert forever or done.acknowledged == 20, "the process continues by itself once the fault has ended"

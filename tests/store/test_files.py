@@ -1,4 +1,4 @@
-"""Tests of the importers: accepted files become the right records in bounded memory, others raise one clear error."""
+"""Tests of the importers: accepted files give the right records with bounded memory, others raise one clear error."""
 
 import gzip
 import itertools
@@ -174,7 +174,7 @@ def test_decimal_commas_raise_an_error_unless_the_option_reads_them_as_numbers(t
     assert table.select(["score", "price", "n", "point"]).to_pylist()[0] == {"score": 0.1, "price": 1234.51, "n": 1.0, "point": 1.25}
     assert table["code"][0].as_py() == "x1,5" and warnings == []
     table, _ = open_importer(path, ".").table()
-    assert table["price"][0].as_py() == "1.234,51", "a text, because the type was given"
+    assert table["price"][0].as_py() == "1.234,51", "it is text, because this type was given"
     (refused, *_) = parsed(path, replace(DEFAULTS, decimal="."))
     assert set(refused.rejected["reason"].to_pylist()) == {"wrong_type"}
 
@@ -188,7 +188,7 @@ def test_a_few_bad_cells_do_not_hide_decimal_commas(tmp_path):
     assert sorted(x for x in found if x is not None) == sorted([1.0, 2.0, *[i + 0.5 for i in range(97)]]) and found.count(None) == 1
     for text in ("id;at;score;x\na;2013-07-01;0.5;1.234\n", 'id,at,score,x\na,2013-07-01,0.5,"1,5"\n'):
         assert open_file(write(tmp_path / "b.csv", text), DEFAULTS), (
-            "neither a decimal point nor a quoted comma in a file with commas raises a question"
+            "in a file with commas as delimiters, neither a decimal point nor a quoted comma is ambiguous"
         )
 
 
@@ -201,7 +201,7 @@ def test_a_compressed_csv_is_read_as_the_plain_one_in_bounded_memory(tmp_path, m
         seen.append(file.done)
     steps = {after - before for before, after in itertools.pairwise(seen)}
     assert len(found) > 2 and seen[-1] == file.size and 0 < min(steps) and max(steps) < file.size / 2, (
-        "even steps, independent of what was read ahead"
+        "progress is reported in even steps, whatever was read ahead"
     )
     assert {row["line"]: row["id"] for one in found for row in one.predictions["m"].to_pylist()} == {
         i + 2: f"p{i}" for i in range(400) if i % 40

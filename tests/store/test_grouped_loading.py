@@ -1,4 +1,4 @@
-"""Models of one block are staged and counted together: the stored rows equal those of loading each model alone."""
+"""Models in one block are staged and counted together; the stored rows equal those of loading each model by itself."""
 
 import shutil
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ ROWS = 24
 
 
 def reference(folder: Path, task: str) -> Path:
-    """A reference of one task, with one plain column and two sensitive columns, one of them a number."""
+    """The file of a reference for the given task, with one plain column and two sensitive columns, one of them numeric."""
     rng = np.random.default_rng(1)
     frame = pd.DataFrame({"age": rng.normal(40, 9, 240), "sex": rng.choice(["f", "m"], 240), "income": rng.normal(5, 1, 240)})
     if task == "multiclass":
@@ -41,7 +41,9 @@ def reference(folder: Path, task: str) -> Path:
 
 
 def records(model: str, seed: int, task: str) -> list[dict[str, Any]]:
-    """Predictions of two versions with labels inside and beside them, revisions, repeated lines, contradictions. All models have the same ids."""
+    """Predictions of two versions with labels (inside predictions and as separate records), revisions, repeated lines and contradictions.
+    All models have the same ids.
+    """
     rng, found = np.random.default_rng(seed), list[dict[str, Any]]()
     for number in range(ROWS):
         at = START + timedelta(hours=3 * number)
@@ -71,7 +73,7 @@ def records(model: str, seed: int, task: str) -> list[dict[str, Any]]:
 
 
 def revisions(model: str, task: str) -> list[dict[str, Any]]:
-    """Later labels of stored predictions: some are revised, one is repeated, and one names no prediction."""
+    """Later labels for stored predictions: some change a label, one is repeated, and one belongs to no prediction."""
     value = {"binary": 1, "multiclass": "b", "regression": 7.5}[task]
     at = (START + timedelta(days=9)).isoformat()
     return [
@@ -88,7 +90,7 @@ def tasks() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def registered(tmp_path_factory: pytest.TempPathFactory, tasks: dict[str, str]) -> Path:
-    """A closed store of registered models without a record."""
+    """A closed store with registered models but no records."""
     folder = tmp_path_factory.mktemp("grouped")
     files = {task: reference(folder, task) for task in set(tasks.values())}
     with new_store(folder / "home") as store:
@@ -99,7 +101,7 @@ def registered(tmp_path_factory: pytest.TempPathFactory, tasks: dict[str, str]) 
 
 
 def contents(store: DuckStore) -> dict[str, Any]:
-    """Everything that is stored of all models, in an order that does not depend on the loads; and the refused lines."""
+    """Everything stored for all models, in an order that does not depend on the loads; and the rejected lines."""
     found: dict[str, Any] = {}
     for model in store.catalog().models:
         for table in MODEL_TABLES:
@@ -113,7 +115,7 @@ def contents(store: DuckStore) -> dict[str, Any]:
 
 
 def loaded(home: Path, blocks: list[list[dict[str, Any]]]) -> tuple[dict[str, Any], list[tuple[int, ...]]]:
-    """The contents of a store after it has loaded some blocks, and the outcome of each block."""
+    """The contents of a store after it has loaded some blocks, and the line counts of each load."""
     with new_store(home) as store:
         outcomes = []
         for block in blocks:
@@ -134,12 +136,12 @@ def test_models_that_are_loaded_together_are_stored_as_if_each_came_alone(
     alone, outcomes = loaded(tmp_path / "alone", [*first.values(), *second.values()])
     groups = list[int]()
     count = grouped_outcomes.grouped_outcome_counts
-    monkeypatch.setattr(grouped_outcomes, "MOST_STREAMS", 6)  # the streams of two models, so that the group of three is cut
+    monkeypatch.setattr(grouped_outcomes, "MOST_STREAMS", 6)  # the number of streams of two models, so that the group of three is split
     monkeypatch.setattr("observability.store.rollup.rollup.grouped_outcome_counts", lambda *a: groups.append(len(a[1])) or count(*a))
     mixed = [list(first.values()), list(second.values())]
     blocks = [[record for places in zip(*_padded(block), strict=True) for record in places if record] for block in mixed]
     together, sums = loaded(tmp_path / "together", blocks)
-    assert groups == [3, 2, 2, 3, 2, 2], "binary models, models of several classes, and regressions, in each of two loads"
+    assert groups == [3, 2, 2, 3, 2, 2], "binary models, multiclass models and regressions, in each of two loads"
     assert [sum(each) for each in zip(*outcomes, strict=True)] == [sum(each) for each in zip(*sums, strict=True)]
     assert sum(outcome[3] for outcome in outcomes) == len(tasks) * 2 and sum(outcome[2] for outcome in outcomes) > 0
     for name, held in alone.items():
@@ -147,7 +149,7 @@ def test_models_that_are_loaded_together_are_stored_as_if_each_came_alone(
 
 
 def _padded(lists: list[list[dict[str, Any]]]) -> list[list[dict[str, Any] | None]]:
-    """The lists, each as long as the longest."""
+    """The lists, padded with None to the length of the longest."""
     longest = max(map(len, lists))
     return [[*each, *[None] * (longest - len(each))] for each in lists]
 
@@ -170,11 +172,11 @@ def test_outcomes_of_two_models_and_of_three_are_counted_once(
 
 
 def test_labels_of_unregistered_names_that_come_before_any_prediction_are_stored(tmp_path: Path) -> None:
-    """Names with so many labels have tables of their own, but no stream, because without predictions there is nothing to count yet."""
+    """Names with so many labels get their own tables, but no stream, because without predictions there is nothing to count yet."""
     at, names = START.isoformat(), ("early", "earlier")
     labels = [{"kind": "label", "id": f"p{number}", "at": at, "model": name, "value": 1} for name in names for number in range(1001)]
     with new_store(tmp_path / "home") as store:
-        for _ in range(2):  # the second time the names have tables of their own
+        for _ in range(2):  # the second time, the names have their own tables
             land(store, *labels)
             report = load_landing(store)
             assert (report.set_aside, report.rejected) == (0, 0)
@@ -192,7 +194,7 @@ def test_labels_of_unregistered_names_that_come_before_any_prediction_are_stored
 def test_only_streams_of_the_block_are_given_to_the_statement_and_parts_are_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three names with a hundred versions each. A part has a limited number of streams, and none from earlier blocks."""
+    """There are three names with a hundred versions each. A part contains a limited number of streams, and none from earlier blocks."""
     monkeypatch.setattr(stage, "MOST_STREAMS", 3)
     seen: list[int] = []
     staged = stage.staged_predictions

@@ -1,4 +1,4 @@
-"""Tests of the properties that are inferred from a reference file, and of its description."""
+"""Tests of what is inferred from a reference file, and of the description of the file."""
 
 import json
 import time

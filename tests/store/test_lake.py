@@ -60,8 +60,8 @@ def test_only_days_that_changed_are_written_again(tmp_path):
 
 
 KILLS = [(step, renamed) for step in range(1, 8) for renamed in (False, True)]
-"""The file at which the export is killed (the sixth is the manifest, the seventh means no kill), and whether the kill comes after the
-file's rename.
+"""The file at which the export is killed (the sixth is the manifest; the seventh means no kill), and whether the kill comes after the file
+was renamed.
 """
 
 
@@ -105,7 +105,7 @@ def test_a_killed_export_duplicates_nothing_and_loses_nothing(tmp_path, monkeypa
                     export.export_lake(store, str(lake))
             else:
                 export.export_lake(store, str(lake))
-        if (step, renamed) < (6, True):  # the manifest was not replaced: readers see the state before
+        if (step, renamed) < (6, True):  # the manifest was not replaced, so readers see the earlier state
             assert (
                 len(in_lake(lake, "predictions", "eta"))
                 == sum(file.rows for file in read_manifest(FolderPlace(lake)).of_model("eta", "predictions"))
@@ -175,7 +175,7 @@ def test_the_retention_command_exports_removed_rows_also_of_small_models(tmp_pat
         with store.cursor() as cursor:
             ((small,),) = cursor.execute("SELECT count(*) FROM predictions_shared").fetchall()
         assert [each["model"] for each in store.apply_retention(dry_run=True)["removed"]] and not lake.exists()
-        store.apply_retention()  # as of now: all rows but references
+        store.apply_retention()  # retention as of now removes all rows except references
         assert small > 0 and len(in_lake(lake, "predictions", removed)) == small and len(stored(store, "predictions", removed)) == 0
         for model, rows in wanted.items():
             pd.testing.assert_frame_equal(in_lake(lake, "predictions", model), rows, check_dtype=False)
@@ -217,7 +217,7 @@ def test_the_night_writes_the_lake_before_removing_rows_and_keeps_them_if_writin
 
 
 def place_reports(store):
-    """The reports of places in the store, oldest first."""
+    """The reports about storage places that are in the store, oldest first."""
     rows = store.ask(Records("storage_report", None, ever=True), Window("", START, START + 9999 * DAY))
     return rows.sort_values("at").to_dict("records")
 

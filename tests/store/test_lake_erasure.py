@@ -1,4 +1,4 @@
-"""A forgotten subject leaves the lake, including days and texts that the store no longer has."""
+"""A forgotten subject is removed from the lake, even from days and texts that the store no longer has."""
 
 from observability.lake.file_place import FolderPlace
 from observability.store.lake import export
@@ -29,7 +29,7 @@ def test_a_forgotten_subject_is_erased_from_the_lake_also_on_days_that_the_store
         predictions, labels = in_lake(lake, "predictions", "eta"), in_lake(lake, "labels", "eta")
         assert set(predictions["subject"].dropna()) >= {"bert-91c2"} and not predictions["id"].str.startswith("anna").any()
         assert labels["id"].str.startswith("bert").sum() == 2 and not labels["id"].str.startswith("anna").any()
-        # of the model that has tables of its own
+        # of the model that has its own tables
         large = [file for file in read_manifest(FolderPlace(lake)).files if file.model != "stray"]
         assert sum(file.rows for file in large) == before["rows"] - 4
         named = {file.name for file in read_manifest(FolderPlace(lake)).files}

@@ -1,4 +1,4 @@
-"""A lake belongs to one store: no other store, no older state and no unmounted folder takes rows from it."""
+"""A lake belongs to one store: another store, an older state of the store, or an unmounted folder cannot remove rows from it."""
 
 import json
 import shutil
@@ -26,12 +26,12 @@ def test_a_lake_is_recognised_under_every_name_of_its_folder(late, tmp_path):
     assert not export.is_lake_of_home(store.home, FolderPlace(tmp_path))
 
 
-def test_a_lake_of_another_store_is_refused_and_taken_with_the_flag(tmp_path, store):
+def test_a_lake_of_another_store_is_refused_unless_the_flag_takes_it(tmp_path, store):
     lake = tmp_path / "lake"
     loaded(store, *(prediction(number, 1) for number in range(1200)))
     export.export_lake(store, str(lake))
     with new_store(tmp_path / "second") as second:
-        for model in ("other", "m"):  # first without a file in common, then the same day with more rows
+        for model in ("other", "m"):  # first the stores have no file in common, then the same day with more rows
             loaded(second, *(prediction(number, 1, model) for number in range(1201)))
             with pytest.raises(UsageError, match="another store") as refused:
                 export.export_lake(second, str(lake))
@@ -83,14 +83,14 @@ def test_a_lake_whose_manifest_names_no_store_is_continued(tmp_path, store):
     assert not list(lake.rglob("*.parquet")) and export.export_lake(store, str(lake))["files"] == 0
 
 
-def test_a_home_that_noted_one_number_of_a_lake_goes_on(tmp_path, store):
+def test_a_home_that_noted_one_manifest_number_of_a_lake_can_still_be_used(tmp_path, store):
     lake = str(tmp_path / "lake")
     loaded(store, *(prediction(number, 1) for number in range(1200)))
     export.export_lake(store, lake)
     loaded(store, prediction("late", 1))
     export.export_lake(store, lake)
     path = store.home / "lakes.json"
-    for number in (2, 3):  # the present manifest, and one that was about to be written
+    for number in (2, 3):  # the present manifest, and the one that was about to be written
         path.write_text(json.dumps({**json.loads(path.read_text()), "lakes": {lake: number, "s3://earlier": None}}))
         assert known_lakes(store.home) == {lake: (number - 1, number), "s3://earlier": (1, sys.maxsize)}
         assert export.export_lake(store, lake)["number"] == 2 and known_lakes(store.home)[lake] == (2, 2)
@@ -116,7 +116,7 @@ def test_a_database_that_was_mended_or_restored_takes_nothing_from_the_lake(tmp_
     with new_store(home) as store:
         keep_three_days(store, lake)
         loaded(store, *(prediction(number, 1) for number in range(1200)), prediction(0, 5))
-        if lose is replaced and not backup:  # the store has no number of the lake
+        if lose is replaced and not backup:  # the store knows no number of the lake
             make_backup(store, tmp_path / "backups")
         assert store.nightly(START + 4 * DAY)["failures"] == []
         if backup:
@@ -132,7 +132,7 @@ def test_a_database_that_was_mended_or_restored_takes_nothing_from_the_lake(tmp_
         assert "a later state of this store" in failure
         assert sorted(file.name for file in read_manifest(FolderPlace(lake)).files) == wanted
         assert all((lake / name).exists() for name in wanted)
-        if backup or lose is replaced:  # the store again has every row of the lake: the export continues
+        if backup or lose is replaced:  # the store again has every row of the lake, so the export continues
             loaded(store, *newer)
             assert store.nightly(START + 6 * DAY)["failures"] == [] and len(in_lake(lake, "predictions", "m")) == 1204
 

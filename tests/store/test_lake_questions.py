@@ -1,4 +1,4 @@
-"""Answers from the files of a lake equal those of the store before rows were removed; an unreadable file is reported."""
+"""Answers from the files of a lake equal those that the store gave before the rows were removed; an unreadable file is reported."""
 
 import itertools
 import json
@@ -75,7 +75,7 @@ def test_days_of_labels_that_lost_some_to_retention_are_not_written_again(tmp_pa
 
 def test_removed_days_in_the_lake_agree_with_the_store_and_missing_days_are_reported(aged):
     _, after, lake = aged
-    for _ in range(2):  # days whose labels lost some; the second run removes the files of the earlier state
+    for _ in range(2):  # first files for days that lost some labels; the second run removes the files of the earlier state
         export.export_lake(after, str(lake))
     place, model = FolderPlace(lake), after.catalog().model("loan")
     state, days = read_manifest(place), [f"2026-03-0{day}" for day in range(1, DAYS + 1)]
@@ -88,7 +88,7 @@ def test_removed_days_in_the_lake_agree_with_the_store_and_missing_days_are_repo
 
 
 def same_answers(asked, reference, model, seed, every):
-    """Compare the answers, or the refusals, to every n-th shape of question. Returns the number of answers that were not empty."""
+    """Check that the answers (or refusals) to every n-th shape of question agree. Returns the number of non-empty answers."""
     filled = 0
     for aggregate, window in zip(itertools.islice(shapes(model), seed % every, None, every), windows(model, random.Random(seed))):
         try:
@@ -105,7 +105,7 @@ def same_answers(asked, reference, model, seed, every):
 
 @pytest.fixture(scope="module")
 def aged(tmp_path_factory):
-    """A store before retention and after it, with a lake that has the removed rows."""
+    """A store before and after retention, with a lake that contains the removed rows."""
     folder = tmp_path_factory.mktemp("aged")
     with copied(folder / "before") as before, copied(folder / "home") as after:
         (after.home / "keeping.toml").write_text(f'[retention]\nrows = 3\n[lake_export]\nfolder = "{folder / "lake"}"\n')
@@ -154,14 +154,14 @@ def test_a_prediction_that_retention_removed_is_found_in_the_lake_which_is_named
     assert removed > 5
 
 
-def test_a_lake_that_is_gone_leaves_the_rows_that_the_store_keeps(aged, tmp_path):
+def test_without_the_lake_the_rows_kept_in_the_store_are_still_answered(aged, tmp_path):
     _, after, lake = aged
     window = Window("loan", START, START + DAYS * DAY)
     assert after.lake_holds("loan")
     whole = after.rows(window, ("id",), 10_000)
     lake.rename(tmp_path / "gone")
     try:
-        assert not after.lake_holds("loan") and not lake.exists(), "a folder that is not mounted is not made"
+        assert not after.lake_holds("loan") and not lake.exists(), "the folder of an unmounted lake is not created"
         assert 0 < len(after.rows(window, ("id",), 10_000)) < len(whole)
     finally:
         (tmp_path / "gone").rename(lake)
@@ -240,7 +240,9 @@ def test_an_unreachable_lake_is_reported_in_one_sentence_for_all_models(aged, tm
             assert told.startswith("Removed rows are missing in figures: the lake cannot be read.")
             assert not any(store.lake_holds(model) for model in ("eta", "kind", "loan"))
             (tmp_path / "away").rename(lake)
-            assert not any("Removed rows" in sentence for sentence in store.problems()), "the lake is back, and nobody asked about a model"
+            assert not any("Removed rows" in sentence for sentence in store.problems()), (
+                "the lake is available again, and nobody asked about a model"
+            )
     finally:
         if not lake.exists():
             (tmp_path / "away").rename(lake)
@@ -317,7 +319,7 @@ def test_a_prediction_is_found_by_its_id_in_one_partition(lake_world):
 
 
 def day_files(store, span):
-    """The days whose files of predictions are read for a question about a span."""
+    """The days whose prediction files are read for a question about this span."""
     model = store.catalog().model("loan")
     query = f'SELECT DISTINCT "at"::DATE::VARCHAR FROM predictions_{model.key} ORDER BY 1'
     return [day for (day,) in store.removed_rows(model, span).execute(query).fetchall()]
@@ -364,7 +366,7 @@ def test_an_engine_over_a_lake_that_is_not_there_is_refused_and_makes_no_folder(
 
 
 def test_rollups_that_duckdb_computes_from_the_lake_are_those_of_the_store_with_late_labels(tmp_path):
-    """Some days are removed from the store. Each day is a separate group, and the changes are added up in steps."""
+    """Some days are removed from the store. Each day is a separate group, and the changes are added in steps."""
     with copied(tmp_path / "home") as store:
         keep_three_days(store, tmp_path / "lake")
         wanted = {model.name: rollups(store, model.key) for model in store.catalog().models}

@@ -1,5 +1,5 @@
-"""Labels that arrive after their predictions moved from the store to the lake are counted once, even if a part of the lake
-cannot be read.
+"""Labels that arrive after their predictions were moved from the store to the lake are counted once, even if a part of the lake cannot be
+read.
 """
 
 import json
@@ -32,7 +32,7 @@ from tests.support.new_store import new_store
 
 
 def counted_outcomes(store, model):
-    """Counts and sums of a model whose measures depend on labels, by their keys; entries that cancel are left out."""
+    """Counts and sums, by key, of the measures of a model that depend on labels; entries that cancel out are left out."""
     key = store.catalog().model(model).key
     with store.cursor() as cursor:
         counts = cursor.execute(
@@ -47,7 +47,7 @@ def counted_outcomes(store, model):
 
 
 def kill_after_the_lake(store, monkeypatch, night):
-    """Run the nightly work, and kill it after the lake was written and before the store is written."""
+    """Run the nightly work, and kill it after the lake has been written but before the store is."""
 
     def killed(*args, **fields):
         export.export_leaving(*args, **fields)
@@ -88,7 +88,7 @@ def test_a_label_of_a_removed_prediction_is_counted_by_the_next_night_and_once(t
         assert counted_outcomes(store, model) == counted_outcomes(whole, model)
         assert not set(stored(store, "labels", model)["id"]) & set(fresh)
         assert store.nightly(START + 8 * DAY)["retention"]["late_labels"] == {}
-        loaded(store, *late[:3])  # given again: they are in the lake already
+        loaded(store, *late[:3])  # loaded again, although they are already in the lake
         store.nightly(START + 9 * DAY)
         assert counted_outcomes(store, model) == counted_outcomes(whole, model)
 
@@ -96,7 +96,7 @@ def test_a_label_of_a_removed_prediction_is_counted_by_the_next_night_and_once(t
 def test_labels_that_an_older_version_wrote_into_the_lake_are_counted(late, monkeypatch):
     store, lake, ids = late
     loaded(store, *late_records(ids, 20))
-    with monkeypatch.context() as patch:  # as before 0.30: all labels are written, and no manifest names its store
+    with monkeypatch.context() as patch:  # as before version 0.30: all labels are written, and no manifest names its store
         patch.setattr(export, "_has_prediction", lambda model: "true")
         export.export_lake(store, str(lake))
     newest = max((lake / "_manifest").iterdir())
@@ -109,7 +109,7 @@ def test_labels_that_an_older_version_wrote_into_the_lake_are_counted(late, monk
 @pytest.mark.parametrize("table", ["predictions", "labels"])
 def test_late_labels_wait_while_a_file_of_the_lake_cannot_be_read(late, tmp_path, table):
     store, lake, ids = late
-    if table == "labels":  # a correction, whose earlier label cannot be read
+    if table == "labels":  # a correction whose earlier label cannot be read
         loaded(store, *late_records(ids, 2))
         store.nightly(START + 7 * DAY)
         assert labels_counted(store) == {1: len(ids)}
@@ -149,7 +149,9 @@ def test_labels_without_any_prediction_leave_the_store_with_their_days(late):
 
 
 def test_labels_that_a_lost_night_counted_are_counted_when_they_are_given_again(late, tmp_path):
-    """An older backup is restored beside the newer lake; the labels come again, one of them after another value of the same label."""
+    """An older backup is restored while the lake is newer. The labels are loaded again, one of them after another value of the same
+    label.
+    """
     store, lake, ids = late
     shutil.copytree(store.home, tmp_path / "older")
     loaded(store, *late_records(ids[:3], 7))
@@ -163,7 +165,7 @@ def test_labels_that_a_lost_night_counted_are_counted_when_they_are_given_again(
         night = older.nightly(START + 8 * DAY)
         assert night["failures"] == [] and night["retention"]["late_labels"] == {"m": 4}
         assert labels_counted(older) == {0: 1, 1: 2}
-        loaded(older, *late_records(ids[:3], 7))  # the third time they are duplicates
+        loaded(older, *late_records(ids[:3], 7))  # when loaded a third time they are duplicates
         assert older.nightly(START + 8 * DAY)["retention"]["late_labels"] == {} and labels_counted(older) == {0: 1, 1: 2}
         again = in_lake(lake, "labels", "m")
         pd.testing.assert_frame_equal(again.drop(columns="counted_by"), held.drop(columns="counted_by"), check_dtype=False)
@@ -191,7 +193,7 @@ def test_rollups_from_the_lake_leave_labels_whose_round_was_killed_to_the_next_n
 
 
 def during_the_computation(monkeypatch, happens):
-    """Run a function once, after the lake was read and before the results are stored."""
+    """Run a function once, after the lake was read but before the results are stored."""
     deltas, todo = LakeEngine.rollup_deltas, [happens]
 
     def computed(*args):
@@ -215,7 +217,7 @@ def test_late_labels_that_a_night_counts_while_rollups_are_computed_stay_counted
 
 
 def test_rollups_are_not_replaced_where_a_load_adds_a_slice_while_they_are_computed(tmp_path, monkeypatch):
-    """The load gives the new level the number that a level from the lake would have got."""
+    """The load gives the new level the number that a level from the lake would otherwise get."""
     with copied(tmp_path / "home") as store:
         keep_three_days(store, tmp_path / "lake")
         assert store.nightly(START + 6 * DAY)["failures"] == []
@@ -225,7 +227,7 @@ def test_rollups_are_not_replaced_where_a_load_adds_a_slice_while_they_are_compu
         assert done["days"] == 0 and "new slices" in done["left"][str(START.date())]
 
 
-@pytest.mark.parametrize("day", [6, 7])  # the store of the backup has a label of that day, or none
+@pytest.mark.parametrize("day", [6, 7])  # the store in the backup has a label of that day, or none
 def test_days_of_which_the_lake_has_labels_that_a_restored_store_lost_keep_their_counts(late, tmp_path, day):
     store, lake, _ = late
     asked = ["m"], (START + 5 * DAY).date(), (START + 5 * DAY).date()
@@ -240,7 +242,7 @@ def test_days_of_which_the_lake_has_labels_that_a_restored_store_lost_keep_their
     with new_store(tmp_path / "older") as older:
         before = counted_outcomes(older, "m")
         assert before != wanted
-        for _ in range(2):  # and after a night that found the lake as it is
+        for _ in range(2):  # also after a night in which the lake was already up to date
             (done,) = older.compute_lake_rollups(None, *asked)["models"]
             assert done["left"] == {"2026-03-06": "its labels are not those of the store"} and counted_outcomes(older, "m") == before
             assert older.nightly(START + 7 * DAY)["failures"] == [] and read_manifest(FolderPlace(lake)).files == files
@@ -250,7 +252,7 @@ def test_days_of_which_the_lake_has_labels_that_a_restored_store_lost_keep_their
 
 
 def test_a_file_of_labels_with_the_fingerprint_of_the_store_and_more_rows_is_read(late, tmp_path):
-    """The restored store wrote another label of the day into the file, beside the one that it lost."""
+    """The restored store wrote another label of that day into the file, next to the one that the store had lost."""
     store, lake, _ = late
     asked = ["m"], (START + 5 * DAY).date(), (START + 5 * DAY).date()
     loaded(store, prediction(1, 6), prediction(2, 6), *late_records(["6-0"], 6))

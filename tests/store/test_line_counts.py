@@ -1,4 +1,4 @@
-"""The models that the lines of a load concern. Other models are not judged again."""
+"""Which models the lines of a load concern; other models are not judged again."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from observability.store.ingest.line_counts import STORED, LineLedger
 
 
 def ledger_of(*names: tuple[str, str]) -> LineLedger:
-    """A ledger with one line for each model and kind."""
+    """A ledger with one stored line for each model and kind."""
     ledger = LineLedger()
     for model, kind in names:
         ledger.note(model, kind, np.array([1]), np.array([STORED], np.int8), np.array([0]))
@@ -58,7 +58,7 @@ def test_a_line_that_concerns_all_models_outweighs_the_others() -> None:
 
 
 def test_kinds_without_a_model_are_read_by_no_analyzer_of_models() -> None:
-    """If an analyzer begins to read a kind, the kind has to leave OF_NO_MODEL, or outdated findings would be kept."""
+    """If an analyzer begins to read such a kind, the kind must be removed from OF_NO_MODEL, otherwise outdated findings would be kept."""
     import sys
 
     context = Context(EVERY_MODEL, NO_VERSION, Window("", EPOCH, EPOCH), EPOCH)

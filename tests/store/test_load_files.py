@@ -1,4 +1,6 @@
-"""Files that a person loads are treated like segments: each is stored once, completely or not at all, and every line is accounted for."""
+"""Files that a person loads are treated like segments: each is stored once, either completely or not at all, and every line is accounted
+for.
+"""
 
 import json
 from datetime import datetime

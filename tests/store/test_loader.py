@@ -1,4 +1,4 @@
-"""Tests that after any interruption every line has exactly one outcome: stored, a duplicate, or rejected with a reason."""
+"""After any interruption every line has exactly one outcome: stored, a duplicate, or rejected with a reason."""
 
 import json
 import os
@@ -25,7 +25,7 @@ from tests.support.record_lines import AT, OTHERS, label, prediction
 
 
 def counted(store):
-    """The number of stored lines by the tables. An inline label belongs to the line of its prediction."""
+    """The number of stored lines, by table. An inline label belongs to the line of its prediction."""
     models = store.catalog().models
     predictions, labels = (
         [query(store, f"SELECT count(*) FROM {table}_{model.key}")[0][0] for model in models] for table in ("predictions", "labels")
@@ -156,8 +156,8 @@ def test_an_inline_label_belongs_to_its_line(store, landed):
     assert line_counts(landed(prediction(label=1), prediction(1))) == (2, 2, 0, 0)
     assert query(store, 'SELECT id, value, "at" FROM labels_1') == [("p0", "1", datetime(2024, 3, 1, 10))]
     assert line_counts(landed(prediction(label=1))) == (1, 0, 1, 0)
-    assert line_counts(landed(prediction(1, label=0))) == (1, 1, 0, 0)  # nothing new but its label
-    assert line_counts(landed(prediction(score=0.9, label=0))) == (1, 0, 0, 1)  # and the label of a rejected line is not stored
+    assert line_counts(landed(prediction(1, label=0))) == (1, 1, 0, 0)  # only the label of the line is new
+    assert line_counts(landed(prediction(score=0.9, label=0))) == (1, 0, 0, 1)  # the label of a rejected line is not stored either
     assert query(store, "SELECT id, value FROM labels_1 ORDER BY id") == [("p0", "1"), ("p1", "0")]
 
 
@@ -197,11 +197,11 @@ def test_the_arrival_time_is_received_at_or_otherwise_the_time_of_loading(store,
     assert rows == [("prediction", datetime(2024, 3, 1, 10), 1), ("label", datetime(2024, 3, 5, 1), 1)]
 
 
-def test_segments_are_loaded_together_and_counted_apart(store):
+def test_segments_are_loaded_together_and_counted_separately(store):
     one = land(store, prediction(0), prediction(1), b"not json", name="20240101T000000-1-a.jsonl")
     two = land(store, prediction(1), label(0), prediction(0, score=0.5), name="20240101T000001-1-b.jsonl")
     with one.open("ab") as file:
-        file.write(json.dumps(prediction(2)).encode()[:-5])  # a writer that died in the middle of a line
+        file.write(json.dumps(prediction(2)).encode()[:-5])  # as from a writer that died in the middle of a line
     report = load_landing(store)
     assert line_counts(report) == (7, 3, 1, 3) and report.files == 2
     assert query(store, "SELECT segment, lines, stored, duplicates, rejected FROM manifest ORDER BY segment") == [
@@ -237,7 +237,7 @@ def test_rows_that_the_store_lost_are_restored_from_loaded_segments(tmp_path):
     with open_store(tmp_path) as store:
         kept, lost = land(store, prediction()), land(store, prediction(1))
         load_landing(store)
-        with store.write() as writer:  # as if the last commit had been lost with a damaged log
+        with store.write() as writer:  # as if a damaged log had lost the last commit
             writer.execute("DELETE FROM manifest WHERE segment = ?", [lost.name])
             writer.execute("DELETE FROM predictions_shared WHERE id = 'p1'")
     with open_store(tmp_path) as store:
@@ -281,7 +281,9 @@ def test_loaded_segments_take_no_more_room_than_is_free(tmp_path):
     assert landing.purge_loaded_segments(tmp_path, now, free_bytes=450) == 0
     assert landing.complete_since(tmp_path, now) == now - landing.KEPT_SECONDS
     assert landing.purge_loaded_segments(tmp_path, now, free_bytes=100) == 2
-    assert sorted(path.name for path in loaded.iterdir()) == ["2.jsonl", "3.jsonl", "4.jsonl"], "250 bytes kept, 300 free"
+    assert sorted(path.name for path in loaded.iterdir()) == ["2.jsonl", "3.jsonl", "4.jsonl"], (
+        "250 bytes of loaded segments are kept, 300 are free"
+    )
     assert abs(landing.complete_since(tmp_path, now) - (now - 86400 + 3600)) < 1
     assert landing.purge_loaded_segments(tmp_path, now + 7 * 86400, free_bytes=0) == 3
     assert landing.complete_since(tmp_path, now + 7 * 86400) == now, "the removed files were a week old"
@@ -370,7 +372,7 @@ def test_the_segment_of_a_living_writer_stays_and_that_of_a_dead_one_is_taken(st
 
 
 def mutated(pick, lines):
-    """The lines, some of them damaged: bytes changed, cut, doubled; fields dropped, swapped, of another type."""
+    """A random line, damaged in one of several ways: bytes changed, cut off or doubled; fields dropped, swapped or of another type."""
     line = pick.choice(lines)
     way = pick.randrange(8)
     if way == 0:

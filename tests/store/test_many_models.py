@@ -1,4 +1,4 @@
-"""Many models cost no more statements: fifty models take as many as five, and unchanged models take none."""
+"""Work does not take more statements with more models: for fifty models as many as for five, and none for unchanged models."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ FEW, MANY = 5, 50
 
 
 class CountedCursor:
-    """A cursor that counts its statements."""
+    """A cursor that records its statements."""
 
     def __init__(self, cursor: Any, said: list[str]) -> None:
         self._cursor, self._said = cursor, said
@@ -42,7 +42,7 @@ class CountedCursor:
 
 @contextmanager
 def statements(store: DuckStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The statements of a store within the context."""
+    """The statements that a store executes within the context."""
     said: list[str] = []
     plain = Database.cursor
     with monkeypatch.context() as patch:
@@ -86,7 +86,7 @@ def test_a_question_about_all_models_needs_as_many_statements_for_fifty_models_a
         counted.append(len(said))
         sources.append(sum(text.count("FROM") for text in said))
     assert counted[0] == counted[1] > 0
-    assert not shared or sources[0] == sources[1], "one query to the tables that all models share"
+    assert not shared or sources[0] == sources[1], "one query to the tables shared by all models"
 
 
 def test_after_a_load_only_its_models_are_counted_and_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,4 +157,4 @@ def test_only_models_that_changed_are_looked_at_for_compaction(tmp_path: Path, m
     asked.clear()
     store.compacted = datetime.now(UTC).date() - timedelta(days=1), store.generation
     compact_large_rollups(store)
-    assert len(asked) == FEW, "the first look of a day covers all models, so that stopped models are compacted too"
+    assert len(asked) == FEW, "the first look of a day covers all models, so that models that stopped are compacted too"

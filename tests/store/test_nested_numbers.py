@@ -1,5 +1,5 @@
-"""Statistics of batches that the database keeps as numbers equal the numbers of the parsed objects, also if the objects hold other values,
-in a store of an earlier version, and after an erasure.
+"""Statistics of batches that the database keeps as numbers equal those in the parsed objects, even if the objects contain other values, in
+a store of an earlier version, and after an erasure.
 """
 
 import json
@@ -37,11 +37,11 @@ STATS = [
     {SUBJECT: {"mean": 1.0}, "a": {"std": 2.0}},
 ]
 PLAIN = ["b0", "b7", "b8"]
-"""Batches whose statistics are objects with numbers and nothing else."""
+"""Batches whose statistics are objects that contain only numbers."""
 
 
 def check_numbers(store: Database, logged: Sequence[Any]) -> pd.DataFrame:
-    """Compare the numbers that the store returns with the numbers in the logged objects; returns the store's numbers."""
+    """Check that the numbers returned by the store equal those in the logged objects; returns the store's numbers."""
     read = store.ask(QUESTION, WINDOW)
     assert read["batch"].tolist() == [f"b{hour}" for hour in range(len(logged))]
     for found, own in zip(read["stats"], logged, strict=True):
@@ -53,7 +53,7 @@ def check_numbers(store: Database, logged: Sequence[Any]) -> pd.DataFrame:
 
 
 def kept_batches(store: Database) -> list[str]:
-    """The batches whose numbers are kept."""
+    """The names of the batches whose statistics are kept as numbers."""
     with store.cursor() as cursor:
         return [name for (name,) in cursor.execute('SELECT batch FROM batches WHERE "stats.names" IS NOT NULL ORDER BY "at"').fetchall()]
 

@@ -1,5 +1,6 @@
-"""The nightly work: retention, a backup with a test restore, and the removal of old backups only after that. `verify` finds different
-counts."""
+"""The nightly work: retention, a backup with a test restore, and the removal of old backups only after that. `verify` finds counts that
+differ.
+"""
 
 from datetime import UTC, datetime, timedelta
 
@@ -88,12 +89,12 @@ def test_verify_names_a_day_whose_counts_differ_from_its_rows(store, landed):
     assert store.verify()["problems"] == ["The counts of loan on 2024-03-02 differ from its raw rows."]
 
 
-def test_verify_finds_arrivals_by_hour_equal_to_arrivals_by_day_where_old_ones_are_kept_by_day(store, landed):
+def test_verify_accepts_arrivals_by_hour_where_old_ones_are_kept_by_day(store, landed):
     landed(*(prediction(i, at="2024-03-01T10:00:00Z", label=i % 2) for i in range(9)))
     with store.write() as writer:
         compact_rollups(writer, read_catalog(writer).model("loan"), now=datetime.now(UTC) + timedelta(days=60))
     landed(*(prediction(i, at="2024-03-01T11:00:00Z", label=i % 2) for i in range(9, 18)))
-    last_hour = datetime.now(UTC).hour == 23  # a compacted day is stored under its last hour
+    last_hour = datetime.now(UTC).hour == 23  # a compacted day is stored under the hour 23
     hours = query(store, "SELECT count(DISTINCT arrived % 24) FROM counts_1")
     assert hours == [(1 if last_hour else 2,)], "the earlier rows are counted by day, the later rows by hour"
     assert store.verify()["problems"] == []

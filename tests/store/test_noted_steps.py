@@ -1,4 +1,4 @@
-"""The first and the last step of a long run whose value is not finite are always read, although other steps are left out."""
+"""The first and the last step of a long run with a value that is not finite are always read, even if other steps are left out."""
 
 import json
 from collections.abc import Iterator
@@ -28,16 +28,16 @@ COLUMNS = ("run", "at", "step", "metrics", "rank")
 QUESTION = Records("step", COLUMNS, ever=True, spread=200)
 NOT_FINITE = {("odd", 4): "NaN", ("odd", 100): "Infinity", ("odd", 398): "-Infinity"}
 ANOTHER = {("odd", 50): "NaN", ("odd", 60): "NaN", ("odd", 70): "NaN"}
-"""Values of another metric, all of them between the steps at which the first one is not finite."""
+"""Values of another metric that are not finite, all at steps between those of the first metric."""
 ODD = [*range(1, 401, 2), 4, 50, 70, 398, 400]
-"""The steps of the run `odd` that are read: every second step, the last step, and for each metric the first and the last step that is not
-finite.
+"""The steps of the run `odd` that are read: every second step, the last step, and for each metric the first and the last step with a value
+that is not finite.
 """
 
 
 def step_lines() -> str:
-    """Two runs of 400 steps, one of them with three values that are not finite, and one with names of metrics that look like
-    such values.
+    """Records of runs of 400 steps: one with three values that are not finite, one without, and one whose metric names look like such
+    values.
     """
     lines = []
     for run in ("odd", "even", 'named:"NaN"'):
@@ -58,7 +58,7 @@ def store(tmp_path: Path) -> Iterator[DuckStore]:
 
 
 def steps_read(store: DuckStore, run: str, window: Window = WINDOW) -> list[int]:
-    """The steps of a run in the answer to the question."""
+    """The steps of a run that the answer to the question contains."""
     frame = store.ask(QUESTION, window)
     return sorted(frame.loc[frame["run"] == run, "step"])
 
@@ -94,7 +94,7 @@ def test_an_older_store_gets_the_notes_when_it_is_opened(store: DuckStore) -> No
 
 
 def test_the_finding_names_the_first_step_and_that_not_all_were_read(store: DuckStore) -> None:
-    """Regression: in a run of which every nth step is read, a value that is not finite was not reported if it was at another step."""
+    """Regression: if only every n-th step of a run was read, a value that is not finite at another step was not reported."""
 
     def ask(wanted: Records, window: Window) -> pd.DataFrame:
         return store.ask(replace(wanted, spread=200) if wanted.spread else wanted, window)
@@ -111,7 +111,7 @@ def test_the_finding_names_the_first_step_and_that_not_all_were_read(store: Duck
 
 
 def spike_lines(steps: int, ranks: int) -> str:
-    """A run whose loss has a spike of one step at 3/4 of its steps, and at 1/4 of them one of the first of several ranks."""
+    """A run whose loss has a spike of one step at 3/4 of its steps; if there are several ranks, the first one also has a spike at 1/4."""
     rng = np.random.default_rng(5)
     lines = []
     for step in range(1, steps + 1):
@@ -138,7 +138,7 @@ def spiky_store(folder: Path, steps: int, ranks: int) -> DuckStore:
 @pytest.mark.parametrize("ranks", [1, 3])
 def test_every_engine_reads_the_steps_of_extremes(tmp_path: Path, ranks: int) -> None:
     with closing(spiky_store(tmp_path, 4000, ranks)) as store:
-        assert steps_read(store, "spiky").count(3000) == ranks, "a step that is no multiple of the stride"
+        assert steps_read(store, "spiky").count(3000) == ranks, "this step is not a multiple of the stride"
         frame = store.ask(Records("step", ever=True), WINDOW)
         memory = MemoryEngine(Model(1, "loan", "binary"), {}, {}, {"step": frame.assign(arrived=frame["at"])})
         for window in (
@@ -155,9 +155,9 @@ def test_every_engine_reads_the_steps_of_extremes(tmp_path: Path, ranks: int) ->
 
 
 def test_a_spike_of_one_step_in_100_000_is_named(tmp_path: Path) -> None:
-    """Regression: of a run of 100,000 steps every eighth one is read, and a spike between them was not told."""
+    """Regression: of a run of 100,000 steps, every eighth is read, and a spike between these steps was not reported."""
     with closing(new_store(tmp_path / "home")) as store:
-        lines = spike_lines(100_001, 1).splitlines()  # step 75,000 is not read: 1 + 8 n
+        lines = spike_lines(100_001, 1).splitlines()  # step 75,000 is not read, because only steps 1 + 8 n are
         for part in range(2):
             path = tmp_path / f"{part}.jsonl"
             path.write_text("\n".join(lines[part::2]), encoding="utf-8")
@@ -170,7 +170,9 @@ def test_a_spike_of_one_step_in_100_000_is_named(tmp_path: Path) -> None:
         with store.write() as writer:
             writer.execute("DELETE FROM step_extremes")
         (run,) = (blind := judged_runs(store.ask, "", WINDOW.end)).runs
-        assert not [each for each in blind.claims(run, WINDOW.end) if each.metric == "metric_spike"], "without the notes it is not seen"
+        assert not [each for each in blind.claims(run, WINDOW.end) if each.metric == "metric_spike"], (
+            "without the notes the spike is not found"
+        )
 
 
 def test_notes_of_removed_steps_go_and_changed_texts_are_noted_anew(tmp_path: Path) -> None:
@@ -190,7 +192,7 @@ EXTREMES = "SELECT * FROM step_extremes ORDER BY run, block, metric"
 
 @pytest.mark.parametrize("backwards", [False, True])
 def test_loads_of_one_step_leave_one_note_of_each_block_and_metric(tmp_path: Path, *, backwards: bool) -> None:
-    """Regression: each load left its own note, so that a training that is followed had about as many notes as values."""
+    """Regression: each load left its own note, so a training run that was followed had about as many notes as values."""
     rng = np.random.default_rng(4)
     with closing(new_store(tmp_path / "home")) as store:
         for step in range(150, 49, -1) if backwards else range(50, 151):
@@ -203,7 +205,7 @@ def test_loads_of_one_step_leave_one_note_of_each_block_and_metric(tmp_path: Pat
             held = writer.execute(EXTREMES).fetchall()
             assert len(held) == 3 * 5, "steps 50 to 150 are in 3 blocks"
             redo_noted_steps(writer)
-            assert writer.execute(EXTREMES).fetchall() == held, "the notes of all records at once"
+            assert writer.execute(EXTREMES).fetchall() == held, "the same notes as from all records at once"
             logged = writer.execute("SELECT step, metrics::VARCHAR FROM steps ORDER BY step").fetchall()
         for _, block, metric, low, low_step, high, high_step in held:
             values = {step: json.loads(text)[metric] for step, text in logged if step // 64 == block}
@@ -212,7 +214,7 @@ def test_loads_of_one_step_leave_one_note_of_each_block_and_metric(tmp_path: Pat
 
 
 def test_a_block_that_lost_its_extreme_is_noted_anew(tmp_path: Path) -> None:
-    """Regression: the note of a removed step stayed while its block had other steps."""
+    """Regression: the note of a removed step remained as long as its block had other steps."""
     with closing(spiky_store(tmp_path, 400, 1)) as store, store.write() as writer:
         assert writer.execute("SELECT high_step FROM step_extremes WHERE block = 4").fetchall() == [(300,)]
         writer.execute("INSERT INTO not_finite_steps VALUES ('spiky', 300), ('spiky', 301)")
@@ -229,7 +231,7 @@ def test_a_block_that_lost_its_extreme_is_noted_anew(tmp_path: Path) -> None:
 
 
 def test_in_memory_a_model_without_steps_has_an_empty_answer(store: DuckStore) -> None:
-    """Regression: the mask of no rows was taken as a list of no columns."""
+    """Regression: the mask of no rows was taken for a list of no columns."""
     frame = store.ask(Records("step", ever=True), WINDOW)
     memory = MemoryEngine(Model(1, "loan", "binary"), {}, {}, {"step": frame.assign(arrived=frame["at"])})
     assert memory.ask(QUESTION, replace(WINDOW, end=START)).empty

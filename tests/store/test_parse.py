@@ -1,4 +1,4 @@
-"""Tests of what a line becomes: a row, its columns, or the reason for its rejection."""
+"""Tests of what a line becomes: a row with its columns, or the reason for its rejection."""
 
 import json
 import math
@@ -259,7 +259,7 @@ LONG = 2**53 + 1
 
 
 def test_a_whole_number_beyond_double_precision_is_kept_exactly_and_reported_once_per_column():
-    """Regression: an id of 9007199254740993 was stored as ...992 without a word."""
+    """Regression: an id of 9007199254740993 was stored as ...992 without any notice."""
     lines = [prediction(id=f"p{k}", features={"age": LONG + 2 * k, "job": "a"}, groups={"number": -LONG}) for k in range(3)]
     parsed = read(*lines, of=catalog())
     found = parsed.predictions["loan"].to_pylist()[0]
@@ -267,7 +267,7 @@ def test_a_whole_number_beyond_double_precision_is_kept_exactly_and_reported_onc
     assert json.loads(found["extra"]) == {"features": {"age": LONG}, "groups": {"number": -LONG}}
     assert parsed.rounded == {("loan", "feature.age"): (1, LONG), ("loan", "group.number"): (1, -LONG)}
     exact = row(prediction(features={"age": 2**60, "job": "a"}, score=0.5, cost=2**53), of=catalog())
-    assert exact["feature.age"] == 2.0**60 and exact["extra"] is None, "a double holds it"
+    assert exact["feature.age"] == 2.0**60 and exact["extra"] is None, "a double holds this number exactly"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Tests that the fast and the exact parser agree on every line, and that every line has exactly one outcome."""
+"""The fast and the exact parser agree on every line, and every line has exactly one outcome."""
 
 import json
 import random
@@ -27,11 +27,11 @@ DEFAULTS = [
 
 @pytest.fixture
 def both(monkeypatch):
-    """A function that parses lines on both paths, and returns the outcomes of both for every line, and the share of lines that the fast
-    path took.
+    """A function that parses lines with both parsers. Returns the outcomes of both for every line, and the share of lines that the fast
+    parser handled.
     """
     fast = parsing.fast_parser()
-    assert fast is not None, "numba is installed"
+    assert fast is not None, "numba is installed, so there is a fast parser"
 
     def read(lines, defaults=DEFAULTS[0], catalog=CATALOG):
         block = LineBlock(b"\n".join(lines), 1, "s")
@@ -60,7 +60,7 @@ def both(monkeypatch):
 
 
 def said(parsed):
-    """The outcome of each line: {(table, model or kind, line): values}, with numbers to the last bit."""
+    """The outcome of each line: {(table, model or kind, line): values}, with exact numbers."""
     found = {("rejected", "", row["line"]): repr(row) for row in parsed.rejected.to_pylist()}
     for what in ("predictions", "labels", "others"):
         for name, table in getattr(parsed, what).items():
@@ -74,7 +74,7 @@ def said(parsed):
 
 
 def places(parsed):
-    """The lines of every table. An inline label does not count as a separate line."""
+    """The line numbers in every table. An inline label does not count as a separate line."""
     tables = [*parsed.predictions.values(), *parsed.others.values(), parsed.rejected]
     own = [
         line
@@ -98,7 +98,7 @@ def test_both_paths_agree_on_mutated_lines(both, number):
         assert quick.new_columns == exact.new_columns and quick.rounded == exact.rounded
         assert quick.lines == exact.lines == len([line for line in lines if line.strip(b" \t\r")])
         assert places(quick) == sorted(i for i, line in enumerate(lines, 1) if line.strip(b" \t\r"))
-    assert min(shares) > 0.3, "the fast path was used"
+    assert min(shares) > 0.3, "the fast parser was used"
 
 
 @pytest.mark.parametrize("defaults", DEFAULTS[:3])
@@ -110,7 +110,7 @@ def test_both_paths_agree_on_mutated_steps_and_annotations(both, defaults):
     assert not different, [(lines[key[2] - 1], one.get(key), other.get(key)) for key in different[:3]]
     assert quick.rounded == exact.rounded
     assert places(quick) == places(exact) and set(quick.others) >= {"step", "annotation"}
-    assert share == 0 if defaults.kind else share > 0.5, "the fast path is used if nothing is renamed or added"
+    assert share == 0 if defaults.kind else share > 0.5, "the fast parser is used if nothing is renamed or added"
 
 
 def test_both_paths_agree_on_a_block_with_invalid_text_encoding(both):
@@ -160,7 +160,7 @@ def test_numbers_are_read_as_python_reads_them():
     for _ in range(20_000):
         texts += [repr(struct.unpack("d", struct.pack("Q", dice.getrandbits(64)))[0]), repr(dice.random()), repr(dice.uniform(-1e6, 1e6))]
         texts += [f"{dice.getrandbits(dice.randint(1, 64))}{dice.choice(['', '.5', f'e{dice.randint(-30, 30)}'])}"]
-        texts += [str(2 * (dice.getrandbits(53) | 1 << 52) + 1)]  # half way between two doubles
+        texts += [str(2 * (dice.getrandbits(53) | 1 << 52) + 1)]  # exactly between two doubles
     texts = [text for text in texts if text not in ("nan", "inf", "-inf")]
     ends = np.cumsum([len(text) + 1 for text in texts])
     values, sure = np.empty(len(texts)), np.zeros(len(texts), bool)

@@ -1,4 +1,4 @@
-"""A loss of power drops unsynced contents and names of files: records acknowledged as on disk are kept, and the store opens."""
+"""A loss of power drops file contents and names that were not synced: records acknowledged as on disk are kept, and the store opens."""
 
 import os
 import subprocess
@@ -16,8 +16,8 @@ from tests.support.sample_home import ROOT, environment
 
 @pytest.fixture
 def after_power_loss(tmp_path):
-    """A function that runs a script with a folder as its argument, and returns the folder as it is after a loss of power at the script's
-    end.
+    """A function that runs a script with a folder as its argument, and returns the folder as a loss of power at the end of the script
+    leaves it.
     """
 
     def run(script):

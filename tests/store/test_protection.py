@@ -1,5 +1,5 @@
-"""No file of the home holds a protected feature, whether it comes through the SDK, HTTP, `load`, landing or registration. Equal values
-stay equal.
+"""No file of the home contains a protected feature, whether it comes through the SDK, HTTP, `load`, landing or registration. Equal values
+still have equal hashes.
 """
 
 import json
@@ -64,7 +64,7 @@ def test_no_way_of_loading_lets_a_protected_value_in(registered, tmp_path, monke
     (tmp_path / "more.csv").write_text(f"id,at,score,email,name,age,income,job\nc1,{AT},0.5,{SECRETS[0]},{SECRETS[1]},37,4200.5,cook\n")
     assert load_files(store, [tmp_path / "more.csv"], LoadDefaults(kind="prediction", model="loan", version="1")).stored == 1
     store.cursor().execute("CHECKPOINT")
-    # except a segment that another writer landed
+    # except in a segment that another writer put into landing
     outside = [place for place in found_in(store.home, *SECRETS) if not place.startswith("20240101T")]
     assert outside == []
     columns = {column.name: column.column for column in store.catalog().model("loan").columns}
@@ -72,7 +72,9 @@ def test_no_way_of_loading_lets_a_protected_value_in(registered, tmp_path, monke
     picked = ", ".join(columns[name] for name in ("email", "age", "income"))
     rows = query(store, f"SELECT DISTINCT {picked} FROM predictions_1 WHERE id IN ('p0', 'p1', 'p2', 'c1')")
     assert rows == [(hashed_value(home_key(store.home), SECRETS[0]), 30.0, 1000.0)]
-    assert query(store, f"SELECT count(DISTINCT {columns['email']}) FROM predictions_1") == [(1,)], "the reference is hashed alike"
+    assert query(store, f"SELECT count(DISTINCT {columns['email']}) FROM predictions_1") == [(1,)], (
+        "values in the reference are hashed in the same way"
+    )
     assert HASHED.fullmatch(query(store, "SELECT DISTINCT subject FROM predictions_1 WHERE subject IS NOT NULL")[0][0])
     (erased := store.forget(SECRETS[2]))["hashed"]
     assert erased["hashed"]["predictions"] == {"loan": 3} and query(store, "SELECT count(*) FROM predictions_1 WHERE id = 'p0'") == [(0,)]
@@ -151,7 +153,7 @@ def test_rejected_lines_and_extra_fields_hold_no_protected_value(registered, tmp
 
 
 def test_a_rule_given_before_the_first_record_applies_to_it(store, tmp_path, monkeypatch):
-    """This concerns models that are never registered, such as language models whose calls come as spans."""
+    """This concerns models that are never registered, such as language models whose calls arrive as spans."""
     with pytest.raises(NotFoundError):
         alarm_rules.save_settings(store, "chat", ModelSettings(owner="ann"), author="ann")
     wanted = parse_settings({"protect": {"input_text": "drop", "name": "hash"}})
@@ -170,7 +172,7 @@ def test_a_rule_given_before_the_first_record_applies_to_it(store, tmp_path, mon
     owner.records.publish()
     land(store, call | {"id": "p2"})
     assert load_landing(store).rejected == 0
-    # except a segment that another writer landed
+    # except in a segment that another writer put into landing
     outside = [place for place in found_in(store.home, *SECRETS[:2]) if not place.startswith("20240101T")]
     assert outside == []
     columns = {column.name: column.column for column in store.catalog().model("chat").columns}

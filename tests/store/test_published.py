@@ -1,4 +1,6 @@
-"""A published state is the result of one commit, is named only when it is complete, and is withdrawn with removed data."""
+"""A published state (a copy of the store for readers) is the result of one commit, is named only once it is complete, and is withdrawn when
+data are removed.
+"""
 
 import signal
 import subprocess
@@ -22,19 +24,19 @@ ROOT = Path(__file__).parents[2]
 
 
 def ask_to_publish(store: DuckStore) -> None:
-    """Let the settings of a store's home request published states."""
+    """Change the settings of a store's home so that states are published."""
     (store.home / "keeping.toml").write_text("[publish]\nevery = 1\n")
 
 
 def published_state(store: DuckStore, before: PublishedState | None = None) -> PublishedState:
-    """The state that is published at this time."""
+    """Publish a state now, and return it."""
     state = publish_state(store, "run", before)
     assert state is not None
     return state
 
 
 def counted(state: PublishedState, query: str) -> int:
-    """A number from the database of a state, opened in the same way as by a reader."""
+    """A number from the database of a state, which is opened as a reader opens it."""
     with duckdb.connect(str(state.folder / "store.duckdb"), read_only=True) as connection:
         row = connection.execute(query).fetchone()
     assert row is not None
@@ -42,7 +44,7 @@ def counted(state: PublishedState, query: str) -> int:
 
 
 def event(number: int) -> dict[str, object]:
-    """A record that differs from all others by its number."""
+    """An event record; different numbers give different records."""
     return {"kind": "event", "at": datetime(2026, 11, 1, tzinfo=UTC) + timedelta(seconds=number), "what": "note", "text": f"note {number}"}
 
 
@@ -79,7 +81,9 @@ def test_an_unchanged_store_is_not_copied_again(tmp_path: Path) -> None:
 
 
 def test_a_published_state_is_that_of_a_single_commit(tmp_path: Path) -> None:
-    """Each commit writes as many events as predictions while states are made; each state has as many of each, and counts that agree."""
+    """Each commit writes as many events as predictions while states are published; each state has equally many of both, and counts that
+    agree.
+    """
     with new_store(tmp_path / "home") as store:
         ask_to_publish(store)
         stop = threading.Event()
@@ -157,7 +161,7 @@ def test_removed_records_are_removed_from_published_states_too(tmp_path: Path) -
 
 
 def test_a_state_that_was_copied_after_the_rewrite_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A state that waited for the rewrite holds no removed data. States that were copied before it are removed."""
+    """A state that waited for the rewrite contains no removed data. States copied before the rewrite are removed."""
     with new_store(tmp_path / "home") as store:
         ask_to_publish(store)
         withdraw, made = DuckStore._withdraw_states, list[PublishedState]()
@@ -185,14 +189,14 @@ def test_a_state_tells_how_long_its_copy_took_without_the_wait_for_writers(tmp_p
             thread = threading.Thread(target=lambda: found.append(published_state(store)))
             began = time.monotonic()
             thread.start()
-            time.sleep(1)  # the writer is held during this time, which must not be part of the copy
+            time.sleep(1)  # the writer is blocked for this second, which must not count as time of the copy
         thread.join()
         took = time.monotonic() - began
         assert 0 < found[0].seconds <= took - 0.9
 
 
-def test_a_state_that_is_gone_is_published_again(tmp_path: Path) -> None:
-    """A failed rewrite has withdrawn the states and left the store unchanged."""
+def test_a_withdrawn_state_is_published_again(tmp_path: Path) -> None:
+    """A failed rewrite has withdrawn the states but left the store unchanged."""
     with new_store(tmp_path / "home") as store:
         ask_to_publish(store)
         state = published_state(store)
@@ -257,8 +261,8 @@ while code != 0:
 
 
 def test_a_killed_publisher_leaves_the_name_of_a_complete_state(tmp_path: Path) -> None:
-    """The process is killed before each system call that makes a state durable. The pointer then names a state that opens and has the
-    right counts.
+    """The process is killed before each system call that makes a state durable. Afterwards, the pointer still names a state that opens and
+    has the right counts.
     """
     home = tmp_path / "home"
     with new_store(home) as store:

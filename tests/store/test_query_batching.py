@@ -1,4 +1,4 @@
-"""Tests that answers derived from shared questions equal answers to single questions."""
+"""Answers derived from shared queries equal the answers to single questions."""
 
 from datetime import timedelta
 
@@ -161,6 +161,6 @@ def test_a_sample_with_too_few_rows_of_a_version_answers_only_the_question_about
     pd.testing.assert_frame_equal(found[asked[0]], alone[asked[0]])
 
 
-def test_samples_of_different_spans_are_asked_apart():
+def test_samples_of_different_spans_are_asked_separately():
     question = Sample("predictions", ("id",), 30)
     assert query_batching.shared_questions([(question, Window("loan", *NOW)), (question, Window("loan", *ALL))]) == []

@@ -1,4 +1,4 @@
-"""The store keeps a bounded log of queries, and states how much space each column takes."""
+"""The store keeps a log of queries with a limited size, and states how much space each column takes."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ WINDOW = Window("loan", START, START + timedelta(days=2))
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A home with 1,200 predictions of one model, which has tables of its own."""
+    """A home with 1,200 predictions of one model that has its own tables."""
     store = new_store(tmp_path / "home", threads=1)
     lines = [
         {
@@ -40,7 +40,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(home: Path) -> Database:
-    """The store, opened again, so that its rows are on disk."""
+    """The reopened store, so that its rows are on disk."""
     return open_store(home, threads=1)
 
 
@@ -80,8 +80,8 @@ def test_the_log_is_bounded_and_forgets_no_column(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_later_process_knows_the_questions_of_an_earlier_process(home: Path) -> None:
-    """A question is asked twice in one process and once in the next. That makes three times; before the second process closes, the file
-    has two of them.
+    """A question is asked twice in one process and once in the next, three times in all. Until the second process closes, the file has only
+    two of them.
     """
     with open_store(home, threads=1) as first:
         for _ in range(2):
@@ -100,7 +100,7 @@ def test_a_later_process_knows_the_questions_of_an_earlier_process(home: Path) -
 
 
 def test_questions_are_kept_for_four_weeks_with_the_slowest_of_each_day(tmp_path: Path) -> None:
-    """Of 40 questions about one model on the first day the ten slowest stay in the file; after four weeks the day is gone."""
+    """Of 40 questions about one model on the first day, the ten slowest are kept in the file; after four weeks the day is removed."""
     path, today = tmp_path / QUESTIONS_FILE, datetime.now(UTC)
     log = QueryLog(path)
     log.since = today - timedelta(days=27)
@@ -111,9 +111,7 @@ def test_questions_are_kept_for_four_weeks_with_the_slowest_of_each_day(tmp_path
     later = QueryLog(path)
     found = later.asked("loan")
     assert [each.slowest for each in found.entries] == [*(0.1 + place for place in range(39, 29, -1)), 9.0]
-    assert found.used == {f"feature.f{place:02}" for place in range(40)}, (
-        "the columns of questions that are no longer kept count as read too"
-    )
+    assert found.used == {f"feature.f{place:02}" for place in range(40)}, "columns of questions that are no longer kept still count as read"
     later.note(Sample("predictions", ("feature.f01",), 1), "loan", 0.2, today + timedelta(days=1))
     after = later.asked("loan")
     assert {each.columns for each in after.entries} == {("feature.f00",), ("feature.f01",)} and after.used == {"feature.f00", "feature.f01"}

@@ -1,4 +1,4 @@
-"""The times of ranks by blocks of steps hold every step of a long run, in whatever order its records arrive, and also after removals."""
+"""The times of ranks by blocks of steps include every step of a long run, in whatever order its records arrive, and also after removals."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -36,7 +36,7 @@ Line = dict[str, Any]
 
 
 def lines_of(ranks: int, steps: int, seed: int, slow: bool = False) -> list[Line]:
-    """A run whose ranks wait for the slowest. slow: rank 3 reads its data slowly in all steps but 1, 4, 7 and so on."""
+    """The lines of a run whose ranks wait for the slowest. slow: rank 3 reads its data slowly in all steps except 1, 4, 7 and so on."""
     rng = np.random.default_rng(seed)
     work, data = 20 + rng.gamma(2.0, 2.0, (steps, ranks)), 5 + rng.random((steps, ranks))
     if slow:
@@ -61,9 +61,7 @@ def load(store: DuckStore, folder: Path, lines: Iterable[Line]) -> None:
 
 
 def by_hand(lines: list[Line]) -> tuple[dict[str, float], float, float]:
-    """The share of the ranks' time in each phase, the share that is lost, and the rank-milliseconds of the steps, all computed step by
-    step.
-    """
+    """The share of the ranks' time in each phase, the lost share, and the rank-milliseconds of all steps, computed step by step."""
     tables = {name: np.array([line["phase_ms"][name] for line in lines]).reshape(-1, RANKS) for name in lines[0]["phase_ms"]}
     work = tables["compute"] + tables["data"]
     wait = np.minimum(tables["communication"], work.max(axis=1, keepdims=True) - work)
@@ -89,7 +87,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, slow_lines: list[Line]) -> I
 
 
 def test_a_rank_that_is_slow_between_the_steps_of_a_sample_is_named(store: DuckStore) -> None:
-    """Every third step of this run was read, and rank 3 was slow in all others."""
+    """Only every third step of this run was read, and rank 3 was slow in all the others."""
     judged = judged_runs(store.ask, "", END)
     (run,) = judged.runs
     assert run.stride == STRIDE
@@ -130,7 +128,7 @@ def figures(times: RankTimes) -> dict[str, float]:
 
 
 def test_late_repeated_and_restarted_loads_give_the_blocks_of_one_load(tmp_path: Path) -> None:
-    """Ranks arrive one after the other, some steps late and some twice, and the process ends before the last of them."""
+    """Ranks arrive one after the other, some steps late and some twice, and the process ends before the last step."""
     lines = lines_of(4, 800, 3)
     late = [line for line in lines if line["rank"] == "2" and 300 < line["step"] < 400]
     early = [line for line in lines if line not in late]
@@ -198,7 +196,7 @@ def test_removed_steps_leave_no_blocks_and_the_other_blocks_are_computed_from_th
 
 @pytest.mark.parametrize("sample", [False, True])
 def test_a_removed_model_or_sample_leaves_neither_blocks_nor_notes_of_its_runs(tmp_path: Path, sample: bool) -> None:
-    """A note of the removed run is still waiting, as it would after the death of a process; the run of the other model keeps its blocks."""
+    """A note of the removed run is still waiting, as after the death of a process. The run of the other model keeps its blocks."""
     lines = {name: [line | {"run": name} for line in lines_of(4, 700, seed)] for seed, name in enumerate(("removed", "stays"), 7)}
     with open_store(tmp_path / "home", threads=1) as store:
         for name, steps in lines.items():
@@ -233,7 +231,7 @@ def test_a_removed_model_or_sample_leaves_neither_blocks_nor_notes_of_its_runs(t
 
 
 def many_steps(run: str, ranks: int, steps: Iterable[int], phases: dict[str, float], **slow: float) -> list[Line]:
-    """A run whose steps all take the same time. slow: for each rank, named `rank` and its number, the factor of its times."""
+    """The lines of a run whose steps all take the same time. slow: the factor for the times of a rank, by a name such as `rank8`."""
     return [
         {
             "kind": "step", "run": run, "at": (START + timedelta(seconds=place)).isoformat(), "step": step, "rank": str(rank),
@@ -289,7 +287,7 @@ def test_the_largest_step_number_is_summarised(tmp_path: Path) -> None:
 
 
 def test_a_slow_rank_that_joins_late_is_named(tmp_path: Path) -> None:
-    """The rank has too few blocks for a comparison, but the steps of a sample are enough."""
+    """The rank has too few blocks for a comparison, but the steps in a sample are enough."""
     phases = {"compute": 10.0, "communication": 1.0}
     lines = many_steps("wide", 8, range(3200), phases)
     late = [line for line in many_steps("wide", 9, range(3200), phases, rank8=3.0) if line["rank"] == "8" and line["step"] >= 3040]

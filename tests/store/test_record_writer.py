@@ -1,4 +1,4 @@
-"""Tests that written records are readable at once and complete, and that merged verdicts equal a count by hand."""
+"""Written records are complete and readable at once, and merged verdicts equal a count by hand."""
 
 import os
 from datetime import UTC, datetime, timedelta
@@ -45,7 +45,7 @@ def test_entries_of_two_people_about_one_prediction_are_all_kept(store):
     record_writer.write_records(store, [verdict(author="Grace", at=T + timedelta(minutes=2), note="second", source="label")])
     record_writer.write_records(
         store, [verdict(author="Ada", at=T + timedelta(minutes=1), severity="high", note="between")]
-    )  # arrives last, but has an earlier time
+    )  # it arrives last, but has an earlier time
     (found,) = decision_log.logged_verdicts(store)
     assert [(each.author, each.fields["note"]) for each in found.entries] == [("Ada", "first"), ("Ada", "between"), ("Grace", "second")]
     assert found.fields["note"] == "second" and found.fields["severity"] == "high" and found.fields["source"] == "label"
@@ -112,14 +112,14 @@ def test_confirmed_errors_add_up_by_source(store):
         verdict(verdict="right", prediction="x", wrong="no"),
         verdict(verdict="label", prediction="y", wrong="label_wrong"),
         verdict(verdict="open", prediction="z"),
-        verdict(verdict="again", prediction="p0", wrong="yes", at=T + timedelta(days=1)),  # one error is counted once
+        verdict(verdict="again", prediction="p0", wrong="yes", at=T + timedelta(days=1)),  # a second verdict about one error does not count
         verdict(verdict="gone", prediction="w", wrong="yes"),
         verdict(verdict="gone", prediction="w", state="withdrawn", at=T + timedelta(days=1)),
     ]
     record_writer.write_records(store, others)
     shares = decision_items.error_sources(decision_log.logged_verdicts(store))
     assert [(each.source, each.errors) for each in shares] == [("input", 5), ("unknown", 3), ("label", 2)]
-    # five of ten are few, so the interval is widened to the exact one-sided bounds
+    # five of ten are few, so the interval is widened to the exact one-sided limits
     low, high = betaincinv(5, 6, 0.05), betaincinv(6, 5, 0.95)
     assert shares[0].share.low == pytest.approx(low) and shares[0].share.high == pytest.approx(high)
     assert decision_items.error_source_sentence(decision_log.logged_verdicts(store)) == (

@@ -1,4 +1,4 @@
-"""Tests of records of other kinds against a plain loop over the tables."""
+"""Answers about records of other kinds equal those of a plain loop over the tables."""
 
 import itertools
 import json
@@ -34,7 +34,7 @@ WEEK = Window("", live_world.START, live_world.END)
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """The live model with its training runs."""
+    """A store with the live model and its training runs."""
     found = live_world.build_with_later(tmp_path_factory.mktemp("records"))
     yield found
     found.close()
@@ -47,7 +47,7 @@ ASKED = [
     for number, (window, ever) in enumerate(itertools.product(WINDOWS, (False, True)))
     if LONG or (place + number + number // 2) % 2
 ]
-"""In a short run each kind is asked about each window, alternately with and without earlier records."""
+"""In a short run, each kind is asked about each window either with or without earlier records, alternately."""
 
 
 @pytest.mark.parametrize(("kind", "window", "ever"), ASKED)
@@ -125,7 +125,7 @@ NAMELESS = [
 
 
 def nameless_lines(tmp_path: Path) -> Path:
-    """A file of records, most of which name no model: one record per hour, which arrived at its own time."""
+    """A file of records, most of which name no model: one per hour, with equal times of record and arrival."""
     lines = []
     for place, each in enumerate(NAMELESS):
         at = (live_world.START + timedelta(hours=place + 1)).isoformat()
@@ -137,7 +137,7 @@ def nameless_lines(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def nameless(tmp_path: Path) -> Iterator[DuckStore]:
-    """A store of runs. Only some records of a run name its model."""
+    """A store with runs. Only some of the records of a run name the model."""
     found = new_store(tmp_path / "home")
     found.load_files([nameless_lines(tmp_path)], LoadDefaults())
     yield found
@@ -145,7 +145,7 @@ def nameless(tmp_path: Path) -> Iterator[DuckStore]:
 
 
 def in_memory(store: DuckStore) -> MemoryEngine:
-    """The simulation's engine over the records of a store."""
+    """The engine of the simulation, over the records of a store."""
     kinds = ("run", "step", "resource", "price", "batch")
     frames = {kind: store.ask(Records(kind, ever=True), replace(OWN, model="")) for kind in kinds}
     arrived = {kind: frame.assign(arrived=frame["at" if "at" in frame else "from"]) for kind, frame in frames.items()}
@@ -204,7 +204,9 @@ def test_answers_to_fixed_questions_are_records_of_their_models(tmp_path: Path) 
                 found = records.answer_records(store, question, window)
                 pd.testing.assert_frame_equal(found, reference_engine.answer(store, question, window))
         found = records.answer_records(store, Records("prediction", columns), WEEK)
-        assert found["id"].tolist() == [f"q{place}" for place in range(12) if place != 4], "predictions that were served are not probes"
+        assert found["id"].tolist() == [f"q{place}" for place in range(12) if place != 4], (
+            "predictions that were really served are not probes"
+        )
         assert found["extra"].tolist()[0] == {"item": "item-0"} and found["features"].tolist()[0]["input_tokens"] == 0
         assert records.newest_record_time(store, ["prediction"], "acme", WEEK.end) == live_world.START + timedelta(hours=10)
         assert records.newest_record_time(store, ["prediction"], "acme", WEEK.start) is None
@@ -269,7 +271,7 @@ def test_an_export_made_by_the_product_does_not_set_the_date_of_a_window(tmp_pat
 
 
 def with_huge_leaves(value: object) -> object:
-    """The value with 10**400 in place of each number inside it."""
+    """The value, with every number inside it replaced by 10**400."""
     if isinstance(value, dict):
         return {name: with_huge_leaves(each) for name, each in value.items()}
     if isinstance(value, list):
@@ -278,7 +280,7 @@ def with_huge_leaves(value: object) -> object:
 
 
 def test_no_number_of_a_record_is_too_large_for_an_analyzer(tmp_path: Path) -> None:
-    """Numbers inside objects of records have no bounds."""
+    """Numbers inside the objects of a record have no limits."""
     sample, lines = Path(__file__).parents[2] / "sample_data", []
     for name in ("audits", "data_audits", "trade_offs", "exports", "augmentation", "storage", "events"):
         for line in (sample / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()[:12]:

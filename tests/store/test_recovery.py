@@ -1,5 +1,6 @@
-"""Damaged and missing files of a store are set aside, segments kept in landing are loaded again, and the log of repairs names the missing
-records."""
+"""Damaged or missing files of a store are set aside, segments that are still in landing are loaded again, and the log of repairs names the
+missing records.
+"""
 
 import os
 import random
@@ -35,7 +36,7 @@ def home(crashed, tmp_path):
 
 
 def everything(home):
-    """The numbers of rows and of different ids after opening and loading, and the repairs."""
+    """After opening and loading: the numbers of rows and of distinct ids, and the repairs."""
     with open_store(home, threads=1) as store:
         load_landing(store)
         found = query(store, "SELECT count(*), count(DISTINCT id), count(DISTINCT arrived) FROM predictions_1")[0]
@@ -57,7 +58,7 @@ def test_a_flipped_bit_in_the_log_loses_nothing_that_landed(home, seed):
     copies = [path for entry in noted for path in entry["set_aside"]]
     assert [(home / name).stat().st_size for name in copies] == [size] * len(copies)
     assert all(stat.S_IMODE((home / name).stat().st_mode) == 0o600 for name in copies)
-    assert everything(home) == (found, noted), "a repaired store stays repaired"
+    assert everything(home) == (found, noted), "a repaired store is not repaired again"
 
 
 @pytest.mark.parametrize("share", some([0.0, 0.2, 0.6, 0.95], 2))
@@ -68,7 +69,7 @@ def test_a_log_that_was_cut_or_lost_loses_nothing_that_landed(home, share):
     found, noted = everything(home)
     assert found == (200, 200, SEGMENTS)
     assert len(noted) == 1 and "kept in landing and are loaded again" in noted[0]["what"]
-    assert known_lakes(home) == {"/lake": (3, 0)}, "the store does not own the lake's rows until both were compared"
+    assert known_lakes(home) == {"/lake": (3, 0)}, "the store does not own the lake's rows until they have been compared"
 
 
 def damage_header(path):

@@ -1,5 +1,6 @@
-"""Tests of the forms of a reference: CSV with any delimiter, JSON lines, compressed, damaged; hints about personal data; sensitive
-columns."""
+"""Tests of the accepted forms of a reference: CSV with any delimiter, JSON lines, compressed or damaged files; also hints about personal
+data, and sensitive columns.
+"""
 
 import json
 from dataclasses import replace
@@ -133,8 +134,8 @@ def test_compressed_files_are_read(store, tmp_path):
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 @pytest.mark.parametrize("named", [False, True])
 def test_a_sensitive_column_that_is_no_feature_is_a_group_wherever_it_comes_from(store, tmp_path, ending, named):
-    """The column is registered without --features, and logged under `groups` by a service or as a column of a file. It is never an absent
-    or unknown feature.
+    """The column is registered without --features; a service logs it under `groups`, or it is a column of a file. It never counts as an
+    absent or unknown feature.
     """
     frame = loans(300)
     register_version(store, loan_request(write_reference(tmp_path, frame), sensitive=("sex", "race")))

@@ -1,4 +1,4 @@
-"""Tests of registration: all or nothing, and counts equal to numpy and scikit-learn on the reference file."""
+"""Registration is all or nothing, and its counts equal those of numpy and scikit-learn on the reference file."""
 
 import json
 from dataclasses import replace

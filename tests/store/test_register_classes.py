@@ -1,4 +1,4 @@
-"""Tests of registration of several classes: each class keeps its probability, and a later version may add classes."""
+"""Registration of several classes: each class keeps its probability, and a later version may add classes."""
 
 import json
 from dataclasses import replace

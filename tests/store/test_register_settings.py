@@ -1,4 +1,4 @@
-"""Tests of settings at registration: they are kept, change decisions, and are refused where they do not fit the columns."""
+"""Settings at registration: they are saved, change decisions, and are refused if they do not fit the columns."""
 
 from dataclasses import replace
 
@@ -63,12 +63,12 @@ def test_an_attack_direction_of_a_category_is_refused(store, tmp_path):
     with pytest.raises(UsageError, match="'sex' is a category"):
         update_settings(store, "loan", other)
     with store.write() as writer:
-        update_model(writer, store.catalog().model("loan").key, settings=other)  # as an earlier version stored it
+        update_model(writer, store.catalog().model("loan").key, settings=other)  # stored as by an earlier version
     save_settings(store, "loan", replace(other, owner="bob"), author="Ann")
     assert store.catalog().model("loan").settings.owner == "bob", "a setting from an earlier version prevents no other change"
 
 
-def test_positive_can_be_corrected_while_the_version_stands_alone(store, tmp_path):
+def test_the_positive_class_can_be_corrected_while_the_model_has_one_version(store, tmp_path):
     path = write_reference(tmp_path, loans())
     register_version(store, loan_request(path))
     register_version(store, loan_request(path, positive="no"))

@@ -1,4 +1,4 @@
-"""The store of every released version opens with today's code and gives the data that its own version stored."""
+"""The store of every released version opens with today's code, and returns the data that the version stored."""
 
 import json
 import tarfile
@@ -17,12 +17,12 @@ from tests.support.length import some
 STORES = Path(__file__).parent / "released"
 SENT = [json.loads(json.dumps(record)) for record in released_stores.records()]
 PSI_OF_AGE = 6.560621848286319
-"""The PSI of the age. It is the same for every version that counted the rows."""
+"""The PSI of `age`. It is the same for every version that counted the rows."""
 OTHER_KINDS = {record["kind"] for record in SENT} - {"prediction", "label"}
 
 
 @pytest.mark.parametrize("version", some(released_stores.COMMITS, 6))
-def test_a_store_of_a_released_version_opens_with_all_it_held(version: str, tmp_path: Path) -> None:
+def test_a_store_of_a_released_version_opens_with_all_its_data(version: str, tmp_path: Path) -> None:
     with tarfile.open(STORES / f"{version}.tar.xz") as packed:
         packed.extractall(tmp_path / "home", filter="data")
     with open_store(tmp_path / "home", threads=1) as store:

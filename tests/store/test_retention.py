@@ -1,4 +1,4 @@
-"""Expired rows are removed, their counts stay, and rows that arrive again are not counted twice."""
+"""Expired rows are removed, their counts are kept, and rows that arrive again are not counted twice."""
 
 import json
 from datetime import UTC, datetime
@@ -42,7 +42,7 @@ def test_old_rows_are_removed_their_counts_stay_and_they_are_refused_if_sent_aga
         rollup.rebuild_rollups(writer, "loan")
     assert rollups(store) == before, "a rebuild keeps the counts of removed rows"
     landed(label(0, at="2024-03-11T00:00:00Z"))
-    assert apply_retention(store, now=NOW)["removed"] == [], "a late label of a removed prediction stays as long as other rows"
+    assert apply_retention(store, now=NOW)["removed"] == [], "a late label of a removed prediction stays as long as other rows do"
     assert apply_retention(store, now=NOW.replace(day=22))["removed"][0]["rows"] == 1
     assert query(store, "SELECT count(*) FROM labels_1") == [(3,)]
     report = landed(*old, young[0], prediction(8, at="2024-03-16T00:00:00Z"))

@@ -1,4 +1,4 @@
-"""Tests of the rollups against a plain loop over the events, in any order of arrival and loading."""
+"""The rollups equal a plain loop over the events, in any order of arrival and loading."""
 
 import itertools
 import json
@@ -45,7 +45,7 @@ from tests.support.rollup_histories import (
 
 
 def of_days(counts):
-    """The hourly counts, added up by day."""
+    """The hourly counts, summed by day."""
     found = defaultdict(lambda: np.zeros(3))
     for (hour, *others), figures in counts.items():
         found[hour // 24 * 24, *others] += figures
@@ -334,7 +334,7 @@ def test_reference_rows_lie_outside_time(store):
     assert query(store, "SELECT (SELECT count(*) FROM counts_1), (SELECT count(*) FROM labels_1)") == [(0, 0)]
 
 
-def test_at_most_so_many_levels_of_a_column_are_slices(store):
+def test_at_most_50_levels_of_a_column_become_slices(store):
     register(store, "binary")
     record = next(each for each in history("binary", 1) if each["kind"] == "prediction")
     land(store, *(dict(record, id=f"d{i}", device=f"d{i:03d}") for i in range(80)))

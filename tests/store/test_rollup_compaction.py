@@ -1,4 +1,4 @@
-"""Merging and compaction of rollups change no answer, and keep rollups within the promised sizes."""
+"""Merging and compaction of rollups change no answer, and keep rollups within the documented sizes."""
 
 import random
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Tests of typed search conditions against pandas masks, and that typed text is never executed."""
+"""Typed search conditions agree with pandas masks, and typed text is never executed."""
 
 from datetime import timedelta
 
@@ -154,7 +154,7 @@ def test_search_text_is_recognised_as_conditions_or_not(typed, answer):
 
 
 def test_the_steps_of_traces_are_counted_as_their_rows_are(landed, store):
-    """Independent count: the rows of each trace, by pandas. Ids that only begin like a trace are no steps."""
+    """Independent count with pandas: the rows of each trace. An id that only begins like that of a trace is no step of it."""
     random_ = np.random.default_rng(3)
     traces = [f"{k:032x}" for k in range(5)]
     lines = [

@@ -1,5 +1,5 @@
-"""A sensitive column of a flat reference that predictions have as a feature counts as a feature and as a group, and fairness is judged on
-it.
+"""If a sensitive column of a flat reference is also a feature of predictions, it counts both as a feature and as a group, and fairness is
+judged on it.
 """
 
 import json
@@ -33,7 +33,7 @@ def store(tmp_path: Path) -> Iterator[Database]:
 
 
 def rows(n: int, seed: int) -> pd.DataFrame:
-    """Rows of a model whose positive decisions depend on a coded sensitive column."""
+    """Rows of a model whose positive decisions depend on a sensitive column with codes."""
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame({"income": rng.normal(30, 8, n).round(2), "sex": rng.integers(1, 3, n)})
     frame["score"] = np.clip(rng.normal(0.5, 0.2, n) + 0.15 * (frame["sex"] == 1), 0.01, 0.99).round(3)
@@ -42,7 +42,7 @@ def rows(n: int, seed: int) -> pd.DataFrame:
 
 
 def register(store: Database, **more: Any) -> tuple[str, ...]:
-    """Register the model with `sex` as sensitive. Returns the printed messages."""
+    """Register the model with `sex` as a sensitive column. Returns the printed messages."""
     path = store.home / "reference.csv"
     rows(2000, 1).to_csv(path, index=False)
     request = RegistrationRequest("loan", "1", path, "binary", "label", ("score",), sensitive=("sex",), **more)
@@ -50,7 +50,7 @@ def register(store: Database, **more: Any) -> tuple[str, ...]:
 
 
 def serve(store: Database, part: str, n: int = 700, seed: int = 2, name: str = "p", version: str = "1") -> None:
-    """Load a week of predictions that have `sex` in this part of the record."""
+    """Load a week of predictions, with `sex` in the given part of the record."""
     path, lines = store.home / f"{name}.jsonl", []
     for place, row in enumerate(rows(n, seed).to_dict("records")):
         body: dict[str, Any] = {"features": {"income": row["income"]}, "score": row["score"], "label": row["label"]}
@@ -64,7 +64,7 @@ def serve(store: Database, part: str, n: int = 700, seed: int = 2, name: str = "
 
 
 def findings(store: Database) -> list[Any]:
-    """The findings of a check of the week."""
+    """The findings of a check of that week."""
     return list(check(store, model="loan", start=START, end=END, now=END).findings)
 
 

@@ -32,7 +32,9 @@ SUBJECT = "jane-77.Q@mail"
 
 
 def lines(model):
-    """Predictions and labels of a model in three segments: new columns, wrong types, duplicates, conflicts, late and changed labels."""
+    """Predictions and labels of a model in three segments, with new columns, wrong types, duplicates, conflicts, and late and changed
+    labels.
+    """
     first = [prediction(i, device=f"d{i % 2}", latency_ms=3.5 + i, subject=f"s{i}", label=i % 2) for i in range(6)]
     second = [prediction(6, features=ODD, comment="extra"), prediction(7, at="2024-03-02T00:00:00Z", replica="r1")]
     second += [prediction(0), prediction(1, score=0.9), label(6, 0), label(2, 1, at="2024-03-03T00:00:00Z")]
@@ -48,7 +50,7 @@ def load_lines(store, *models):
 
 
 def tables_of(store, key=1):
-    """Rows and types of every table of a model, without the positions of the rows."""
+    """Rows and types of every table of a model, without the row ids."""
     found = {}
     for table in MODEL_TABLES:
         cursor = store.cursor()
@@ -59,7 +61,7 @@ def tables_of(store, key=1):
 
 
 def rounded(value):
-    """The representation of a value without the last digits of its numbers, which depend on the order of addition."""
+    """The representation of a value, without the last digits of its numbers, because these depend on the order of addition."""
     return re.sub(r"\d+\.\d{9,}", lambda number: f"{float(number[0]):.8g}", repr(value))
 
 
@@ -72,7 +74,7 @@ def shared_rows(store):
 
 
 def seen(store, model):
-    """The visible results of a model: its status, its views and its findings."""
+    """Everything visible about a model: its status, its views and its findings."""
     left_out = ("bytes", "hours_since_last")
     status = next(each for each in store.status()["models"] if each["model"] == model)
     views = [sorted(map(rounded, store.query_views(f'FROM "{model}.{view}"').rows)) for view in ("predictions", "labels", "counts", "sums")]
@@ -111,11 +113,11 @@ def test_a_shared_model_gives_the_answers_of_one_with_tables_of_its_own_and_keep
         assert tables_of(store, 2) == tables_of(other, 2)
         assert seen(store, "loan") == seen(other, "loan")
         load_lines(store, "loan", "a'b")
-        assert len(store.rows_by_id_prefix("p", 50)) == len(other.rows_by_id_prefix("p", 50)), "all lines were duplicates"
+        assert len(store.rows_by_id_prefix("p", 50)) == len(other.rows_by_id_prefix("p", 50)), "the second load found only duplicates"
 
 
 def test_models_that_are_stored_together_give_the_answers_of_each_stored_alone(tmp_path, monkeypatch):
-    """This holds too if one model has more columns, has other types under the same numbers, or has only labels, and if everything is
+    """This also holds if one model has more columns, has other types under the same numbers, or has only labels, and if everything is
     loaded again.
     """
     names = ("loan", "a'b", "a/b", "odd", "wide")
@@ -148,7 +150,7 @@ def test_models_that_are_stored_together_give_the_answers_of_each_stored_alone(t
         assert query(store, reasons) == query(other, reasons) and len(query(store, reasons)) >= len(names)
         before = [tables_of(store, model.key) for model in store.catalog().models]
         loaded(store)
-        assert [tables_of(store, model.key) for model in store.catalog().models] == before, "all lines were there"
+        assert [tables_of(store, model.key) for model in store.catalog().models] == before, "the second load changed no table"
         assert store.verify()["problems"] == []
         assert not query(store, "SELECT table_name FROM duckdb_tables() WHERE table_name LIKE 'batch\\_%' ESCAPE '\\'")
 

@@ -1,7 +1,7 @@
-"""A standalone master with two workers on loopback counts the rollups of a lake as the store did, with tasks on both workers, while one of
-the workers' executors is killed.
+"""A standalone master with two workers on loopback computes the same rollups from a lake as the store, with tasks on both workers, while
+one of the workers' executors is killed.
 
-The short form; tests/benchmarks/bench_lake.py --cluster has more rows, and kills the driver too.
+This is the short form; tests/benchmarks/bench_lake.py --cluster has more rows, and kills the driver too.
 """
 
 import os
@@ -24,11 +24,11 @@ pytestmark = pytest.mark.skipif(shutil.which("java") is None, reason="Java is no
 
 
 def kill_an_executor(cluster: StandaloneCluster, killed: list[int]) -> None:
-    """Kills the first of two processes that run tasks, as soon as both run tasks. killed: the list to which its process id is added."""
+    """Kill the first of two processes that run tasks, as soon as both do. killed: a list that receives its process id."""
     until = time.monotonic() + 300
     while len(found := cluster.executors()) < 2 and time.monotonic() < until:
         time.sleep(0.05)  # between two checks
-    assert len(found) == 2, "both workers run tasks"
+    assert len(found) == 2, "both workers must run tasks"
     os.kill(found[0], signal.SIGKILL)
     killed.append(found[0])
 

@@ -1,7 +1,7 @@
-"""Spark over a lake gives the answers of the reference engine, and the rollups that the store computes itself.
+"""Spark on a lake gives the same answers as the reference engine, and the same rollups as the store.
 
-The tests use one session on one thread; test_spark_cluster.py has a cluster, tests/benchmarks/bench_lake.py asks every question and kills
-parts of a cluster.
+The tests use a single session on one thread. test_spark_cluster.py tests a cluster; tests/benchmarks/bench_lake.py asks every question and
+kills parts of a cluster.
 """
 
 import random

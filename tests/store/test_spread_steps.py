@@ -1,5 +1,5 @@
-"""Steps of a long run are read at even distances, each with all ranks. All steps of a short run are read. The runs share the number of
-records that are read.
+"""If a run is long, its steps are read at even distances, each with all ranks; if it is short, all steps are read. The number of records to
+read is shared among the runs.
 """
 
 import json
@@ -24,7 +24,7 @@ QUESTION = Records("step", ("run", "at", "step", "rank"), ever=True, spread=200)
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """A run of 4 ranks and 1,000 steps, a run that logs every tenth of 5,000 steps, and a short run, which ends first."""
+    """A store with a run of 4 ranks and 1,000 steps, a run that logs every tenth of 5,000 steps, and a short run, which ends first."""
     home = tmp_path_factory.mktemp("spread")
     rows = [("wide", step, rank) for step in range(1, 1001) for rank in range(4)]
     rows += [("sparse", step, None) for step in range(10, 5001, 10)] + [("short", step, None) for step in range(1, 101)]
@@ -64,7 +64,7 @@ def test_a_short_run_is_read_whole_and_the_answer_is_in_order_of_time(steps: pd.
 
 
 def test_runs_share_the_records_that_are_read_whatever_newer_runs_logged(store: Database) -> None:
-    """Regression: the newest records of all runs were read, so a run got no steps if newer runs had logged enough."""
+    """Regression: the newest records of all runs together were read, so a run got no steps if newer runs had logged enough."""
     found = store.ask(replace(QUESTION, spread=10_000, rows=900), WINDOW)
     sizes, own = found.groupby("run").size(), found.groupby("run")["stride"].max()
     assert own.to_dict() == {"short": 1, "sparse": 2, "wide": 10} and sizes.to_dict() == {"short": 100, "sparse": 251, "wide": 404}
@@ -80,7 +80,7 @@ def test_a_run_that_is_too_old_for_a_share_gives_only_its_first_and_last_step(st
 
 
 def test_shares_of_runs_are_equal_and_unused_shares_go_to_longer_runs() -> None:
-    assert step_strides([100, 5000, 5000], 10_000, 12_500) == [1, 2, 2], "each run gets 4,950 records"
+    assert step_strides([100, 5000, 5000], 10_000, 12_500) == [1, 2, 2], "each of the two long runs gets 4,950 records"
     assert step_strides([100, 5000, 5000], 10_100, 12_500) == [1, 1, 1]
     assert step_strides([40_000], 50_000, 12_500) == [4] and step_strides([], 50_000, 12_500) == []
     assert step_strides([10_000] * 300, 50_000, 12_500) == [40] * 200 + [0] * 100

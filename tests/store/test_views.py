@@ -1,4 +1,4 @@
-"""The SQL views give the rows of the store, their columns are documented, and a query over them reaches nothing else."""
+"""The SQL views give the rows of the store, their columns are documented, and a query on the views cannot reach anything else."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -34,7 +34,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckStore]:
 
 
 def documented() -> list[str]:
-    """The part of docs/views.md that is derived from the code: each view with its columns."""
+    """The part of docs/views.md that is generated from the code: each view with its columns."""
     views = [(f"MODEL.{name}", of, columns) for name, (of, columns) in MODEL_VIEWS.items()]
     views += [(name, of, columns) for name, (of, columns, _) in STORE_VIEWS.items()]
     lines = []
@@ -169,7 +169,7 @@ def test_the_sync_time_the_baseline_and_the_item_are_columns_of_predictions(stor
         assert "extra" not in record
 
 
-def test_names_that_differ_only_in_case_are_told_apart(store: DuckStore) -> None:
+def test_names_that_differ_only_in_case_are_distinguished(store: DuckStore) -> None:
     assert distinct_names([(1, "a"), (2, "A"), (3, "A (2)"), (4, "b")]) == ["a", "A (2)", "A (2) (3)", "b"]
     with store.write() as writer:
         for name in ("Loan", "loan", 'say "hi"'):

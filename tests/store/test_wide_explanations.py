@@ -1,4 +1,6 @@
-"""Explanations of a model of many columns: the hundred largest attributions and the sum of the others are kept, and add up to the output."""
+"""Explanations of a model with many columns: the hundred largest attributions and the sum of the others are kept, and together they add up
+to the output.
+"""
 
 import json
 import threading
@@ -29,14 +31,14 @@ NAMES = tuple(f"f{place:03d}" for place in range(COLUMNS))
 WINDOW = Window("loan", START, START + timedelta(days=1), "1")
 STEP_ROWS = 50
 ASKED: list[int] = []
-"""The rows of each call to the model."""
+"""The number of rows in each call to the model."""
 WEIGHTS = np.random.default_rng(5).permutation(np.linspace(0.01, 5, COLUMNS))
 INPUTS = np.random.default_rng(6).normal(size=(ROWS, COLUMNS)).round(3)
 LARGEST = set(np.array(NAMES)[np.argsort(-np.abs(INPUTS * WEIGHTS).mean(axis=0))[:MOST_EXPLAINED]])
 
 
 def linear(_worker, _artifact, rows, **_options) -> Explanation:
-    """A model whose output is the sum of its weighted inputs."""
+    """A linear model: its output is the weighted sum of its inputs."""
     ASKED.append(len(rows))
     values = rows[list(NAMES)].to_numpy(float) * WEIGHTS
     output = values.sum(axis=1) + 2
@@ -93,7 +95,7 @@ def test_stored_attributions_are_bounded_and_add_up(store):
     state = store.explanation_state("loan", "1")
     assert (
         state.features[-1] == OTHERS and len(LARGEST & set(state.features)) >= 0.75 * MOST_EXPLAINED
-    )  # chosen from the rows of the first step
+    )  # they were chosen from the rows of the first step
 
 
 def test_an_answer_holds_the_hundred_largest_attributions_and_the_sum_of_the_others(store):

@@ -1,4 +1,4 @@
-"""A model of many columns is registered, loaded and checked in time proportional to the columns, not to their square."""
+"""A model with many columns is registered, loaded and checked in time proportional to the number of columns, not to its square."""
 
 import resource
 import sys
@@ -46,7 +46,7 @@ def wanted(columns):
 
 
 @pytest.mark.parametrize("held", [0, 3])
-def test_columns_that_come_together_stand_as_those_that_come_one_by_one(tmp_path, held):
+def test_columns_added_together_are_stored_like_columns_added_one_by_one(tmp_path, held):
     with new_store(tmp_path / "home") as store:
         found = []
         with store.write() as writer:
@@ -103,7 +103,7 @@ def test_missing_columns_are_added_once_and_in_order():
 
 
 def work_of_a_check(store, model):
-    """The number of calls during a check from counts, and the check's findings."""
+    """The number of calls during a check that reads counts, and the findings."""
     asked = {"model": model, "start": END - timedelta(days=7), "end": END, "now": END, "with_records": False, "reads": "counts"}
     calls = 0
 
@@ -133,7 +133,7 @@ def test_the_work_of_a_check_grows_no_faster_than_the_columns(tmp_path):
 
 
 class CountedName(str):
-    """A name that counts how often names of this class are compared or hashed."""
+    """A name that counts how often any name of this class is compared or hashed."""
 
     __slots__ = ()
     looks = 0
@@ -235,7 +235,7 @@ def test_a_statement_about_rows_reads_only_the_features_that_it_names(tmp_path):
 
 
 def test_a_question_about_all_columns_does_not_list_them() -> None:
-    """DuckDB plans and compares a list of thousands of numbers in a third of the time that such a question takes."""
+    """For a list of thousands of numbers, DuckDB's planning and comparing take a third of the time of such a question."""
     assert _measures_sql(range(7, 12_007)) == "measure BETWEEN 7 AND 12006"
     assert _measures_sql([5]) == "measure BETWEEN 5 AND 5"
     assert _measures_sql([1, 2, 4]) == "measure IN (1, 2, 4)"

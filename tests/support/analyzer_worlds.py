@@ -1,6 +1,7 @@
-"""Small worlds for the tests of analyzers: raw rows become the frames and the context of an analyzer.
+"""Small worlds for the tests of analyzers: raw rows are turned into the frames and the context of an analyzer.
 
-The frames are counted here from the raw rows in the slow and obvious way, so that the tests of an analyzer do not rest on the store's counting.
+The frames are computed here from raw rows in the slow and obvious way, so that the tests of an analyzer do not depend on the store's
+counting.
 """
 
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from observability.stats.scores import SCORE_EDGES
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 ABSENT_VALUE, WRONG_VALUE = object(), object()
-"""Stand for a feature that did not come, and for one of another type, in an object column of the raw rows."""
+"""Stand-ins in an object column of the raw rows: for an absent feature, and for one of a wrong type."""
 
 
 def edges_of(values: pd.Series) -> Edges:
@@ -37,7 +38,7 @@ def context_for(
     reference: pd.DataFrame | None, *, task: str = "binary", features: tuple[str, ...] = (), settings: ModelSettings | None = None, budget: float = 0.1 / 7,
     days: int = 7,
 ) -> Context:  # fmt: skip
-    """A model with one version whose edges come from the raw reference rows."""
+    """The context of a model with one version, whose edges come from the raw rows of a reference."""
     edges: dict[str, Edges] = {}
     if reference is not None:
         edges = {f"feature.{name}": edges_of(reference[name]) for name in features}
@@ -53,7 +54,7 @@ def context_for(
 
 
 def bins_of(values: pd.Series, edges: Edges | None) -> np.ndarray:
-    """The bin of each value, computed by hand."""
+    """The bin number of each value, computed by hand."""
     cuts = SCORE_EDGES if edges is None else np.asarray(edges.edges)
 
     def one(value: object) -> int:
@@ -76,7 +77,7 @@ def bins_of(values: pd.Series, edges: Edges | None) -> np.ndarray:
 
 
 def answer(aggregate: Aggregate, rows: pd.DataFrame, context: Context) -> pd.DataFrame:
-    """The answer to an aggregate over raw rows that have the columns at, score, label (NaN: none yet), decision and the features."""
+    """The result of an aggregate over raw rows with the columns at, score, label (NaN: none yet), decision and the features."""
     frame = rows.copy()
     frame["w"] = frame["weight"] if "weight" in frame else 1.0
     keys = {}
@@ -125,7 +126,7 @@ def answer(aggregate: Aggregate, rows: pd.DataFrame, context: Context) -> pd.Dat
 
 
 def finite(values: pd.Series) -> pd.Series:
-    """The numbers of a column; values that are not finite numbers become NaN."""
+    """The finite numbers of a column; all other values become NaN."""
     return pd.to_numeric(values, errors="coerce").astype(float).replace([np.inf, -np.inf], np.nan)
 
 
@@ -142,11 +143,13 @@ def frames_for(
 
 
 COUNTED: dict[str, tuple[pd.DataFrame, dict[tuple, pd.DataFrame]]] = {}
-"""By span: the rows that were asked last, as they were, and their answers by question, task and edges."""
+"""For each span: the rows of the last query, and the results for these rows by question, task and edges."""
 
 
 def counted(ask: Ask, rows: pd.DataFrame, context: Context) -> pd.DataFrame:
-    """The answer to an aggregate; equal rows of one span are counted once, as a simulation gives many weeks the same reference."""
+    """The result of an aggregate. Results for equal rows of one span are cached, because a simulation gives many weeks the same
+    reference.
+    """
     if ask.span == "current":
         return answer(ask.aggregate, rows, context)
     known, answers = COUNTED.get(ask.span, (None, {}))
@@ -160,8 +163,8 @@ def counted(ask: Ask, rows: pd.DataFrame, context: Context) -> pd.DataFrame:
 
 
 def taken(sample: Sample, rows: pd.DataFrame) -> pd.DataFrame:
-    """The first rows of a sample, as the store would return them: here the hash of a row is its position. Absent values and values of
-    another type become missing.
+    """The first rows of a sample, as the store would return them; here the hash of a row is its position. Absent values and values of a
+    wrong type become missing.
     """
     some = rows.head(sample.rows).reset_index(drop=True)
     columns = {"id": pd.Series([f"p{place:07}" for place in range(len(some))], dtype=object)}
@@ -177,5 +180,5 @@ def taken(sample: Sample, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def spread(rows: int, days: int = 7) -> pd.Series:
-    """Event times of rows, evenly over the window."""
+    """Event times of rows, spread evenly over the window."""
     return pd.Series(pd.date_range(START, START + timedelta(days=days), periods=rows + 1)[:-1])

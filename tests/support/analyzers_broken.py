@@ -1,4 +1,4 @@
-"""Analyzers that each break one law on purpose, so that the tests of the laws are seen to catch it. None of them is part of the product."""
+"""Each of these analyzers breaks one law on purpose, to show that the tests of the laws catch it. None of them is part of the product."""
 
 import itertools
 from collections.abc import Callable
@@ -27,12 +27,12 @@ def columns(context: Context) -> tuple[str, ...]:
 
 
 def counts(context: Context) -> dict[str, Ask]:
-    """Asks for the predictions of the window by day."""
+    """A request for the predictions of the window by day."""
     return {"current": Ask(COUNT)}
 
 
 def histograms(context: Context) -> dict[str, Ask]:
-    """Asks for the histograms of the features."""
+    """A request for the histograms of the features."""
     return {"current": Ask(Aggregate("predictions", histogram=columns(context)) if columns(context) else COUNT)}
 
 
@@ -42,12 +42,12 @@ def rows(frames: Frames) -> float:
 
 
 def broken(analyze: Callable[[Frames, Context], list[Finding]], needs: Callable[[Context], dict[str, Ask]] = counts) -> Analyzer:
-    """An analyzer made of these two functions, which breaks one law."""
+    """An analyzer with these two functions, which breaks one law."""
     return Analyzer("broken/one", "Which law is broken?", needs, analyze)
 
 
 def calls_nothing_fine(frames: Frames, context: Context) -> list[Finding]:
-    """Breaks law 1: says ok of an empty window."""
+    """Breaks law 1: says that an empty window is OK."""
     return [claim(context, rows(frames))]
 
 
@@ -64,19 +64,19 @@ def takes_the_first_row(frames: Frames, context: Context) -> list[Finding]:
 
 
 def counts_rows_of_the_answer(frames: Frames, context: Context) -> list[Finding]:
-    """Breaks law 4: takes the length of the frame for the number of groups, although parts of an answer may hold a group twice."""
+    """Breaks law 4: takes the length of the frame for the number of groups, although a group may occur twice in the parts of an answer."""
     length = len(frames["current"])
     return [claim(context, float(length), severity="ok" if length else "unknown")]
 
 
 def writes_into_its_frame(frames: Frames, context: Context) -> list[Finding]:
-    """Breaks law 5: adds a column to the frame that it was given."""
+    """Breaks law 5: adds a column to the frame that it receives."""
     frames["current"]["share"] = frames["current"]["n"] / max(rows(frames), 1.0)
     return [claim(context, rows(frames), severity="ok" if rows(frames) else "unknown")]
 
 
 def turns_its_interval_around(frames: Frames, context: Context) -> list[Finding]:
-    """Breaks law 6: the lower end of its interval is above the value."""
+    """Breaks law 6: the lower end of the interval is above the value."""
     return [replace(claim(context, rows(frames), severity="ok" if rows(frames) else "unknown"), low=rows(frames) + 1)]
 
 
@@ -86,12 +86,12 @@ def asks_for_a_column_that_is_not_there(context: Context) -> dict[str, Ask]:
 
 
 def counts_its_calls(frames: Frames, context: Context) -> list[Finding]:
-    """Breaks law 8: counts its calls, so that no two engines get the same finding."""
+    """Breaks law 8: counts its own calls, so no two engines give the same finding."""
     return [claim(context, float(next(CALLS)), severity="ok" if rows(frames) else "unknown")]
 
 
 def needs_every_column(frames: Frames, context: Context) -> list[Finding]:
-    """Breaks law 9: if one column is missing, it says nothing about the other columns either."""
+    """Breaks law 9: if one column is missing, it reports nothing about the other columns either."""
     if "column" not in frames["current"]:
         return [claim(context, rows(frames), severity="ok" if rows(frames) else "unknown")]
     of = {name: float(part["n"].sum()) for name, part in frames["current"].groupby("column")}
@@ -99,7 +99,7 @@ def needs_every_column(frames: Frames, context: Context) -> list[Finding]:
 
 
 def counts_what_the_catalog_knows_now(frames: Frames, context: Context) -> list[Finding]:
-    """Breaks law 10: counts columns and versions that came into the catalog after the window."""
+    """Breaks law 10: counts columns and versions that were added to the catalog after the window."""
     known = float(len(context.model.versions) + len(context.model.columns))
     return [claim(context, known, severity="ok" if rows(frames) else "unknown")]
 
@@ -121,4 +121,4 @@ BROKEN: dict[int, Analyzer] = {
     9: broken(needs_every_column, histograms),
     10: broken(counts_what_the_catalog_knows_now),
 }
-"""The broken analyzers, by the number of the law that each breaks."""
+"""The broken analyzers, by the number of the law that they break."""

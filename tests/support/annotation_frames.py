@@ -1,4 +1,4 @@
-"""Frames of annotations of one project, and the findings about them."""
+"""Frames with the annotations of one project, and the findings about them."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -39,9 +39,7 @@ def said(annotated: pd.DataFrame, assigned: pd.DataFrame | None = None, prices: 
 
 
 def labelled(days: int = 35, a_day: int = 12, wrong: float = 0.05, late: float = 0.05, seed: int = 0, people: str = "abcd") -> pd.DataFrame:
-    """Items with one of three labels, annotated by four people. wrong: the share of wrong labels before the window; late: the share in the
-    window.
-    """
+    """Items with one of three labels, annotated by four people. wrong, late: the share of wrong labels before the window, and in it."""
     rng = np.random.default_rng(seed)
     rows = []
     for day in range(days):

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Answering:
-    """A server with prepared answers: `answers` holds (status, headers) for the next requests. When they are used up, it answers 202."""
+    """A server with prepared answers. `answers` holds (status, headers) for the next requests; afterwards it answers 202."""
 
     def __init__(self):
         self.answers, self.bodies, self.headers, self.lines = [], [], [], []

@@ -1,4 +1,4 @@
-"""Ask an ASGI application over HTTP or a WebSocket without a port."""
+"""Sends requests to an ASGI application, over HTTP or a WebSocket, without a port."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -76,7 +76,7 @@ def http(
 def websocket(
     app: ASGIApp, headers: dict[str, str], messages: int = 0, *, path: str = "/_stcore/stream", server: str = "127.0.0.1"
 ) -> list[str]:
-    """The types of the messages that the server sends when a client connects, sends that many binary messages and leaves."""
+    """The types of the messages from the server if a client connects, sends the given number of binary messages, and leaves."""
     said: list[str] = []
     inbox = [{"type": "websocket.connect"}, *({"type": "websocket.receive", "bytes": b"x"} for _ in range(messages))]
 

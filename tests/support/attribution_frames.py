@@ -1,4 +1,4 @@
-"""Frames of attributions and of the predictions that were served."""
+"""Frames with attributions, and with the served predictions."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -25,7 +25,7 @@ def attributions(rng: np.random.Generator, n: int, sizes: np.ndarray = SIZES, *,
 
 
 def served(days: int = 7, n: int = 1000) -> pd.DataFrame:
-    """Predictions by day, including those that failed."""
+    """Counts of served predictions by day, including failed ones."""
     frame = pd.DataFrame({"period": [START.replace(tzinfo=None) + timedelta(days=k) for k in range(days)], "status": "ok", "n": n})
     failed = frame.assign(status="error", n=7)
     return pd.concat([frame, failed], ignore_index=True).assign(w=lambda each: each["n"].astype(float))

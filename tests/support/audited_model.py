@@ -1,4 +1,4 @@
-"""A tiny registered model with its model file, so that audits of it can be scheduled."""
+"""A tiny registered model with a model file, so that audits of it can be scheduled."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from observability.store.types.registration import RegistrationRequest
 
 
 def register_with_file(store: Store, folder: Path, name: str, settings: str | None = None) -> None:
-    """Registers version 1 of a model with its file. settings: a TOML text."""
+    """Registers version 1 of a model, with its file. settings: a TOML text."""
     import lightgbm
 
     rows = pd.DataFrame({"a": [float(k % 7) for k in range(60)], "label": [k % 2 for k in range(60)]})

@@ -1,4 +1,4 @@
-"""Audits of kind `augmentation`, made of simulated trainings without any effect or with chosen effects."""
+"""Audits of kind `augmentation`, made from simulated training runs without any effect or with chosen effects."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,10 +20,10 @@ REGIONS, SHARES = ("north", "south", "east"), (0.5, 0.3, 0.2)
 def predictions(
     rng: np.random.Generator, *, rows: int = 2000, seeds: int = 8, gain: float = 0.0, harm: float = 0.0, changed: float = 0.0
 ) -> pd.DataFrame:
-    """Decisions of trainings with and without an augmentation: each row has its own probability of a right decision.
+    """Decisions of models trained with and without an augmentation; each row has its own probability of a right decision.
 
-    gain: share of the rows that the augmentation turns right; harm: share of the rows of `south` that it turns wrong; changed: share of
-    copies whose label it changes.
+    gain: share of the rows that become right through the augmentation; harm: share of the rows of `south` that become wrong; changed: share
+    of copies whose label it changes.
     """
     label, region = rng.integers(0, 2, rows), rng.choice(REGIONS, size=rows, p=SHARES)
     chance = rng.beta(6, 1.2, rows)
@@ -42,10 +42,10 @@ def predictions(
 def numeric_predictions(
     rng: np.random.Generator, *, rows: int = 1500, seeds: int = 8, gain: float = 0.0, harm: float = 0.0
 ) -> pd.DataFrame:
-    """Numbers that trainings with and without an augmentation predict: each is off by an error of its row and an error of its seed.
+    """Predicted numbers of models trained with and without an augmentation. Each has an error of its row and an error of its seed.
 
-    gain: share by which the errors of all rows shrink with it; harm: share by which the errors of the rows of `south` grow. The errors of
-    copies are a fifth larger.
+    gain: share by which the augmentation shrinks the errors of all rows; harm: share by which errors in the rows of `south` grow. The
+    errors of copies are a fifth larger.
     """
     label, region = rng.normal(100, 20, rows), rng.choice(REGIONS, size=rows, p=SHARES)
     own, size = rng.normal(0, 8, rows), (1 - gain) * np.where(region == "south", 1 + harm, 1.0)
@@ -58,13 +58,13 @@ def numeric_predictions(
 
 
 def audit_row(results: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """The audit of version 3 of the model `loan`, as the store returns it."""
+    """An audit of version 3 of the model `loan`, in the form in which the store returns it."""
     about = {"model": "loan", "version": "3", "at": AT.replace(tzinfo=None), "audit": "augmentation", "expires": None}
     return {**about, "results": {"in_use": True, **results, **more}}
 
 
 def simulated_audit(seed: int, **effects: Any) -> dict[str, Any]:
-    """The audit of simulated trainings."""
+    """The audit of simulated training runs."""
     return audit_row(augmentation_results(predictions(np.random.default_rng(seed), **effects), "jitter", ("region",)))
 
 

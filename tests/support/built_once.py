@@ -1,4 +1,4 @@
-"""Fill a home that takes seconds to fill only once in a run of the tests, and copy it for each test."""
+"""Some homes take seconds to fill. They are filled only once in a run of the tests, and copied for each test."""
 
 import fcntl
 import os
@@ -11,9 +11,10 @@ SHARED = "SAMPLE_HOMES"
 
 
 def copied_once(name: str, fill: Callable[[Path], object], home: Path) -> None:
-    """Copy the home of this name into a folder. The first caller fills it: `fill` gets an empty folder, and leaves no store open there.
+    """Copy the home of this name into a folder. The first caller fills it: `fill` gets an empty folder, and must not leave a store open
+    there.
 
-    Outside of a run of the tests (a benchmark) the folder itself is filled.
+    Outside a run of the tests (in a benchmark), the folder itself is filled.
     """
     if SHARED not in os.environ:
         home.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Find the files of a home that still hold a text."""
+"""Finds the files of a home that still contain a text."""
 
 import shutil
 from pathlib import Path
@@ -7,7 +7,7 @@ import duckdb
 
 
 def found_in(folder: Path, *needles: str) -> list[str]:
-    """The files of a folder whose bytes hold a text, and the tables of databases in which a row holds it."""
+    """The files of a folder whose bytes contain one of the texts, and the database tables with a row that contains it."""
     places = []
     for path in sorted(folder.rglob("*")):
         if path.is_file():

@@ -7,7 +7,7 @@ COLUMNS = ("System", "Page", "Records", "Analyzer", "Faults in the lab", "In the
 
 
 def capability_rows() -> list[dict[str, str]]:
-    """The rows of all tables of the document: each row by column, with the heading of its table as `Section`."""
+    """The rows of all tables of the document, each by column, with the heading of its table as `Section`."""
     found, section = [], ""
     for line in TABLE.read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]

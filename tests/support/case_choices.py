@@ -1,4 +1,4 @@
-"""Served predictions of the sample fleet with their labels from the raw files, and slices with more errors than the rest."""
+"""Served predictions of the sample fleet with their labels, read from the raw files; and slices with more errors than the rest."""
 
 import hashlib
 import json
@@ -13,8 +13,8 @@ WEATHER = (
     "visibility_miles", "pressure_change_3h_mb", "rain_3h_in",
 )  # fmt: skip
 LARGE_MINUTES = 33.0
-"""A predicted delay that is off by more minutes than these counts as an error. One in five predictions of the reference is off by more
-(the README gives a mean of 22).
+"""A predicted delay that is off by more than this many minutes counts as an error. In the reference, this is one prediction in five (the
+README gives a mean of 22).
 """
 SLICES = (
     ("employment", "RELP", "group quarters", None, None), ("employment", "AGEP", None, 19.0, 26.0), ("employment", "AGEP", None, 65.0, 73.0),
@@ -47,6 +47,6 @@ def in_order(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def inside(frame: pd.DataFrame, slice_: tuple[str, str, str | None, float | None, float | None]) -> "pd.Series[bool]":
-    """For each row, whether it is in the slice."""
+    """A mask of the rows that are in the slice."""
     _, column, level, low, high = slice_
     return frame[column] == level if level is not None else (frame[column] >= low) & (frame[column] < high)

@@ -1,4 +1,4 @@
-"""A small store whose versions have real model files, for the questions of a case to the model. Seeded.
+"""A small seeded store whose versions have real model files, for tests in which a case asks the model.
 
 * credit: binary. Versions 1 and 2 are LightGBM of the same features, 3 needs a feature that no stored input has, 4 has no file.
   Version 1 answered `c-0` to `c-399`, version 2 answered the first 150 of them in the shadow (`s-…`). `age` and `town` are locked.
@@ -56,7 +56,7 @@ def people(rng: np.random.Generator, n: int) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def inputs(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows in LightGBM's input format."""
+    """The rows in the input format of LightGBM."""
     found = frame.assign(town=pd.Categorical(frame["town"], categories=["Bern", "Oslo", "Rome"]))
     return found.assign(**{name: found[name].astype(float) for name in found if name != "town"})
 
@@ -67,7 +67,7 @@ def fitted(frame: pd.DataFrame, target: np.ndarray, objective: str, rounds: int 
 
 
 def plain(row: dict[str, Any]) -> dict[str, Any]:
-    """A record's features: NaN is null."""
+    """The features as a record has them, with null instead of NaN."""
     return {name: None if value is None or value != value else value for name, value in row.items()}
 
 
@@ -154,7 +154,7 @@ def rent(store: Database, folder: Path, rng: np.random.Generator) -> tuple[dict[
             label="label", score=("score",), features=tuple(held), artifact=folder / "rent.skops",
         ),
     )  # fmt: skip
-    truth[0] = model.predict(frame.head(1))[0] + 400  # the label of r-0 is far from the prediction
+    truth[0] = model.predict(frame.head(1))[0] + 400  # makes the label of r-0 far from its prediction
     records = [*records_of("rent", "1", "r", frame, model.predict(frame)), *labels_of("rent", "r", truth.tolist())]
     return {"rent": model}, {"rent": frame, "rent held": held}, records
 
@@ -202,7 +202,7 @@ def build(folder: Path) -> ModelWorld:
 
 
 def fill(folder: Path) -> None:
-    """Fill the home of the world in a folder, and close it; the models and rows stand beside it."""
+    """Fill the world's home in a folder, and close it. The models and rows are saved next to it."""
     rng = np.random.default_rng(7)
     store = open_store(folder / "home", threads=2)
     models: dict[str, Any] = {}

@@ -1,5 +1,4 @@
-"""A small store for the tests of cases: it has every kind of odd input, odd label and model, each in a row that the tests know by name.
-Seeded.
+"""A small seeded store for the tests of cases. Every kind of odd input, odd label and model occurs in a row that the tests know by name.
 
 * loan: binary, registered with a reference of 1,200 rows; 1,600 predictions over 28 days. `north` is a weak slice: half of
   its decisions are wrong.
@@ -79,7 +78,7 @@ def goods(rng: np.random.Generator, n: int) -> pd.DataFrame:
 
 
 def moods(rng: np.random.Generator, n: int) -> pd.DataFrame:
-    """Features, probabilities and label of n texts of three well separated classes."""
+    """Features, probabilities and label of n texts in three well separated classes."""
     truth = rng.integers(0, 3, n)
     frame = pd.DataFrame({"x": np.round(rng.normal(truth * 3.0, 1), 3), "y": np.round(rng.normal(truth * -2.0, 1), 3)})
     logits = -((frame["x"].to_numpy()[:, None] - np.arange(3) * 3.0) ** 2) / 2
@@ -97,17 +96,17 @@ def iso(instant: datetime) -> str:
 
 
 def moment(place: int, n: int) -> datetime:
-    """When row `place` of n rows was predicted. The rows are evenly spread over time."""
+    """The time of the prediction in row `place` of n rows, which are evenly spread over time."""
     return START + timedelta(days=DAYS) * (place / n)
 
 
 def features_of(row: dict, names: tuple[str, ...]) -> dict:
-    """Features as a record has them: NaN is null."""
+    """The features as a record has them, with null instead of NaN."""
     return {name: None if row[name] != row[name] else row[name] for name in names}
 
 
 def loan_records(frame: pd.DataFrame) -> list[dict]:
-    """Predictions and labels of loan; odd rows by name."""
+    """Predictions and labels of the model `loan`; odd rows have names as ids."""
     names = ("age", "income", "debt", "city", "area", "owner")
     records, n = [], len(frame)
     for place, row in enumerate(frame.to_dict("records")):
@@ -119,7 +118,7 @@ def loan_records(frame: pd.DataFrame) -> list[dict]:
             "subject": f"p{place % 400}", "device": f"d{place % 3}", "latency_ms": 12.5, "acted_at": iso(at + timedelta(minutes=5)),
             "feature_at": {"income": iso(at - timedelta(minutes=10 + place % 7)), "debt": iso(at - timedelta(minutes=1))},
         }  # fmt: skip
-        if own == "loan-100":  # all of its inputs are odd
+        if own == "loan-100":  # all inputs of this row are odd
             prediction["features"] |= {"city": HOSTILE, "income": None, "debt": 900.0, "age": "old"}
             del prediction["features"]["owner"]
             prediction["feature_at"] = {"debt": iso(at - timedelta(days=3))}
@@ -141,7 +140,9 @@ def loan_records(frame: pd.DataFrame) -> list[dict]:
 
 
 def shadow_records(frame: pd.DataFrame) -> list[dict]:
-    """Version 2 of loan in shadow: the same requests 400 to 599 under different ids, with the opposite answer to every tenth."""
+    """Version 2 of the model `loan` in shadow: the same requests 400 to 599 under different ids; for every tenth it gives the opposite
+    answer.
+    """
     records = []
     for place in range(400, 600):
         row = frame.iloc[place].to_dict()
@@ -156,7 +157,7 @@ def shadow_records(frame: pd.DataFrame) -> list[dict]:
 
 
 def price_records(frame: pd.DataFrame) -> list[dict]:
-    """Predictions and labels of price; price-50 has a label that no neighbour would have."""
+    """Predictions and labels of the model `price`; the label of price-50 is unlike those of all its neighbours."""
     records, n = [], len(frame)
     for place, row in enumerate(frame.to_dict("records")):
         at = moment(place, n) + timedelta(seconds=1)
@@ -171,7 +172,7 @@ def price_records(frame: pd.DataFrame) -> list[dict]:
 
 
 def kind_records(frame: pd.DataFrame) -> list[dict]:
-    """Predictions and labels of the model kind. The label of k-1 is the class that is farthest from its prediction."""
+    """Predictions and labels of the model `kind`. The label of k-1 is the class farthest from its prediction."""
     records, n = [], len(frame)
     for place, row in enumerate(frame.to_dict("records")):
         at = moment(place, n)
@@ -192,7 +193,7 @@ def kind_records(frame: pd.DataFrame) -> list[dict]:
 
 
 def others() -> list[dict]:
-    """Events: a deploy, a complaint about one loan, a note of last year."""
+    """Events: a deploy, a complaint about one loan, and a note from last year."""
     at = moment(300, 1600)
     events = (
         (at - timedelta(days=2), "deploy", "version 1 again", {"model": "loan", "version": "1"}),
@@ -228,7 +229,7 @@ def build(folder: Path) -> World:
 
 
 def raw_rows() -> tuple[pd.DataFrame, ...]:
-    """Reference and served rows of the three models; the same each time."""
+    """Reference and served rows of the three models; each call gives the same rows."""
     rng = np.random.default_rng(5)
     return people(rng, 1200), people(rng, 1600), goods(rng, 400), goods(rng, 300), moods(rng, 400), moods(rng, 300)
 

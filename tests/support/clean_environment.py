@@ -1,4 +1,4 @@
-"""Virtual environments without the tests' packages, for runs with real third-party packages."""
+"""Virtual environments without the packages of the tests, for runs with real third-party packages."""
 
 import os
 import subprocess
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def must(command: list[object], folder: Path, given: str | None = None, **variables: str) -> str:
-    """The output of a command that must succeed. It runs without the Python paths of the environment. given: its standard input."""
+    """The output of a command that must succeed. It runs without the Python paths of this environment. given: its standard input."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV", "OBSERVABILITY"))} | variables
     done = subprocess.run(list(map(str, command)), cwd=folder, env=env, input=given, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -1,8 +1,8 @@
-"""Streams without faults, to count false alarms: any number of weeks, loaded into a real store and checked week by week.
+"""Streams without faults, on which false alarms are counted: any number of weeks, loaded into a real store and checked week by week.
 
-iid: every row is drawn from the same distribution. varied: traffic and values with a pattern of the week, correlated days (intra-day
-correlation 0.05 of every feature, of the label given the score, and of latency), and a season of a year that stays below the smallest
-effect that matters (0.1 standard deviations, half a point of the label's chance).
+iid: every row is drawn from the same distribution. varied: traffic and values have a weekly pattern; days are correlated (intra-day
+correlation 0.05 of every feature, of the label given the score, and of latency); and a yearly season stays below the smallest effect that
+matters (0.1 standard deviations, half a point of the label's probability).
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ from observability.store.types.registration import RegistrationRequest
 
 START = datetime(2020, 1, 6, tzinfo=UTC)
 WARM_UP = 5
-"""The number of weeks before the first week that is judged."""
+"""The number of weeks before the first judged week."""
 NUMBERS, CATEGORIES = ("age", "income", "balance", "tenure", "usage"), ("region", "plan")
 FEATURES = (*NUMBERS, *CATEGORIES)
 JUDGED = (
@@ -34,9 +34,7 @@ SETTINGS = '[settings]\nfairness_criterion = "equalized_odds"\n'
 
 
 def latent(rng: np.random.Generator, day: np.ndarray, *, varied: bool) -> np.ndarray:
-    """A standard normal number for each row. varied: rows of the same day, of the same weekday and of the same season share
-    a part of it.
-    """
+    """A standard normal number for each row. varied: rows of the same day, the same weekday and the same season share a part of it."""
     own = rng.normal(0, 1, day.size)
     if not varied:
         return own
@@ -77,7 +75,7 @@ def rows(seed: int, *, task: str, weeks: int, a_day: int, varied: bool) -> pd.Da
 
 
 def build(home: Path, *, task: str = "binary", weeks: int, a_day: int = 500, varied: bool = False, seed: int = 1) -> Database:
-    """A store with one model of such a stream. Its reference is 60 days of the same stream, a year earlier."""
+    """A store with one model of such a stream. The reference is 60 days of the same stream, a year earlier."""
     store = open_store(home, threads=2)
     reference = rows(seed + 1000, task=task, weeks=9, a_day=max(a_day, 200), varied=varied)
     reference.drop(columns=["id", "latency_ms", "status", "replica", "at"]).to_parquet(home / "reference.parquet")
@@ -96,7 +94,7 @@ def build(home: Path, *, task: str = "binary", weeks: int, a_day: int = 500, var
 
 
 def checked(store: Database, weeks: int, only: tuple[str, ...] = JUDGED) -> Iterator[tuple[int, list[Finding]]]:
-    """Each week after the warm-up with its findings, judged at the end of the week."""
+    """Each week after the warm-up, with its findings as of the end of the week."""
     for week in range(WARM_UP, WARM_UP + weeks):
         start, end = START + timedelta(weeks=week), START + timedelta(weeks=week + 1)
         report = check.check(store, model="clean", start=start, end=end, now=end, only=only, with_records=False, reads="counts")
@@ -104,5 +102,5 @@ def checked(store: Database, weeks: int, only: tuple[str, ...] = JUDGED) -> Iter
 
 
 def alarms(found: list[Finding]) -> Counter[tuple[str, str]]:
-    """The number of act and watch findings of a week, by analyzer."""
+    """The number of `act` and `watch` findings of a week, by severity and analyzer."""
     return Counter((each.severity, each.analyzer) for each in found if each.severity in ("act", "watch"))

@@ -1,4 +1,4 @@
-"""Runs of a cleaning rule without faults, with the counts of two groups; none of them is an audit of data."""
+"""Runs of a cleaning rule without faults, with the counts of two groupings; none of them is an audit of data."""
 
 from datetime import datetime, timedelta
 
@@ -13,7 +13,9 @@ NO_AUDITS = pd.DataFrame(columns=list(DATA_AUDITS.columns or ()))
 
 
 def cleaning_frame(seed: int, days: int = 63) -> pd.DataFrame:
-    """One run per day: 2,000 rows of four regions, of which 3 % are dropped and 10 % are changed, as the store returns them."""
+    """One run per day, in the form in which the store returns them: 2,000 rows of four regions, 3 % of which are dropped and 10 %
+    changed.
+    """
     rng, rows = np.random.default_rng(seed), []
     for day in range(days):
         sizes = rng.multinomial(2000, (0.4, 0.3, 0.2, 0.1))

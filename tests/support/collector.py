@@ -1,6 +1,6 @@
-"""A collector for tests: a separate process with the HTTP routes and their loader, which can be killed and started again.
+"""A collector for tests: a separate process with the HTTP routes and the loader, which can be killed and started again.
 
-`python tests/support/collector.py HOME PORT` runs one.
+`python tests/support/collector.py HOME PORT` runs a collector.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ def serve_collector(home: Path, port: int) -> None:
 
 
 class Collector:
-    """A home, a port and the process that serves it."""
+    """A home, a port, and the process that serves the home on that port."""
 
     def __init__(self, home: Path) -> None:
         from observability.server import tokens
@@ -42,13 +42,13 @@ class Collector:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, wait: bool = True) -> None:
-        """Start the process. wait: until it answers."""
+        """Start the process. wait: whether to wait until it answers."""
         self.process = subprocess.Popen([sys.executable, __file__, str(self.home), str(self.port)])
         end = time.monotonic() + 180
         while wait:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
                 return
-            assert self.process.poll() is None, "the collector ended"
+            assert self.process.poll() is None, "the collector ended early"
             assert time.monotonic() < end, "the collector did not start"
             time.sleep(0.05)
 
@@ -59,7 +59,7 @@ class Collector:
             self.process.wait()
 
     def stored_ids(self) -> list[str]:
-        """The ids of all stored predictions, after all of landing is loaded. The collector must not run at that time."""
+        """The ids of all stored predictions, after all landing segments are loaded. The collector must not run meanwhile."""
         from observability.store.opener import open_store
 
         with open_store(self.home) as store:

@@ -20,7 +20,7 @@ class Done:
     error: str
 
     def json(self) -> Any:
-        """The answer as a Python value. The test fails if the command did not end well."""
+        """The answer as a Python value. The test fails if the command failed."""
         assert self.code == 0, self
         return json.loads(self.out)
 
@@ -38,12 +38,12 @@ def spawn(home: Path, *argv: object, cwd: Path = ROOT) -> Done:
 
 
 def by_metric(findings: list[dict[str, Any]], analyzer: str = "serving/performance") -> dict[str, dict[str, Any]]:
-    """Findings about the model itself by their metric."""
+    """The findings about the model itself, by metric."""
     return {each["metric"]: each for each in findings if each["analyzer"] == analyzer and each["subject"] == "model"}
 
 
 def contents(home: Path, command: Command) -> dict[str, Any]:
-    """The contents of a store: models with their counts, records, rejected lines, and files left in landing."""
+    """The contents of a store: models with their counts, records, rejected lines, and files that remain in landing."""
     status = command(home, "status", "--json").json()
     models = {each["model"]: (each["versions"], each["predictions"], each["reference_rows"], each["labels"]) for each in status["models"]}
     left = sorted(each.name for each in home.rglob("*") if each.is_file() and each.parent.name in ("uploads", "ready", "tmp"))
@@ -51,7 +51,7 @@ def contents(home: Path, command: Command) -> dict[str, Any]:
 
 
 def one_sentence(done: Done, code: int, *words: str) -> None:
-    """Check that the error stream has one line, a sentence with these words, and that the output is empty."""
+    """Check that the output is empty, and that the error stream is one line: a sentence with these words."""
     assert done.code == code, done
     assert done.out == ""
     lines = done.error.strip().splitlines()

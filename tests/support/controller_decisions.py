@@ -1,4 +1,4 @@
-"""Decisions of a model that steers a queue, without faults or with a planted one."""
+"""Decisions of a model that steers a queue, without faults or with a planted fault."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,14 +16,14 @@ START = datetime(2026, 3, 2)
 END = START + timedelta(days=7)
 WINDOW = Window("", START.replace(tzinfo=UTC), END.replace(tzinfo=UTC))
 GAIN = 0.9
-"""The cost of the model's decisions, relative to the cost of the heuristic's."""
+"""The cost of the model's decisions, as a multiple of the cost of the heuristic's."""
 
 
 def controller_decisions(
     rng: np.random.Generator, *, an_hour: int = 12, before: int = 28, gain: float = GAIN, pairs: bool = True, shares: bool = True
 ) -> pd.DataFrame:
-    """Decisions as the store returns them. The load is correlated over hours; the heuristic steers a quarter of the six-hour periods, and
-    a guardrail one decision in a hundred.
+    """Decisions in the form in which the store returns them. The load is correlated over hours; the heuristic steers a quarter of the
+    six-hour periods, and a guardrail steers one decision in a hundred.
     """
     hours = 24 * (before + 7)
     load = np.empty(hours)

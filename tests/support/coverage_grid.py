@@ -1,8 +1,8 @@
-"""Cells for which a nominal 95 % interval has to cover the truth: the drawn sample, and the truth of its distribution.
+"""Cells in which the coverage of a nominal 95 % interval is checked: how to draw a sample, and the true value of its distribution.
 
-The truth is computed from the distribution itself (by hand, or with numpy from the probabilities of its cells), never with the function
-under test. capped: means, rates with n p ≥ 10 and ROC AUC may not be conservative either. bounded: a distance at zero, whose interval may
-always cover zero.
+The true value is computed from the distribution itself (by hand, or with numpy from the probabilities of its cells), never with the
+function under test. capped: means, rates with n p ≥ 10 and ROC AUC must not be conservative either. bounded: a distance whose true value is
+zero; its interval may always contain zero.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ Draw = Callable[[np.random.Generator], Interval | tuple[float | None, float | No
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell. family: the interval; where: n, rate and other settings in words. draw: makes one simulated interval."""
+    """One cell. family: the kind of interval; where: n, rate and other settings in words. draw: a function that simulates one interval."""
 
     family: str
     where: str
@@ -34,7 +34,7 @@ class Cell:
 
 
 def coverage(cell: Cell, runs: int, seed: int = 1) -> tuple[float, int]:
-    """The share of simulations whose interval holds the truth, and the number of simulations that gave an interval."""
+    """The share of simulations whose interval contains the truth, and the number of simulations that gave an interval."""
     rng = np.random.default_rng([seed, len(cell.where), *cell.where.encode()])
     held = known = 0
     for _ in range(runs):
@@ -48,7 +48,7 @@ def coverage(cell: Cell, runs: int, seed: int = 1) -> tuple[float, int]:
 
 
 def verdict(cell: Cell, share: float, runs: int) -> str:
-    """Whether the cell meets its goal; at the small sizes of a test, with at most three simulation errors of 0.95 as tolerance."""
+    """Whether the cell meets its goal. At the small sizes of a test, there is a tolerance of at most three simulation errors at 0.95."""
     slack = 0.0 if runs >= 2000 else 3 * float(np.sqrt(0.95 * 0.05 / runs)) - 0.02
     if share < MINIMUM - max(slack, 0.0):
         return "TOO NARROW"
@@ -162,7 +162,7 @@ def rankings() -> Iterator[Cell]:
 
 
 def distances() -> Iterator[Cell]:
-    """Cells for PSI and ECE: bounded ones with a true value of zero, and others with a true value above zero."""
+    """Cells for PSI and ECE, some with a true value of zero (bounded), others with one above zero."""
     cuts = stats.norm.ppf(np.arange(1, 10) / 10)
     axis = ColumnAxis(10, np.arange(12), cuts, np.arange(10.0), 1.0, None)
     for n, m in ((500, 5000), (3500, 5000), (3500, 50_000)):

@@ -1,4 +1,4 @@
-"""Homes whose files are damaged, and how the product handles them."""
+"""Homes with damaged files, and how the product handles them."""
 
 import os
 import random
@@ -22,15 +22,15 @@ from tests.support.record_lines import OTHERS, label, prediction
 
 SEGMENTS, EACH = 4, 50
 REGISTERED = "held"
-"""The name of a model that was registered by hand. Landing has no record of it."""
+"""The name of a model that was registered by hand, so landing has no record of it."""
 NO_MATTER = ("rowid", "stream", "arrived", "at_loaded", "key", "registered_at", "artifact", "created_at")
-"""Columns that may differ in a store that was rebuilt: numbers that the store assigns, and the time of the rebuild. Arrivals
-are counted.
+"""Columns that may differ in a rebuilt store: numbers that the store assigns, and the time of the rebuild. Only the number of distinct
+arrival times is compared.
 """
 
 
 def segment_records(number: int) -> list[dict[str, object] | bytes]:
-    """One segment: predictions of two models, labels, records of other kinds, and a line that is refused."""
+    """One segment: predictions of two models, labels, records of other kinds, and a line that is rejected."""
     ids = [f"{number}-{i}" for i in range(EACH)]
     at = {"at": f"2024-03-0{number + 1}T12:00:00Z"}
     others = [
@@ -47,10 +47,10 @@ def segment_records(number: int) -> list[dict[str, object] | bytes]:
 
 
 def crashed_home(folder: Path, backup: bool = False) -> Path:
-    """A home whose process died with a log that is not empty: half of its segments and a registered model are in the database file, half of
-    the segments are in the log.
+    """A home whose process died with a non-empty write-ahead log. Half of its segments and a registered model are in the database file, the
+    other half of the segments in the log.
 
-    backup: the first half is in a backup beside the home too.
+    backup: whether the first half is also in a backup next to the home.
     """
     folder.mkdir(parents=True, exist_ok=True)
     home, copy = folder / "home", folder / "crashed"
@@ -74,31 +74,31 @@ def crashed_home(folder: Path, backup: bool = False) -> Path:
 
 
 def flip_bit(path: Path, place: int, bit: int = 0) -> None:
-    """Change one bit of a file."""
+    """Flip one given bit of a file."""
     content = bytearray(path.read_bytes())
     content[place] ^= 1 << bit
     path.write_bytes(content)
 
 
 def flip_any(path: Path, pick: random.Random) -> None:
-    """Change any one bit of a file."""
+    """Flip one random bit of a file."""
     flip_bit(path, pick.randrange(path.stat().st_size), pick.randrange(8))
 
 
 def truncate_anywhere(path: Path, pick: random.Random) -> None:
-    """Cut a file anywhere."""
+    """Truncate a file at a random position."""
     os.truncate(path, pick.randrange(path.stat().st_size))
 
 
 Rows = dict[str, tuple[int, ...]]
-"""For each table, by name: the number of rows, the number of different times of arrival, and a checksum of the rows' contents."""
+"""For each table by name: the number of rows, the number of distinct arrival times, and a checksum of the contents."""
 
 
 @dataclass(frozen=True)
 class Damaged:
-    """The outcome of a damaged home: `intact` (all rows there, nothing was wrong), `healed` (all rows there, and a repair was reported),
-    `told` (rows are missing or differ, and a repair names the missing part, or a command says that the store is damaged), `silent`
-    (anything else).
+    """The outcome for a damaged home. `intact`: all rows are there, and nothing was reported. `healed`: all rows are there, and a repair
+    was reported. `told`: rows are missing or differ, and a repair names the missing part or a command says that the store is damaged.
+    `silent`: anything else.
     """
 
     outcome: str
@@ -106,7 +106,7 @@ class Damaged:
 
 
 def damaged_home(home: Path, expected: Rows) -> Damaged:
-    """Open a damaged home, load waiting records, read all of it, and compare its rows with the original ones."""
+    """Open a damaged home, load waiting records, read everything, and compare the rows with the original ones."""
     try:
         with open_store(home, threads=1) as store:
             load_landing(store)
@@ -114,7 +114,7 @@ def damaged_home(home: Path, expected: Rows) -> Damaged:
             problems = verify_store(store)["problems"]
     except ObservabilityError as error:
         return Damaged("told", str(error))
-    except Exception as error:  # DuckDB's own message, as `status` and pages show it
+    except Exception as error:  # DuckDB's own message, which `status` and pages show
         return Damaged("told" if "orrupt" in str(error) or "checksum" in str(error) else "silent", f"{type(error).__name__}: {error}")
     noted = [entry["what"] for entry in repairs(home)]
     if problems:
@@ -135,7 +135,7 @@ def rows_of(home: Path) -> Rows:
 
 
 def rows_in(store: DuckStore) -> Rows:
-    """Row counts and checksums: of the models' rows by model and table, and of the records of every other kind."""
+    """Row counts and checksums, of the models' rows by model and table, and of the records of every other kind."""
     with store.cursor() as cursor:
         found = {}
         for model in store.catalog().models:

@@ -13,7 +13,7 @@ from observability.dashboard import application, background_findings, links
 
 PAGES = list(links.page_files().values())
 WHOLE = {"from": "2026-03-02T00:00", "to": "2026-03-16T00:00", "window": "Chosen dates"}
-"""The parameters of the whole window of tests/support/dashboard_world.py."""
+"""The page parameters for the whole window of tests/support/dashboard_world.py."""
 
 
 def by_name(path: Path) -> str:
@@ -22,8 +22,8 @@ def by_name(path: Path) -> str:
 
 
 def opened(page: str, *, within: float = 300, whole: bool = True, **parameters: str | list[str]) -> AppTest:
-    """The page, opened by a link with these parameters. within: seconds after which the test fails. whole: if the page is drawn before its
-    findings, wait for them.
+    """The page, opened by a link with these parameters. within: seconds until the test fails. whole: whether to wait for the findings if
+    the page is drawn before they are known.
     """
     app = AppTest.from_file(str(application.SHELL), default_timeout=within)
     for key, value in parameters.items():
@@ -38,25 +38,25 @@ def opened(page: str, *, within: float = 300, whole: bool = True, **parameters: 
 
 
 def are_findings_pending(app: AppTest) -> bool:
-    """Whether a page was drawn before its findings were known."""
+    """Whether the page was drawn before its findings were known."""
     return any("Findings pending" in each.value for each in app.caption)
 
 
 def run_until_findings_are_known(app: AppTest) -> None:
-    """Draw a page again when its findings are computed. In a browser the page does this by itself."""
+    """Draw the page again once its findings are computed. In a browser the page does this by itself."""
     while are_findings_pending(app):
         wait([*background_findings._under_way.values()])
         app.run()
 
 
 def tables(app: AppTest) -> dict[str, dict]:
-    """The tables of a page by their caption."""
+    """The tables of a page, by caption."""
     found = [data for each in app.get("bidi_component") if {"rows", "text"} & (data := json.loads(each.proto.json)).keys()]
     return {each["caption"]: each for each in found}
 
 
 def words(app: AppTest) -> str:
-    """All text that a page shows, without escapes and with ordinary spaces."""
+    """All text that a page shows, without escape characters and with ordinary spaces."""
     parts = [
         each.value
         for kind in ("title", "header", "markdown", "caption", "warning", "error", "success", "info")
@@ -68,13 +68,13 @@ def words(app: AppTest) -> str:
 
 
 FOLDED = ("expander", "expandable", "popover", "status")
-"""Blocks whose content is not shown until a reader opens them."""
+"""Blocks whose content is hidden until a reader opens them."""
 
 
 def unfolded_words(app: AppTest, *, before: str | None = None) -> int:
-    """The number of words that a page shows from its title on without a click. Logged texts are not counted.
+    """The number of words, from the title on, that a page shows without a click. Logged texts do not count.
 
-    before: only above the first element of this type.
+    before: count only what is above the first element of this type.
     """
     total = 0
     for element in _shown(app.main):
@@ -87,12 +87,12 @@ def unfolded_words(app: AppTest, *, before: str | None = None) -> int:
 
 
 SENTENCES = ("title", "header", "subheader", "markdown", "caption", "warning", "error", "success", "info")
-"""Elements that hold headings and sentences; labels of controls, cells of tables and axes are not among them."""
+"""Elements that contain headings and sentences, but not labels of controls, cells of tables or axes."""
 
 
 def sentence_words(app: AppTest) -> tuple[int, int]:
-    """How many words of headings and sentences a page shows without a click: on the whole page, and above its first chart or table (0 if
-    it has neither).
+    """The number of words of headings and sentences that a page shows without a click: on the whole page, and above its first chart or
+    table (0 if it has neither).
     """
     total, above = 0, None
     for element in _shown(app.main):
@@ -112,7 +112,7 @@ def _is_table(element: Node) -> bool:
 
 
 def _shown(block: Block) -> Iterator[Node]:
-    """The elements of a block in the order of the page, without those of folded blocks."""
+    """The elements of a block in the order of the page, without those inside folded blocks."""
     for child in block.children.values():
         if not isinstance(child, Block):
             yield child
@@ -123,7 +123,7 @@ def _shown(block: Block) -> Iterator[Node]:
 
 
 class Folded:
-    """The label of a folded block, which a reader sees."""
+    """The label of a folded block, which is visible to a reader."""
 
     type = "folded"
 
@@ -132,9 +132,7 @@ class Folded:
 
 
 def _element_text(element: Node) -> str:
-    """The words of an element: for a table the words of its titles and cells, for other elements the text or label without icons and
-    colours.
-    """
+    """The words of an element: of a table those in its titles and cells, of other elements the text or label without icons and colours."""
     if element.type == "bidi_component":
         data = json.loads(element.proto.json)
         cells = [

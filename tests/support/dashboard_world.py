@@ -1,4 +1,4 @@
-"""A small real store for the pages: two models with references, two weeks of logs, a planted drift, hostile names."""
+"""A small real store for page tests: two models with references, two weeks of logs, a planted drift, hostile names."""
 
 import json
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class World:
 
 
 def rows(rng: np.random.Generator, n: int, shift: float = 0.0) -> pd.DataFrame:
-    """Features, score and label of n rows. In the second half of a window, the values are shifted and some are missing."""
+    """Features, score and label of n rows. In the second half, values are shifted and some are missing."""
     late = np.arange(n) >= n / 2
     frame = pd.DataFrame(
         {
@@ -53,9 +53,7 @@ def rows(rng: np.random.Generator, n: int, shift: float = 0.0) -> pd.DataFrame:
 
 
 def served(frame: pd.DataFrame, model: str, prefix: str) -> list[dict]:
-    """Prediction and label records of a frame, spread evenly over the window. Of the last two days, only a tenth of the labels have
-    arrived.
-    """
+    """Prediction and label records of a frame, spread evenly over the window. Only a tenth of the labels of the last two days have arrived."""
     records = []
     step = timedelta(days=DAYS) / len(frame)
     for i, row in enumerate(frame.to_dict("records")):
@@ -79,7 +77,7 @@ def build(folder: Path) -> World:
 
 
 def raw_rows() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """References and served rows of the two models. Each call gives the same ones."""
+    """References and served rows of the two models; each call gives the same rows."""
     rng = np.random.default_rng(11)
     loan_reference, loan = rows(rng, 2000), rows(rng, 2800)
     price_reference, price = rows(rng, 2000), rows(rng, 2800, shift=12.0)

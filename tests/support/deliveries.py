@@ -1,4 +1,4 @@
-"""Simulated deliveries of a source, and the frames that data/batches reads."""
+"""Simulated deliveries of a source, and the frames that the analyzer data/batches reads."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +15,9 @@ COLUMNS = ["batch", "at", "source", "rows", "device", "rejected_rows", "captured
 
 
 def delivered(rng: np.random.Generator, days: range, *, source: str = "clinic", skip: tuple[int, ...] = ()) -> list[dict]:
-    """A batch on each morning, except on some weekdays: about 1,000 rows, one in a hundred rejected, delivered an hour after capture."""
+    """A batch for each morning, except on the weekdays in `skip`: about 1,000 rows, one in a hundred rejected, delivered an hour after
+    capture.
+    """
     found = []
     for day in days:
         at = START + timedelta(days=day, hours=6, minutes=float(rng.uniform(0, 20)))
@@ -27,7 +29,7 @@ def delivered(rng: np.random.Generator, days: range, *, source: str = "clinic", 
 
 
 def delivery_frames(rows: list[dict[str, Any]], now: datetime = END, budget: float = 0.0143) -> tuple[dict[str, pd.DataFrame], Context]:
-    """Batches of the week and of earlier days as the store returns them, and the context of the week."""
+    """Batches of the week and of earlier days, in the form in which the store returns them, and the context of the week."""
     frame = pd.DataFrame(rows, columns=COLUMNS).astype(
         {"at": "datetime64[us]", "captured_to": "datetime64[us]", "rows": "Int64", "rejected_rows": "Int64"}
     )

@@ -1,4 +1,4 @@
-"""Batches of collecting devices with column statistics, without faults or with one."""
+"""Batches of collecting devices with column statistics, without faults or with a fault."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,8 +19,8 @@ COLUMNS = ["batch", "at", "source", "rows", "device", "rejected_rows", "captured
 def device_batches(
     rng: np.random.Generator, *, fleet: int = 6, before: int = 60, rows: int = 500, weather: float = 3.0, level: float = 1.0
 ) -> list[dict[str, Any]]:
-    """One batch per device and day: a temperature that all devices share (weather), a humidity of the device's own, and shares of missing
-    and bad values.
+    """One batch per device and day: a temperature that all devices share (weather), each device's own humidity, and shares of missing and
+    bad values.
     """
     season = np.cumsum(rng.normal(0, weather / 3, before + 7))
     own, found = rng.normal(0, level, fleet), []
@@ -48,7 +48,7 @@ def device_batches(
 
 
 def of_device(batches: list[dict[str, Any]], device: str, since: int = 0) -> list[dict[str, Any]]:
-    """The batches of a device from a day of the window on."""
+    """The batches of a device, from the given day of the window on."""
     return [each for each in batches if each["device"] == device and each["at"] >= START + timedelta(days=since)]
 
 

@@ -22,10 +22,10 @@ def correlated(rng: np.random.Generator, n: int, by: float = 0.8) -> np.ndarray:
 
 
 def device_rows(run: str, seed: int, *, devices: int = 4, n: int = 160, start: int = 0, each: float = 2.0, **moved: float) -> pd.DataFrame:
-    """Readings every 10 s of accelerators that share a load and differ a little. moved: for each kind of reading, the amount added on the
-    first device.
+    """Readings every 10 s, of accelerators that share a load and differ a little. moved: for each kind of reading, the amount that is added
+    on the first device.
 
-    start: hours after START. each: standard deviation of temperatures between devices, °C; the other readings differ in proportion.
+    start: hours after START. each: standard deviation of the temperatures between devices, in °C; other readings vary in proportion.
     """
     rng = np.random.default_rng([seed, 61])
     shared, parts = {name: correlated(rng, n, 0.95) for name in UNITS}, []
@@ -42,7 +42,7 @@ def device_rows(run: str, seed: int, *, devices: int = 4, n: int = 160, start: i
 
 
 def plain_run(name: str, start: int = 0, **hardware: float) -> TrainingRun:
-    """A run without steps of the model `loan`. start: hours after START."""
+    """A run of the model `loan` without steps. start: hours after START."""
     at = START + timedelta(hours=start)
     return TrainingRun(
         name=name, model="loan", version=None, study=None, dataset=None, status=None, seed=None, params={"depth": 3}, hardware=hardware,

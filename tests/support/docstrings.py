@@ -8,7 +8,7 @@ from types import FunctionType, ModuleType
 
 
 def public_functions(package: ModuleType, *, without: frozenset[str] = frozenset()) -> list[FunctionType]:
-    """Public functions that the modules of a package define, without the wrappers of caches."""
+    """The public functions defined in the modules of a package, without their cache wrappers."""
     found = []
     for module in pkgutil.iter_modules(package.__path__):
         if module.name not in without:
@@ -19,12 +19,12 @@ def public_functions(package: ModuleType, *, without: frozenset[str] = frozenset
 
 
 def qualified(function: FunctionType) -> str:
-    """The module and name of a function, as the id of a test."""
+    """The module and name of a function, used as the id of a test."""
     return f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
 
 
 def sections(function: FunctionType) -> dict[str, str]:
-    """The text of each numpydoc section. The summary has an empty name."""
+    """The text of each numpydoc section, by title; the title of the summary is empty."""
     parts = re.split(r"^(\w+)\n-+\n", inspect.getdoc(function) or "", flags=re.MULTILINE)
     return {"": parts[0], **dict(zip(parts[1::2], parts[2::2], strict=True))}
 

@@ -1,4 +1,4 @@
-"""Reports of devices that serve a model, without faults or with a planted one."""
+"""Reports of devices that serve a model, without faults or with a planted fault."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,7 +17,7 @@ END = START + timedelta(days=7)
 
 
 def device_reports(rng: np.random.Generator, *, fleet: int = 120, before: int = 28) -> list[dict[str, Any]]:
-    """One report per device and day, about three classes, two versions of firmware and one version of the model."""
+    """One report per device and day, in three device classes, with two firmware versions and one version of the model."""
     found = []
     for place in range(fleet):
         kind = ("phone", "tablet", "kiosk")[place % 3]
@@ -53,7 +53,9 @@ def device_reports(rng: np.random.Generator, *, fleet: int = 120, before: int = 
 
 
 def rolled_out_reports(rows: list[dict[str, Any]], *, days: int, crashes: float, ring: str = "ring 2") -> list[dict[str, Any]]:
-    """Version 7 reaches a ring the given number of days before the end of the week; a share of its devices crash every day."""
+    """The reports, after version 7 reached a ring the given number of days before the end of the week; a share of its devices crashes every
+    day.
+    """
     names = sorted({each["device"] for each in rows if each["ring"] == ring})
     bad = set(names[: round(crashes * len(names))])
     begins = START + timedelta(days=7 - days)

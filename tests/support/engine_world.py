@@ -1,4 +1,4 @@
-"""A small seeded store with every difficulty of counting, for the tests of the engine. It has four models:
+"""A small seeded store with everything that makes counting difficult, for the tests of the engine. It has four models:
 
 * loan: binary, with two registered versions that differ in features and edges (one feature is called "score", one name is hostile), and a
   version that nobody registered. It has shadow and validation rows, some of them under the id of the request that another version
@@ -76,7 +76,7 @@ TASKS = {"loan": ("binary", ("0", "1")), "eta": ("regression", ()), "kind": ("mu
 
 
 def build(home, records_at_once=600):
-    """A store in `home` with the four models, loaded through files in several loads."""
+    """A store in `home` with the four models, loaded from files in several loads."""
     store = open_store(home, threads=2)
     register(store)
     random_ = random.Random(7)
@@ -211,14 +211,14 @@ def value(random_, make):
 
 
 def scored(random_, record, make):
-    """The record with a score; a failed request may have none, and then has the status of an error."""
+    """The record with a score. A failed request may have no score and then has an error status."""
     if record["status"] in ("error", "timeout", "rejected") and random_.random() < 0.7:
         return record
     return record | {"score": make()}
 
 
 def moment(random_):
-    """An instant of the five days, often at the edge of an hour or a day."""
+    """An instant within the five days, often at the edge of an hour or a day."""
     hour = timedelta(hours=random_.randint(0, 24 * DAYS - 1))
     return (
         START
@@ -268,7 +268,7 @@ def kind_record(random_, id_, at, version):
 
 
 def labels_of(random_, record, values):
-    """No label, one or several revisions, before and after the prediction; sometimes two at one instant."""
+    """No label, one label or several revisions, before and after the prediction; sometimes two at the same instant."""
     at = datetime.fromisoformat(record["at"])
     for _ in range(random_.choice([0, 1, 1, 1, 2, 3])):
         late = at + timedelta(hours=random_.choice([-3, 1, 2, 26, 50]), minutes=random_.choice([0, 0, 17]))
@@ -298,7 +298,7 @@ def loan(random_, rows=420):
 
 
 def other_answers(i, record):
-    """Answers of other versions to some of the requests, under the request's own id and time. It draws no random number."""
+    """Answers of other versions to some of the requests, under the request's own id and time. This draws no random numbers."""
     if i % 5 or record["environment"] != "production":
         return
     others = [("2", "shadow"), ("3", "shadow"), ("3", "production")][: 1 + i % 3]

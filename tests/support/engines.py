@@ -12,7 +12,7 @@ from tests.support.reference_engine import ReferenceEngine
 
 
 def memory_engine(lab: ReplayLab) -> MemoryEngine:
-    """The rows of a simulated log in memory."""
+    """An engine that holds the rows of a simulated log in memory."""
     memory = MemoryEngine(lab.model, {}, lab.reference)
     memory.add(part for parts in lab.clean.values() for part in parts)
     return memory
@@ -23,19 +23,18 @@ ENGINES: dict[str, Callable[[Store, ReplayLab], Engine]] = {
     "MemoryEngine": lambda store, lab: memory_engine(lab),
     "ReferenceEngine": lambda store, lab: ReferenceEngine(store),
 }
-"""How the suite makes each engine, by its class, from a store and a simulated log that hold the same rows. A new engine
-needs a line here.
+"""How the suite makes each engine, by class, from a store and a simulated log with the same rows. A new engine needs a line here.
 """
 OTHER_SUITES = {
     "LakeEngine": "tests/store/test_lake_questions.py",
     "PublishedStore": "tests/server/test_replica.py",
     "SparkEngine": "tests/store/test_spark_engine.py",
 }
-"""Engines that need more than a store and a log, with the file that compares their answers."""
+"""Engines that need more than a store and a log, with the file that tests their answers."""
 
 
 def engine_classes() -> set[str]:
-    """Names of the classes of the product that answer questions: subclasses of `Engine` that define or inherit `ask`."""
+    """Names of the product's classes that answer questions: subclasses of `Engine` that define or inherit `ask`."""
     bases = {"Engine"}
     places: set[str] = set()
     parsed = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in source_files().items()}
@@ -57,7 +56,7 @@ def engine_classes() -> set[str]:
 
 
 def without_suite(classes: set[str]) -> list[str]:
-    """The classes that no suite tests, each with the line to write."""
+    """The classes that no suite tests, each with the line that must be written."""
     return [
         f"tests/support/engines.py, ENGINES: how to make {name} from a store and a log; or OTHER_SUITES: the file that compares its answers"
         for name in sorted(classes - ENGINES.keys() - OTHER_SUITES.keys())

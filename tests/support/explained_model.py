@@ -1,4 +1,4 @@
-"""A small registered model with predictions, and explanations of them."""
+"""A small registered model with predictions and explanations."""
 
 import json
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ DAYS = 4
 
 
 def explain(_worker, _artifact, rows, **_options) -> Explanation:
-    """A model that adds up its two numbers."""
+    """A stand-in for the explaining worker: a model whose output is the sum of its two numbers plus 5."""
     values = rows[["age", "income"]].fillna(0).to_numpy(float)
     output = values.sum(axis=1) + 5
     return Explanation(

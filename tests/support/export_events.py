@@ -1,4 +1,4 @@
-"""Events of exports as a store answers them, and the findings of trust/exports about them."""
+"""Export events in the form in which a store returns them, and the findings of trust/exports about them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ ATTESTED = "sha256:5f2c"
 
 
 def export(day: float = 1, **fields: Any) -> dict[str, Any]:
-    """An export without fault, the given number of days after the start."""
+    """An export without faults, the given number of days after the start."""
     plain = {
         "text": "monthly extract", "recipient": "acme", "dataset": "customers", "columns": TAGS, "rows": 900, "transform": "hashed",
         "legal_basis": "contract", "k": 12.0,
@@ -35,13 +35,13 @@ def noised(day: float = 1, **fields: Any) -> dict[str, Any]:
 
 
 def export_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Exports in the form in which the store answers `EXPORTS`."""
+    """Exports in the form in which the store returns `EXPORTS`."""
     frame = pd.DataFrame([dict.fromkeys(EXPORT_COLUMNS) | dict(row) for row in rows], columns=list(EXPORT_COLUMNS), dtype=object)
     return frame.assign(at=pd.to_datetime(frame["at"]).astype("datetime64[us]"))
 
 
 def levels(*stated: Mapping[str, Any]) -> pd.DataFrame:
-    """Decisions of owners about recipients, in the form in which the store answers `LEVELS`."""
+    """Owners' decisions about recipients, in the form in which the store returns `LEVELS`."""
     rows = [
         {"decision": f"d{place}", "at": START - timedelta(days=30 - place), "state": None, "extra": {"recipient": "acme", **extra}}
         for place, extra in enumerate(stated)
@@ -51,7 +51,7 @@ def levels(*stated: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def stated_levels() -> pd.DataFrame:
-    """The limits that the owner set for `acme`. Exports without fault meet them."""
+    """The limits that the owner set for `acme`; exports without faults meet them."""
     return levels({"epsilon": 8.0, "k": 5, "attestation": ATTESTED})
 
 
@@ -64,7 +64,7 @@ def clean_exports(rng: np.random.Generator) -> list[dict[str, Any]]:
 
 
 def export_findings(rows: Sequence[Mapping[str, Any]], decisions: pd.DataFrame | None = None, **counters: Any) -> list[Finding]:
-    """The findings of the week from START on."""
+    """The findings about the week that begins at START."""
     window = Window("", START.replace(tzinfo=UTC), END.replace(tzinfo=UTC))
     frames = {"exports": export_frame(rows), "decisions": levels() if decisions is None else decisions}
     return exports.analyze(frames, Context(EVERY_MODEL, NO_VERSION, window, window.end, 0.1, counters))

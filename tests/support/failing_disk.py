@@ -1,4 +1,4 @@
-"""Runs Python code in a separate process in which files cannot grow beyond a size, and mounts small disks."""
+"""Runs Python code in a separate process in which files cannot grow beyond a given size; also mounts small disks."""
 
 import contextlib
 import os
@@ -21,7 +21,7 @@ runpy.run_module("observability", run_name="__main__")
 
 
 def run_limited(home: Path, file_bytes: int, *argv: object) -> subprocess.CompletedProcess[str]:
-    """A command line on a home whose files cannot grow beyond `file_bytes`: a write beyond them fails as on a full disk."""
+    """Run a command line on a home whose files cannot grow beyond `file_bytes`: writing more fails as on a full disk."""
     return subprocess.run(
         [sys.executable, "-c", LIMITED, str(file_bytes), *map(str, argv)],
         cwd=ROOT,
@@ -34,7 +34,7 @@ def run_limited(home: Path, file_bytes: int, *argv: object) -> subprocess.Comple
 
 @contextlib.contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """A real file system of this size, mounted at the folder. Skips the test if mounting is not allowed."""
+    """A real file system of this size, mounted at the folder. The test is skipped if mounting is not allowed."""
     folder.mkdir(parents=True, exist_ok=True)
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True, text=True)
     if mounted.returncode != 0:
@@ -46,7 +46,7 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
 
 
 def fill_disk(folder: Path, leave: int = 0) -> Path:
-    """Fill the disk of a folder except for some bytes; remove the returned file to free it."""
+    """Fill the disk of a folder, leaving the given number of bytes free; removing the returned file frees it again."""
     state = os.statvfs(folder)
     path = folder / "fills-the-disk"
     with path.open("wb") as file:

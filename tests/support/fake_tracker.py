@@ -1,4 +1,4 @@
-"""An issue tracker on the loopback that refuses what the documentation of its vendor does not allow."""
+"""An issue tracker on loopback that refuses everything that its vendor's documentation does not allow."""
 
 import json
 import re
@@ -16,8 +16,8 @@ TEXT, LABELS, DATE = str, list, re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 class FakeTracker:
-    """issues: created issues, by reference or id. seen: method and path of each request. fail: statuses to answer first. lose: answers
-    to a creation that break off after the issue was made.
+    """issues: created issues, with reference or id. seen: method and path of each request. fail: statuses to answer first. lose: number of
+    creations whose answer breaks off after the issue was made.
     """
 
     def __init__(self, kind: str) -> None:

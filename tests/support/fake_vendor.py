@@ -1,4 +1,4 @@
-"""A vendor of a chat model on loopback: a function gives its answers, and it notes the requests."""
+"""A vendor of a chat model on loopback. A function gives the answers, and requests are recorded."""
 
 import json
 import threading
@@ -21,7 +21,7 @@ def completion(text: str, model: str = "chat-small-2026-01", tokens: tuple[int, 
 
 
 class FakeVendor:
-    """reply: the function from the question to a response. seen: path, headers and body of each request."""
+    """reply: a function from the question to a response. seen: path, headers and body of each request."""
 
     def __init__(self, reply: Callable[[str], Reply]) -> None:
         self.reply, self.seen, self.url = reply, [], ""
@@ -37,7 +37,7 @@ class FakeVendor:
         for name, value in {**headers, "Content-Length": str(len(content))}.items():
             handler.send_header(name, value)
         handler.end_headers()
-        with suppress(ConnectionError):  # the client no longer waits
+        with suppress(ConnectionError):  # the client does not wait any longer
             handler.wfile.write(content)
 
 
@@ -68,7 +68,7 @@ def serving_vendor(reply: Callable[[str], Reply]) -> Iterator[FakeVendor]:
 
 
 def probe_toml(url: str, **own: str) -> str:
-    """A probe file with three questions of two classes. own: further lines of [probe] in TOML."""
+    """A probe file with three questions and two classes. own: further lines of [probe] in TOML."""
     further = "\n".join(f"{name} = {value}" for name, value in own.items())
     return f'''[probe]
 model = "acme/chat-small"

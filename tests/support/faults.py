@@ -1,6 +1,6 @@
-"""Compiles the shim that makes calls to the file system fail, and runs writer, loader and owner under it.
+"""Compiles the library that makes calls to the file system fail, and runs writer, loader and owner with it.
 
-Their acknowledged records are compared with the stored ones once the fault has ended.
+After the fault has ended, the acknowledged records are compared with the stored ones.
 """
 
 import os
@@ -19,7 +19,7 @@ from tests.support.sample_home import ROOT, environment
 
 SOURCE = Path(__file__).with_name("fault_shim.c")
 CALLS = ("write", "sync", "rename", "open", "truncate")
-"""The calls that can fail. `write` stands for write and pwrite, `sync` for fsync and fdatasync."""
+"""The calls that can fail. `write` covers write and pwrite, `sync` fsync and fdatasync."""
 
 WRITER = """
 import sys, time
@@ -37,7 +37,7 @@ while number < records and time.monotonic() < end:
         time.sleep(0.05)
 log.close()
 """
-"""Logs records for at most the given number of seconds, and repeats each until it is acknowledged."""
+"""A script that logs records for at most the given number of seconds, and repeats each until it is acknowledged."""
 
 OWNER = """
 import sys, time
@@ -70,11 +70,13 @@ if failure:
     print(failure, file=sys.stderr)
     sys.exit(3)
 """
-"""Takes records as over HTTP and loads them for at most the given number of seconds, and repeats each until it is acknowledged."""
+"""A script that accepts records as over HTTP and loads them, for at most the given number of seconds; each record is repeated until it is
+acknowledged.
+"""
 
 
 def compiled_shim(folder: Path, source: Path = SOURCE) -> Path:
-    """A shim, compiled as a library. Skips the test if there is no C compiler."""
+    """The compiled library that makes calls fail. The test is skipped if there is no C compiler."""
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
         pytest.skip("no C compiler is installed")
@@ -87,7 +89,7 @@ def compiled_shim(folder: Path, source: Path = SOURCE) -> Path:
 
 @dataclass(frozen=True)
 class Fault:
-    """The `at`-th call of a kind below a folder fails, and every later one too if `forever`."""
+    """The `at`-th call of a kind below a folder fails, and with `forever` every later one too."""
 
     call: str
     at: int
@@ -102,7 +104,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class UnderFault:
-    """The outcome of a home. reached: whether the call failed at all. problems: the violations of the store's promises."""
+    """The outcome for a home. reached: whether the call failed at all. problems: violations of what the store promises."""
 
     reached: bool
     acknowledged: int
@@ -110,9 +112,9 @@ class UnderFault:
 
 
 def run_under_fault(shim: Path, home: Path, fault: Fault, argv: list[str], before: AbstractSet[str] = frozenset()) -> UnderFault:
-    """Run Python code under a fault, then load waiting records without it, and compare with the acknowledged ones. argv: arguments of
-    Python; the code prints the acknowledged ids. before: ids that were acknowledged earlier. Exit codes are 0 and 3
-    with one sentence; a fault that ended is healed by itself.
+    """Run Python code under a fault, then load waiting records without the fault, and compare stored with acknowledged records. argv:
+    arguments of Python; the code prints the acknowledged ids. before: ids acknowledged earlier. Allowed exit codes are 0, and 3 with one
+    sentence; the process must recover by itself from a fault that has ended.
     """
     note = home.with_suffix(".reached")
     env = environment(home) | {"PYTHONPATH": str(ROOT)} | fault.environment(shim, home, note)
@@ -140,22 +142,24 @@ def run_under_fault(shim: Path, home: Path, fault: Fault, argv: list[str], befor
 
 
 def writer_command(home: Path, fsync: str, seconds: float, records: int = 100) -> list[str]:
-    """The arguments of Python that run the writer."""
+    """The arguments for Python that run the writer."""
     return ["-c", WRITER, str(home), str(records), fsync, str(seconds)]
 
 
 def owner_command(home: Path, seconds: float, records: int = 20) -> list[str]:
-    """The arguments of Python that run the owner."""
+    """The arguments for Python that run the owner."""
     return ["-c", OWNER, str(home), str(records), str(seconds)]
 
 
 def loader_command() -> list[str]:
-    """The arguments of Python that run the loader."""
+    """The arguments for Python that run the loader."""
     return ["-m", "observability", "load"]
 
 
 def waiting_home(home: Path, *, store: bool, segments: int = 5, each: int = 60) -> set[str]:
-    """Make a home with acknowledged predictions in several segments, with an empty store or without any; returns the predictions' ids."""
+    """Make a home with acknowledged predictions in several segments, with an empty store or without any store. Returns the ids of the
+    predictions.
+    """
     from observability import Logger
 
     if store:
@@ -168,7 +172,7 @@ def waiting_home(home: Path, *, store: bool, segments: int = 5, each: int = 60) 
 
 
 def without_marks(home: Path) -> None:
-    """Remove the files that a run left beside a home."""
+    """Remove a home, and the files that a run left next to it."""
     shutil.rmtree(home, ignore_errors=True)
     if home.with_suffix(".reached").exists():
         os.unlink(home.with_suffix(".reached"))

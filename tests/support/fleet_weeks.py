@@ -19,8 +19,9 @@ FAULTY = 50
 
 @dataclass(frozen=True)
 class FleetWeeks:
-    """Means over the weeks. false_*: false alarms of a fleet-week; power_*: share of faulty models with an alarm. alone: each model judged
-    by itself. shared_*: for weeks with one fault in a third of the models, the alarms (one is right) and the share of weeks that alarm.
+    """Means over the weeks. false_*: false alarms per fleet-week; power_*: share of the faulty models with an alarm. alone: each model
+    judged by itself. shared_*: in weeks with one fault in a third of the models, the number of alarms (one is right) and the share of weeks
+    with an alarm.
     """
 
     false_alone: float
@@ -32,8 +33,8 @@ class FleetWeeks:
 
 
 def daily_p_values(rng: np.random.Generator, models: int, correlation: float, faulty: np.ndarray, effect: float) -> np.ndarray:
-    """Two-sided p-values by day and model: each for the largest of the mean changes over the last 1, 3 and 7 days, corrected for three
-    looks.
+    """Two-sided p-values by day and model. Each belongs to the largest of the mean changes over the last 1, 3 and 7 days, corrected for
+    three looks.
     """
     days = DAYS + WINDOWS[-1] - 1
     x = np.sqrt(correlation) * rng.normal(size=(days, 1)) + np.sqrt(1 - correlation) * rng.normal(size=(days, models))
@@ -45,10 +46,10 @@ def daily_p_values(rng: np.random.Generator, models: int, correlation: float, fa
 
 
 def alarms_of_day(p: np.ndarray) -> tuple[np.ndarray, bool]:
-    """The models with an alert of their own, and whether a shared alert reports the models that changed together.
+    """The models with their own alert, and whether a shared alert reports the models that changed together.
 
-    The product's own functions decide. All changes are about one input and dated to one day, so that chance alone is shared as often as it
-    can be.
+    The product's own functions decide. All changes are about one input and dated to one day, so that chance findings are shared as often as
+    possible.
     """
     incidents = {place: drift_incident(f"m{place}", evidence=evidence_of(p[place])) for place in np.flatnonzero(p * DAYS <= MODEL_BUDGET)}
     if not incidents:
@@ -59,21 +60,21 @@ def alarms_of_day(p: np.ndarray) -> tuple[np.ndarray, bool]:
     _, quiet = shared_alerts(list(incidents.values()), fleet, {}, {})
     alerts = sum(incident.id not in quiet for incident in incidents.values())
     if any(is_confirmed(fault, 1, p.size) for fault in fleet.shared):
-        assert alerts == 1, "one owner gets one alert of a shared fault"
+        assert alerts == 1, "one owner gets one alert for a shared fault"
         return np.zeros(p.size, bool), True
     alone = np.zeros(p.size, bool)
     alone[[place for place, incident in incidents.items() if incident.id not in fleet.unconfirmed]] = True
-    assert (alerts > 0) == alone.any(), "what the fleet confirms is told"
+    assert (alerts > 0) == alone.any(), "alarms that the fleet confirms are sent"
     return alone, False
 
 
 def evidence_of(p: float) -> dict[str, float]:
-    """The evidence of a finding that was the only test of its analyzer."""
+    """The evidence of a finding whose analyzer made no other test."""
     return {"p_value": float(p), "p_adjusted": float(p)}
 
 
 def simulate_fleet_weeks(models: int, correlation: float, *, weeks: int, effect: float, seed: int) -> FleetWeeks:
-    """Simulate weeks of a fleet, and judge each day of each."""
+    """Simulate weeks of a fleet, and judge each day of every week."""
     rng = np.random.default_rng(seed)
     sums = np.zeros(6)
     for _ in range(weeks):
@@ -89,7 +90,7 @@ def simulate_fleet_weeks(models: int, correlation: float, *, weeks: int, effect:
 
 
 def _singles(days: np.ndarray, faulty: np.ndarray) -> list[float]:
-    """For one week: false alarms alone and in the fleet, and the shares of faulty models that were found."""
+    """For one week: the numbers of false alarms alone and in the fleet, and the shares of faulty models that were found."""
     wrong = np.ones(days.shape[1], bool)
     wrong[faulty] = False
     alone = (days * DAYS <= MODEL_BUDGET).any(axis=0)

@@ -1,4 +1,4 @@
-"""Audits of kind `precision` with forms of a model, without faults or with chosen figures."""
+"""Audits of kind `precision` with forms of a model (other precisions or runtimes), without faults or with chosen figures."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -34,7 +34,7 @@ def clean_form(rng: np.random.Generator, name: str, rate: float = 0.004, probes:
 
 
 def audit_row(forms: list[dict[str, Any]], **results: Any) -> dict[str, Any]:
-    """An audit of the model `loan` 3 with its served form and other forms, as the store returns it."""
+    """An audit of version 3 of the model `loan`, with its served form and other forms, in the form in which the store returns it."""
     served = clean_form(np.random.default_rng(0), "as served", 0.0) | {
         "parent": None,
         "latency_p50_ms": 0.9,

@@ -1,7 +1,7 @@
-"""Random requests to the dashboard's process, the same for the same seed. Most are wrong in one way, some are right, and some are wrong in
-several ways.
+"""Random requests to the dashboard's process, the same for the same seed. Most have one error, some are correct, and some have several
+errors.
 
-Every record that a request brings has an id that begins with the request's mark, so a stored record shows which request brought it.
+Every record in a request has an id that begins with the request's mark, so a stored record shows which request brought it.
 """
 
 import gzip
@@ -40,7 +40,7 @@ FOREIGN_PATHS = (
     "/v1/logs",
     "/app/static/x",
 )
-"""Paths that Streamlit serves, and some that nothing serves."""
+"""Paths that Streamlit serves, and some that do not exist."""
 TRAVERSALS = (
     "/../",
     "/%2e%2e/",
@@ -83,12 +83,12 @@ MEDIA = ("application/json", "application/x-ndjson", "application/x-protobuf", "
          "\u00e9", "")  # fmt: skip
 ENCODINGS = ("gzip", "identity", "deflate", "br", "gzip, gzip", "x-gzip", "\u00e9", "GZIP")
 LENGTHS = ("-1", "abc", "1e3", "0x10", "99999999999999999999", "+5", " 5", "5, 5", "5 5", "", "\u00b2")
-"""Values that Content-Length may not have."""
+"""Invalid values of Content-Length."""
 
 
 @dataclass(frozen=True)
 class FuzzRequest:
-    """One request. headers: name and value, repeated ones included. length: a false value of Content-Length."""
+    """One request. headers: names and values, including repeated names. length: a wrong value of Content-Length."""
 
     number: int
     method: str
@@ -105,11 +105,11 @@ class FuzzRequest:
 
     @property
     def path(self) -> str:
-        """The request's target without its query."""
+        """The target of the request without its query."""
         return self.target.partition("?")[0]
 
     def described(self) -> str:
-        """A description of the request in one line."""
+        """The request described in one line."""
         return (
             f"{self.number}: {self.method[:20]} {self.target[:120]!r} {dict(self.headers)!r:.300} length={self.length} {self.body[:200]!r}"
         )
@@ -129,7 +129,7 @@ def paths_of(routes: Sequence[BaseRoute]) -> tuple[str, ...]:
 class Fuzz:
     """Makes requests.
 
-    paths: of the route table. tokens: by scope, `owner` too. host: the right value of the Host header. cookie: of a signed-in person.
+    paths: in the route table. tokens: by scope, also `owner`. host: the right value of the Host header. cookie: of a signed-in person.
     """
 
     seed: int
@@ -152,7 +152,7 @@ class Fuzz:
         dice = self.dice
         path, query = self.path(number), self.query() if dice.random() < 0.3 else ""
         if path.startswith("/api/v1/findings") and dice.random() < 0.95:
-            # with a wrong part, since a check of all models takes seconds
+            # with a wrong part, because checking all models takes seconds
             query = self.query() + f"&{dice.choice(('from=soon', 'x=1', 'model=nobody', 'slice=&'))}"
         takes_records = path.startswith(("/api/v1/", "/v1/", "/mcp", "/_owner"))
         method = dice.choice(ODD_METHODS) if dice.random() < 0.02 else dice.choice(METHODS)
@@ -174,7 +174,7 @@ class Fuzz:
         return FuzzRequest(number, method, path + query, tuple(headers), body, length, chunked=length is None and dice.random() < 0.05)
 
     def path(self, number: int) -> str:
-        """A path of the table, of Streamlit, or an unknown one."""
+        """A path from the route table, a path of Streamlit, or an unknown path."""
         dice, luck = self.dice, self.dice.random()
         if luck < 0.72:
             known = [each for each in self.paths if each.startswith(("/api", "/v1", "/mcp", "/_owner", "/metrics"))]
@@ -194,12 +194,12 @@ class Fuzz:
         return path if path.startswith("/") or dice.random() < 0.1 else "/" + path
 
     def query(self) -> str:
-        """`?` and parameters: known and unknown ones, with right and wrong values."""
+        """`?` and parameters: known and unknown names, with valid and invalid values."""
         dice = self.dice
         return "?" + "&".join(f"{dice.choice(NAMES)}={dice.choice(VALUES)}" for _ in range(dice.randint(0, 4))).replace("#", "")
 
     def headers(self, number: int, path: str, method: str) -> list[tuple[str, str]]:
-        """Token, media type, encoding, cookies and attributes of events: mostly the ones that fit the path."""
+        """Token, media type, encoding, cookies and event attributes; most of them fit the path."""
         dice, found = self.dice, list[tuple[str, str]]()
         writes = method == "POST" and not path.startswith("/mcp")
         fits = self.tokens["owner" if path.startswith("/_owner") and dice.random() < 0.5 else "write" if writes else "read"]
@@ -238,7 +238,7 @@ class Fuzz:
         return found
 
     def body(self, number: int, path: str) -> bytes:
-        """A body: three of four fit the path, and one does not."""
+        """A body: three in four fit the path, one does not."""
         dice = self.dice
         if dice.random() < 0.25:
             return self.hostile_body(number)
@@ -269,7 +269,7 @@ class Fuzz:
         return (b"\r\n" if dice.random() < 0.1 else b"\n").join(lines)
 
     def record_lines(self, number: int, labels: bool) -> list[bytes]:
-        """Lines of records with ids of this request, right and nearly right."""
+        """Lines of records with ids of this request, correct and nearly correct."""
         dice, mark, found = self.dice, mark_of(number), list[bytes]()
         for place in range(dice.choice((1, 1, 2, 3, 10))):
             line = (self.mutants.label() if labels or dice.random() < 0.1 else self.mutants.prediction()).encode()
@@ -278,7 +278,7 @@ class Fuzz:
                 line = json.dumps(
                     {"kind": kind, **OTHERS[kind], dice.choice(list(OTHERS[kind])): dice.choice((None, 1, "x", [], {}, "\ud800", mark))}
                 ).encode()
-            elif b'"id"' in line:  # the id comes last, because of two members with one name the last counts
+            elif b'"id"' in line:  # the id is appended at the end, because of two members with the same name the last one counts
                 line = line.rstrip()[:-1] + f',"id":"{mark}-{place}"}}'.encode()
                 line = line.replace(b'"id"', b'"was"', line.count(b'"id"') - 1)
             if dice.random() < 0.1:
@@ -320,7 +320,7 @@ class Fuzz:
         )
 
     def event_body(self, number: int) -> bytes:
-        """A request body for a model server, or an event in the JSON format."""
+        """A request body as for a model server, or an event in the JSON format."""
         dice = self.dice
         rows: Any = dice.choice(([[1, 2]], [[1, "x"]], [], None, {}, [{"age": 1}], [10**400], [[[1]]], 1))
         tensor = {"name": "x", "shape": dice.choice(([1, 2], [-1], [10**12, 10**12], None, ["a"], [0])), "datatype": dice.choice(("FP32", "BYTES", "X", 1)),
@@ -346,7 +346,7 @@ class Fuzz:
         return event if dice.random() < 0.6 else [event] * dice.randint(0, 3)
 
     def spans(self, number: int) -> Any:
-        """Spans as JSON, right and nearly right."""
+        """Spans as JSON, correct and nearly correct."""
         dice = self.dice
         names = (
             "observability.model",

@@ -90,7 +90,7 @@ def output(frames, arguments, files, report):
 
 
 def pipe():
-    """The pipe for progress, found in the way in which foreign code would find it."""
+    """The pipe for progress, found in the same way as foreign code would find it."""
     return max(place for place in range(3, 64) if tried(lambda: os.fstat(place)) == "done" and stat.S_ISFIFO(os.fstat(place).st_mode))
 
 
@@ -131,7 +131,7 @@ def locked_folder(frames, arguments, files, report):
 
 
 def touch_outside(frames, arguments, files, report):
-    """The effects of a job on a file that it may read, and on one that it may not, without opening it."""
+    """The effects of a job on a file that it may read and on one that it may not read, without opening either."""
     found = {}
     for name, path in arguments.items():
         found |= {

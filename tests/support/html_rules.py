@@ -1,6 +1,6 @@
-"""Validity of an HTML document: the parse errors of the HTML standard, and the content rules that our files could break. This part of a
-validator runs without a network and without Java. The Nu validator of the W3C finds nothing in these files either:
-`java -jar vnu.jar FILE.html` (npm: vnu-jar).
+"""Checks an HTML document: the parse errors of the HTML standard, and the content rules that our files could break. This part of a
+validator runs without a network and without Java. The Nu validator of the W3C also finds no errors in these files: `java -jar vnu.jar
+FILE.html` (npm: vnu-jar).
 """
 
 import re
@@ -16,11 +16,11 @@ ELEMENTS = frozenset(
     "html head meta title style body main section h1 h2 h3 p br span strong em code bdi div ol ul li table caption thead tbody tr th td figure figcaption "
     "header footer nav a abbr time small sub sup dl dt dd".split()
 )
-"""Elements that a report may use: current ones, none of which runs or fetches anything."""
+"""Elements that a report may use: current elements that neither run nor fetch anything."""
 ATTRIBUTES = frozenset("id class style lang dir title role scope colspan rowspan href datetime".split())
-"""Attributes that they may carry, besides aria-* and the attributes in the head."""
+"""Attributes that these elements may have, in addition to aria-* and the attributes in the head."""
 PHRASING = frozenset("br span strong em code bdi a abbr time small sub sup".split())
-"""Elements that may stand in a paragraph or a heading."""
+"""Elements that may be inside a paragraph or a heading."""
 
 
 def invalid(html: str) -> list[str]:

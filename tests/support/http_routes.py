@@ -1,4 +1,4 @@
-"""Asks the routes of the HTTP interface without a port."""
+"""Sends requests to the routes of the HTTP interface without a port."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute
 
 @dataclass
 class Answer:
-    """One answer: its status, headers and body."""
+    """An HTTP answer: its status, headers and body."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)

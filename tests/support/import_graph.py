@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 DYNAMIC = re.compile(r"(?:observability|pages)(?:\.[a-z_0-9]+)+(?::[A-Za-z_0-9]+)?")
-"""A string constant that names a module, or a function in a module: how a module is imported by name."""
+"""A string constant that names a module, or a function in a module. Modules are imported by name in this way."""
 
 
 def source_files(root: Path = ROOT) -> dict[str, Path]:
@@ -24,7 +24,7 @@ def module_name(path: Path, root: Path = ROOT) -> str:
 
 
 class ModuleNames(NamedTuple):
-    """Names in the text of a module: what it imports, dotted; its public top-level functions; its top-level classes."""
+    """Names in the text of a module: its imports (dotted), its public top-level functions, its top-level classes."""
 
     imported: tuple[str, ...]
     functions: tuple[str, ...]
@@ -32,7 +32,7 @@ class ModuleNames(NamedTuple):
 
 
 def imported_names(path: Path) -> tuple[str, ...]:
-    """Dotted names that a file imports, type-only imports and strings that name a module included."""
+    """Dotted names that a file imports, including type-only imports and strings that name a module."""
     return module_names(path.read_text(encoding="utf-8")).imported
 
 
@@ -55,7 +55,9 @@ def module_names(text: str) -> ModuleNames:
 
 
 def import_graph(files: Mapping[str, Path]) -> dict[str, set[str]]:
-    """Each module with the modules of `files` that it imports. A package is named only if something is imported from its own `__init__`."""
+    """Each module, with the modules of `files` that it imports. A package is listed only if something is imported from its own
+    `__init__`.
+    """
     graph: dict[str, set[str]] = {}
     for name, path in files.items():
         graph[name] = {home for target in imported_names(path) if (home := known_module(target, files)) is not None} - {name}
@@ -63,14 +65,14 @@ def import_graph(files: Mapping[str, Path]) -> dict[str, set[str]]:
 
 
 def known_module(target: str, files: Mapping[str, Path]) -> str | None:
-    """The module of `files` that holds `target`: itself, or the module that defines it. None for other libraries."""
+    """The module of `files` that contains `target`: the target itself, or the module that defines it. None for other libraries."""
     while target and target not in files:
         target = target.rpartition(".")[0]
     return target or None
 
 
 def circles(graph: Mapping[str, Iterable[str]]) -> list[list[str]]:
-    """Groups of nodes that import each other in a loop, each sorted (Tarjan's strongly connected components)."""
+    """Groups of nodes that import each other in a cycle, each sorted (Tarjan's strongly connected components)."""
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []

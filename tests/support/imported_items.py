@@ -1,4 +1,4 @@
-"""Reads sources with the importers, and splits the items into records and refusals."""
+"""Reads sources with the importers, and separates the items into records and refusals."""
 
 import gzip
 from collections import Counter
@@ -9,7 +9,7 @@ from observability.importers.source_records import CarriedRecord, ReadOptions, S
 from observability.importers.sources import open_source
 
 FIXTURES = Path(__file__).parents[1] / "importers" / "fixtures"
-"""Files that the real libraries wrote; make_fixtures.py beside them names the libraries."""
+"""Files written by the real libraries; make_fixtures.py in the same folder names them."""
 
 
 def unpacked_fixture(name: str, folder: Path) -> Path:
@@ -25,13 +25,13 @@ def read_items(tool: str, path: Path, **options: Any) -> list[SourceItem]:
 
 
 def records_of(items: list[SourceItem], kind: str, **fields: object) -> list[dict]:
-    """The records of one kind that have these fields."""
+    """The records of one kind whose fields have these values."""
     records = [item.record for item in items if isinstance(item, CarriedRecord)]
     return [dict(record) for record in records if record["kind"] == kind and all(record.get(k) == v for k, v in fields.items())]
 
 
 def refused_counts(items: list[SourceItem]) -> dict[tuple[str, str], int]:
-    """The number of refused entries by sort and reason."""
+    """The number of refused entries, by kind and reason."""
     counts: Counter[tuple[str, str]] = Counter()
     for item in items:
         if not isinstance(item, CarriedRecord):

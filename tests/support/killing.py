@@ -1,8 +1,8 @@
 """Kills writers, the loader and the owner at random moments while records arrive, and compares stored with acknowledged records.
 
-Real processes and SIGKILL. Writers log predictions and labels through the SDK; another process posts over HTTP, which is not killed. Two
-kinds of process hold the store, never both at once: one only loads, the other is an owner, which loads and serves HTTP. Every process
-notes what was acknowledged to it.
+It uses real processes and SIGKILL. Writers log predictions and labels through the SDK; another process, which is not killed, posts over
+HTTP. Two kinds of process hold the store, never both at once: the loader only loads; the owner loads and serves HTTP. Every process notes
+which records were acknowledged to it.
 """
 
 import os
@@ -21,7 +21,7 @@ from tests.support.collector import Collector
 ROOT = Path(__file__).parents[2]
 BATCH = 50
 PATIENCE = 20.0
-"""Seconds for which a process that holds the store may take to load something; after that it is killed in any case."""
+"""Seconds within which a process that holds the store should load something; after that it is killed in any case."""
 
 WRITER = """
 import os, sys, time
@@ -85,8 +85,8 @@ while True:
 
 @dataclass(frozen=True)
 class Killed:
-    """What was killed and what was acknowledged: kills by kind of process, how many of them came after the process had loaded something,
-    and the acknowledged ids of predictions (letter p) and labels (letter l).
+    """What was killed and what was acknowledged: the number of kills by kind of process, the number of kills after which something had been
+    loaded, and the acknowledged ids of predictions (letter p) and labels (letter l).
     """
 
     kills: Counter[str]
@@ -114,7 +114,7 @@ class _Processes:
         self.writers[name] = self.start(WRITER, self.home, name, self.rate)
 
     def start_holder(self) -> None:
-        """Start the process that holds the store: the loader or the owner, chosen at random."""
+        """Start a process that holds the store: the loader or the owner, chosen at random."""
         self.kind, self.loaded = self.pick.choice(["loader", "owner"]), loaded_segments(self.home)
         if self.kind == "owner":
             self.collector.start(wait=False)
@@ -123,7 +123,7 @@ class _Processes:
             self.holder = self.start(LOADER, self.home)
 
     def kill_one(self) -> str:
-        """Kill a writer or the process that holds the store, and start another one; returns its kind."""
+        """Kill a writer or the process that holds the store, and start another. Returns the kind of the killed process."""
         if self.pick.random() < 1 / 3:
             name = self.pick.choice(list(self.writers))
             assert self.writers[name].poll() is None, "a writer ended by itself"
@@ -133,7 +133,7 @@ class _Processes:
         assert self.holder is not None
         until = time.monotonic() + self.pick.choice([0.0, PATIENCE])
         while time.monotonic() < until and loaded_segments(self.home) <= self.loaded:
-            time.sleep(0.01)  # wait at every second kill: on a slow machine no process would have loaded anything otherwise
+            time.sleep(0.01)  # waits at every second kill; otherwise no process would have loaded anything on a slow machine
         assert self.holder.poll() is None, f"the {self.kind} ended by itself"
         kill(self.holder)
         self.loads += loaded_segments(self.home) > self.loaded
@@ -149,7 +149,7 @@ def kill(process: "subprocess.Popen[bytes]") -> None:
 
 
 def killed_again_and_again(home: Path, kills: int, events: int, pause: float = 0.6, writers: int = 2, seed: int | None = None) -> Killed:
-    """Kill `kills` processes, on average one in `pause` seconds, until at least `events` events are acknowledged."""
+    """Make `kills` kills, one every `pause` seconds on average, and go on until at least `events` events are acknowledged."""
     pick = random.Random(seed)
     processes = _Processes(home, events / (kills * pause) / writers, pick)
     poster = processes.start(POSTER, home, processes.collector.port, processes.collector.token, BATCH)
@@ -162,7 +162,7 @@ def killed_again_and_again(home: Path, kills: int, events: int, pause: float = 0
             time.sleep(pick.uniform(0.1 * pause, 1.9 * pause))
             done[processes.kill_one()] += 1
         while lines_below(home) < events:
-            time.sleep(0.2)  # between two checks of the acknowledged records
+            time.sleep(0.2)  # pause between two checks of the acknowledged records
     finally:
         for process in (poster, processes.holder, *processes.writers.values()):
             if process is not None:
@@ -177,7 +177,7 @@ def loaded_segments(home: Path) -> int:
 
 
 def lines_below(home: Path) -> int:
-    """About how many events have been acknowledged so far."""
+    """An estimate of how many events have been acknowledged so far."""
     files = list(home.glob("acknowledged-*"))
     return sum(path.stat().st_size for path in files) // 14
 
@@ -193,7 +193,7 @@ def acknowledged_ids(home: Path) -> dict[str, list[str]]:
 
 @dataclass(frozen=True)
 class Compared:
-    """For one kind of records: how many were acknowledged and stored, which are lost, and how many are stored twice."""
+    """For one kind of record: how many were acknowledged and how many stored, which are lost, and how many are stored twice."""
 
     acknowledged: int
     stored: int
@@ -202,7 +202,7 @@ class Compared:
 
 
 def compared(home: Path, acknowledged: dict[str, list[str]]) -> dict[str, Compared]:
-    """Load waiting records, and compare predictions and labels with the acknowledged ones."""
+    """Load waiting records, and compare the stored predictions and labels with the acknowledged ones."""
     found = {}
     with open_store(home) as store:
         while store.load_landing().lines:
@@ -219,5 +219,5 @@ def compared(home: Path, acknowledged: dict[str, list[str]]) -> dict[str, Compar
 
 
 def seed_of_today() -> int:
-    """A seed that changes every day; a failed run prints it."""
+    """A random seed; a failed run prints it."""
     return int.from_bytes(os.urandom(4))

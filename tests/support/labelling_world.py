@@ -1,6 +1,6 @@
 """Records of a labelling project whose people, items and machine are known: clean, or with chosen faults. Items differ in difficulty. The
-machine errs on the same items as people, so honest people often agree with it; nobody is anchored unless `anchored` is set. People work in
-sessions of some hours.
+machine makes its errors on the same items as people, so honest people often agree with it; nobody is anchored unless `anchored` is set.
+People work in sessions of some hours.
 """
 
 from datetime import datetime, timedelta
@@ -19,9 +19,9 @@ def project(
     spread: float = 0.02, shown: float = 0.65, anchored: float = 0.0, anchored_since: datetime = END - timedelta(days=365), weak: str | None = None, weak_by: float = 0.0,
     weak_since: datetime = START, tired: float = 0.0, guideline_at: datetime | None = None, guideline_costs: float = 0.0, name: str = "moods",
 ) -> pd.DataFrame:  # fmt: skip
-    """Annotations, a row each. right: accuracy of people; spread: differences between people; shown: share of labels with a visible
-    suggestion; anchored: share of the wrong suggestions that are accepted because they are seen; weak: a person, the loss of accuracy and
-    its start; tired: accuracy lost per hour of a session; guideline_costs: accuracy lost under the guideline v2.
+    """Annotations, one per row. right: accuracy of people; spread: differences between people; shown: share of labels with a visible
+    suggestion; anchored: share of wrong suggestions that are accepted because they are seen; weak: a person, who loses accuracy by
+    `weak_by` from `weak_since` on; tired: accuracy lost per hour of a session; guideline_costs: accuracy lost under guideline v2.
     """
     rng = np.random.default_rng([seed, 77])
     own = dict(zip(people, np.clip(rng.normal(right, spread, len(people)), 0.3, 0.99), strict=True))

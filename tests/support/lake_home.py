@@ -21,7 +21,7 @@ DAY = timedelta(days=1)
 
 
 class KilledError(Exception):
-    """Stands for the death of the process: no code after it runs."""
+    """Simulates the death of the process: no code after it runs."""
 
 
 def stored(store, table, model):
@@ -43,7 +43,7 @@ def assert_same_rows(store, lake, models=("loan", "eta", "kind")):
 
 
 def prediction(number, day, model="m"):
-    """A record of a prediction without features, at midnight of a day of March."""
+    """A prediction record without features, at midnight of a day of March."""
     at = f"2026-03-{day:02}T00:00:00Z"
     return {"kind": "prediction", "id": f"{day}-{number}", "at": at, "model": model, "version": "1", "score": 0.5, "features": {}}
 
@@ -61,12 +61,12 @@ def loaded(store, *records):
 
 
 def keep_three_days(store, lake):
-    """Settings that keep rows in the store for three days, and all rows in a lake."""
+    """Write settings that keep rows in the store for three days, and all rows in a lake."""
     (store.home / "keeping.toml").write_text(f'[retention]\nrows = 3\n[lake_export]\nfolder = "{lake}"\n')
 
 
 def moved_lake(home, lake):
-    """The store of a home that was copied with its only lake, opened as if it had written the lake at the new location."""
+    """The store of a home that was copied together with its only lake, opened as if it had written the lake at the new location."""
     (written,) = known_lakes(home)
     notes = home / LAKES
     notes.write_text(notes.read_text(encoding="utf-8").replace(json.dumps(written), json.dumps(str(lake))), encoding="utf-8")
@@ -80,7 +80,7 @@ def late_records(ids, day, value=1):
 
 
 def labels_counted(store):
-    """The number of outcomes of 1 March with each label."""
+    """The number of outcomes on 1 March, by label."""
     key, hours = store.catalog().model("m").key, f"BETWEEN {int(START.timestamp() // 3600)} AND {int(START.timestamp() // 3600) + 23}"
     with store.cursor() as cursor:
         found = cursor.execute(
@@ -91,6 +91,6 @@ def labels_counted(store):
 
 
 def open_store_again(home, folder):
-    """A copy of a home, opened as a store that reads the same lake."""
+    """A store opened on a copy of a home; it reads the same lake."""
     shutil.copytree(home, folder / "copy")
     return new_store(folder / "copy")

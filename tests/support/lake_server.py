@@ -1,4 +1,4 @@
-"""A real S3 server on loopback (moto), and tables of predictions as other tools write them."""
+"""A real S3 server on loopback (moto), and tables of predictions as written by other tools."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ KEY, SECRET = "AKIDLAKETEST0000", "secret-of-the-lake-tests"
 
 @contextlib.contextmanager
 def s3_server() -> Iterator[dict[str, str]]:
-    """The environment variables with which buckets are on a server of this machine."""
+    """Start an S3 server; yields the environment variables with which buckets are looked up on it."""
     port = free_port()
     server = subprocess.Popen([sys.executable, "-m", "moto.server", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -42,7 +42,7 @@ def s3_server() -> Iterator[dict[str, str]]:
 
 
 def bucket_client(environment: dict[str, str]):
-    """A client of the server, from Amazon's own library."""
+    """A client for the server, from Amazon's own library."""
     import boto3
 
     return boto3.client(
@@ -55,7 +55,7 @@ def bucket_client(environment: dict[str, str]):
 
 
 def predictions_table(first: int, rows: int, bad: int = 0) -> pa.Table:
-    """Predictions with ids from `first`; the first `bad` rows have no time."""
+    """Predictions with ids from `first` on; the first `bad` rows have no time."""
     numbers = range(first, first + rows)
     return pa.table(
         {
@@ -80,7 +80,7 @@ def parquet_bytes(table: pa.Table, rows_a_group: int | None = None) -> bytes:
 
 
 def set_environment(monkeypatch, environment: dict[str, str]) -> None:
-    """Let this process use the server and no other credentials."""
+    """Make this process use only this server and its credentials."""
     for name in [*os.environ]:
         if name.startswith(("AWS_", "GOOGLE_", "AZURE_")):
             monkeypatch.delenv(name)

@@ -1,4 +1,4 @@
-"""Lines in the landing folder of a store."""
+"""Writes lines into the landing folder of a store."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""The layers of packages, and the imports that point upward."""
+"""The layers of packages, and the imports that violate them."""
 
 FLOORS = (
     ("core",),
@@ -24,12 +24,12 @@ FLOORS = (
     ("dashboard", "__main__", "observability"),
     ("app", "pages", "sample_data"),
 )
-"""Packages from the ground up. A package may import only from lower floors. A package that is on no floor fails the test."""
+"""Packages from the lowest floor up. A package may import only from lower floors. A package on no floor fails the test."""
 FLOOR_OF = {package: floor for floor, packages in enumerate(FLOORS) for package in packages}
 
 
 def upward(packages: dict[str, dict[str, list[tuple[str, str]]]]) -> list[str]:
-    """Imports of a package on the same floor or a higher one, as sentences. A package without a floor counts as the lowest."""
+    """Sentences about imports from a package on the same floor or a higher one. A package without a floor counts as below the lowest."""
     found = []
     for here, targets in packages.items():
         for there, pairs in targets.items():

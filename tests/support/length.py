@@ -1,7 +1,7 @@
-"""The number of repetitions and cases of a test: a few in every run of the suite, and in `make test-long` as many as the test's claim
+"""The number of repetitions and cases of a test: few in every run of the suite, and in `make test-long` as many as the claim of the test
 needs.
 
-A test that only a long run needs is marked: `@pytest.mark.long # what guards the same in a short run`.
+A test needed only in long runs is marked: `@pytest.mark.long # what guards the same in a short run`.
 """
 
 import os
@@ -14,22 +14,22 @@ LONG = bool(os.environ.get("LONG_TESTS"))
 
 
 def repeats(few: int, many: int) -> int:
-    """How many repetitions to make: `many` in a long run, else `few`."""
+    """The number of repetitions: `many` in a long run, otherwise `few`."""
     return many if LONG else few
 
 
 def every_second(cases: Iterable[Case]) -> list[Case]:
-    """All cases in a long run, else every second one."""
+    """All cases in a long run, otherwise every second one."""
     return list(cases)[:: 1 if LONG else 2]
 
 
 def allowed(share: float, repetitions: int) -> int:
-    """The largest allowed number of exceptions: `share` of the repetitions, at least one."""
+    """The largest allowed number of exceptions: `share` of the repetitions, but at least one."""
     return max(int(share * repetitions), 1)
 
 
 def some(cases: Iterable[Case], few: int) -> list[Case]:
-    """All cases in a long run, else `few` of them, evenly spread from the first to the last."""
+    """All cases in a long run, otherwise `few` of them, evenly spread from the first to the last."""
     every = list(cases)
     if LONG or few >= len(every):
         return every
@@ -37,5 +37,7 @@ def some(cases: Iterable[Case], few: int) -> list[Case]:
 
 
 def a_third(cases: Iterable[Case], place: int) -> list[Case]:
-    """All cases in a long run, else every third one from a place; tests of the same cases take different places, so that each case is tried."""
+    """All cases in a long run, otherwise every third one, beginning at `place`. Tests with the same cases use different places, so that
+    every case is tried.
+    """
     return list(cases) if LONG else list(cases)[place::3]

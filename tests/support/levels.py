@@ -7,8 +7,8 @@ from observability.core.metric_definitions import METRICS
 def beyond_limit(finding: Finding) -> bool:
     """Whether a finding's value is on the bad side of its limit.
 
-    For a range, the bad side is outside. For one number it is the side away from the finding's baseline, or, without a baseline, the
-    metric's worse side. A value without a limit, or of a metric without a direction, is never beyond.
+    For a range, the bad side is outside it. For a single limit, it is the side away from the finding's baseline or, without a baseline, the
+    side on which the metric is worse. A value without a limit, or of a metric without a direction, is never beyond it.
     """
     if finding.value is None or finding.limit is None:
         return False

@@ -1,6 +1,6 @@
 """Notes which lines of the product each test runs, and its processor time: `pytest -p tests.support.lines_run`, with a folder in $LINES_RUN.
 
-`tests/support/short_form.py` reads the notes. Lines that other processes run are not seen.
+`tests/support/short_form.py` reads these notes. Lines that run in other processes are not noticed.
 """
 
 import os
@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PLACES = 100_000
-"""Line n of file i has the number i × PLACES + n."""
+"""Line n of file i is noted as the number i × PLACES + n."""
 TOOL = 3
 FILES = {
     str(path): place for place, path in enumerate(sorted([*ROOT.glob("observability/**/*.py"), *ROOT.glob("pages/*.py"), ROOT / "app.py"]))
@@ -29,7 +29,7 @@ times: dict[str, float] = {}
 
 
 def started(code: CodeType, _offset: int) -> object:
-    """Watch the lines of a function of the product when it starts for the first time."""
+    """Watch the lines of a function of the product once it starts for the first time."""
     if code.co_filename in FILES and code not in watched:
         watched.add(code)
         watch.set_local_events(TOOL, code, watch.events.LINE)
@@ -37,7 +37,7 @@ def started(code: CodeType, _offset: int) -> object:
 
 
 def ran(code: CodeType, line: int) -> object:
-    """Note a line of the product, once a test."""
+    """Note a line of the product, once per test."""
     if (place := FILES.get(code.co_filename)) is not None:
         seen.add(place * PLACES + line)
     return watch.DISABLE
@@ -59,7 +59,9 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Write a note of the test: its name, processor seconds of setup, of the whole and of its children, and the lines that its call ran."""
+    """Write a note about the test: its name, processor seconds of the setup, of the whole test and of its children, and the lines that its
+    call ran.
+    """
     times.clear()
     own, children = processor_seconds()
     yield
@@ -72,7 +74,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_setup() -> Iterator[None]:
-    """Time the setup. Its lines do not count: the first test of a shared fixture would have them all."""
+    """Time the setup. Its lines do not count, because the first test that uses a shared fixture would get all of them."""
     begin = processor_seconds()[0]
     yield
     times["setup"] = processor_seconds()[0] - begin
@@ -82,7 +84,7 @@ def pytest_runtest_setup() -> Iterator[None]:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_teardown() -> Iterator[None]:
-    """Stop to note lines when the call has ended."""
+    """Stop noting lines once the call has ended."""
     kept = set(seen)
     yield
     seen.clear()

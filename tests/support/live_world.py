@@ -1,9 +1,9 @@
-"""A small store of one live model, for the laws of analyzers: five weeks of a binary model with quiet nights, late and revised labels, and
-faults.
+"""A small store of one live model, for tests of properties that every analyzer must have: five weeks of a binary model with quiet nights,
+late and revised labels, and faults.
 
-The faults of its last week: nulls in `age`, an unseen level of `region`, a silence, lines that come twice, a column nobody registered, a
-second version with another set of features, and its answers in shadow of the first. Version 1 logs its attributions; version 2 has an
-artifact, for which `explain` is a stand-in. Everything is seeded and loaded through `register` and `load`, like a user's logs.
+Faults of its last week: nulls in `age`, an unseen level of `region`, hours without data, lines that come twice, a column nobody registered,
+and a second version with another set of features that also answers in shadow of the first. Version 1 logs its attributions; version 2 has
+an artifact, for which `explain` is a stand-in. Everything is seeded and loaded through `register` and `load`, like a user's logs.
 """
 
 import json
@@ -39,7 +39,7 @@ def build(home: Path) -> Database:
 
 
 def filled(home: Path) -> Database:
-    """The same store, filled in an empty folder."""
+    """Fill an empty folder with the same store."""
     store = open_store(home, threads=2)
     for version, features in (("1", ("age", "income", "region")), ("2", ("age", "region", "tenure"))):
         path = home / "reference.csv"
@@ -86,7 +86,7 @@ def load(store: Database, lines: list[dict]) -> None:
 
 
 def explain(store: Database) -> None:
-    """Explain every prediction that is not explained yet. The artifact of version 2 is a sum of three terms."""
+    """Explain every prediction that is not explained yet. A sum of three terms stands in for the artifact of version 2."""
 
     def worker(_worker, _artifact, rows, **_options):
         numbers = [rows[name].fillna(0).to_numpy(float) for name in ("age", "tenure")]
@@ -165,7 +165,7 @@ def records() -> list[dict]:
 
 
 def prediction(rng: random.Random, name: str, at: datetime) -> list[dict]:
-    """A prediction and the revisions of its label."""
+    """A prediction, and its label with any revisions."""
     values, score, faulty = person(rng), round(rng.random(), 4), at >= START
     version = "2" if faulty and rng.random() < 0.2 else "1"
     features = {each: values[each] for each in (("age", "region", "tenure") if version == "2" else ("age", "income", "region"))}
@@ -196,8 +196,8 @@ def prediction(rng: random.Random, name: str, at: datetime) -> list[dict]:
 
 
 def in_shadow(found: list[dict]) -> list[dict]:
-    """Answers of the second version, on devices, to requests of the last week that the first one served: the second version knows that the
-    outcome has changed.
+    """Answers of the second version, on devices, to requests of the last week that the first one served. The second version answers one
+    minus the score of the first, which fits the changed outcome.
     """
     asked = [each for each in found if each["kind"] == "prediction" and each["version"] == "1" and each["at"] >= stamp(START)]
     return [
@@ -214,7 +214,7 @@ def in_shadow(found: list[dict]) -> list[dict]:
 
 
 def logged_attributions(features: dict, score: float, *, breaks: bool) -> dict:
-    """Attributions that add up to the score, except those of some rows."""
+    """Attributions that add up to the score. breaks: they do not add up."""
     age = features.get("age")
     by_age = 0.004 * (age - 40) if isinstance(age, float) else 0.0
     by_region = -0.05 if features.get("region") == "west" else 0.02
@@ -240,8 +240,8 @@ def stray(rng: random.Random) -> list[dict]:
 
 
 def training(rng: random.Random) -> list[dict]:
-    """Four training runs of the week: one that learns, one of four processes of which one is slow, one that breaks after AS_OF, one of a few steps;
-    and their readings.
+    """Four training runs of the week, with their readings: one that learns, one of four processes of which one is slow, one that fails
+    after AS_OF, and one of a few steps.
     """
     found = []
     for number, (name, days) in enumerate({"smooth": 1, "ranks": 3, "breaks": 5.2, "short": 2}.items()):
@@ -272,7 +272,7 @@ def training(rng: random.Random) -> list[dict]:
 
 
 def prices() -> list[dict]:
-    """Prices, from before the window on."""
+    """Price records, the first of them before the window."""
     begin = stamp(START - timedelta(days=40))
     body = {"kind": "price", "from": begin, "currency": "EUR", "received_at": begin}
     return [
@@ -283,8 +283,8 @@ def prices() -> list[dict]:
 
 
 def labelling(rng: random.Random) -> list[dict]:
-    """A project of the model's name: twelve items a day for three people who mostly agree, except that one of them answers at random in
-    the last week. Half of the items have known labels (gold items), and most people see what a machine suggests.
+    """An annotation project with the model's name: three people label twelve items a day and mostly agree, but one of them answers at
+    random in the last week. Half of the items have known labels (gold items), and most people see a label that a machine suggests.
     """
     found, other = [], random.Random(17)
     for day in range(-PAST, DAYS):
@@ -303,7 +303,9 @@ def labelling(rng: random.Random) -> list[dict]:
 
 
 def helped(rng: random.Random, item: str, truth: str) -> dict:
-    """The further fields of an annotation: the known answer of every second item, a suggestion that most people see, how long it took."""
+    """The further fields of an annotation: the known answer of every second item, a suggestion that most people see, and how long the
+    annotation took.
+    """
     found: dict = {"gold": truth} if int(item.rpartition("-")[2]) % 2 else {}
     if rng.random() < 0.7:
         found |= {
@@ -314,7 +316,9 @@ def helped(rng: random.Random, item: str, truth: str) -> dict:
 
 
 def deliveries(rng: random.Random) -> list[dict]:
-    """A source that delivers each morning and brings a third of its rows on one day and nothing on the last three; one of six batches in all."""
+    """A source that delivers every morning, except that it delivers a third of its rows on one day and nothing on the last three. One of
+    six batches is of another kind.
+    """
     found = []
     for day in range(-PAST, DAYS - 3):
         at, rows = START + timedelta(days=day, hours=6, minutes=rng.randint(0, 20)), rng.randint(950, 1050)
@@ -342,7 +346,9 @@ def cleanings(rng: random.Random) -> list[dict]:
 
 
 def edge() -> list[dict]:
-    """An audit of two forms of the model, three of its robustness, and four days of reports of 24 devices that serve it, two of them before the window."""
+    """An audit of two forms of the model, three audits of its robustness, and four days of reports from 24 devices that serve it; two of
+    the days are before the window.
+    """
     slices = [{"column": "sex", "level": level, "n": 300, "flips": 2} for level in ("F", "M")]
     forms = [{"form": "as served", "probes": 600, "flips": 0}, {"form": "int8", "probes": 600, "flips": 4, "unstable": 0, "slices": slices}]
     about = {"model": "live", "version": "1", "at": stamp(START + timedelta(hours=2))}
@@ -372,7 +378,7 @@ def edge() -> list[dict]:
 
 
 def elsewhere() -> list[dict]:
-    """Ten answers a night to fixed questions, of which three change on the second day; and what the batch of each night should hold."""
+    """Ten answers a night to fixed questions; three of the answers change from the second day on. Also the expected batch of each night."""
     found = []
     for day in range(-5, DAYS):
         at = START + timedelta(days=day, hours=2)
@@ -393,8 +399,8 @@ def elsewhere() -> list[dict]:
 
 
 def spoken(rng: random.Random) -> list[dict]:
-    """Calls of a language model that nobody registered: 24 a day in the three weeks before the window and in it, with longer answers in the
-    window. Some come late.
+    """Calls of a language model that nobody registered: 24 a day in the window and in the three weeks before it, with longer answers in the
+    window. Some arrive late.
     """
     found = []
     for place in range(-24 * 21, 24 * DAYS):
@@ -407,8 +413,8 @@ def spoken(rng: random.Random) -> list[dict]:
 
 
 def exports() -> list[dict]:
-    """An extract a day to one recipient, whose k falls; noised counts that exceed a stated budget; and a canary text that the answers of
-    one night repeat.
+    """A daily extract for one recipient, whose k falls; noisy counts that exceed a stated budget; and a canary text that the answers of one
+    night repeat.
     """
     about, found = {"kind": "event", "what": "export", "text": "an extract", "model": "live"}, []
     for day in range(-5, DAYS):
@@ -427,8 +433,8 @@ def exports() -> list[dict]:
 
 
 def steering(rng: random.Random) -> list[dict]:
-    """Decisions of a model that steers a cache and costs more than the old rule from the second day on; every fifth stretch of six hours is
-    the rule's, a guardrail steps in, and the model is off for an afternoon. Some outcomes come late or are corrected.
+    """Decisions of a model that controls a cache and costs more than the old rule from the second day on. In every fifth stretch of six
+    hours the rule decides, a guardrail steps in, and the model is off for an afternoon. Some outcomes arrive late or are corrected.
     """
     found = []
     for hour in range(-24 * PAST, 24 * DAYS):
@@ -454,8 +460,8 @@ def steering(rng: random.Random) -> list[dict]:
 
 
 def datasets() -> list[dict]:
-    """A version a day of one dataset, one of them logged again with different content. There is also one version of another dataset,
-    logged twice and without a checksum, and a decision to store the first dataset exactly.
+    """A version a day of one dataset, one of which is logged again with different content; one version of another dataset, logged twice and
+    without a checksum; and a decision to store the first dataset exactly.
     """
     decided = {"kind": "decision", "decision": "of storage", "author": "ann", "model": "live", "statement": "exactly"}
     found: list[dict] = [decided | {"form": "exact", "dataset": "people", "at": stamp(START - timedelta(days=1))}]
@@ -475,7 +481,7 @@ def datasets() -> list[dict]:
 
 
 def pictures_in_use() -> dict:
-    """An audit of pictures that are stored as JPEG, one folder of which loses more than it may."""
+    """An audit of pictures that are stored as JPEG. One folder of them loses more quality than is allowed."""
     rows = [(None, None, 60, 36.5, 0.94), ("folder", "day", 30, 40.25, 0.97), ("folder", "so~u/th", 30, 32.75, 0.91)]
     found = []
     for column, level, n, psnr, ssim in rows:
@@ -487,7 +493,7 @@ def pictures_in_use() -> dict:
 
 
 def stored_as_float16() -> dict:
-    """An audit of a dataset that is stored as float16, which flips decisions of `live`, most in one region, and loses two values."""
+    """An audit of a dataset that is stored as float16. This flips decisions of `live`, mostly in one region, and loses two values."""
     slices = [{"column": "region", "level": level, "n": n, "flips": flips} for level, n, flips in (("north", 700, 6), ("so~u/th", 200, 30))]
     model = {"name": "live", "version": "1", "rows": 900, "largest": 0.2, "p99": 0.1, "mean": 0.01, "flips": 36, "slices": slices}
     codecs = {"none": {"bytes": 1000, "columns": {}, "encode": 1.0, "decode": 1.0}, "zstd": {"bytes": 700, "columns": {}, "decode": 0.9}}
@@ -496,7 +502,7 @@ def stored_as_float16() -> dict:
 
 
 def storage_places() -> list[dict]:
-    """Reports of a disk each day, from three weeks before the window on; growth, errors and bad blocks rise, and no backup is tested."""
+    """Daily reports of a disk, from three weeks before the window on: growth, errors and bad blocks rise, and no backup is tested."""
     found = []
     for day in range(-20, DAYS):
         at, late = START + timedelta(days=day, hours=3), day >= 0

@@ -50,6 +50,6 @@ def stored_rows(store, query, *parameters):
 
 
 def all_contents(store):
-    """The contents of all tables, for comparing them before and after."""
+    """The contents of all tables, for comparing the store before and after a change."""
     tables = [name for (name,) in stored_rows(store, "SELECT table_name FROM duckdb_tables() ORDER BY 1")]
     return {name: sorted(map(repr, stored_rows(store, f'SELECT * FROM "{name}"'))) for name in tables}

@@ -1,5 +1,5 @@
-"""Weeks of calls to a language model, as a Sample returns them: weekly and weekday variation, topics, tokens, kinds of
-answers, refusals.
+"""Weeks of calls to a language model, in the form of a Sample: variation between weeks and weekdays, topics, tokens, kinds of answers,
+refusals.
 """
 
 from collections.abc import Mapping
@@ -41,10 +41,10 @@ def calls(
     variation: float = 0.1,
     restless: float | None = None,
 ) -> pd.DataFrame:
-    """Calls of the given number of weeks, which end at the start of the window, or begin `first_week` weeks after it.
+    """Calls of so many weeks. They end at the start of the window, or begin `first_week` weeks after it.
 
-    variation: standard deviation of a week in the logits of shares and in the logarithms of tokens; restless: the standard deviation for
-    the questions' tokens, if it differs.
+    variation: the standard deviation between weeks of the logits of shares and of the logarithms of tokens; restless: that of the
+    questions' tokens, if it differs.
     """
     parts = []
     for week in range(weeks):
@@ -76,7 +76,7 @@ def calls(
 
 
 def shares(usual: tuple[float, ...], moved: np.ndarray) -> np.ndarray:
-    """Shares after their logits are moved."""
+    """The shares after their logits are moved by these amounts."""
     found = np.array(usual) * np.exp(moved)
     return found / found.sum()
 
@@ -84,14 +84,14 @@ def shares(usual: tuple[float, ...], moved: np.ndarray) -> np.ndarray:
 def frames_of(
     seed: int, a_day: int = 100, variation: float = 0.1, weeks: int = 8, restless: float | None = None
 ) -> tuple[dict[str, pd.DataFrame], Context]:
-    """A window without a change and the given number of weeks before it."""
+    """Frames with a window in which nothing changes and this many weeks before it."""
     rng = np.random.default_rng(seed)
     past = calls(rng, weeks, a_day, variation=variation, restless=restless)
     return {"past": past, "current": calls(rng, 1, a_day, first_week=0, variation=variation, restless=restless)}, CONTEXT
 
 
 def drift_findings(frames: Mapping[str, pd.DataFrame], **limits: float) -> dict[str, Finding]:
-    """The findings by subject. limits: those of the owner, by metric."""
+    """The findings by subject. limits: the owner's limits, by metric."""
     settings = ModelSettings(limits={f"{call_drift.NAME}/{name}": value for name, value in limits.items()})
     context = replace(CONTEXT, model=replace(MODEL, settings=settings))
     return {each.subject: each for each in call_drift.analyze(frames, context)}

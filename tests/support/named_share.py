@@ -1,19 +1,20 @@
-"""The share of planted faults that was named: a test of a few draws fails if the share is surely below the goal, a long run if it is
-below."""
+"""The share of injected faults that were named. A test of a few draws fails only if the share is certainly below the goal; a long run fails
+if it is below.
+"""
 
 from collections.abc import Callable
 
 NamedShare = Callable[[str, int, int], None]
-"""Called with the name of a fault, how often it was named, and how often it was planted."""
+"""Call it with the name of a fault, how often the fault was named, and how often it was injected."""
 GOAL = 0.9
-"""The share of faults of middle strength that should be named."""
+"""GOAL: The share of faults of medium strength that should be named."""
 SURE = 0.05
 RECORDED = "share named"
-"""The property of a test under which the share is reported."""
+"""RECORDED: The name of the test's property that reports the share."""
 
 
 def surely_below(named: int, planted: int, goal: float = GOAL) -> bool:
-    """Whether so few named faults would come up in fewer than one of twenty tests if the true share were the goal (binomial, one-sided)."""
+    """Whether so few named faults would occur with a probability below SURE if the true share were the goal (one-sided binomial test)."""
     from scipy.stats import binom
 
     return bool(binom.cdf(named, planted, goal) < SURE)

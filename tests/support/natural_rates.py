@@ -1,4 +1,4 @@
-"""The arithmetic of bench_natural.py: degraded weeks, the plain rule, and the comparison of alarms with the truth."""
+"""The calculations of bench_natural.py: which weeks are degraded, the simple rule, and the comparison of alarms with the truth."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ import numpy as np
 from scipy.stats import rankdata, t
 
 FALL = 0.05
-"""A fall of accuracy that matters: five points."""
+"""FALL: A fall of accuracy that matters: five percentage points."""
 PLAIN_Z = 3.0
 Truth = Literal["degraded", "unsure", "sound"]
 
 
 @dataclass(frozen=True)
 class WeekTruth:
-    """The truth from the labels of a whole week. low, high: the 95 % t-interval of the week's accuracy over its days."""
+    """The truth about a week, from all its labels. low, high: the 95 % t-interval of the week's accuracy over its days."""
 
     accuracy: float
     low: float
@@ -41,7 +41,7 @@ def week_truth(right_by_day: Sequence[np.ndarray], reference: float) -> WeekTrut
 
 
 def plain_rule(right: int, n: int, reference_right: int, reference_n: int) -> tuple[bool, float, float]:
-    """(alarm, fall, z) of the rule `fell five points, z above 3`: two shares, the pooled standard error."""
+    """(alarm, fall, z) of the simple rule `fell five points, z above 3`: two shares, compared with the pooled standard error."""
     if not n or not reference_n:
         return False, nan, nan
     fall = reference_right / reference_n - right / n
@@ -53,7 +53,7 @@ def plain_rule(right: int, n: int, reference_right: int, reference_n: int) -> tu
 
 @dataclass(frozen=True)
 class AlarmRates:
-    """Counts of weeks, and of those with an alarm, by their truth."""
+    """The number of degraded, sound and unsure weeks, and how many of each had an alarm."""
 
     degraded_alarms: int
     degraded: int
@@ -74,7 +74,7 @@ class AlarmRates:
 
 
 def alarm_rates(weeks: Iterable[tuple[Truth, bool | None]]) -> AlarmRates:
-    """Rates from the truth of each week and whether there was an alarm; weeks in which the tool gave no answer (None) are left out."""
+    """The counts from each week's truth and alarm. Weeks for which the tool gave no answer (None) are left out."""
     told = [each for each in weeks if each[1] is not None]
     counts = []
     for kind in ("degraded", "sound", "unsure"):
@@ -84,7 +84,7 @@ def alarm_rates(weeks: Iterable[tuple[Truth, bool | None]]) -> AlarmRates:
 
 
 def auroc(values: Sequence[float], positive: Sequence[bool]) -> float:
-    """The chance that a degraded week has a larger value than another week, with ties counted as half; nan if one kind is missing."""
+    """The probability that a degraded week has a larger value than another week; ties count half. nan if there are no weeks of one kind."""
     truth = np.asarray(positive, dtype=bool)
     above, below = int(truth.sum()), int((~truth).sum())
     if not above or not below:
@@ -93,7 +93,9 @@ def auroc(values: Sequence[float], positive: Sequence[bool]) -> float:
 
 
 def power_at(values: Sequence[float], positive: Sequence[bool], false_alarm_rate: float) -> float:
-    """The largest share of degraded weeks above a limit that leaves at most so many of the others above it; nan if one kind is missing."""
+    """The largest share of degraded weeks above a limit, if at most this share of the other weeks may lie above it. nan if there are no
+    weeks of one kind.
+    """
     truth, scores = np.asarray(positive, dtype=bool), np.asarray(values, dtype=float)
     if not truth.any() or truth.all():
         return nan
@@ -104,9 +106,10 @@ def power_at(values: Sequence[float], positive: Sequence[bool], false_alarm_rate
 
 
 def expected_news(truths: Sequence[Truth]) -> list[str | None]:
-    """What is new in each week: `new` in the first degraded week of a run, `standing` in the next ones, `recovered` in a sound week after one.
+    """The expected news of each week: `new` in the first degraded week of a run, `standing` in the next ones, `recovered` in the sound week
+    that follows.
 
-    None: nothing new, or unknown (an unsure week, or the week directly after an unsure one).
+    None: there is no news, or it is unknown (in an unsure week and in the one directly after).
     """
     told: list[str | None] = []
     for before, truth in zip(["sound", *truths[:-1]], truths):

@@ -1,4 +1,4 @@
-"""Eight nights of the model `churn`, which serves in batches of 200 keys: the last one lacks 60 of them."""
+"""Eight nights of the model `churn`, which answers in batches of 200 keys. The last batch lacks 60 of them."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ from observability.store.engine import Store
 
 
 def nightly_lines() -> list[dict[str, Any]]:
-    """The expected batches and the predictions, from 2 March 2026 on."""
+    """The records of the expected batches and of the predictions, from 2 March 2026 on."""
     rng, lines = np.random.default_rng(3), []
     for night in range(8):
         at, name = datetime(2026, 3, 2, 2) + timedelta(days=night), f"night-{night}"

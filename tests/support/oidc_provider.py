@@ -1,8 +1,8 @@
-"""A small OpenID Connect provider on loopback, for tests: discovery, authorization code with PKCE, signed id tokens, end of session.
+"""A small OpenID Connect provider on loopback, for tests: discovery, authorization code with PKCE, signed id tokens, and the end of a
+session.
 
-It signs in the person of `person` without asking, and refuses the same requests as a real provider: an unknown client, another redirect
-address, a
-wrong client secret, a code used twice, a wrong PKCE verifier.
+It signs in the person of `person` without asking, and refuses what a real provider refuses: an unknown client, another redirect address, a
+wrong client secret, a code that is used twice, and a wrong PKCE verifier.
 """
 
 import base64
@@ -26,7 +26,7 @@ CLIENT, SECRET = "observability", "client-secret"
 
 @dataclass
 class Provider:
-    """A running provider. person: the claims of the person who signs in. changes: claims of the id token that replace the right ones."""
+    """A running provider. person: the claims of the person who signs in. changes: claims that replace those of the id token."""
 
     issuer: str
     redirect_uri: str
@@ -39,7 +39,7 @@ class Provider:
 
     @property
     def metadata_url(self) -> str:
-        """The address of the provider's description."""
+        """The address of the provider's metadata."""
         return f"{self.issuer}/.well-known/openid-configuration"
 
     def description(self) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class Provider:
         }
 
     def authorize(self, asked: dict[str, str]) -> str | None:
-        """The address, with a code, to which the browser is sent; None if the request is refused."""
+        """The address to which the browser is redirected, with a code. None if the request is refused."""
         if (
             asked.get("client_id") != CLIENT
             or asked.get("redirect_uri") != self.redirect_uri
@@ -69,7 +69,7 @@ class Provider:
         return f"{self.redirect_uri}?{urlencode({'code': code, 'state': asked['state']})}"
 
     def tokens(self, given: dict[str, str], authorization: str) -> dict[str, Any] | None:
-        """The tokens in exchange for a code; None if the request is refused."""
+        """The tokens that the provider gives in exchange for a code. None if the request is refused."""
         expected = base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
         asked = self.codes.pop(given.get("code", ""), None)
         if asked is None or authorization != f"Basic {expected}":
@@ -86,7 +86,7 @@ class Provider:
 
 @contextlib.contextmanager
 def running_provider(redirect_uri: str) -> Iterator[Provider]:
-    """A provider on a free port, until the block ends."""
+    """A provider on a free port. It runs until the block ends."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

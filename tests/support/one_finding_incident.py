@@ -1,4 +1,4 @@
-"""An incident made of one finding."""
+"""An incident that consists of one finding."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Small frames for the tests of energy and money, made by hand in the form of the store's answers."""
+"""Small handmade frames for the tests of energy and costs, in the form in which the store returns them."""
 
 from datetime import datetime
 
@@ -13,7 +13,7 @@ START = datetime(2026, 3, 2)
 
 
 def place(**settings) -> PriceScope:
-    """The model `loan` with some settings."""
+    """The model `loan` with these settings."""
     return PriceScope("loan", ModelSettings(**settings))
 
 
@@ -55,14 +55,14 @@ def prices(*rows: dict) -> pd.DataFrame:
 
 
 def served(counts: list[float], version: str = "1") -> pd.DataFrame:
-    """Predictions by hour from START on."""
+    """Predictions per hour from START on."""
     hours = pd.Series(pd.date_range(START, periods=len(counts), freq="h")).astype("datetime64[us]")
     n = pd.Series(counts, dtype=float)
     return pd.DataFrame({"period": hours, "version": version, "n": n.astype("int64"), "w": n, "w2": n})
 
 
 def use(measure: str, counts: list[float], each: list[float], version: str = "1") -> pd.DataFrame:
-    """Sums of a measure by hour: each hour has this many rows with the same value."""
+    """Sums of a measure per hour: an hour has so many rows, all with the same value."""
     frame = served(counts, version)
     totals = pd.Series([n * x for n, x in zip(counts, each)], dtype=float)
     return frame.assign(measure=measure, total=totals, squares=totals**2, low=0.0, high=0.0)

@@ -1,4 +1,4 @@
-"""Files as outsiders write them: with other column names, words as labels and an extra column. Also files with errors."""
+"""Files as people outside the project write them: other column names, words as labels and an extra column. Also files with errors."""
 
 from io import BytesIO
 from pathlib import Path
@@ -12,7 +12,7 @@ HELD_OUT, SERVED = 3000, 1400
 
 
 def table(rows: int, seed: int, start: str) -> pd.DataFrame:
-    """Customers of a shop, one row every quarter of an hour, with a model's probability of leaving and whether they left."""
+    """Customers of a shop, one row every quarter of an hour, with the probability of leaving by a model and whether they left."""
     random = np.random.default_rng(seed)
     spend = random.gamma(2.0, 40.0, rows).round(2)
     visits = random.poisson(6, rows)
@@ -47,19 +47,19 @@ def served() -> pd.DataFrame:
 
 
 def accuracy(rows: pd.DataFrame, threshold: float = 0.5) -> float:
-    """By numpy: how often the decision was right."""
+    """The share of correct decisions, by numpy."""
     return float(np.mean((rows[SCORE].to_numpy() >= threshold) == (rows[LABEL].to_numpy() == "left")))
 
 
 def auc(rows: pd.DataFrame) -> float:
-    """By numpy: the share of pairs of one who left and one who stayed in which the first has the higher score; ties count a half."""
+    """By numpy: in how many of the pairs of a customer who left and one who stayed the first has the higher score; ties count half."""
     first, second = (rows.loc[rows[LABEL] == word, SCORE].to_numpy() for word in ("left", "stayed"))
     higher, equal = (first[:, None] > second[None, :]).mean(), (first[:, None] == second[None, :]).mean()
     return float(higher + equal / 2)
 
 
 def wrong_files(folder: Path) -> dict[str, tuple[Path, str]]:
-    """Files whose content does not match their ending, with a word that the sentence about each must hold."""
+    """Files whose content does not fit their extension. With each comes a word that the message about it must contain."""
     good = held_out().head(50)
     parquet = BytesIO()
     good.to_parquet(parquet)

@@ -1,4 +1,4 @@
-"""The owner of a store in the process of the test, for a reader that only reads."""
+"""The owner of a store in the process of the test, for a process that only reads the store."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from observability.server.owner_calls import OwnerCalls, answer_call
 from observability.store.duck_store import DuckStore
 
 ADMINISTRATOR = Person("token replica", "administrator", source="token")
-"""Who holds the token that a process that only reads must have."""
+"""ADMINISTRATOR: The person whose token a reading process must have."""
 
 
 class CallsOfTest(OwnerCalls):
-    """Calls of a store in this process, as its owner answers them. lose: answers that get lost on their way."""
+    """Calls to the owner of a store, answered in this process. lose: how many of the first answers get lost on their way."""
 
     def __init__(self, store: DuckStore, holder: Person = ADMINISTRATOR, lose: int = 0) -> None:
         super().__init__("http://owner:8501", "obs_token")
@@ -21,7 +21,7 @@ class CallsOfTest(OwnerCalls):
 
     def _post(self, body: bytes) -> tuple[int, dict[str, Any]]:
         self.sent += 1
-        elsewhere, audit_log._elsewhere = audit_log._elsewhere, []  # the owner's process has its own
+        elsewhere, audit_log._elsewhere = audit_log._elsewhere, []  # the owner has its own list in its own process
         try:
             answer = answer_call(self.store, self.holder, body)
         except ObservabilityError as error:

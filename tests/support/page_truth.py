@@ -1,4 +1,4 @@
-"""The content of a page as data, and its contradictions with findings, limits, other pages or its own dates."""
+"""The content of a page as data, and where it contradicts findings, limits, other pages or its own dates."""
 
 import json
 import re
@@ -25,8 +25,9 @@ NUMBER = r"[−-]?\d[\d,]*(?:\.\d+)?"
 
 @dataclass(frozen=True)
 class PageView:
-    """One page in one window. tables: its tables' data by caption; lines: its texts, plain; statuses: severity and sentence of its status
-    lines; charts: their text for screen readers and their table. start, end: of its model's window; None on a page about the fleet.
+    """One page in one window. tables: the data of its tables, by caption; lines: its texts without Markdown; statuses: severity and
+    sentence of its status lines; charts: for each chart, its text for screen readers and its table. start, end: the window of its model;
+    None on a page about the fleet.
     """
 
     page: str
@@ -41,19 +42,19 @@ class PageView:
 
     @property
     def place(self) -> str:
-        """Page, model and window in words."""
+        """Page, model and window as text."""
         return f"{self.page} of {self.model or 'the fleet'}, {self.window}"
 
 
 def plain(text: object) -> str:
-    """A text without Markdown, so that a sentence is the same in a table and in a line."""
+    """A text without Markdown, so that a sentence in a table equals the same sentence in a line."""
     return " ".join(re.sub(r"[\\`*\u2060]", "", str(text)).split())
 
 
 def page_view(
     app: AppTest, page: str, model: str | None, window: str, start: datetime | None = None, end: datetime | None = None
 ) -> PageView:
-    """What a page shows, folded parts included."""
+    """What a page shows, including its collapsed parts."""
     tables = {data["caption"]: data for each in app.get("bidi_component") if "rows" in (data := json.loads(each.proto.json))}
     texts = [str(each.value) for kind in TEXTS for each in getattr(app, kind)]
     marked = [found for text in texts if (found := STATUS_LINE.match(text))]
@@ -67,8 +68,8 @@ def page_view(
 
 
 def ok_beyond_level(finding: Finding, settings: ModelSettings) -> str | None:
-    """The reason why an OK finding is untrue; None if there is none. Checked are its own limit (or the owner's level if the finding states
-    none), and each of its windows against that window's limit.
+    """Why an OK finding is untrue; None if it is not. The value is compared with the finding's own limit (or with the owner's level if the
+    finding states none), and the value of each of its windows with that window's limit.
     """
     if finding.severity != "ok":
         return None
@@ -91,13 +92,13 @@ def ok_beyond_level(finding: Finding, settings: ModelSettings) -> str | None:
 
 
 OF_NOW = ("controller_off_share",)
-"""Metrics whose finding judges how it is at the end of the window, beside the share of the whole: whether the kill switch is on."""
+"""OF_NOW: Metrics whose finding judges both the share of the whole window and the state at its end: whether the kill switch is on."""
 
 
 def judged_by_nothing(finding: Finding) -> bool:
-    """Whether an OK finding has a value, and no limit, baseline, test or peers to judge it by.
+    """Whether an OK finding has a value although it has no limit, baseline, test or peers to judge it by.
 
-    A metric without a better side is not judged, and a count of something bad is never below 0.
+    Two cases are allowed: a metric for which neither direction is better is not judged, and a count of something bad cannot fall below 0.
     """
     better, known = METRICS[finding.metric].better, {"baseline", "past", "earlier_runs", "windows", "p_value", "p_adjusted"}
     return (
@@ -116,10 +117,10 @@ def judged_by_nothing(finding: Finding) -> bool:
 
 
 def cell_sentences(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Severity and each text that it may belong to, of the cells of a table's row and of the line below it."""
+    """For the cells of a table's row and the line below it: each text, with a severity that may belong to it."""
     cells = row["cells"]
     own = [cell["s"] for cell in cells.values() if cell.get("s")]
-    for cell in cells.values():  # a dash shows nothing, so the status of the row is not that of its reason
+    for cell in cells.values():  # a cell with a dash shows no value, so the row's status does not belong to its reason
         severity = cell.get("s") or (own[0] if len(own) == 1 and cell.get("t") != formatting.DASH else None)
         if severity:
             yield from ((severity, plain(cell[part])) for part in ("t", "sub", "title") if cell.get(part))
@@ -129,7 +130,7 @@ def cell_sentences(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def other_status(view: PageView, findings: Iterable[Finding]) -> Iterator[str]:
-    """Rows and status lines whose sentence is that of a finding, with another severity than the finding's."""
+    """Rows and status lines with the sentence of a finding, but with another severity than the finding's."""
     if view.page == "alerts":  # a row shows the state of its alert
         return
     by_sentence = defaultdict(set)
@@ -143,7 +144,7 @@ def other_status(view: PageView, findings: Iterable[Finding]) -> Iterator[str]:
 
 
 def shown_number(text: object) -> float | None:
-    """The number at the start of a cell; shares as such. None if there is none."""
+    """The number at the start of a cell; percentages as shares. None if there is none."""
     found = re.match(rf"({NUMBER})( %)?", str(text).strip())
     if not found:
         return None
@@ -152,7 +153,7 @@ def shown_number(text: object) -> float | None:
 
 
 def direction_of(*texts: object) -> str | None:
-    """The better side of the metric whose title begins one of the texts; None without such a metric."""
+    """The better direction of the metric whose title one of the texts begins with; None if there is no such metric."""
     for text in map(str, texts):
         named = max(
             (metric for metric in METRICS.values() if text.lower().startswith(metric.title.lower())),
@@ -165,7 +166,7 @@ def direction_of(*texts: object) -> str | None:
 
 
 def ok_row_beyond_limit(view: PageView) -> Iterator[str]:
-    """Rows of tables and of charts' tables that are OK although the shown value is beyond the shown limit."""
+    """Rows of tables and of charts' tables with the status OK although the shown value is beyond the shown limit."""
     for caption, table in view.tables.items():
         limits = [column["key"] for column in table.get("columns", ()) if column["label"] in ("Limit", "Threshold", "Target")]
         for row in table["rows"]:
@@ -191,7 +192,7 @@ def ok_row_beyond_limit(view: PageView) -> Iterator[str]:
                     yield f"{caption}: OK with {value}, limit {limit} ({' / '.join(filter(None, texts[1:]))[:160]})"
     for alt, twin in view.charts:
         if twin is not None and {"severity", "value", "limit"} <= set(twin.columns):
-            size = (twin["value"] - twin["reference"]).abs() if "reference" in twin else twin["value"]  # the limit of a change
+            size = (twin["value"] - twin["reference"]).abs() if "reference" in twin else twin["value"]  # the limit applies to the change
             bad = twin[(twin["severity"].astype(str).str.lower() == "ok") & (size > twin["limit"])]
             yield from (f"chart “{alt}”: OK with {row['value']}, limit {row['limit']}" for row in bad.to_dict("records"))
 
@@ -200,7 +201,7 @@ SPAN = re.compile(r"(\d{1,2})(?: ([A-Z][a-z]{2}))?(?: (\d{4}))? (?:to|–) (\d{1
 
 
 def named_spans(text: str) -> Iterator[tuple[datetime, datetime]]:
-    """The spans of days that a text names, half-open."""
+    """The ranges of days that a text names, as half-open intervals."""
     for found in SPAN.finditer(text):
         last = datetime.strptime(f"{found[4]} {found[5]} {found[6]}", "%d %b %Y").replace(tzinfo=UTC)
         first = datetime.strptime(f"{found[1]} {found[2] or found[5]} {found[3] or found[6]}", "%d %b %Y").replace(tzinfo=UTC)
@@ -211,7 +212,7 @@ WINDOW_NAMED = re.compile(r"\b(?:of|in) (?:this window|these dates|these days)\b
 
 
 def chart_days(twin: pd.DataFrame) -> tuple[datetime, datetime] | None:
-    """The first and the last instant of a chart's table; None without times."""
+    """The first and the last time in a chart's table; None if the table has no times."""
     for name in ("period", "day", "at", "hour"):
         if name in twin and len(twin) and not pd.api.types.is_numeric_dtype(twin[name]):
             times = pd.to_datetime(twin[name], errors="coerce", utc=True).dropna()
@@ -221,8 +222,9 @@ def chart_days(twin: pd.DataFrame) -> tuple[datetime, datetime] | None:
 
 
 def chart_beside_its_dates(view: PageView) -> Iterator[str]:
-    """Charts whose text names a span of days (or the window), but whose table has other days, or fewer. A chart that names no span is not
-    checked."""
+    """Charts whose text names a range of days (or the window), but whose table has other days or fewer days. A chart that names no range is
+    not checked.
+    """
     for alt, twin in view.charts:
         days = chart_days(twin) if twin is not None else None
         if days is None:
@@ -231,7 +233,7 @@ def chart_beside_its_dates(view: PageView) -> Iterator[str]:
         if not spans and view.start and view.end and WINDOW_NAMED.search(alt):
             spans = [(view.start, view.end)]
         for first, end in spans:
-            before = first - timedelta(days=6) if "by week" in alt else first  # a bar of a week stands at its Monday
+            before = first - timedelta(days=6) if "by week" in alt else first  # the bar of a week is drawn at its Monday
             if days[0] < before or days[1] >= end:
                 yield f"chart “{alt}” has {days[0]:%Y-%m-%d %H:%M} to {days[1]:%Y-%m-%d %H:%M}"
             elif days[0] - first > bar or end - days[1] > bar + timedelta(days=1):
@@ -249,11 +251,11 @@ COUNTED = {
     "warnings": rf"^(?:{NUMBER} critical )?({NUMBER}) warnings?$",
     **{mean: rf"^(?:OK: |Warning: |Critical: )?{mean} ({NUMBER}(?: %)?)(?: \(|$)" for mean in MEANS},
 }
-"""What is counted or measured of a model, or of the fleet, in the words of pages."""
+"""COUNTED: Numbers about a model or the fleet that pages state, with the pattern of their text."""
 
 
 def stated_totals(view: PageView) -> Iterator[tuple[str | None, str, str, str]]:
-    """Model, quantity, number, and the text that states it. A row that names a model is about that model."""
+    """Model, quantity, number, and the text that states the number. A row that names a model states it about that model."""
     texts = [(view.model, text) for text in view.lines] + [(view.model, sentence) for _, sentence in view.statuses]
     for caption, table in view.tables.items():
         rows = [row["cells"] for row in table["rows"] if "cells" in row]
@@ -276,12 +278,13 @@ def stated_totals(view: PageView) -> Iterator[tuple[str | None, str, str, str]]:
 
 
 OTHER_DATES = ("review",)
-"""Pages that show dates of their own, whatever window is chosen: a frozen week."""
+"""OTHER_DATES: Pages that show their own dates, whatever window is chosen: those of a frozen week."""
 
 
 def header_beside_rows(view: PageView) -> Iterator[str]:
-    """Home's count of critical incidents if it differs from the sum of its rows and the call logs, unless shared incidents are counted
-    once."""
+    """The count of critical incidents above Home's table, if it is larger than the sum of the rows and the call logs. Not checked if models
+    share incidents.
+    """
     header = next((line for line in view.lines if re.match(rf"{NUMBER} models? ?", line) and " critical" in line), None)
     table = next((data for caption, data in view.tables.items() if caption.startswith("Models, ")), None)
     if header is None or table is None or "shared by several models" in "".join(view.lines):
@@ -296,7 +299,7 @@ def header_beside_rows(view: PageView) -> Iterator[str]:
 
 
 def significant_but_not_counted(view: PageView) -> Iterator[str]:
-    """A page that calls none of its slices significant beside a warning about one of them and the same metric."""
+    """A page that states that none of its slices is significant, but shows a warning about one of them and the same metric."""
     said = next((line for line in view.lines if re.search(r"\b0 of \d+ significant", line)), None)
     if said is None:
         return
@@ -310,7 +313,7 @@ def significant_but_not_counted(view: PageView) -> Iterator[str]:
 
 
 def unchanged_beside_worse(view: PageView) -> Iterator[str]:
-    """A table of windows that calls the whole window unchanged below a line that calls it worse."""
+    """A table of windows that states no change for the whole window, below a line that states that it is worse."""
     worse = [sentence for _, sentence in view.statuses if "· worse" in sentence]
     for caption, table in view.tables.items():
         if caption.endswith(" by window"):
@@ -327,7 +330,9 @@ def _rows_with(view: PageView, key: str) -> Iterator[Mapping[str, Any]]:
 def untrue(
     findings: Mapping[str | None, Sequence[Finding]], views: Sequence[PageView], settings: Mapping[str, ModelSettings]
 ) -> Iterator[tuple[str, str]]:
-    """Kind and description of all contradictions of findings and pages of one window. findings: by model; settings: of each model."""
+    """The kind and description of every contradiction within the findings and pages of one window. findings: by model; settings: those of
+    each model.
+    """
     for model, own in findings.items():
         for finding in own:
             if why := ok_beyond_level(finding, settings.get(model or "", ModelSettings())):

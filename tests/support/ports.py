@@ -1,4 +1,4 @@
-"""Ports of this machine for the servers that tests start."""
+"""Free ports of this machine, for the servers that tests start."""
 
 import contextlib
 import itertools
@@ -6,17 +6,17 @@ import os
 import socket
 
 FIRST, LAST = 11_000, 32_000
-"""The range lies below the ports that Linux assigns by itself, so that no connection takes a port before the server that is meant to use
-it.
+"""(FIRST, LAST): The range lies below the ports that Linux assigns automatically, so no outgoing connection takes a port before the server
+that should use it.
 """
 _places = itertools.count(os.getpid() * 101)
 
 
 def free_port() -> int:
-    """A port of loopback on which nothing listens. Each call gives another one; other processes begin elsewhere in the range."""
+    """A loopback port on which nothing listens. Every call returns another one; other processes begin elsewhere in the range."""
     while True:
         port = FIRST + next(_places) % (LAST - FIRST)
         with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # like servers, which can reuse a port that was just released
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do, which can use a port that was just released
             probe.bind(("127.0.0.1", port))
             return port

@@ -1,8 +1,8 @@
-"""Puts a load on a home while every call to its files is recorded, and finds the acknowledged records that survive a loss of power at any
-moment.
+"""Puts load on a home while every call that changes its files is recorded, and finds which acknowledged records survive a loss of power at
+any moment.
 
-Two services log with `fsync="always"`, two post over HTTP, and the owner loads, writes down checkpoints and stores what people enter; it
-is stopped and started again meanwhile. Each notes its acknowledgements in a file whose calls are recorded too.
+Two services log with `fsync="always"`, and two post over HTTP. The owner loads, writes checkpoints and stores what people enter; it is
+stopped and started again meanwhile. Each process notes its acknowledgements in a file, and the calls on that file are recorded too.
 """
 
 import contextlib
@@ -121,14 +121,14 @@ while time.monotonic() < end:
 
 @dataclass(frozen=True)
 class Recorded:
-    """A folder as it was when the recording began, with the record of the calls and their effects."""
+    """A folder that was empty when the recording began, and the record of the calls that changed it."""
 
     root: Path
     record: Path
 
     def calls(self) -> list[Call]:
-        """The entries of the record. A folder may be recorded after files that another process made in it meanwhile; its entry is moved
-        before theirs.
+        """The entries of the record. If another process had already made files in a folder when its creation was recorded, the entry of the
+        folder is moved before theirs.
         """
         found = list(calls(self.record.read_bytes()))
         made = {os.fsdecode(call.first): place for place, call in reversed(list(enumerate(found))) if call.call == "D"}
@@ -144,8 +144,8 @@ class Recorded:
 
 
 def recorded_load(folder: Path, seconds: float, restarts: int) -> Recorded:
-    """Run the load below a folder for some seconds, and stop and start the owner `restarts` times meanwhile. Skips the test if there is no
-    C compiler.
+    """Run the load on a folder for some seconds; stop and start the owner `restarts` times meanwhile. Skips the test if there is no C
+    compiler.
     """
     root = folder / "root"
     root.mkdir()
@@ -190,7 +190,9 @@ def wait_for_port(port: int, process: subprocess.Popen[str]) -> None:
 
 @dataclass(frozen=True)
 class AfterLoss:
-    """The outcome of a home: the number of acknowledged records, the records that are missing or stored twice, and the store's repairs."""
+    """The result for a home: the number of acknowledged records, the missing records, those stored twice, and the repairs that the store
+    made.
+    """
 
     acknowledged: int
     lost: list[str]
@@ -199,7 +201,7 @@ class AfterLoss:
 
 
 def after_loss(disk: Disk, target: Path, pick: random.Random | None) -> AfterLoss:
-    """Open the home that a loss of power at this point leaves, load waiting records, and compare with the acknowledged ones."""
+    """Open the home as a loss of power at this point leaves it, load the waiting records, and compare them with the acknowledged ones."""
     noted = b"".join(disk.file("acknowledged", name) for name in disk.seen[disk.numbers[f"{disk.root}/acknowledged"]])
     acknowledged = {line for line in noted.decode().split("\n") if line}
     home = target / "home"
@@ -219,7 +221,7 @@ def after_loss(disk: Disk, target: Path, pick: random.Random | None) -> AfterLos
 
 
 def cut_again_and_again(recorded: Recorded, work: Path, cuts: int, seed: int) -> list[AfterLoss]:
-    """Cut the power at `cuts` random entries of the record; in every second cut some unsynced data survive."""
+    """Cut the power at `cuts` random entries of the record. In every second case some unsynced data survive."""
     pick, entries = random.Random(seed), recorded.calls()
     places = sorted(pick.sample(range(len(entries)), min(cuts, len(entries))))
     disk, found, number = Disk(recorded.root), [], 0

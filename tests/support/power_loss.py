@@ -1,11 +1,12 @@
-"""Rebuilds a folder after a loss of power, from the record of the processes' calls (power_shim.c).
+"""Rebuilds a folder as a loss of power leaves it, from the recorded calls of processes (power_shim.c).
 
 An entry of the record: call (1 byte), inode, place, size (8 bytes each), lengths of two byte strings (4 bytes each), the byte strings.
-Calls: C a file is created, D a folder is made, W bytes are written at a place, Z bytes become zero, T the file is cut or grown to a size,
-S file or folder was synced (place: length of the record before the call began), R renamed, L linked, U and X removed.
+Calls: C a file was created, D a folder was created, W bytes were written at a place, Z bytes became zero, T the file was cut or extended to
+a size, S a file or folder was synced (place: length of the record before the call began), R renamed, L linked, U a file and X a folder
+removed.
 
-On disk are the bytes of a file as of its last sync, and the names in a folder as of the folder's last sync. A rename is one step for both
-folders, as in file systems with a journal. Everything else may be lost: either all of it, or each part by chance.
+The disk has the bytes that a file had at its last sync, and the names that a folder had at the folder's last sync. A rename is one step for
+both folders, as in file systems with a journal. All other changes may be lost: either all of them, or each of them at random.
 """
 
 import os
@@ -36,12 +37,14 @@ class Call:
 
 
 def recording(folder: Path, below: Path, record: Path) -> dict[str, str]:
-    """The environment in which a process's calls below a folder are recorded. Skips the test if there is no C compiler."""
+    """The environment variables with which a process's calls on files below a folder are recorded. Skips the test if there is no C
+    compiler.
+    """
     return {"LD_PRELOAD": str(compiled_shim(folder, SHIM)), "POWER_FOLDER": str(below), "POWER_RECORD": str(record)}
 
 
 def calls(record: bytes) -> Iterator[Call]:
-    """The complete entries of a record."""
+    """The complete entries of a record. An incomplete one at the end is left out."""
     place = 0
     while place + HEAD.size <= len(record):
         call, inode, at, size, first, second = HEAD.unpack_from(record, place)
@@ -54,13 +57,15 @@ def calls(record: bytes) -> Iterator[Call]:
 
 @dataclass
 class File:
-    """A file: its bytes on disk, and its changes since: (end of the entry, place, bytes), or (end, size, None) if it was cut."""
+    """A file: its bytes on disk, and its changes since then: (end of the entry, place, bytes), or (end, size, None) if it was cut or
+    extended.
+    """
 
     synced: bytearray = field(default_factory=bytearray)
     since: list[tuple[int, int, bytes | None]] = field(default_factory=list)
 
     def sync(self, before: int) -> None:
-        """Put on disk every change that ended before the sync began."""
+        """Write every change to disk that ended before the sync began."""
         for _, place, data in (change for change in self.since if change[0] <= before):
             change_bytes(self.synced, place, data)
         self.since = [change for change in self.since if change[0] > before]
@@ -73,7 +78,9 @@ class File:
         return bytes(content)
 
     def after_loss(self, pick: random.Random | None) -> bytes:
-        """The file's bytes after a loss of power: the synced ones. With `pick`, some of the later changes are added, whole or in part."""
+        """The file's bytes after a loss of power: the synced ones. If `pick` is given, some of the later changes survive, whole or
+        in part.
+        """
         if pick is None:
             return bytes(self.synced)
         content = bytearray(self.synced)
@@ -85,7 +92,7 @@ class File:
 
 
 def change_bytes(content: bytearray, place: int, data: bytes | None) -> None:
-    """Write bytes at a place of a file, with zeros before them if the file was shorter. If the bytes are None, the file is cut or grown to
+    """Write bytes at a place of a file; zeros fill the gap if the file was shorter. If the bytes are None, the file is cut or extended to
     `place` bytes.
     """
     end = place if data is None else place + len(data)
@@ -98,12 +105,12 @@ def change_bytes(content: bytearray, place: int, data: bytes | None) -> None:
 
 
 Folder = dict[str, "File | int"]
-"""The entries of a folder by name: a file, or the number of a folder."""
+"""Folder: The entries of a folder by name; the value is a file, or the number of a folder."""
 
 
 @dataclass(frozen=True, eq=False)
 class Renamed:
-    """A change of entries: the folder and name that it removes, and the folder and name that it adds; None if there is none."""
+    """A change of names: the folder and name that it removes, and the folder and name that it adds; either may be None."""
 
     end: int
     what: "File | int"
@@ -118,12 +125,12 @@ class Renamed:
             folders.setdefault(self.new[0], {})[self.new[1]] = self.what
 
     def touches(self, folder: int) -> bool:
-        """Whether this change concerns a folder's entries."""
+        """Whether this change adds or removes a name in a folder."""
         return folder in {place[0] for place in (self.gone, self.new) if place}
 
 
 class Disk:
-    """A folder that exists when the record begins: as processes see it (`seen`), and as it is on disk (`synced`)."""
+    """The contents of a folder from the start of the record on: as processes see them (`seen`), and as they are on disk (`synced`)."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -146,7 +153,7 @@ class Disk:
         """Apply one entry of the record."""
         match call.call:
             case "C":
-                self.folders.pop(call.inode, None)  # the system may give the number of a removed folder to a new file
+                self.folders.pop(call.inode, None)  # the system may reuse the number of a removed folder for a new file
                 self.inodes[call.inode] = File()
                 self._change(Renamed(call.end, self.inodes[call.inode], None, self._place(call.first)))
             case "D":
@@ -183,24 +190,26 @@ class Disk:
             self.numbers[new + path.removeprefix(old)] = self.numbers.pop(path)
 
     def _sync_folder(self, folder: int, before: int) -> None:
-        """Put a folder's entries on disk as they were before the sync, together with earlier changes of the same files and folders."""
+        """Write a folder's names to disk as they were before the sync, and also earlier changes of the names of the same files and
+        folders.
+        """
         early = [change for change in self.pending if change.end <= before]
-        concerned = {id(change.what): change.end for change in early if change.touches(folder)}  # the last change of each
+        concerned = {id(change.what): change.end for change in early if change.touches(folder)}  # the last change of each file or folder
         done = [change for change in early if change.touches(folder) or change.end < concerned.get(id(change.what), 0)]
         for change in done:
             change.apply(self.synced)
         self.pending = [change for change in self.pending if change not in done]
 
     def file(self, *names: str) -> bytes:
-        """The bytes of a file as processes see them; nothing if the file does not exist."""
+        """The bytes of a file as processes see them; empty if the file does not exist."""
         found: File | int | None = 0
         for name in names:
             found = self.seen.get(found, {}).get(name) if isinstance(found, int) else None
         return found.whole() if isinstance(found, File) else b""
 
     def write_after_loss(self, target: Path, pick: random.Random | None, *names: str) -> None:
-        """Write the surviving part of the folder of these names to a new folder. pick: None if all unsynced data are lost; else it decides
-        by chance for each part, and chooses how many of the latest names are lost.
+        """Write into a new folder what survives of the folder with these names. pick: None if all unsynced data are lost; otherwise it
+        decides at random for each part, and chooses how many of the latest changes of names are lost.
         """
         folders = {number: dict(entries) for number, entries in self.synced.items()}
         for change in self.pending[: pick.randrange(len(self.pending) + 1)] if pick else []:

@@ -1,4 +1,4 @@
-"""Run the proof of each finding as the command `sql` does, and compare its answer with the finding's value."""
+"""Runs the proof of each finding as the command `sql` does, and compares its answer with the value of the finding."""
 
 import math
 from collections import Counter, defaultdict
@@ -13,7 +13,7 @@ EXACT = 1e-9
 
 
 def proven_value(store: Store, finding: Finding) -> float | None:
-    """The single figure that the proof of a finding gives."""
+    """The one number that the proof of a finding gives."""
     assert finding.proof is not None
     answer = store.query_views(finding.proof)
     assert answer.columns == (finding.metric.partition(" of ")[0],), finding.proof
@@ -22,7 +22,7 @@ def proven_value(store: Store, finding: Finding) -> float | None:
 
 
 def differing(store: Store, findings: Iterable[Finding]) -> list[str]:
-    """The findings whose proof does not give their value, neither exactly nor within the error that is stated for the metric."""
+    """The findings whose value differs from the answer of their proof by more than the stated error of the metric."""
     found = []
     for finding in findings:
         if finding.proof is None:
@@ -40,7 +40,7 @@ NO_REASONS = ("the analyzer names no query", "no query covers this case")
 
 
 def without_reason(findings: Iterable[Finding]) -> list[str]:
-    """The findings without a proof whose analyzer does not say why."""
+    """The findings without a proof for which the analyzer gives no reason."""
     known = {each.name: each for each in discover()}
     unproven = [each for each in findings if not each.proof]
     return [
@@ -49,7 +49,7 @@ def without_reason(findings: Iterable[Finding]) -> list[str]:
 
 
 def coverage(findings: Iterable[Finding]) -> str:
-    """The number of findings with a proof by analyzer, and the reasons of those without one, as lines of text."""
+    """As text: the number of findings with and without a proof by analyzer, and the reasons of those without one."""
     known = {each.name: each for each in discover()}
     proven, unproven = Counter[str](), defaultdict(Counter[str])
     for finding in findings:

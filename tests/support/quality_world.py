@@ -1,4 +1,4 @@
-"""Rows of a model whose columns and arrivals can be made faulty, and the findings of data/quality about them."""
+"""Rows of a model with columns and arrivals that can be made faulty, and the findings of data/quality about them."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,11 +13,11 @@ from tests.support.analyzer_worlds import START, context_for, frames_for, spread
 
 FEATURES = ("age", "income", "region")
 PATTERN = np.concatenate([np.zeros(5), np.linspace(20, 60, 10), np.linspace(60, 10, 9)])
-"""The number of predictions expected in each hour of a day: none in five hours of the night."""
+"""PATTERN: The expected number of predictions in each hour of a day: none in five hours of the night."""
 
 
 def quality_rows(n: int, seed: int, days: int = 7) -> pd.DataFrame:
-    """Predictions spread evenly over the window, with columns that can be made to break."""
+    """Predictions spread evenly over the window, with columns into which faults can be put."""
     rng = np.random.default_rng(seed)
     income = pd.Series(rng.lognormal(10, 0.6, n), dtype=object).where(rng.random(n) > 0.05, None)
     return pd.DataFrame({
@@ -31,12 +31,12 @@ def quality_rows(n: int, seed: int, days: int = 7) -> pd.DataFrame:
 
 
 def quality_world(reference: pd.DataFrame | None, features: tuple[str, ...] = FEATURES, **options) -> Context:
-    """The context whose edges come from these reference rows."""
+    """A context with edges from these reference rows."""
     return context_for(None if reference is None else reference.astype({"age": float, "income": float}), features=features, **options)
 
 
 def live_stream(days: int, seed: int, start: datetime = START, noise: float = 0.05) -> pd.DataFrame:
-    """Event times of a live model with quiet nights, half the traffic on weekends, and days that differ."""
+    """Event times of a live model: few at night, half the traffic on weekends, and random variation between days."""
     rng = np.random.default_rng(seed)
     at = []
     for day in range(days):
@@ -70,7 +70,7 @@ def column_quality(current: pd.DataFrame, reference: pd.DataFrame | None, **opti
 def arrival_quality(
     current: pd.DataFrame, history: pd.DataFrame, *, now: datetime | None = None, days: int = 7, **options
 ) -> dict[str, Finding]:
-    """The findings about arrival by metric, from event times only."""
+    """The findings about arrivals by metric. They need only event times."""
     context = context_for(None, task="regression", days=days, **options)
     context = replace(context, now=now or context.now)
     return {each.metric: each for each in quality_findings(context, current, None, history=history) if each.subject == "model"}

@@ -1,4 +1,4 @@
-"""Every shape of aggregate about the models of engine_world, over windows chosen by a seed. The tests of each engine ask them."""
+"""Every form of aggregate about the models of engine_world, over windows that a seed chooses. The tests of each engine ask for them."""
 
 import itertools
 from datetime import timedelta
@@ -91,13 +91,13 @@ CORRECTED = ("error", "absolute_error", "squared_error", "label_value", "log_los
 
 
 def shapes(model):
-    """All combinations for a model: every table, every set of keys, and no measure, a histogram or sums."""
+    """All combinations for a model: every table and set of keys, each without a measure, with a histogram or with sums."""
     items = [{}] + [{"histogram": each} for each in HISTOGRAMS[model]] + [{"sums": each} for each in SUMS[model]]
     yield from (Aggregate(table, keys=keys, **each) for table in ("predictions", "outcomes") for keys in KEYS[model] for each in items)
 
 
 def windows(model, random_):
-    """An endless sequence of windows: every span in turn, with the other choices made at random."""
+    """An endless sequence of windows: the spans in turn, everything else at random."""
     for start, end in itertools.cycle(SPANS.values()):
         text = random_.choice([None, None, *SLICES[model]])
         yield Window(

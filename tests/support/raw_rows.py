@@ -1,4 +1,4 @@
-"""Figures from the raw Parquet files of the sample fleet, by pandas and scikit-learn, without any code of the product."""
+"""Numbers from the raw Parquet files of the sample fleet, calculated by pandas and scikit-learn without any code of the product."""
 
 import tomllib
 from datetime import timedelta
@@ -12,11 +12,11 @@ from tests.support.sample_home import ROOT
 
 SAMPLE = ROOT / "sample_data"
 FLOOR = 1e-4
-"""Shares below this value are raised to it before the logarithm, as is usual for the PSI."""
+"""FLOOR: Smaller shares are raised to this value before the logarithm, as is usual for the PSI."""
 
 
 def predictions(model: str) -> pd.DataFrame:
-    """The predictions that a model of the fleet served, with their labels (NaN if no label came)."""
+    """The predictions that a model of the fleet served, with their labels (NaN if there is no label)."""
     served = pd.read_parquet(SAMPLE / f"{model}.predictions.parquet")
     if "label" not in served:
         labels = pd.read_parquet(SAMPLE / f"{model}.labels.parquet")
@@ -25,27 +25,29 @@ def predictions(model: str) -> pd.DataFrame:
 
 
 def searched() -> pd.DataFrame:
-    """The requests of the invented client to flights-late in its last week; they are in a separate file and have no labels."""
+    """The requests of the made-up client to flights-late in its last week. They are in a separate file and have no labels."""
     return pd.read_parquet(SAMPLE / "clients.predictions.parquet")
 
 
 def stored_rows(name: str, kind: str) -> int:
-    """Rows of one file of the sample fleet. name: the model, with its version unless it is the first; kind: predictions or reference."""
+    """How many rows a file of the sample fleet has. name: the model, with its version unless it is the first; kind: predictions or
+    reference.
+    """
     return int(pq.ParquetFile(SAMPLE / f"{name}.{kind}.parquet").metadata.num_rows)
 
 
 def reference(model: str) -> pd.DataFrame:
-    """The held-out rows that a model was registered with."""
+    """The held-out rows with which a model was registered."""
     return pd.read_parquet(SAMPLE / f"{model}.reference.parquet")
 
 
 def threshold(model: str) -> float:
-    """The threshold in a model's settings."""
+    """The decision threshold in a model's settings."""
     return float(tomllib.loads((SAMPLE / f"{model}.toml").read_text())["settings"]["threshold"])
 
 
 def between(rows: pd.DataFrame, start: str | pd.Timestamp, end: str | pd.Timestamp) -> pd.DataFrame:
-    """The rows of a half-open window (UTC)."""
+    """The rows in a half-open interval (UTC)."""
     utc = [when if isinstance(when, pd.Timestamp) else pd.Timestamp(when, tz="UTC") for when in (start, end)]
     return rows[(rows["at"] >= utc[0]) & (rows["at"] < utc[1])]
 
@@ -87,7 +89,7 @@ def classification(rows: pd.DataFrame, at: float) -> dict[str, float]:
 
 
 def psi(before: pd.Series, now: pd.Series) -> float:
-    """Population stability index on the deciles of `before`. Each bin includes its left end; missing values form one more bin."""
+    """Population stability index on the deciles of `before`. A bin includes its left edge; missing values are a bin of their own."""
     cuts = np.unique(np.quantile(before.dropna(), np.arange(1, 10) / 10, method="higher"))
     shares = []
     for values in (before, now):
@@ -97,7 +99,7 @@ def psi(before: pd.Series, now: pd.Series) -> float:
 
 
 def percent(share: float) -> str:
-    """A share as the pages write it."""
+    """A share in the notation of the pages."""
     if 0 < share < 0.0005:
         return "< 0.1 %"
     return f"{100 * share:.1f}".removesuffix(".0") + " %"

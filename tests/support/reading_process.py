@@ -1,4 +1,4 @@
-"""A store that publishes its states, and a process that reads them."""
+"""A store that publishes its states, and a process that only reads them."""
 
 from datetime import UTC, datetime
 
@@ -14,11 +14,11 @@ NOTE = {"kind": "event", "at": datetime(2026, 11, 1, tzinfo=UTC), "what": "note"
 PREDICTION = {"kind": "prediction", "id": "p", "at": NOTE["at"], "model": "m", "version": "1", "features": {}, "score": 0.5}
 AFTER = datetime(2027, 1, 1, tzinfo=UTC)
 READING = ("erased", "waiting", "verify", "close")
-"""The commands that change nothing in the store, although people need more than the right to read for them."""
+"""READING: Commands that change nothing in the store, but for which people need more than the right to read."""
 
 
 def publish_now(store: DuckStore, run: str = "run") -> None:
-    """Publish the present state of a store."""
+    """Publish the current state of a store."""
     (store.home / "keeping.toml").write_text("[publish]\nevery = 1\n")
     publish_state(store, run)
 

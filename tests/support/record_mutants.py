@@ -86,31 +86,31 @@ JUNK = b'{}[]",:\\0159eE+-. tfn\t\x00\xff\xc3'
 
 
 class Mutants:
-    """Makes lines of JSON, the same ones for the same seed."""
+    """Makes JSON lines. The same seed gives the same lines."""
 
     def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)
 
     def lines(self, count: int) -> list[bytes]:
-        """`count` lines, most of them right."""
+        """`count` lines of predictions and labels, most of them valid."""
         made = [self.prediction() if self.dice.random() < 0.85 else self.label() for _ in range(count)]
         return [self.mutated(each.encode()) for each in made]
 
     def other_lines(self, count: int) -> list[bytes]:
-        """`count` lines of steps and annotations, most of them right."""
+        """`count` lines of steps and annotations, most of them valid."""
         made = [self.step() if self.dice.random() < 0.7 else self.annotation() for _ in range(count)]
         return [self.mutated(each.encode()) for each in made]
 
     def pick(self, good: list[str], any_of: list[str], right: float = 0.975) -> str:
-        """Usually a valid value, sometimes another one."""
+        """Usually one of the valid values, otherwise any of the others."""
         return self.dice.choice(good) if self.dice.random() < right else self.dice.choice(any_of)
 
     def number(self) -> str:
-        """A number of few or many digits, or something else."""
+        """A number with few or many digits, or something else."""
         return self.pick([str(self.dice.randint(0, 99)), str(round(self.dice.random() * 100, 3)), repr(self.dice.random())], NUMBERS)
 
     def obj(self, members: dict[str, str]) -> str:
-        """An object in one of several JSON styles."""
+        """An object, written in one of several JSON styles."""
         dice, items = self.dice, list(members.items())
         if dice.random() < 0.1:
             dice.shuffle(items)
@@ -120,7 +120,7 @@ class Mutants:
         return "{" + comma.join(json.dumps(name, ensure_ascii=dice.random() < 0.3) + colon + value for name, value in items) + "}"
 
     def features(self) -> str:
-        """Features with known and unknown names: some names differ only in case, and one feature is nearly always null."""
+        """Features with known and unknown names. Some names differ only in case, and one feature is nearly always null."""
         values = {
             "age": self.number,
             "city": lambda: self.pick(['"EWR"', '"JFK"', '"x y"'], TEXTS),
@@ -180,7 +180,7 @@ class Mutants:
         return self.obj(line | {name: pick(good, TEXTS) for name, good in optional.items() if dice.random() < 0.1})
 
     def step(self) -> str:
-        """A step of a run with numbers of several names in its objects."""
+        """A step of a run. Its objects hold numbers under several names."""
         dice, pick = self.dice, self.pick
         names = ["loss", "val loss", "é", 'a"b', "50%", "", "lr"]
         metrics = self.obj(
@@ -201,7 +201,7 @@ class Mutants:
         return self.obj({name: value for name, value in line.items() if dice.random() > 0.003})
 
     def annotation(self) -> str:
-        """An annotation, whose label is any scalar."""
+        """An annotation. Its label is any scalar."""
         dice, pick = self.dice, self.pick
         line = {"kind": '"annotation"', "project": '"p"', "item": pick(['"i1"', "12"], TEXTS), "annotator": pick(['"ann"'], TEXTS)}
         line |= {"at": pick(GOOD_TIMES, TIMES), "label": pick(['"cat"', "1", "2.50", "true"], NUMBERS + TEXTS)}
@@ -216,7 +216,7 @@ class Mutants:
         return self.obj({name: value for name, value in line.items() if dice.random() > 0.003})
 
     def mutated(self, line: bytes) -> bytes:
-        """The line. In one of six lines, one or two bytes are lost, added, changed or repeated, or the end is cut off."""
+        """The line, or in one of six cases a damaged one: one or two bytes removed, added, changed or repeated, or the end cut off."""
         dice, changed = self.dice, bytearray(line)
         for _ in range(dice.choice([0] * 14 + [1, 1, 2])):
             place, what = dice.randrange(len(changed)) if changed else 0, dice.random()

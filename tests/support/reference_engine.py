@@ -1,7 +1,8 @@
-"""The reference engine: answers computed the slow and obvious way, for tests of the other engines.
+"""The reference engine: it computes answers in a slow and obvious way, for tests of the other engines.
 
-It reads every raw row of a store with SELECT * and walks over them one by one, in plain Python, with the standard library's own sums and searches. It
-shares no expression, no binning and no rollup with the DuckDB engine; counts must be equal (tests/store/test_engine*.py), and findings too.
+It reads every raw row of a store with SELECT * and goes through them one by one, in plain Python, with sums and searches of the standard
+library. It shares no expression, binning or rollup with the DuckDB engine. Counts must be equal (tests/store/test_engine*.py), and so must
+findings.
 """
 
 import contextlib
@@ -40,7 +41,7 @@ LABEL_NUMBERS = ("label_value", "error", "absolute_error", "squared_error", "log
 
 
 def refuse_unknown(model, references, table):
-    """Raises NotFoundError for a column that the model, or the table, does not have."""
+    """Raise NotFoundError for a column that the model or the table does not have."""
     of_labels = {
         "label",
         "label_value",
@@ -98,14 +99,14 @@ def ask(store, aggregate, window, *, source="auto"):
 
 
 def answer(store, question, window):
-    """The answer to a question of any type."""
+    """The answer to a question of any kind."""
     ways = {Records: records, Sample: sample, Attributions: attributions, EstimatedErrors: estimated_errors}
     way = ways.get(type(question), ask)
     return way(store, question, window)
 
 
 def records(store, question, window):
-    """The records of a kind, in the form of observability.store.query.records.fetch: SELECT *, and the rest in Python."""
+    """The records of a kind, in the form of observability.store.query.records.fetch: read by SELECT *, and everything else in Python."""
     fields = {name: field.type for name, field in KINDS[record_kind(question.kind)].fields.items() if name != "received_at"}
     table = question.kind + ("es" if question.kind.endswith("ch") else "s")
     moment = "at" if "at" in fields else "from"
@@ -159,9 +160,9 @@ def records(store, question, window):
 
 
 def spread_steps(steps, most, rows):
-    """About the given number of steps per run, evenly spread and with the last step, each with the distance between the steps that are
-    kept of its run. All runs together give at most the given number of rows: each run gets the largest share that meets this limit, and
-    only the newest runs are read if shares would be too small.
+    """About so many steps of each run, evenly spaced and with the last step; each comes with the distance between the kept steps of its
+    run. All runs together give at most `rows` rows: each run gets the largest equal share that meets this limit, and only the newest runs
+    are read if the shares would be too small.
     """
     runs = {}
     for each in steps:
@@ -192,9 +193,9 @@ def spread_steps(steps, most, rows):
 
 
 def extreme_steps(own):
-    """The steps at which the mean of a metric over ranks is the extreme of its 64 step numbers and lies 12 robust standard deviations beyond
-    the median of such extremes in its group of 32, the five farthest of each metric and direction. The last group is the last 32. Of
-    neighbours beyond, the farthest counts.
+    """The steps with extreme values. The mean of a metric over ranks is the extreme of its block of 64 step numbers, and lies 12 robust
+    standard deviations beyond the median of such extremes in its group of 32 blocks; the last group is the last 32 blocks. Of neighbouring
+    steps only the farthest counts. For each metric and direction the five farthest are returned.
     """
     values = {}
     for each in own:
@@ -227,8 +228,8 @@ def extreme_steps(own):
 
 
 def environment_records(store, wanted, as_of):
-    """The predictions of an environment of every model, with the fields of a record and the label that is current as of an instant; scores
-    and features are left out if there are none.
+    """The predictions of an environment for every model, with the fields of a record and the label that was current at a point in time.
+    Scores and features are left out if there are none.
     """
     found = []
     for model in store.catalog().models:
@@ -252,7 +253,9 @@ def environment_records(store, wanted, as_of):
 
 
 def estimated_errors(store, question, window):
-    """The stored estimates of errors, in the form of observability.store.query.estimates.fetch: every row of both tables, joined and added up in Python."""
+    """The stored estimates of errors, in the form of observability.store.query.estimates.fetch: every row of both tables, joined and summed
+    in Python.
+    """
     model = store.catalog().model(window.model)
     as_of = None if window.as_of is None else window.as_of.replace(tzinfo=None)
     held, days = {}, defaultdict(list)
@@ -335,7 +338,7 @@ def rows_in(store, query):
 
 
 def as_field(value, kind):
-    """The stored value of a field in the form of `fetch`."""
+    """The stored value of a field, in the form in which `fetch` returns it."""
     if value is None or kind not in ("object", "list", "score", "label"):
         return value
     found = json.loads(value)
@@ -343,7 +346,7 @@ def as_field(value, kind):
 
 
 def by_sample_hash(fields):
-    """The order of a sample. If several versions answered the same id, they come in order of time and stream."""
+    """The sort key of a sample. If several versions answered the same id, their rows are ordered by time and stream."""
     return fields["sample_hash"], fields["id"], fields["at"], fields["stream"]
 
 
@@ -382,7 +385,7 @@ def typed(model, frame, sample=False):
 
 
 class ReferenceEngine(Engine):
-    """The raw rows of a store as an engine."""
+    """An engine that answers from the raw rows of a store."""
 
     def __init__(self, store):
         self.store = store
@@ -397,7 +400,9 @@ class ReferenceEngine(Engine):
         return answer(self.store, question, window)
 
     def counters(self, model, window):
-        """Sums over the hours of `arrivals` that the window touches; features of rows whose version was registered without them."""
+        """Sums over the hours of `arrivals` that the window overlaps, and the features of rows whose version was registered without
+        them.
+        """
         known = self.catalog().model(model)
         start, end = (each.replace(tzinfo=None) for each in (window.start, min(window.end, window.as_of or window.end)))
         hours = [
@@ -435,7 +440,7 @@ class ReferenceEngine(Engine):
         }
 
     def events(self, model, start, end):
-        """Every event in [start, end) of the model or of none."""
+        """Every event in [start, end) of the model, or of no model."""
         first, last = (each.replace(tzinfo=None) for each in (start, end))
         names = ["at", "model", "version", "what", "text", "prediction", "subject"]
         happened = [
@@ -459,7 +464,7 @@ class ReferenceEngine(Engine):
         return pd.DataFrame(found, columns=names).astype(dict.fromkeys(names[1:], object) | {"at": "datetime64[us]"})
 
     def canary_sightings(self, window):
-        """Every prediction after an export whose texts hold one of its canaries, row by row."""
+        """Every prediction after an export that contains one of its canaries in its texts, found row by row."""
         start, end = (each.replace(tzinfo=None) for each in (window.start, window.end))
         until = window.as_of.replace(tzinfo=None) if window.as_of else None
         found = []
@@ -503,7 +508,7 @@ class ReferenceEngine(Engine):
         return pd.DataFrame(found, columns=["canary", "exported", "recipient", "model", "version", "environment", "id", "at", "place"])
 
     def activity(self, as_of=None, model=None):
-        """Counts, first, last and newest arrival of each stream, from its raw rows."""
+        """Counts, first and last time and newest arrival of each stream, from its raw rows."""
         limit = None if as_of is None else as_of.replace(minute=0, second=0, microsecond=0, tzinfo=None)
         lines = []
         for known in self.catalog().models if model is None else (self.catalog().model(model),):
@@ -523,7 +528,7 @@ class ReferenceEngine(Engine):
         return frame.astype({"model": object, "version": object, "environment": object, "rows": "int64", **times})
 
     def newest_record(self, kinds, model, before, as_of=None):
-        """The newest time of the last record of each kind."""
+        """The time of the newest record of these kinds."""
         found = []
         for kind in kinds:
             frame = self.ask(Records(kind, ever=True), Window(model, EPOCH, before, as_of=as_of))

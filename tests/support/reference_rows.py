@@ -1,4 +1,4 @@
-"""The raw rows of a store, one by one in plain Python, with the bins and slices of the reference engine (reference_engine.py)."""
+"""The raw rows of a store, one by one in plain Python, with the reference engine's bins and slices (reference_engine.py)."""
 
 import bisect
 import json
@@ -24,7 +24,7 @@ CACHE = {}
 
 
 class Row:
-    """One prediction with the label that holds at the time of the question."""
+    """One prediction, with the label that is valid at the time of the question."""
 
     def __init__(self, model, version, environment, fields, label):
         self.model, self.version, self.environment, self.fields, self.label = model, version, environment, fields, label
@@ -35,7 +35,7 @@ class Row:
 
     @property
     def code(self):
-        """The class index of the label: 0 if a regression has a label, -1 if the label is unknown."""
+        """The class index of the label. It is 0 for a labelled row of a regression, and -1 without a known label."""
         if self.label is None:
             return UNKNOWN
         if self.model.task == "regression":
@@ -48,7 +48,7 @@ class Row:
         return None if missing(text) else json.loads(text)
 
     def number(self, reference):
-        """The number that a reference names: None if unknown; NaN stays NaN."""
+        """The number that a reference (such as `score`) names: None if unknown; NaN stays NaN."""
         column = self.model.column(reference)
         if column is not None:
             return self.fields[column.column]
@@ -80,7 +80,7 @@ class Row:
         return math.fsum((self.probabilities.get(name, 0.0) - (k == self.code)) ** 2 for k, name in enumerate(self.model.classes))
 
     def bin(self, reference):
-        """The bin of the value that a reference names; None if the row is not counted."""
+        """The bin of the value that a reference (such as `score`) names; None if the row is not counted."""
         column = self.model.column(reference)
         edges = bins(self.model, self.version, reference)
         if column is not None and column.id in (self.fields["absent"] if self.fields["absent"] is not None else ()):
@@ -96,7 +96,7 @@ class Row:
         return NULL if value is None else NAN if math.isnan(value) else bisect.bisect_right(edges.edges, value)
 
     def key(self, key):
-        """The value to group by."""
+        """The value by which the row is grouped."""
         if isinstance(key, Bucket):
             if self.environment == "reference":
                 return datetime(1970, 1, 1)
@@ -160,7 +160,7 @@ def class_index(model, value):
 
 
 def bins(model, version, reference):
-    """The edges of a reference for a version."""
+    """The reference's edges for a version."""
     if reference == "latency_ms":
         return Edges(edges=tuple(LOG_EDGES))
     if model.classes and (reference == "score" or reference.startswith("score.")):
@@ -176,7 +176,7 @@ def table(cursor, name):
 
 
 def stored(store, model):
-    """All raw rows of a model: predictions, revisions by id, streams by number. Kept for one generation of the store."""
+    """All raw rows of a model: predictions, label revisions by id, streams by number. They are cached for one generation of the store."""
     key = (str(store.home), model.name)
     if key not in CACHE or CACHE[key][0] != store.generation:
         cursor = store.cursor()

@@ -1,7 +1,7 @@
-"""Makes the stores of released versions with those versions' own code, for tests/store/test_released.py.
+"""Makes the stores of released versions with the code of those versions, for tests/store/test_released.py.
 
-`python tests/support/released_stores.py FOLDER [VERSION …]` checks each version out of the git history, registers a model and loads the
-same records with that version's command line, and packs the database and its settings as VERSION.tar.xz. A released version's store is
+`python tests/support/released_stores.py FOLDER [VERSION …]` checks out each version from the git history, registers a model and loads the
+same records by that version's command line, and packs the database and its settings as VERSION.tar.xz. The store of a released version is
 made only once.
 """
 
@@ -52,16 +52,16 @@ COMMITS = {
     "0.35.0": "31a35ac0",
     "0.36.0": "51b0f94b",
 }
-"""For each version, the last commit that states this version."""
+"""COMMITS: The last commit that states the version, for each version."""
 START, DAYS = datetime(2026, 3, 2, tzinfo=UTC), 14
 REFERENCE, PREDICTIONS, FREE, LABELLED = 240, 280, 60, 200
 FALLEN_DAYS = 4
-"""The number of days at the end on which the distribution of ages differs, so that today's code finds a change."""
+"""FALLEN_DAYS: On this many days at the end the ages have another distribution, so that today's code finds a change."""
 KEPT = ("store.duckdb", "settings.toml")
 
 
 def applicants(seed: int, count: int, shift: float = 0.0) -> list[dict[str, Any]]:
-    """Features and label of applicants."""
+    """Features and labels of applicants."""
     dice = random.Random(seed)
     found = []
     for _ in range(count):
@@ -176,7 +176,7 @@ def make_store(version: str, target: Path) -> None:
 
 
 def without_owner(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """A member of the archive without the name of its owner."""
+    """A member of the archive without the name and number of its owner."""
     member.uid = member.gid = 0
     member.uname = member.gname = ""
     return member

@@ -1,6 +1,7 @@
-"""Six weeks of a small regression: a unit change in one of them, its fix in the next, then a better version with the old one in shadow.
+"""Six weeks of a small regression: in one week a unit is wrong, in the next it is fixed, and in the last a better version serves and the
+old one answers in shadow.
 
-Every label comes two hours after its prediction, except that a tenth of each week's labels come three weeks late.
+Every label comes two hours after its prediction, except for a tenth of each week's labels, which come three weeks late.
 """
 
 import json
@@ -35,13 +36,13 @@ OPENED = {
     "/lab?model=eta&of=labelling&fault=slow_annotator": "One annotator takes many times as long",
     "/lab?model=eta&of=training": "No training run of this model has been logged yet",
 }
-"""Addresses of pages about this log with `deliveries`, and what each of them says."""
+"""OPENED: Addresses of pages about these records and `deliveries`, with what each page states."""
 
 
 def build(home: Path, *, shadow: bool = True, artifact: Path | None = None) -> Database:
-    """The store with every record except the late labels, which `load_late` loads.
+    """The store with every record except the late labels. `load_late` loads those.
 
-    shadow: the old version answers in the shadow of the better one. artifact: of the old version.
+    shadow: whether the old version answers in the shadow of the better one. artifact: that of the old version.
     """
     if artifact is not None:
         return filled(home, shadow, artifact)
@@ -50,7 +51,7 @@ def build(home: Path, *, shadow: bool = True, artifact: Path | None = None) -> D
 
 
 def filled(home: Path, shadow: bool, artifact: Path | None) -> Database:
-    """The same store, filled in an empty folder."""
+    """Fill an empty folder with the same store."""
     store = open_store(home, threads=2)
     rng = random.Random(3)
     for version, noise in (("1", 4.0), ("2", 2.0)):
@@ -76,7 +77,7 @@ def load_late(store: Database) -> None:
 
 
 def row(rng: random.Random, noise: float) -> dict:
-    """The features of a journey, its duration, and a prediction whose error has the given spread."""
+    """The features of a journey, its duration, and a prediction with an error of the given standard deviation."""
     km, weight = rng.uniform(5, 60), rng.gauss(10, 2)
     label = 2.0 * km + weight + rng.gauss(0, 1.0)
     return {"km": round(km, 3), "load": round(weight, 3), "score": round(label + rng.gauss(0, noise), 3), "label": round(label, 3)}
@@ -93,7 +94,7 @@ def records() -> list[dict]:
             each = row(rng, noise)
             features = {"km": each["km"], "load": each["load"]}
             score = each["score"]
-            if week == BROKEN:  # metres where kilometres were meant: the model sees journeys a thousand times as long
+            if week == BROKEN:  # metres instead of kilometres: the model gets journeys that are a thousand times as long
                 features["km"] = round(1000 * each["km"], 1)
                 score = round(score + 200.0, 3)
             name = f"{week}-{number}"
@@ -143,8 +144,8 @@ def stamp(instant: datetime) -> str:
 
 
 def deliveries() -> list[dict]:
-    """A batch and a cleaning on each morning of one week: each of 1,000 rows, 37 of them dropped. The rows that remain of the last one are
-    a version of the dataset.
+    """A batch and a cleaning on every morning of one week. Each batch has 1,000 rows, of which 37 are dropped; the remaining rows of the
+    last one are a version of the dataset.
     """
     found = []
     for day in range(7):

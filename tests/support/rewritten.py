@@ -1,7 +1,7 @@
-"""Rewrites the asserts of all tests once, before workers start: `python -m tests.support.rewritten`.
+"""Rewrites the asserts of all test files once, before the workers start: `python -m tests.support.rewritten`.
 
-On a fresh checkout every worker would otherwise rewrite every file that it collects, at the same time as the others. pytest takes the
-files written here for its own.
+On a fresh checkout every worker would otherwise rewrite every file that it collects, all at the same time. pytest uses the files written
+here as its own.
 """
 
 from multiprocessing import Pool
@@ -13,8 +13,8 @@ TESTS = Path(__file__).parents[1]
 
 
 def write_rewritten(file: Path) -> None:
-    """Write the compiled form of a test file with rewritten asserts beside it, unless the compiled form that is there comes from the same
-    text.
+    """Write the compiled form of a test file, with rewritten asserts, into its cache folder, unless the form that is there comes from the
+    same text.
     """
     compiled = rewrite.get_cache_dir(file) / (file.stem + rewrite.PYC_TAIL)
     if rewrite._read_pyc(file, compiled) is None:

@@ -1,4 +1,4 @@
-"""Phrases that readers had to decode, and what to write instead."""
+"""Phrases that readers have to work out, and what to write instead."""
 
 import re
 
@@ -43,10 +43,10 @@ RIDDLES = {
     r"moved too far of": "shifted",
     r"\bdata sets?\b": "dataset",
 }
-"""Phrases that must not come back, with what to write instead."""
+"""RIDDLES: Phrases that must not be used again, with what to write instead."""
 PATTERNS = [(re.compile(phrase, re.IGNORECASE), better) for phrase, better in RIDDLES.items()]
 
 
 def riddles_in(text: str) -> list[str]:
-    """Each phrase in a text that a reader has to decode, with what to write instead."""
+    """Each phrase in a text that a reader has to work out, with what to write instead."""
     return [f"{found[0]!r}: {better}" for pattern, better in PATTERNS if (found := pattern.search(text))]

@@ -1,4 +1,4 @@
-"""Random records of one model, and a plain walk over them that counts what its rollups must hold."""
+"""Random records of one model, and a simple loop over them that counts what its rollups must contain."""
 
 import math
 import random
@@ -23,7 +23,7 @@ THRESHOLD = 0.3
 
 
 def register(store, task, version="1"):
-    """A model with a registered version, its edges, and a sensitive group."""
+    """Register a model with one version, its edges, and a sensitive group."""
     edges = {
         "feature.x": Edges(edges=X),
         "feature.c": Edges(levels=LEVELS),
@@ -46,7 +46,7 @@ def instant(moment):
 
 
 def history(task, seed, predictions=40):
-    """Random records of one model: predictions, late, early, repeated and revised labels, in random order."""
+    """Random records of one model: predictions, and late, early, repeated and revised labels, in random order."""
     pick = random.Random(seed)
     some = lambda most: timedelta(seconds=pick.randrange(int(most * 3600)))
     records = []
@@ -111,7 +111,7 @@ def history(task, seed, predictions=40):
 
 
 def text(value):
-    """Canonical text of a scalar, written without the product's code."""
+    """The canonical text of a scalar, made without the product's code."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(int(value)) if isinstance(value, float) and value == int(value) else str(value)
@@ -123,7 +123,7 @@ def up(moment):
 
 
 def walk(task, records, hour):
-    """What had arrived by an hour, found by a plain loop over the records: rows of (prediction, current label or None)."""
+    """What had arrived by an hour, found by a simple loop over the records: pairs of a prediction and its current label or None."""
     labels = defaultdict(list)
     for record in records:
         if record["kind"] == "label" and "received_at" in record:
@@ -137,7 +137,7 @@ def walk(task, records, hour):
 
 
 def cell(task, record, label):
-    """Score, score bin, decision and label code of a row."""
+    """Score, score bin, decision and label code of a row, by which it is counted."""
     score, classes = record.get("score"), CLASSES[task]
     by_class = [score[name] for name in classes] if isinstance(score, dict) else None
     if by_class:
@@ -201,7 +201,7 @@ def assert_equal(found, wanted):
 
 
 def load_in_pieces(store, records, pick):
-    """Lands records in random pieces, some of them together, and loads."""
+    """Write the records to the landing zone in random pieces, and load after some of the pieces and at the end."""
     rest = list(records)
     while rest:
         size = pick.randrange(1, 40)

@@ -1,4 +1,4 @@
-"""Frames of training runs (a run, a distributed run, a loss), and the analyzer's findings about them."""
+"""Frames of training runs (one process, several processes, a loss), and the analyzer's findings about them."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -51,7 +51,7 @@ def only(found: list[Finding], metric: str) -> Finding:
 
 
 def a_run(metrics: dict[str, object], name: str = "one", *, ended: str | None = "finished", every: float = 30.0, **fields) -> list[dict]:
-    """A run with one value of each metric per step."""
+    """A run with one value of each metric in every step."""
     common = {"run": name, "model": "loan"}
     records = [{"kind": "run", **common, "event": "start", "at": START.isoformat(), **fields}]
     n = len(next(iter(metrics.values()), []))
@@ -78,8 +78,8 @@ def loss(n: int = 120, seed: int = 0, sd: float = 0.01) -> np.ndarray:
 def distributed(
     slow: float = 1.0, phase: str = "data", n: int = 40, ranks: int = 4, seed: int = 0, *, wait: bool = True
 ) -> tuple[list[dict], dict[str, np.ndarray]]:
-    """A run of several ranks that wait for each other; rank 2 is slow in one phase. Returns the records, and the times from which they
-    were made.
+    """A run of several ranks that wait for each other; rank 2 is slow in one phase. Returns the records, and the working times from which
+    they were made.
     """
     rng = np.random.default_rng(seed)
     work = {"compute": rng.normal(200, 6, (ranks, n)), "data": rng.normal(60, 3, (ranks, n))}

@@ -1,4 +1,4 @@
-"""Run the dashboard in a separate process, as a person does."""
+"""Runs the dashboard in a separate process, as it runs for a person."""
 
 import contextlib
 import fcntl
@@ -20,8 +20,8 @@ from tests.support.sample_home import ROOT, environment
 
 START_SECONDS = 600
 LEFT: list[int] = []
-"""Ports of dashboards that have ended. The next dashboard takes one of these ports, because the browser has already fetched and compiled
-the scripts from there.
+"""LEFT: Ports of dashboards that have ended. The next dashboard uses one of them again, because the browser has already fetched and
+compiled the scripts of that address.
 """
 
 
@@ -59,7 +59,7 @@ class Dashboard:
 
 @contextlib.contextmanager
 def dashboard(home: Path, port: int | None = None, root: Path = ROOT) -> Iterator[Dashboard]:
-    """Run `serve` on the given port, or else on a free one, until the block ends. root: the checkout whose code serves."""
+    """Run `serve` on the given port, or on a free one, until the block ends. root: the checkout with the code to run."""
     port = port or (LEFT.pop() if LEFT else free_port())
     with home.with_suffix(".log").open("w") as log:
         process = subprocess.Popen(
@@ -80,9 +80,9 @@ def dashboard(home: Path, port: int | None = None, root: Path = ROOT) -> Iterato
 
 @contextlib.contextmanager
 def one_dashboard(folder: Path, home: Callable[[], contextlib.AbstractContextManager[Path]], name: str = "fleet") -> Iterator[Dashboard]:
-    """One dashboard of a name for all workers that share a folder: the first starts it over a home, and ends it after the last has left.
+    """One dashboard with this name for all workers that share a folder: the first worker starts it over a home, and the last one ends it.
 
-    Without it, two dashboards would start and compute the same pages. Each user holds a lock, which is released even if its worker dies.
+    Otherwise two dashboards would start and compute the same pages. Each user holds a lock, which is released even if its worker dies.
     """
     address, users = folder / f"{name}.json", (folder / f"{name}.users").open("a")
     with users, contextlib.ExitStack() as mine:
@@ -99,13 +99,13 @@ def one_dashboard(folder: Path, home: Callable[[], contextlib.AbstractContextMan
             fcntl.flock(users, fcntl.LOCK_UN)
             if first:
                 with (folder / f"{name}.lock").open("a") as gate:
-                    fcntl.flock(gate, fcntl.LOCK_EX)  # a worker that comes later starts another dashboard
+                    fcntl.flock(gate, fcntl.LOCK_EX)  # a worker that comes later then starts another dashboard
                     address.unlink()
                 fcntl.flock(users, fcntl.LOCK_EX)
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait until `/readyz` answers 200. Fails, and shows the log, if the process ends or does not answer in time."""
+    """Wait until `/readyz` answers 200. Fails with the log if the process ends or does not answer in time."""
     until = time.monotonic() + START_SECONDS
     while True:
         assert process.poll() is None, log.read_text()

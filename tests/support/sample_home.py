@@ -1,4 +1,4 @@
-"""A store with the sample fleet, loaded once for a whole run of the tests, and copied for tests that change it."""
+"""A store with the sample fleet. It is loaded once for a whole run of the tests, and copied for tests that change it."""
 
 import fcntl
 import os
@@ -28,18 +28,20 @@ application.keep_findings_over_runs(holder)
 list(findings_ahead.compute_findings(Scope()))
 holder.close()
 """
-"""Computes the findings of the first page once for all dashboards of the tests, as a run of the dashboard leaves them."""
+"""KNOWN: Computes the findings of the first page once for all dashboards of the tests, and leaves the same state as a run of the
+dashboard.
+"""
 
 
 def shared_folder(factory: pytest.TempPathFactory) -> Path:
-    """The folder shared by the workers of a run. `make test` names it, so that several runs share it too."""
+    """The folder that the workers of a run share. `make test` sets it, so that several runs share it too."""
     root = factory.getbasetemp()
     root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
     return Path(os.environ.get("SAMPLE_HOMES") or root)
 
 
 def sample_home(factory: pytest.TempPathFactory) -> Path:
-    """A home with the sample fleet, loaded by the product's own `demo`. Parallel workers share it, so no test may change it."""
+    """A home with the sample fleet, loaded by the product's command `demo`. Parallel workers share it, so no test may change it."""
     root = shared_folder(factory)
     home = root / "sample-home"
     with (root / "sample-home.lock").open("w") as lock:
@@ -64,7 +66,9 @@ def copied(home: Path, to: Path) -> Path:
 
 @contextmanager
 def lent(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
-    """A copy of the sample fleet for the tests of one file, removed after them, because a whole run would otherwise keep gigabytes."""
+    """A copy of the sample fleet for the tests of one file. It is removed afterwards, because a whole run would otherwise leave
+    gigabytes.
+    """
     folder = factory.mktemp(name)
     try:
         yield copied(sample_home(factory), folder / "home")
@@ -74,7 +78,9 @@ def lent(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
 
 @contextmanager
 def lent_checked(factory: pytest.TempPathFactory, name: str) -> Iterator[Path]:
-    """A copy of the sample fleet after `check`. The store keeps the findings, so a question about the same window is answered at once."""
+    """A copy of the sample fleet after `check`. The store keeps the findings, so later questions about the same window are answered at
+    once.
+    """
     folder = factory.mktemp(name)
     try:
         copied_once("checked-fleet", lambda draft: check_fleet(sample_home(factory), draft), folder / "home")
@@ -92,8 +98,8 @@ def check_fleet(fleet: Path, home: Path) -> None:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """The environment of a process that works on a home. In it a dashboard starts no explanations and no checks by itself, so that tests
-    are fast and repeatable.
+    """The environment variables of a process that works on a home. A dashboard then starts no explanations and no checks by itself, so that
+    tests are fast and repeatable.
     """
     inherited = {name: value for name, value in os.environ.items() if name != "OBSERVABILITY_LOCK_FD"}
     return {

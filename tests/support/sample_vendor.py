@@ -1,4 +1,4 @@
-"""The findings about a set of the sample's vendor on the morning after a night."""
+"""The findings about a batch of the sample's vendor on the morning after a night."""
 
 from datetime import UTC, timedelta
 
@@ -15,7 +15,7 @@ FIELDS = ("item", "set", "round", "answers", "expected", "refused", "well_formed
 
 
 def findings_of_night(answers: pd.DataFrame, night: int, budget: float | None = None) -> dict[str, Finding]:
-    """The findings by metric, from the rows of one of the vendor's files. budget: for a month, in USD."""
+    """The findings by metric, from the rows of one of the vendor's files. budget: per month, in USD."""
     rows = answers.assign(
         at=answers["at"].dt.tz_localize(None).astype("datetime64[us]"),
         features=pd.Series(answers[list(vendor.FEATURES)].to_dict("records"), answers.index),

@@ -1,7 +1,7 @@
-"""Which tests the short form leaves to `make test-long`, because others run nearly all of their lines for less.
+"""Which tests the short form leaves to `make test-long`, because cheaper tests run nearly all of their lines.
 
-The file left_to_the_long_form.txt names them. To choose anew: `LINES_RUN=FOLDER python -m pytest -p tests.support.lines_run -n 3 --ignore tests/browser`,
-then `python -m tests.support.short_form FOLDER`. The rule is that of docs/decisions/0210-a-short-form-by-lines.md.
+The file left_to_the_long_form.txt lists them. To choose them again: `LINES_RUN=FOLDER python -m pytest -p tests.support.lines_run -n 3
+--ignore tests/browser`, then `python -m tests.support.short_form FOLDER`. The rule is in docs/decisions/0210-a-short-form-by-lines.md.
 """
 
 import os
@@ -22,15 +22,15 @@ the second is set too. Then only the short form is measured, and the choice is m
 """
 LIST = Path(__file__).parents[1] / "left_to_the_long_form.txt"
 SHARE = 0.995
-"""The share of all lines that some test runs which the short form runs too."""
+"""SHARE: Of all lines that any test runs, the share that the short form runs."""
 CHEAP = 0.1
-"""Tests of fewer processor seconds always stay."""
+"""CHEAP: Tests that take fewer processor seconds always stay."""
 ELSEWHERE = 0.3
-"""A test whose children use more than this share of its time stays: the lines that they run are not seen."""
+"""ELSEWHERE: A test stays if its child processes take more than this share of its time, because the lines that they run are not noted."""
 SHARED_SETUP = 0.5
-"""Seconds of a setup beyond these are for fixtures that other tests share."""
+"""SHARED_SETUP: Further seconds of a setup are for fixtures that other tests share, so they do not count."""
 STAY = (
-    "tests/test_",  # laws, layers, names, house, containers
+    "tests/test_",  # laws of analyzers, layers, names, sizes and links, containers
     "tests/client/test_contract.py",
     "tests/lake/test_killed_load.py",
     "tests/monitoring/test_killed_run.py",
@@ -55,17 +55,21 @@ STAY = (
     "tests/store/test_released.py",
     "tests/store/test_spark_cluster.py",
 )
-"""Tests of acknowledged data, forgotten subjects, rights, the contract and the laws: they stay, whatever they cost."""
+"""STAY: Tests of acknowledged data, erased subjects, permissions, the client's contract and the laws of analyzers. They stay, whatever they
+cost.
+"""
 STAY_FOR = (
     "backup", "duplicate", "erase", "forgotten", "killed", "loses_nothing", "lost", "password", "protected", "removed", "secret", "token",
     "signed_in",
 )  # fmt: skip
-"""Parts of names of such tests in other files."""
+"""STAY_FOR: Tests in other files with such a word in their name also stay."""
 
 
 @dataclass(frozen=True)
 class Ran:
-    """What one test ran: its name, its processor seconds without shared fixtures, the share of its children, and the numbers of its lines."""
+    """A test's name, its processor seconds without shared fixtures, the share of its child processes in its time, and the numbers of the
+    lines that it ran.
+    """
 
     name: str
     seconds: float
@@ -74,7 +78,7 @@ class Ran:
 
     @property
     def stays(self) -> bool:
-        """Whether the test is in the short form whatever its lines are."""
+        """Whether the test is in the short form for reasons other than its lines."""
         return (
             self.seconds < CHEAP
             or self.children > ELSEWHERE
@@ -84,12 +88,12 @@ class Ran:
 
 
 def left_out() -> frozenset[str]:
-    """The names of the list: a test with its case, or a function of which all cases are left out."""
+    """The names in the list: one case of a test, or a whole function if all its cases are left out."""
     return frozenset(LIST.read_text(encoding="utf-8").split("\n")) if LIST.exists() else frozenset()
 
 
 def chosen_by_name(arguments: Iterable[str]) -> bool:
-    """Whether tests are named on the command line, so that those are run wherever they stand."""
+    """Whether the command line names single tests. These are run even if the list has them."""
     return any("::" in argument for argument in arguments)
 
 
@@ -99,16 +103,16 @@ def nothing_is_left_out() -> bool:
 
 
 def is_left_out(name: str, names: frozenset[str]) -> bool:
-    """Whether the short form leaves out the test of this name."""
+    """Whether the short form leaves out the test with this name."""
     return name in names or name.partition("[")[0] in names
 
 
 def read_notes(folder: Path) -> Iterator[Ran]:
-    """What each test ran, from the notes of `lines_run` in a folder."""
+    """What each test ran, from the notes that `lines_run` wrote into a folder."""
     for path in folder.iterdir():
         with path.open("rb") as file:
             while file.peek(1):
-                name, setup, own, children, lines = pickle.load(file)  # written by lines_run on this machine, moments before
+                name, setup, own, children, lines = pickle.load(file)  # lines_run wrote it on this machine just before
                 whole = own + children
                 yield Ran(name, max(whole - max(setup - SHARED_SETUP, 0), 1e-3), children / max(whole, 1e-3), lines)
 
@@ -116,8 +120,8 @@ def read_notes(folder: Path) -> Iterator[Ran]:
 def chosen(tests: Iterable[Ran]) -> tuple[list[Ran], list[Ran]]:
     """The tests that the short form keeps, and those that it leaves out.
 
-    Each file keeps at least its cheapest test. Of the tests that need not stay it takes the one with the most new lines a second, until
-    `SHARE` of all lines are run.
+    Each file keeps at least its cheapest test. Tests that need not stay are added one by one, always the one with the most new lines per
+    second, until `SHARE` of all lines are run.
     """
     every = sorted(tests, key=lambda test: test.name)
     cheapest: dict[str, Ran] = {}
@@ -144,7 +148,7 @@ def chosen(tests: Iterable[Ran]) -> tuple[list[Ran], list[Ran]]:
     while waiting and missing > 0:
         place = waiting[0][1]
         now = gain(place)
-        if now > waiting[0][0]:  # the lines that others have taken since do not count
+        if now > waiting[0][0]:  # lines that tests added since then run do not count
             heapreplace(waiting, (now, place))
             continue
         heappop(waiting)
@@ -155,7 +159,7 @@ def chosen(tests: Iterable[Ran]) -> tuple[list[Ran], list[Ran]]:
 
 
 def listed(kept: Iterable[Ran], out: Iterable[Ran]) -> list[str]:
-    """The lines of the list: functions of which no case is kept, and single cases of the others."""
+    """The lines of the list: a function of which no case is kept, and otherwise single cases."""
     functions = {test.name.partition("[")[0] for test in kept}
     names = defaultdict(list)
     for test in out:

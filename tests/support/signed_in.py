@@ -1,4 +1,4 @@
-"""Draw the pages of this process for somebody who has signed in."""
+"""Draws the pages of this process for a person who has signed in."""
 
 import pytest
 
@@ -8,6 +8,6 @@ from observability.server.access import Person
 
 
 def sign(monkeypatch: pytest.MonkeyPatch, person: Person) -> None:
-    """Draw every page for this person."""
+    """Let every page be drawn for this person."""
     for module in (sign_in, person_name, access_page):
         monkeypatch.setattr(module, "current_person", lambda: person)

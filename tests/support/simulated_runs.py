@@ -1,5 +1,5 @@
-"""Simulated training runs without faults, as records: a run of one process, a run of four processes, and a run on four accelerators that
-has earlier runs of its kind.
+"""Simulated training runs without faults, as records: a run of one process, a run of four processes, and a run on four accelerators with
+earlier runs of its kind.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -13,17 +13,17 @@ from tests.support.run_frames import frame_of
 START = datetime(2026, 3, 2, tzinfo=UTC)
 STEPS = 200
 KINDS = (("runs", "run"), ("steps", "step"), ("resources", "resource"), ("events", "event"))
-"""The records that training/runs reads, and the kind of each."""
+"""KINDS: The names under which training/runs reads records, and their kinds."""
 CURVE = 0.3 + 2 * np.arange(1, STEPS + 1) ** -0.35
 
 
 def run_that_can_have(fault: str) -> str:
-    """The simulated run that has the records which a fault changes."""
+    """The simulated run with the records that a fault changes."""
     return "accelerators" if fault.endswith(("_peers", "_past")) else "ranks" if "slow_rank" in fault else "curves"
 
 
 def simulated_run_records(seed: int = 5) -> list[dict]:
-    """Two runs: `curves` of one process with training and held-out rows on an accelerator, `ranks` of four processes."""
+    """Two runs: `curves` of one process on an accelerator, with training and held-out metrics, and `ranks` of four processes."""
     rng, drawn = np.random.default_rng(seed), np.random.default_rng([seed, 3])
     found = []
     for run, ranks in (("curves", (None,)), ("ranks", (0, 1, 2, 3))):
@@ -65,7 +65,7 @@ def simulated_run_records(seed: int = 5) -> list[dict]:
 
 
 def accelerator_run_records(seed: int = 5, earlier: int = 6) -> list[dict]:
-    """A run `accelerators` on four devices, and earlier runs of its kind, of which only starts, ends and readings are known."""
+    """A run `accelerators` on four devices, and earlier runs of its kind, which have only starts, ends and readings."""
     found: list[dict] = []
     for place in range(earlier + 1):
         last = place == earlier
@@ -92,7 +92,7 @@ def accelerator_run_records(seed: int = 5, earlier: int = 6) -> list[dict]:
 
 
 def simulated_run_frames(run: str, seed: int) -> dict[str, pd.DataFrame]:
-    """The records of a run without faults and of earlier runs of its kind, as the analyzer reads them."""
+    """The records of a run without faults and of earlier runs of its kind, in the frames that the analyzer reads."""
     simulated = accelerator_run_records if run == "accelerators" else simulated_run_records
     records = [each for each in simulated(seed) if each["run"].startswith(run)]
     return {name: frame_of(kind, [each for each in records if each["kind"] == kind]) for name, kind in KINDS}

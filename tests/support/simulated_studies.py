@@ -1,5 +1,5 @@
-"""Simulated searches: settings drawn at random, a smooth optimum inside their ranges, median pruning, several seeds of one setting, and a
-test error.
+"""Simulated hyperparameter searches: random settings, a smooth optimum inside their ranges, median pruning, several seeds of one setting,
+and a test error.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,9 @@ METRIC = "validation_log_loss"
 def simulated_study(
     rng: np.random.Generator, *, trials: int = 70, seeds: int = 8, test: bool = False, name: str = "search"
 ) -> list[TrainingRun]:
-    """The runs of a search without faults, with pruning from the sixth trial on. test: each whole run logs a test error too."""
+    """The runs of a search without faults, with pruning from the sixth trial on. test: each run that was not pruned also logs a
+    test error.
+    """
     found: list[TrainingRun] = []
     best, noise = rng.uniform(0.25, 0.75, 2), float(rng.uniform(0.002, 0.006))
     whole: list[np.ndarray] = []

@@ -1,6 +1,6 @@
 """The answer key of the scenario lab: the right subject and area for each fault. The product does not read it. A finding is right if its
-subject and its area are among the right ones and, for a fault in a part of the rows, that part is named with it: as the subject
-(`replica=r2`) or as the slice (`region=south`).
+subject and area are among the right ones. For a fault in a part of the rows it must also name that part: as the subject (`replica=r2`) or
+as the slice (`region=south`).
 """
 
 from collections.abc import Callable
@@ -22,9 +22,9 @@ Target = dict[str, str]
 
 @dataclass(frozen=True)
 class Right:
-    """The right answers for one scenario. subjects: who; areas: analyzers; place: a slice, group, replica or device that must be named, by
-    itself or with a subject; metrics: if given, the finding must be about one of them. evidence: whether inputs show the fault at once, or
-    only labels do.
+    """The right answers for one scenario. subjects: possible subjects of the finding; areas: possible analyzers; place: a slice, group,
+    replica or device that the finding must name, alone or with a subject; metrics: if given, the finding must be about one of them.
+    version: if given, the finding must be about it.
     """
 
     subjects: frozenset[str]
@@ -49,17 +49,17 @@ class Right:
 def feature(
     *roles: str, place: str | None = None, areas: tuple[str, ...] = VALUES, metrics: tuple[str, ...] = ()
 ) -> Callable[[Target], Right]:
-    """The right answer is one of the features that play these roles, in a place if one is named."""
+    """The right answer is one of the features with these roles, within a place if one is named."""
     return lambda of: Right(frozenset(of[each] for each in roles), areas, of[place] if place else None, metrics)
 
 
 def model(areas: tuple[str, ...], *metrics: str, place: str | None = None, others: tuple[str, ...] = ()) -> Callable[[Target], Right]:
-    """The right answer is the model itself (or its score), in a place if one is named."""
+    """The right answer is the model itself or its score, within a place if one is named."""
     return lambda of: Right(frozenset({"model", "score", *others}), areas, of[place] if place else None, metrics)
 
 
 def part(role: str, areas: tuple[str, ...], *metrics: str) -> Callable[[Target], Right]:
-    """The right answer is a replica, device, subject or group by itself."""
+    """The right answer is a replica, device, subject or group."""
     return lambda of: Right(frozenset({of[role], "model", "score"}), areas, of[role], metrics)
 
 
@@ -117,7 +117,7 @@ KEY: dict[str, Callable[[Target], Right]] = {
     "prompt_texts": model(("trust/live_guard",), "prompt_text_share"),
     "oversized_texts": model(("trust/live_guard",), "oversized_text_share"),
 }
-"""For each fault, the right answer given its target."""
+"""KEY: For each fault, the right answer as a function of its target."""
 RUN_KEY: dict[str, tuple[str, ...]] = {
     "loss_spike": ("metric_spike",),
     "loss_not_finite": ("non_finite_steps",),
@@ -139,7 +139,7 @@ RUN_KEY: dict[str, tuple[str, ...]] = {
     "idle_among_peers": ("device_utilisation_gap",),
     "memory_beyond_past": ("device_memory_gap",),
 }
-"""By fault of a training run, the metrics of training/runs that are right about it."""
+"""RUN_KEY: For each fault of a training run, the metrics of training/runs whose findings are right."""
 
 
 LABEL_KEY: dict[str, tuple[str, ...]] = {
@@ -153,19 +153,19 @@ LABEL_KEY: dict[str, tuple[str, ...]] = {
     "tired_annotators": ("fatigue_slope",),
     "follower": ("suggestion_acceptance", "annotator_agreement"),
 }
-"""By fault of labelling, the metrics of data/labels and data/labelling that are right about it."""
+"""LABEL_KEY: For each fault of labelling, the metrics of data/labels and data/labelling whose findings are right."""
 
 
 def right_of_labelling(fault: str, subject: str, project: str = "loan") -> Right:
-    """The right answer for a fault of labelling. It is the model; for a fault of one annotator it is the annotator, as a subject of
-    data/labels or within the project.
+    """The right answer for a fault of labelling. The subject is the model, or for a fault of one annotator the annotator, alone or within
+    the project.
     """
     own = subject.replace("annotator=", f"project:{project}/annotator:")
     return Right(frozenset({subject, own}), ("data/labels", "data/labelling"), metrics=LABEL_KEY[fault])
 
 
 def right_of_run(fault: str, subject: str) -> Right:
-    """The right answer for a fault of a training run: the run; for a slow rank, the rank."""
+    """The right answer for a fault of a training run. The subject is the run, or for a slow rank the rank."""
     return Right(frozenset({subject}), ("training/runs",), metrics=RUN_KEY[fault])
 
 
@@ -182,9 +182,9 @@ BY_LABELS = frozenset(
         "labels_stop",
     }
 )
-"""Faults that only labels show: their evidence comes with the labels."""
+"""BY_LABELS: Faults that only labels show, so their evidence comes as late as the labels."""
 MATTERS = 0.3
-"""Standard deviations from which a ramp matters."""
+"""MATTERS: A ramp matters once it has reached this many standard deviations."""
 
 
 def right(scenario: FaultScenario) -> Right:
@@ -194,15 +194,16 @@ def right(scenario: FaultScenario) -> Right:
 
 
 def apart(one: Right, other: Right) -> bool:
-    """Whether no finding can be right for both keys: other areas, or other subjects in other places. Only then does a match with the other
-    key measure luck."""
+    """Whether no finding can be right for both keys, because they have different areas, or different subjects in different places. Only
+    then is a match with the other key a matter of chance.
+    """
     return not set(one.areas) & set(other.areas) or (
         one.subjects.isdisjoint(other.subjects) and (one.place is None or one.place != other.place)
     )
 
 
 def first_evidence(fault: ServingFault, amount: float, label_delay: int) -> int:
-    """The number of days from the onset to the first possible evidence: 0, the delay of the labels, or the days until a ramp matters."""
+    """The number of days from the onset to the first possible evidence: 0, the delay of the labels, or the time until a ramp matters."""
     if fault.name in BY_LABELS:
         return label_delay
     return max(-int(-MATTERS // amount) - 1, 0) if fault.name == "slow_ramp" else 0
@@ -212,7 +213,7 @@ Place = Literal["first", "top three", "named", "missed"]
 
 
 def judged(day: ReplayDay, of: Right) -> Place:
-    """How prominently a day's findings name the fault: as the lead of the first incident, as the lead of one of the first three, anywhere,
+    """How prominently a day's findings name the fault: in the lead of the first incident, in the lead of one of the first three, anywhere,
     or not at all.
     """
     for place, each in enumerate(day.incidents):
@@ -222,5 +223,5 @@ def judged(day: ReplayDay, of: Right) -> Place:
 
 
 def leads(incident: Incident, of: Right) -> bool:
-    """Whether the first finding of an incident is right."""
+    """Whether the lead of an incident is right."""
     return of.holds(incident.lead)

@@ -1,7 +1,7 @@
-"""Two logs without faults for the scenario lab: a synthetic one, and a real one (the sample fleet's flights).
+"""Two sets of records without faults for the scenario lab: a synthetic one, and a real one (the flights of the sample fleet).
 
-The log `credit` has everything that a service can log: replicas, devices, subjects, groups, latency, energy, cost. Its truth is a logistic
-model of its features, and its scores are that probability, so that it is calibrated and fair by construction.
+The model `credit` logs everything that a service can log: replicas, devices, subjects, groups, latency, energy, cost. Its labels are drawn
+from a logistic model of its features and its scores are the same probabilities, so that it is calibrated and fair by construction.
 """
 
 import tomllib
@@ -39,7 +39,7 @@ REPLICAS, DEVICES = ("r1", "r2", "r3", "r4"), ("phone", "tablet", "desktop", "ki
 
 
 def draw(rng: np.random.Generator, size: int) -> LogRows:
-    """New people, drawn independently of each other."""
+    """New applicants, drawn independently of each other."""
     income = rng.lognormal(10.3, 0.45, size)
     age = np.round(rng.normal(42, 12, size).clip(18, 90), 1)
     debt = np.round(0.4 * income * rng.gamma(2.0, 0.5, size), 2)
@@ -91,7 +91,7 @@ def credit(seed: int = 0, reference_rows: int = 10_000) -> SimulationBase:
 
 
 def fleet_store(name: str, home: Path) -> Database:
-    """A store that holds the first version of one model of the sample fleet; the caller closes it."""
+    """A store with the first version of one model of the sample fleet. The caller closes it."""
     fleet = tomllib.loads((SAMPLE / "fleet.toml").read_text(encoding="utf-8"))
     entry = next(each for each in fleet["model"] if each["name"] == name)
     store = open_store(home, threads=2)
@@ -107,7 +107,9 @@ def fleet_store(name: str, home: Path) -> Database:
 
 
 def of_the_fleet(name: str, home: Path, seed: int = 0) -> SimulationBase:
-    """A model of the sample fleet as a base: half of its reference rows are the baseline, and the days are drawn from the other half."""
+    """A model of the sample fleet as the basis of simulations: half of its reference rows are the baseline, and the days are drawn from the
+    other half.
+    """
     store = fleet_store(name, home)
     try:
         return simulation_base(store, name, source="reference", seed=seed)

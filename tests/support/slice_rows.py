@@ -1,4 +1,4 @@
-"""Rows and frames for the analyzer of slices."""
+"""Rows and frames for tests of the slices analyzer."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ FEATURES = ("age", "income", "region", "plan")
 
 
 def rows(n: int, seed: int, start: int = 0) -> pd.DataFrame:
-    """Labelled rows of a regression over a week, with replicas, devices and a sensitive group."""
+    """A week of labelled rows of a regression, with replicas, devices and a sensitive group."""
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame({
         "id": [f"p{start + i:07}" for i in range(n)],
@@ -27,7 +27,7 @@ def rows(n: int, seed: int, start: int = 0) -> pd.DataFrame:
 
 
 def frame_of(frame: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
-    """The frame in the form of the answer to a sample."""
+    """The rows in the form in which the store answers a sample."""
     known = frame.assign(
         error=frame["score"] - frame["label"], correct=((frame["score"] >= 0.5) == (frame["label"] == 1)).where(frame["label"].notna())
     )

@@ -1,4 +1,4 @@
-"""A standalone cluster of Spark on loopback, a master and two workers of one core each, for tests and benchmarks."""
+"""A standalone Spark cluster on loopback for tests and benchmarks: a master and two workers with one core each."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 LITTLE_COMPILING = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-"""Options for a Java process that lives for seconds: compiling its code well would take longer than running it."""
+"""LITTLE_COMPILING: Options for a Java process that runs for only a few seconds: thorough compilation would take longer than it saves."""
 EXECUTOR = {
     "spark__executor__memory": "512m",
     "spark__executor__cores": "1",
@@ -22,18 +22,18 @@ EXECUTOR = {
     "spark__executorEnv__PYTHONPATH": str(ROOT),
     "spark__executorEnv__PYTHONDONTWRITEBYTECODE": "1",
 }
-"""Settings of a session on the cluster (spark_session.local_session)."""
+"""EXECUTOR: Settings of a session that uses the cluster (spark_session.local_session)."""
 
 
 @dataclass(frozen=True)
 class StandaloneCluster:
-    """A running cluster. master: its address, to which a session connects."""
+    """A running cluster. master: the address to which a session connects."""
 
     master: str
     workers: "tuple[subprocess.Popen[bytes], ...]"
 
     def executors(self) -> list[int]:
-        """The processes that run tasks."""
+        """The ids of the processes that run tasks."""
         found = []
         for pid in (own for worker in self.workers for own in descendants(worker.pid)):
             with suppress(OSError):
@@ -44,7 +44,7 @@ class StandaloneCluster:
 
 @contextmanager
 def standalone_cluster(folder: Path) -> Iterator[StandaloneCluster]:
-    """A cluster whose workers write into a folder. At the end of the context the cluster ends, with its executors."""
+    """A cluster whose workers write into a folder. When the context ends, the cluster and its executors are stopped."""
     port = free_port()
     master = f"spark://127.0.0.1:{port}"
     web = ("--webui-port", str(free_port()))
@@ -70,13 +70,13 @@ def standalone_cluster(folder: Path) -> Iterator[StandaloneCluster]:
 
 
 def is_listening(port: int) -> bool:
-    """Whether something listens at a port."""
+    """Whether a process listens on a port."""
     with socket.socket() as asked:
         return asked.connect_ex(("127.0.0.1", port)) == 0
 
 
 def spark_daemon(*arguments: str) -> "subprocess.Popen[bytes]":
-    """A daemon of Spark as a child process of this process."""
+    """Start a Spark daemon as a child process."""
     import pyspark
 
     environment = {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "PYTHONPATH": str(ROOT), "SPARK_DAEMON_MEMORY": "256m"}
@@ -86,7 +86,7 @@ def spark_daemon(*arguments: str) -> "subprocess.Popen[bytes]":
 
 
 def descendants(pid: int) -> list[int]:
-    """The processes that a process started, by any of its threads, and those that they started."""
+    """All child processes of a process, started by any of its threads, and their own child processes."""
     children: list[int] = []
     for listed in Path(f"/proc/{pid}/task").glob("*/children"):
         with suppress(OSError):

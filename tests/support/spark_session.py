@@ -21,7 +21,7 @@ SMALL = {
 
 
 def local_session(master: str = "local[1]", **settings: str) -> Any:
-    """A session whose tasks find this checkout. settings: those of Spark, with __ in place of dots."""
+    """A session whose tasks can import this checkout. settings: Spark settings, with __ instead of dots."""
     from pyspark.sql import SparkSession
 
     os.environ["PYSPARK_PYTHON"] = sys.executable

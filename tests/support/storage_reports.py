@@ -1,4 +1,4 @@
-"""Reports of places that store data, without faults."""
+"""Reports of storage places without faults."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -20,11 +20,11 @@ START = datetime(2026, 3, 2)
 END = START + timedelta(days=7)
 GB = 10**9
 PLACES = ("lake", "features", "events")
-"""The places: one grows evenly, one is tidied each week, and one reports four times a day."""
+"""PLACES: One place grows evenly, one is cleaned up each week, and one reports four times a day."""
 
 
 def place_reports(rng: np.random.Generator, place: str = "lake", *, before: int = 42, **fields: Any) -> list[dict[str, Any]]:
-    """The reports of a place that has room, removes in time, and is backed up and tested; `fields` replace fields in the reports of the
+    """The reports of a place that has space, removes data in time, and has tested backups. `fields` replace fields in the reports of the
     last week.
     """
     capacity, share = 10_000 * GB, float(rng.uniform(0.4, 0.7))
@@ -81,7 +81,7 @@ def storage_findings(
     datasets: Sequence[dict[str, Any]] = (),
     decisions: Sequence[dict[str, Any]] = (),
 ) -> list[Finding]:
-    """The findings about the places and the stored datasets of the week. late: the time from the end of the week to the check."""
+    """The findings about the places and the stored datasets of the week. late: the time between the end of the week and the check."""
     frame, end = storage_frame(rows), END.replace(tzinfo=UTC)
     listed = pd.DataFrame(list(prices), columns=list(PRICE_COLUMNS)).astype({"from": "datetime64[us]", "amount": float})
     frames = {"reports": frame[frame["at"] >= START], "past reports": frame[frame["at"] < START], "prices": listed}

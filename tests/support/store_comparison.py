@@ -1,4 +1,4 @@
-"""Compare the answers of two engines."""
+"""Compares the answers of two engines."""
 
 import numpy as np
 
@@ -6,8 +6,8 @@ FIGURES = ("n", "w", "w2", "total", "squares", "low", "high")
 
 
 def assert_same(got, wanted, *, extremes=True, about=None):
-    """Assert that two answers have equal columns, types, keys and counts, and floats that differ by at most 1e-9 of the sum of absolute
-    values. extremes: whether low and high must be equal too; otherwise they may be wider.
+    """Assert that two answers have equal columns, types, keys and counts. Floats may differ by 1e-9 of the sum of absolute values.
+    extremes: whether low and high must be equal too; otherwise their range may be wider.
     """
     assert list(got.columns) == list(wanted.columns), about
     keys = [name for name in wanted.columns if name not in FIGURES]
@@ -25,9 +25,11 @@ def assert_same(got, wanted, *, extremes=True, about=None):
 
 
 def assert_same_rollups(got, wanted):
-    """Assert equal counts, and sums that differ by at most 1e-9. Each argument has the rows of the tables of counts and of sums."""
+    """Assert equal counts, and sums that differ by at most 1e-9. Each argument consists of the rows of the counts table and of the sums
+    table.
+    """
     (counts, sums), (wanted_counts, wanted_sums) = got, wanted
     assert counts == wanted_counts
     assert [row[:6] for row in sums] == [row[:6] for row in wanted_sums]
     figures, expected = (np.array([row[6:] for row in rows], float) for rows in (sums, wanted_sums))
-    np.testing.assert_allclose(figures, expected, rtol=1e-9, atol=2e-6)  # the figures are rounded to 1e-6
+    np.testing.assert_allclose(figures, expected, rtol=1e-9, atol=2e-6)  # the values are rounded to 1e-6

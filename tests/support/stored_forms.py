@@ -1,4 +1,4 @@
-"""Audits of a stored dataset by `audit-storage`, without faults or with chosen figures."""
+"""Audits of a stored dataset in the form that `audit-storage` writes, without faults or with the given values."""
 
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ AT = datetime(2026, 3, 4, 12)
 
 
 def stored_form(rng: np.random.Generator, rate: float = 0.004, rows: int = 4000, **fields: Any) -> dict[str, Any]:
-    """A lossy form that changes the same small share of the decisions of `loan` 3 in every slice."""
+    """A lossy form that changes an equally small share of the decisions of `loan` 3 in every slice."""
     made = clean_form(rng, "any", rate, rows)
     model = {"name": "loan", "version": "3", "rows": rows, "largest": 0.03, "p99": 0.01, "mean": 0.001}
     model |= {"flips": made["flips"], "slices": made["slices"]}
@@ -19,7 +19,7 @@ def stored_form(rng: np.random.Generator, rate: float = 0.004, rows: int = 4000,
 
 
 def storage_audit(forms: dict[str, dict[str, Any]], in_use: str | None = None, **fields: Any) -> dict[str, Any]:
-    """A `dataset` record with an audit, as the store returns it. in_use: None if the data are stored exactly."""
+    """A `dataset` record with an audit, in the form in which the store returns it. in_use: None if the data are stored exactly."""
     codecs = {"none": {"bytes": 1000, "encode": 1.0, "decode": 1.0, "columns": {"age": 900}}}
     codecs |= {"zstd": {"bytes": 400, "encode": 1.5, "decode": 0.4, "columns": {"age": 350}}}
     storage = {"codecs": codecs, "forms": forms, "tags": {}} | ({"in_use": in_use} if in_use else {})
@@ -27,7 +27,9 @@ def storage_audit(forms: dict[str, dict[str, Any]], in_use: str | None = None, *
 
 
 def media_audit(seed: int = 1, in_use: str | None = None, least: dict[str, float] | None = None, **groups: float) -> dict[str, Any]:
-    """A `dataset` record with an audit of 60 pictures, as the store returns it. groups: the mean PSNR of each folder, of 20 pictures."""
+    """A `dataset` record with an audit of 60 pictures, in the form in which the store returns it. groups: the mean PSNR of each folder; a
+    folder has 20 pictures.
+    """
     whole = float(np.random.default_rng(seed).uniform(36, 40))
 
     def row(level: str | None, n: int, psnr: float) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The cost of a browser task for a person: clicks, keystrokes, seconds until the page is quiet, and words shown on the screen."""
+"""What a browser task costs a person: clicks, keystrokes, seconds until the page is quiet, and words shown on the screen."""
 
 import re
 import time
@@ -11,7 +11,9 @@ from tests.browser.pages import settle
 
 LAPTOP = {"width": 1440, "height": 900}
 QUIET_SECONDS = 0.3
-"""`settle` notices this many seconds late that a page is quiet. They do not count as a person's wait."""
+"""QUIET_SECONDS: `settle` returns this many seconds after a page has become quiet. A person does not wait for them, so they are
+subtracted.
+"""
 SEEN = r"""() => {
   const blocks = new Map()
   const boxes = new Map()
@@ -54,12 +56,14 @@ SEEN = r"""() => {
   read(document.body)
   return [...blocks.values()].map((text) => text.trim().replace(/\s+/g, ' ')).filter(Boolean)
 }"""
-"""The text of every paragraph, cell and button of which some part is on the screen, without what is cut off, hidden, or drawn as an icon."""
+"""SEEN: The text of every paragraph, cell and button that is at least partly on the screen, without text that is cut off, hidden, or drawn
+as an icon.
+"""
 
 
 @dataclass(frozen=True)
 class Effort:
-    """The effort of a task: clicks, keystrokes, seconds that a person waited, and words shown on the screen."""
+    """What a task has cost: clicks, keystrokes, seconds of waiting, and words shown on the screen."""
 
     clicks: int
     keys: int
@@ -68,10 +72,10 @@ class Effort:
 
 
 class Player:
-    """A person at a laptop: each act is counted, and so are the words on the screen after it.
+    """A person at a laptop. Every action is counted, and so are the words on the screen after it.
 
-    A new page is read as a whole. After an act on the same page, and while scrolling, only the words that were not on the screen before
-    are read.
+    On a new page all words count. After an action on the same page, and while scrolling, only words count that were not on the screen
+    before.
     """
 
     def __init__(self, page: Page) -> None:
@@ -82,11 +86,11 @@ class Player:
 
     @property
     def effort(self) -> Effort:
-        """The effort so far."""
+        """What the task has cost so far."""
         return Effort(self.clicks, self.keys, self.seconds, self.words)
 
     def look(self) -> None:
-        """Wait until the page is quiet, and read what is new on the screen."""
+        """Wait until the page is quiet, and count the new words on the screen."""
         began = time.monotonic()
         settle(self.page)
         self.seconds += max(time.monotonic() - began - QUIET_SECONDS, 0)
@@ -102,7 +106,7 @@ class Player:
         self._read |= now
 
     def click(self, target: Locator, *, goes: str = "") -> None:
-        """Click an element, and scroll to it if it is out of sight. goes: a pattern of the address to which the click leads."""
+        """Click an element, after scrolling to it if necessary. goes: a pattern of the address to which the click leads."""
         self.see(target)
         began = time.monotonic()
         target.click()
@@ -124,7 +128,7 @@ class Player:
         self.keys += 1
 
     def press(self, *keys: str, goes: str = "") -> None:
-        """Press keys one after the other; an entry such as `Control+k` is several keys at once."""
+        """Press keys one after the other. An entry such as `Control+k` means keys that are pressed together."""
         began = time.monotonic()
         for key in keys:
             self.page.keyboard.press(key)
@@ -135,19 +139,19 @@ class Player:
         self.look()
 
     def fill(self, box: Locator, text: str, *, enter: bool = False) -> None:
-        """Click a box and type."""
+        """Click a text field and type."""
         self.click(box)
         self.type(text)
         if enter:
             self.press("Enter")
 
     def choose(self, box: Locator, option: str) -> None:
-        """Open a box of choices and choose one."""
+        """Open a selection field and choose an option."""
         self.click(box)
         self.click(self.page.get_by_role("option", name=option, exact=True))
 
     def download(self, button: Locator) -> Download:
-        """Click a button that gives a file."""
+        """Click a button that downloads a file."""
         self.see(button)
         with self.page.expect_download() as waiting:
             button.click()
@@ -156,7 +160,7 @@ class Player:
         return waiting.value
 
     def see(self, target: Locator) -> None:
-        """Scroll by screens until an element is in sight, and read the words that pass."""
+        """Scroll screen by screen until an element is visible, and count the words shown on the way."""
         target.first.wait_for()
         for _ in range(40):
             box = target.first.bounding_box()
@@ -171,5 +175,5 @@ class Player:
 
 
 def words_in(text: str) -> int:
-    """The number of words: parts between spaces that hold a letter or a digit."""
+    """The number of words: parts between spaces that contain a letter or a digit."""
     return sum(bool(re.search(r"\w", word)) for word in text.split())

@@ -1,4 +1,4 @@
-"""The fifteen tasks of docs/tasks.md: the steps of each task from Home, and the check that the task is done."""
+"""The fifteen tasks of docs/tasks.md: for each, the steps from Home and the check that it is done."""
 
 import json
 import re
@@ -21,16 +21,16 @@ from tests.support.sample_home import ROOT
 from tests.support.task_player import Player
 
 EARLIER, WEEK = "2013-W51", "2013-W52"
-"""The weeks that were frozen before the meeting: last week's, and the one under review."""
+"""(EARLIER, WEEK): The two weeks that were frozen before the meeting: the earlier one, and the one under review."""
 OVERDUE, DONE = "Widen the planned minutes", "Retrain on the autumn"
-"""Action items of the earlier week: one is overdue, one was done."""
+"""(OVERDUE, DONE): Action items of the earlier week: one is overdue, the other is done."""
 NAME, REASON, ACTION, OWNER = "Ann", "feed repaired on Monday", "Ask the weather service", "Bob"
 Command = Callable[..., str]
 
 
 @dataclass(frozen=True)
 class Facts:
-    """The facts of the store, by commands and by the raw rows of the sample. command: runs `python -m observability` on the store."""
+    """The facts of the store, by commands and from the raw rows of the sample. command: runs `python -m observability` on the store."""
 
     command: Command
 
@@ -51,17 +51,17 @@ class Facts:
         return str(rows.assign(error=(rows["score"] - rows["label"]).abs()).nlargest(1, "error")["id"].iloc[0])
 
     def critical(self, incident: str) -> dict[str, Any]:
-        """The first critical finding of an incident that has an onset. This finding leads the incident."""
+        """The first critical finding with an onset in an incident. It is the incident's lead."""
         return next(each for each in self.findings if (each["incident"], each["severity"]) == (incident, "act") and each["onset"])
 
     def critical_incident(self, model: str) -> str:
-        """The id of the incident of a model's first critical finding."""
+        """The id of the incident with a model's first critical finding that has an onset."""
         return next(
             str(each["incident"]) for each in self.findings if (each["model"], each["severity"]) == (model, "act") and each["onset"]
         )
 
     def value(self, model: str, metric: str) -> float:
-        """The value of a metric of a whole model."""
+        """The value of a metric for a whole model."""
         about = (model, metric, "model", None)
         return next(
             float(each["value"]) for each in self.findings if (each["model"], each["metric"], each["subject"], each["slice"]) == about
@@ -73,8 +73,8 @@ Steps = Callable[[Player, Facts], None]
 
 @dataclass(frozen=True)
 class Task:
-    """One task. number: in docs/tasks.md. steps: what a person does, ending with what they read, checked against the facts. record: a
-    query that counts what the task left in the store; None if the task only reads.
+    """One task. number: its number in docs/tasks.md. steps: what a person does; at the end, what they read is checked against the facts.
+    record: a query that counts what the task wrote into the store; None if the task only reads.
     """
 
     number: int
@@ -85,7 +85,7 @@ class Task:
 
 
 def planted(facts: Facts) -> list[dict[str, Any]]:
-    """Earlier records: an open alert about the worst fault, three rated alerts, and last week's two action items."""
+    """Records from before: an open alert about the worst fault, three rated alerts, and the two action items of the earlier week."""
     fault = facts.critical(facts.critical_incident("flights-delay"))
     about = {"kind": "alert", "author": "the dashboard", "model": "flights-delay", "severity": "act", "at": "2014-01-01T04:00:00Z"}
     found: list[dict[str, Any]] = [about | {"incident": fault["incident"], "says": "opened", "title": fault["because"], "source": "input"}]
@@ -100,7 +100,7 @@ def planted(facts: Facts) -> list[dict[str, Any]]:
 
 
 def plant(facts: Facts, folder: Path) -> None:
-    """Load these records and freeze both weeks."""
+    """Load these records, and freeze both weeks."""
     lines = folder / "planted.jsonl"
     lines.write_text("\n".join(json.dumps(record) for record in planted(facts)) + "\n", encoding="utf-8")
     facts.command("load", lines)
@@ -109,7 +109,7 @@ def plant(facts: Facts, folder: Path) -> None:
 
 
 def search(player: Player, *words: str, goes: str = "") -> None:
-    """For each text: open the search, type the text, and open the first result."""
+    """For each text: open the search, type the text, and open the first result. goes: a pattern of the last result's address."""
     for each in words:
         player.press("Control+k")
         player.type(each)
@@ -117,25 +117,25 @@ def search(player: Player, *words: str, goes: str = "") -> None:
 
 
 def await_name_box(player: Player) -> None:
-    """Wait until the cursor is in the field for the name."""
+    """Wait until the cursor is in the name field."""
     player.page.wait_for_function("document.activeElement?.getAttribute('aria-label') === 'Your name'")
     player.look()
 
 
 def type_name(player: Player) -> None:
-    """Write the author's name at the cursor."""
+    """Type the author's name where the cursor is."""
     await_name_box(player)
     player.type(NAME)
     player.press("Enter")
 
 
 def give_name(player: Player, box: Locator) -> None:
-    """Write the author's name into the field."""
+    """Type the author's name into the field."""
     player.fill(box, NAME, enter=True)
 
 
 def first_incident(player: Player) -> tuple[dict[str, Any], str]:
-    """The title of Home's first incident, as it is shown there, and its id."""
+    """The row of Home's first incident as it is shown, and the incident's id."""
     table = player.page.get_by_role("table", name="Incidents, most urgent first")
     player.see(table.get_by_role("link").first)
     address = str(table.get_by_role("link").first.get_attribute("href"))
@@ -143,7 +143,7 @@ def first_incident(player: Player) -> tuple[dict[str, Any], str]:
 
 
 def worst_now(player: Player, facts: Facts) -> None:
-    """On-call: find on Home which model is worst, and since when."""
+    """On-call: find on Home which model is worst, and since when it has been so."""
     row, incident = first_incident(player)
     fault = facts.critical(incident)
     assert row["Status"]["text"] == "Critical" and row["Model"]["text"] == fault["model"]
@@ -151,7 +151,7 @@ def worst_now(player: Player, facts: Facts) -> None:
 
 
 def acknowledge(player: Player, facts: Facts) -> None:
-    """On-call: acknowledge the first incident with the keyboard. After that it is no longer the first."""
+    """On-call: acknowledge the first incident by keyboard. Another incident is first afterwards."""
     row, _ = first_incident(player)
     player.press("j", "a")
     type_name(player)
@@ -160,7 +160,7 @@ def acknowledge(player: Player, facts: Facts) -> None:
 
 
 def worst_part(player: Player, facts: Facts) -> None:
-    """On-call: find the carrier with the largest error over the whole log."""
+    """On-call: find the carrier with the largest error over all days."""
     search(player, "delay", goes="/model")
     search(player, "every", goes="window=Everything")
     search(player, "perf", goes="/performance")
@@ -168,7 +168,7 @@ def worst_part(player: Player, facts: Facts) -> None:
 
 
 def read_worst_level(player: Player) -> None:
-    """Read the worst carrier in the first column; no group is significantly worse."""
+    """Read the worst carrier in the first column. No group is significantly worse."""
     read_worst_carrier(player, "Mean absolute error by carrier, worst first")
 
 
@@ -184,7 +184,7 @@ def read_worst_carrier(player: Player, caption: str) -> None:
 
 
 def wrong_case(player: Player, facts: Facts) -> None:
-    """On-call: find out why a prediction was wrong, by its id."""
+    """On-call: find out why a prediction was wrong, starting from its id."""
     player.press("Control+k")
     player.paste(facts.worst_case)
     player.press("Enter", goes="/case")
@@ -192,14 +192,14 @@ def wrong_case(player: Player, facts: Facts) -> None:
 
 
 def read_source(player: Player, facts: Facts) -> None:
-    """Read the suspected source with its weight."""
+    """Read the suspected source of the error and its weight."""
     best = json.loads(facts.command("case", facts.worst_case, "--model", "employment", "--json"))["triage"][0]
     player.see(player.page.get_by_text("uspected, not proven").first)
     assert f"{format_number(best['score'], 2)} of 1" in player.text
 
 
 def mute(player: Player, facts: Facts) -> None:
-    """On-call: mute messages about the first incident for a week, and give the reason."""
+    """On-call: mute messages about the first incident for a week, and state the reason."""
     first_incident(player)
     player.press("j", "s")
     dialog = player.page.get_by_role("dialog")
@@ -213,7 +213,7 @@ def mute(player: Player, facts: Facts) -> None:
 
 
 def worse_than_month(player: Player, facts: Facts) -> None:
-    """Head of ML: read each model's main metric in four weeks and its change from the four weeks before, on Home."""
+    """Head of ML: read each model's main metric over four weeks on Home, and its change from the four weeks before."""
     player.click(player.page.locator("[class*=st-key-time-range] button").first)
     player.click(player.page.get_by_role("button", name="Last 28 days"))
     rows = {row["Model"]["text"]: row["Outcome"] for row in tables(player.page)["Models, most severe first"]}
@@ -268,7 +268,7 @@ def useful(player: Player, facts: Facts) -> None:
 
 
 def overdue(player: Player, facts: Facts) -> None:
-    """Head of ML: find the action items past their date."""
+    """Head of ML: find the overdue action items."""
     search(player, "actio", goes="/actions")
     read_overdue(player)
 
@@ -294,7 +294,7 @@ def read_agenda(player: Player, facts: Facts) -> None:
 
 
 def decide(player: Player, facts: Facts) -> None:
-    """Reviewer: enter an action for the first item, with owner and due date, by keyboard."""
+    """Reviewer: enter an action with owner and due date for the first item, by keyboard."""
     player.press("g", "r", goes="/review")
     player.press("j", "a", goes="item=")
     type_name(player)
@@ -302,7 +302,7 @@ def decide(player: Player, facts: Facts) -> None:
 
 
 def write_action(player: Player) -> None:
-    """Write the action for the first item, with its owner, at the cursor, and save it."""
+    """Type the action and its owner for the first item, beginning where the cursor is, and save it."""
     player.page.wait_for_function("document.activeElement?.getAttribute('aria-label') === 'Action'")
     player.look()
     main = player.page.get_by_test_id("stMain")
@@ -316,14 +316,14 @@ def write_action(player: Player) -> None:
 
 
 def compare(player: Player, facts: Facts) -> None:
-    """Reviewer: compare the last week of a model with the week before."""
+    """Reviewer: compare a model's last week with the week before."""
     search(player, "delay", goes="/model")
     search(player, "compa", goes="/compare")
     read_comparison(player)
 
 
 def read_comparison(player: Player) -> None:
-    """Read the sizes of both sides and the verdict."""
+    """Read the number of rows on both sides, and the verdict."""
     rows = raw_rows.predictions("flights-delay")
     end = rows["at"].max().floor("D") + timedelta(days=1)
     sizes = [len(raw_rows.between(rows, end - timedelta(days=days), end - timedelta(days=days - 7))) for days in (7, 14)]
@@ -344,14 +344,14 @@ def check_file(path: Path) -> None:
 
 
 def moved(player: Player, facts: Facts) -> None:
-    """Reviewer: find out whether the metric of last week's finished action moved."""
+    """Reviewer: find out whether the metric of the earlier week's finished action changed."""
     player.press("g", "r", goes="/review")
     player.press("ArrowRight", goes="step=promises")
     read_effect(player, facts)
 
 
 def read_effect(player: Player, facts: Facts) -> None:
-    """Read whether the metric of the finished action moved."""
+    """Read whether the metric of the finished action changed."""
     row = next(row for row in tables(player.page)["Action items"] if row["Action item"]["text"] == DONE)
     said = next(each for each in facts.review["promises"] if each["text"] == DONE)
     answer = said["moved"]["sentence"] if said["moved"] else said["why"]
@@ -387,7 +387,7 @@ TASKS = (
 
 
 def budgets() -> dict[int, tuple[int, int]]:
-    """The numbers of clicks and words that each task may take, by number of the task, as stated in docs/tasks.md."""
+    """The largest number of clicks and words that each task may need, by its number, from docs/tasks.md."""
     text = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
     found = re.findall(r"^\| (\d+) \|.*\| (\d+) clicks?, ([\d,]+) words \|$", text, flags=re.MULTILINE)
     return {int(number): (int(clicks), int(words.replace(",", ""))) for number, clicks, words in found}

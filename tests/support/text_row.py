@@ -1,4 +1,4 @@
-"""A logged prediction with given features and unknown fields, without a store."""
+"""A logged prediction with given features and unknown fields, made without a store."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ def text_row(
     extra: Mapping[str, Any] | None = None,
     levels: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Row:
-    """The prediction. levels: the levels of features in the reference; extra: fields that the log does not know."""
+    """Make the prediction. levels: the levels of the features in the reference; extra: fields that are unknown to the log."""
     columns = tuple(
         Column(place, name, f"c{place}", "category" if isinstance(value, str) else "number")
         for place, (name, value) in enumerate(features.items())

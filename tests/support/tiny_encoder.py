@@ -1,5 +1,5 @@
-"""A sentence encoder with a few words that a test makes itself: a tokenizer, and a table of word vectors in ONNX, in which synonyms share
-a vector.
+"""A sentence encoder for a few words that a test can make itself: a tokenizer, and a table of word vectors in ONNX, where synonyms have the
+same vector.
 """
 
 import json
@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 SYNONYMS = (("parcel", "package"), ("arrives", "comes"), ("tomorrow", "soon"), ("the", "a"), ("lost",), ("refund",), ("sorry",), ("paid",))
-"""Groups of words; the words of a group have the same meaning."""
+"""SYNONYMS: Groups of words that mean the same."""
 WORDS = tuple(word for group in SYNONYMS for word in group)
 
 
 def write_encoder(folder: Path, *, seed: int = 0, tokens: bool = True) -> Path:
-    """The folder of the encoder. tokens: whether it returns one vector per token; otherwise it returns one for the text. Unknown words and
-    padding have vectors of their own.
+    """Write the encoder's files, and return their folder. tokens: whether it returns one vector per token; otherwise it returns one for the
+    whole text. Unknown words and padding have their own vectors.
     """
     import onnx
     from onnx import TensorProto, helper, numpy_helper

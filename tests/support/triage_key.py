@@ -1,8 +1,8 @@
-"""The key of the triage set: 40 errors of the sample fleet, each with a source that is known without the triage.
+"""The answer key of the triage set: 40 errors of the sample fleet, each with a source that is known without the triage.
 
-All evidence is from the raw files and the model files; no score of the triage and no function of `investigation` has a part in it. Each
-group is in the order of the MD5 of the id, no two of it of one day and airport, and none of the cases that the triage was developed on
-(`SEEN`). A first source in `right` is right; `unknown` ("cannot tell") is honest; any other is wrong.
+All evidence comes from the raw files and the model files; it uses no score of the triage and no function of `investigation`. Each group is
+ordered by the MD5 of the id. No two of its cases have the same day and airport, and it has none of the cases with which the triage was
+developed (`SEEN`). A first source in `right` is right; `unknown` ("cannot tell") is acceptable; any other is wrong.
 
 * input: at least 10 of 11 weather readings were missing. With those of the same airport next before and next after, within 12 hours, the
   model file gives the right answer both times.
@@ -14,7 +14,7 @@ group is in the order of the MD5 of the id, no two of it of one day and airport,
   do not touch; the case is before.
 * boundary: within 0.01 of the threshold, complete inputs, outside the weak slices.
 
-`python -m tests.support.triage_key` prints the file.
+`python -m tests.support.triage_key` prints the key.
 """
 
 import json
@@ -35,7 +35,7 @@ RIGHT = {"not_input": ("expected", "boundary", "unknown")}
 CATEGORIES = ("carrier", "origin", "destination", "weekday")
 NEAR = pd.Timedelta(hours=12)
 CUT = 0.5
-"""Mean rating from which a text is positive; below its negative, the text is negative (sample_data/sentiment.py)."""
+"""CUT: A text with a higher mean rating is positive; below the negative of this value it is negative (sample_data/sentiment.py)."""
 SEEN = frozenset(
     "20131101-JFK-B6675 20130819-LGA-EV4462 20131230-JFK-B697 20131231-EWR-EV4495 20131231-LGA-EV5293 20130822-JFK-B6718 20131104-EWR-EV4640 "
     "20131101-LGA-AA301 20130702-EWR-EV4240 20130822-JFK-B6418 20131231-EWR-B6705 20130616-EWR-EV4335 20130416-EWR-EV4309 20130619-JFK-B643 "
@@ -46,19 +46,19 @@ SEEN = frozenset(
 
 @cache
 def rows(model: str) -> pd.DataFrame:
-    """Served predictions with labels, in production."""
+    """Predictions that were served in production, with their labels."""
     frame = outcomes(model)
     return frame[frame["environment"].fillna("production") == "production"] if "environment" in frame else frame
 
 
 @cache
 def booster(model: str) -> lightgbm.Booster:
-    """The fitted model from the model file."""
+    """The fitted model, read from the model file."""
     return lightgbm.Booster(model_file=FOLDER / f"{model}.lightgbm.txt")
 
 
 def scored(model: str, frame: pd.DataFrame) -> np.ndarray:
-    """The scores that the model file gives."""
+    """The scores by the model file."""
     found = booster(model)
     given = frame[found.feature_name()].copy()
     for name, levels in zip(CATEGORIES, found.pandas_categorical, strict=True):
@@ -74,8 +74,8 @@ def is_right(model: str, score: np.ndarray, label: float) -> np.ndarray:
 
 
 def repairs(model: str, row: pd.Series) -> np.ndarray | None:
-    """Scores with the readings of the same airport next before and next after; None if there are none within NEAR, or the model file
-    does not give the logged score.
+    """The scores with the previous and the next readings of the same airport. None if there are no readings within NEAR, or if the model
+    file does not give the logged score.
     """
     frame = rows(model)
     same = frame[(frame["origin"] == row["origin"]) & (frame[list(WEATHER)].isna().sum(axis=1) <= 2)]
@@ -91,7 +91,7 @@ def repairs(model: str, row: pd.Series) -> np.ndarray | None:
 
 
 def stated(model: str, row: pd.Series) -> tuple[int, int, float, float, float] | None:
-    """(rows, errors, low, high, stated rate) of rows of a similar score and the same decision; None for too few."""
+    """(rows, errors, low, high, stated rate) of the rows with a similar score and the same decision. None if there are too few."""
     frame = rows(model)
     threshold = 0.35 if model == "flights-late" else 0.5
     same = frame[((frame["score"] >= threshold) == (row["score"] >= threshold)) & ((frame["score"] - row["score"]).abs() <= 0.015)]
@@ -104,13 +104,13 @@ def stated(model: str, row: pd.Series) -> tuple[int, int, float, float, float] |
 
 
 def weak(model: str, row: pd.Series) -> bool:
-    """Whether a row is in a slice in which the model errs more."""
+    """Whether a row lies in a slice with more errors of the model."""
     table = pd.DataFrame([row])
     return any(bool(inside(table, slice_).iloc[0]) for slice_ in SLICES if slice_[0] == model)
 
 
 def feeds() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Errors of rows without weather readings, sorted by whether a repair makes the answer right: (group, case)."""
+    """Errors of rows that lack weather readings, grouped by whether the answer becomes right once they are filled in: (group, case)."""
     frames = [rows(model).assign(model=model).sort_values("at") for model in ("flights-late", "flights-delay")]
     frame = pd.concat(frames, ignore_index=True)
     frame["lacking"] = frame[list(WEATHER)].isna().sum(axis=1)
@@ -130,7 +130,9 @@ def feeds() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def raters(frame: pd.DataFrame) -> pd.DataFrame:
-    """Texts with the decided class, its probability, and the probability that as many other raters would give it."""
+    """Texts with the class decided for them, its probability, and the probability that the same number of other raters would give this
+    class.
+    """
     chances = pd.DataFrame([json.loads(each) if isinstance(each, str) else dict(each) for each in frame["score"]], index=frame.index)
     decided = chances.idxmax(axis=1)
     error = frame["rating_spread"] / np.sqrt(frame["raters"])
@@ -141,7 +143,9 @@ def raters(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def labels() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Errors about texts, sorted by whether other raters might have given the decided class or surely would not: (group, case)."""
+    """Errors about texts, grouped by whether other raters might have given the decided class or almost certainly would not: (group,
+    case).
+    """
     frame = raters(rows("sentiment"))
     for _, row in in_order(frame[frame["wrong"] & ~frame["id"].isin(SEEN)]).iterrows():
         evidence = (
@@ -179,7 +183,7 @@ def scores() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def slices() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Errors inside a slice in which later rows with similar scores also err more: (group, case)."""
+    """Errors inside a slice in which later rows with similar scores also have more errors: (group, case)."""
     for slice_ in SLICES:
         model, column, level, low, high = slice_
         frame, threshold = rows(model), 0.35 if model == "flights-late" else 0.5
@@ -202,7 +206,7 @@ MAKERS = {feeds: ("input", "not_input"), labels: ("label", "expected"), scores: 
 
 
 def key() -> list[dict[str, Any]]:
-    """The cases, group by group. Half of the cases of the group `expected` are texts, and at most three cases are of one slice."""
+    """The cases, group by group. Half of the cases of the group `expected` are texts, and no slice has more than three cases."""
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in GROUPS}
     places: set[tuple[str, str | None]] = set()
     for make, groups in MAKERS.items():

@@ -1,4 +1,4 @@
-"""Nights of a simulated vendor: a fixed set of questions, answers with some noise, and a change from one night on."""
+"""Nights of a simulated vendor: a fixed set of questions, answers with some noise, and a change from a certain night on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -25,17 +25,17 @@ MANY_WORDS = (
     *"warranty repair screen battery charger cable manual printer ink paper size colour sleeve shoe coat return exchange voucher".split(),
     *"account password email code login profile newsletter phone app update error server cookie browser garden window kitchen".split(),
 )  # fmt: skip
-"""So many words that two texts have few in common."""
+"""MANY_WORDS: Enough words that two texts have few in common."""
 COLUMNS = ("id", "at", "model", "version", "status", "prediction", "latency_ms", "cost", "features", "extra")
 
 
 @dataclass(frozen=True)
 class VendorNights:
-    """noise: share of answers that differ from the usual one by chance. changed: number of answers that differ since night `from_night`.
-    numbers: prices instead of classes, with that relative noise, and since that night that many times as high.
-    right: of numbers, whether each has its price as the right one.
-    own: extra fields and fields of records since that night, by name; text: free text instead of classes. judged: the standard deviation
-    of the whole scores from 1 to 5 that a judge gives them, around 4. words: those that free texts are made of.
+    """noise: share of answers that differ from the usual one by chance. changed: number of answers that differ from night `from_night` on.
+    numbers: prices instead of classes, with this relative noise; from that night on they are `times` as high. right: whether each price is
+    given as the right answer. own: extra fields and fields of records from that night on, by name; text: free text instead of classes.
+    judged: a judge rates texts with whole numbers from 1 to 5, which vary around 4 with this standard deviation. words: the words of free
+    texts.
     """
 
     nights: int
@@ -99,14 +99,16 @@ class VendorNights:
 
 
 def asked_nights(nights: VendorNights, metric: str) -> VendorNights:
-    """Nights whose answers can have the fault of a metric: nights of prices, or of free texts that a judge rates from 1 to 5."""
+    """Nights with answers into which the fault of a metric can be put: nights of prices, or of free texts that a judge rates from 1
+    to 5.
+    """
     if metric in (SIMILAR, RUBRIC):
         return replace(nights, items=30, text=True, judged=0.6, words=MANY_WORDS)
     return replace(nights, numbers=0.01) if metric == SHIFT else nights
 
 
 def first_nights(rounds: ProbeRounds, nights: int) -> ProbeRounds:
-    """The first nights of a set of questions."""
+    """The first nights of a series for a set of questions."""
     own = {each.name: getattr(rounds, each.name) for each in fields(rounds)}
     return replace(
         rounds,
@@ -119,18 +121,18 @@ def first_nights(rounds: ProbeRounds, nights: int) -> ProbeRounds:
 
 
 def no_events() -> pd.DataFrame:
-    """A frame without any event that a person entered."""
+    """A frame without events."""
     return pd.DataFrame({"at": pd.Series(dtype="datetime64[us]"), "model": [], "text": [], "extra": []})
 
 
 def morning(night: int, budgets: dict[str, tuple[float, str]] | None = None) -> Context:
-    """The context of the check on the morning after a night, about the last seven days."""
+    """The context of the check on the morning after a night. Its window is the last seven days."""
     end = (START + timedelta(days=night, hours=6)).replace(tzinfo=UTC)
     return Context(EVERY_MODEL, NO_VERSION, Window("", end - timedelta(days=7), end), end, BUDGET, {"budgets": budgets or {}})
 
 
 def morning_findings(rows: pd.DataFrame, night: int, events: pd.DataFrame | None = None, **budgets: Any) -> list[Finding]:
-    """The findings of a morning, from the answers that had come by then."""
+    """The findings on a morning, from the answers that had arrived by then."""
     context = morning(night, **budgets)
     seen = rows[rows["at"] < context.window.end.replace(tzinfo=None)]
     return vendors.analyze({"answers": seen, "events": no_events() if events is None else events}, context)

@@ -1,4 +1,4 @@
-"""Findings of one model in one week, and the incidents that they make."""
+"""Findings of one model in one week, and the incidents that they form."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ IMPORTANCE = {"m": {"age": 0.5, "income": 0.3, "zip": 0.19, "tiny": 0.01}}
 
 
 def week_finding(metric: str, subject: str = "model", *, day: float | None = 3, severity: str = "act", **changed: Any) -> Finding:
-    """A finding of model m in the week from START, dated to a day of it."""
+    """A finding of model m in the week from START, with its onset on a day of that week."""
     analyzer = changed.pop("analyzer", None) or ANALYZER_OF_METRIC[metric]
     base = Finding(
         analyzer=analyzer,
@@ -67,7 +67,7 @@ def week_incidents(*findings: Finding, importance: dict[str, dict[str, float]] |
 
 
 def unit_change() -> list[Finding]:
-    """The findings that a changed unit of one feature causes in every part of the pipeline."""
+    """The findings that the changed unit of one feature causes in all parts of the pipeline."""
     return [
         week_finding("mae", rank=15.0),
         week_finding("rmse", rank=12.0),

@@ -1,4 +1,4 @@
-"""A registered model with a given number of columns, and two weeks of its predictions."""
+"""A registered model with any number of columns, and two weeks of its predictions."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +14,9 @@ END = datetime(2026, 3, 15, tzinfo=UTC)
 
 
 def wide_model(store: Database, folder: Path, columns: int, rows: int = 400, levels: int = 30) -> str:
-    """The name of a registered model with alike columns, half of them numbers that moved and half categories, and predictions of 14 days."""
+    """Register a model with equal columns, half of them numbers and half categories, whose values change in the second of two weeks of
+    predictions. Returns its name.
+    """
     rng = np.random.default_rng(3)
     number, level, score = rng.normal(size=rows), rng.integers(0, levels, rows), rng.random(rows)
     late = np.arange(rows) >= rows / 2

@@ -10,7 +10,7 @@ CLASSES = ("0", "1")
 
 
 def mixed_table(n=400, seed=0):
-    """Numbers, categories, booleans and nulls, with a noisy value to predict."""
+    """Numbers, categories, booleans and nulls, with a noisy value that a model can learn."""
     rng = np.random.default_rng(seed)
     rows = pd.DataFrame(
         {
@@ -27,7 +27,7 @@ def mixed_table(n=400, seed=0):
 
 
 def numeric_table(n=400, seed=1):
-    """A table with four normal columns and a value that depends on an interaction of them."""
+    """A table with four normally distributed columns, and a value that depends on an interaction between two of them."""
     rng = np.random.default_rng(seed)
     rows = pd.DataFrame(rng.normal(size=(n, 4)), columns=["a", "b", "c", "d"])
     return rows, 2 * rows.a.to_numpy() - rows.b.to_numpy() + rows.a.to_numpy() * rows.c.to_numpy()

@@ -1,4 +1,6 @@
-"""Test attributions of several seeds, the deletion of features in their order, and surrogates, on models whose answers are known."""
+"""Attributions from several seeds, deletion of features in order of their attribution, and surrogate models, on models with known
+answers.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from tests.support.worker_models import save_skops
 
 
 def quiet(_share: float, _text: str) -> None:
-    """Ignore reports of progress."""
+    """Ignore progress reports."""
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +52,8 @@ def test_deletion_by_right_attributions_moves_the_score_sooner_than_at_random_or
     assert curve["by_attribution"][0] == 0 and curve["by_attribution"].iloc[-1] == pytest.approx(curve["at_random"].iloc[-1])
     assert trees["r2"].iloc[-1] > trees["r2"].iloc[0] > 0.4
     assert (trees["low"] < trees["r2"]).all() and (trees["r2"] < trees["high"]).all() and set(trees["n"]) == {round(0.4 * len(rows))}
-    # The interval of a share of explained variance is about that of Fisher's transformed correlation (by theory, not by a bootstrap).
+    # The interval of a share of explained variance is about the one from Fisher's transformation of the correlation (theory instead of a
+    # bootstrap).
     r, n = np.sqrt(trees["r2"].to_numpy()), trees["n"].to_numpy()
     low, high = (np.tanh(np.arctanh(r) + side * 1.96 / np.sqrt(n - 3)) ** 2 for side in (-1, 1))
     assert (trees["high"] - trees["low"]).to_numpy() == pytest.approx(high - low, rel=0.6)

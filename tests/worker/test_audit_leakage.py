@@ -1,4 +1,4 @@
-"""Information about the label in a single feature and in the model, and training rows among held-out ones, as the worker counts them."""
+"""Information about the label in a single feature and in the model, and training rows among the held-out ones, as the worker finds them."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ ROWS = 400
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, np.ndarray, Path]:
-    """Rows whose feature `told` equals the label except in one row in a hundred, and a model of the other features."""
+    """Rows whose feature `told` equals the label except in one row of a hundred, and a model that uses the other features."""
     rng = np.random.default_rng(7)
     rows = pd.DataFrame(rng.normal(size=(ROWS, 2)).round(3), columns=["a", "b"])
     labels = (rows["a"] + rng.normal(0, 1, ROWS) > 0).astype(float).to_numpy()
@@ -34,7 +34,7 @@ def asked(job: Any, frames: dict[str, pd.DataFrame], path: Path, **more: Any) ->
     return dict(job(frames, given, {"model": path}, lambda *_: None).values)
 
 
-def test_a_feature_that_tells_the_label_knows_more_than_the_model(world: tuple[pd.DataFrame, np.ndarray, Path]) -> None:
+def test_a_feature_that_reveals_the_label_contains_more_about_it_than_the_model(world: tuple[pd.DataFrame, np.ndarray, Path]) -> None:
     rows, labels, path = world
     found = asked(label_known_alone, {"rows": rows}, path, labels=labels.tolist(), columns=list(rows))
     shares = found["shares"]

@@ -1,5 +1,5 @@
-"""An overfitted model exposes its members, and a regularised one exposes them less. Shadow models take the parameters of the file, and the
-figure without the model is fair.
+"""An overfitted model reveals its members, and a regularised one reveals them less. Shadow models use the parameters of the model file, and
+the comparison value without the model is fair.
 """
 
 import importlib
@@ -38,11 +38,13 @@ ROWS = 500
 LOOSE = {"num_leaves": 63, "min_data_in_leaf": 1, "learning_rate": 0.3, "min_data_in_bin": 1}
 STRICT = {"num_leaves": 4, "min_data_in_leaf": 60, "learning_rate": 0.05, "lambda_l2": 200.0}
 OF_SACRO = [(LOOSE, 0.955), (STRICT, 0.517)]
-"""Parameters of the attacked model, and the AUC of SACRO-ML 2.0 (LiRA, one spread of all confidences) with the same 16 shadow models."""
+"""OF_SACRO: Parameters of the attacked model, and the AUC of SACRO-ML 2.0 (LiRA, with one spread for all confidences) with the same 16
+shadow models.
+"""
 
 
 def quiet(_share: float, _text: str) -> None:
-    """Ignore reports of progress."""
+    """Ignore progress reports."""
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +137,7 @@ def xgboost_file(records: Any, path: Path, loose: bool) -> Path:
 def test_shadow_models_of_other_libraries_tell_an_overfitted_model_from_a_regularised_one(
     records: Any, tmp_path: Path, kind: str, made: Any, ending: str
 ) -> None:
-    """The figures agree with those of scikit-learn, and with the likelihood ratio of two normal distributions written out by hand."""
+    """The values agree with those of scikit-learn, and with the likelihood ratio of two normal distributions, written out here."""
     members, found = records[2] == 1, {}
     own_arguments = {"kind": kind, "classes": ["no", "yes"] if kind == "skops" else ["0", "1"]}
     for loose in (True, False):
@@ -145,7 +147,7 @@ def test_shadow_models_of_other_libraries_tell_an_overfitted_model_from_a_regula
             shadow_confidences(frames, arguments(records, seed=seed) | own_arguments, files, quiet).frames["found"] for seed in range(6)
         ]
         confidence, inside = (np.array([each[name] for each in every]) for name in ("confidence", "inside"))
-        assert (inside.sum(axis=0) == 3).all(), "every record is on both sides"
+        assert (inside.sum(axis=0) == 3).all(), "every record is a member in some models and not in others"
         ratio = likelihood_ratios(own, np.where(inside == 1, confidence, np.nan), np.where(inside == 1, np.nan, confidence))
         curve = attack_curve(ratio[members], ratio[~members])
         assert curve.auc.value == pytest.approx(roc_auc_score(members, ratio), abs=1e-12)
@@ -172,7 +174,7 @@ def test_a_file_that_does_not_say_how_it_was_trained_has_no_shadow_models(record
     assert shadow_hindrance({}, {"kind": "onnx"}, {"model": plain}, quiet).values["why"] == "a file of onnx does not say how it was trained"
 
 
-def test_records_that_differ_are_told_apart_without_the_model(records: Any, tmp_path: Path) -> None:
+def test_records_that_differ_are_distinguished_without_the_model(records: Any, tmp_path: Path) -> None:
     path = fitted(records, tmp_path / "model.txt", STRICT)
     members = records[2].tolist()
     alike = membership_without_model({"rows": records[0]}, arguments(records, members=members, seed=0), {"model": path}, quiet)
@@ -184,7 +186,7 @@ def test_records_that_differ_are_told_apart_without_the_model(records: Any, tmp_
 
 @pytest.fixture
 def sacro(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """LiRA and the metrics of SACRO-ML, whose other parts (reports, torch) are not imported."""
+    """LiRA and the metrics of SACRO-ML. Its other parts (reports, torch) are not imported."""
     pytest.importorskip("sacroml", reason="an oracle of the tests")
     bare = ModuleType("sacroml.attacks.attack")
     bare.Attack = object  # type: ignore[attr-defined]  # a module made here declares nothing
@@ -197,7 +199,7 @@ def sacro(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("params", [LOOSE, STRICT], ids=["overfitted", "regularised"])
 def test_the_attack_agrees_with_sacro_on_the_same_models(records: Any, tmp_path: Path, sacro: Any, params: dict[str, Any]) -> None:
-    """The same confidences of the same 16 shadow models. SACRO-ML uses a spread for each record or one spread of all confidences; our
+    """Both get the same confidences of the same 16 shadow models. SACRO-ML uses a spread for each record, or one for all confidences; our
     attack uses one spread around the means.
     """
     members = records[2] == 1

@@ -1,4 +1,6 @@
-"""Attacks agree with exhaustive search on trees, respect locked, one-directional and costly features, and disturbed rows are measured."""
+"""Attacks agree with exhaustive search on trees, and respect features that are locked, may change in one direction only, or cost more. Rows
+with noise are measured too.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ ARGUMENTS: dict[str, Any] = {"task": "binary", "classes": ["0", "1"], "kind": "l
 
 
 def quiet(_share: float, _text: str) -> None:
-    """Ignore reports of progress."""
+    """Ignore progress reports."""
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +93,8 @@ def test_locks_directions_and_costs_are_kept(trees: Any) -> None:
 
 
 @pytest.mark.parametrize("levels", [[False, True], [True, False]])
-def test_a_boolean_goes_only_in_its_direction(trees: Any, levels: list[bool]) -> None:
-    """False to true is up, whichever level is more frequent."""
+def test_a_boolean_changes_only_in_its_allowed_direction(trees: Any, levels: list[bool]) -> None:
+    """False to true counts as up, whichever level is more frequent."""
     path, _, rows, _ = trees
     ways = {}
     for direction in ("both", "up", "down"):
@@ -108,7 +110,9 @@ DRAWN: list[dict[str, Any]] = [
     {"name": "age", "kind": "number", "low": 20.0, "high": 60.0, "decimals": 1, "scale": 10.0},
     {"name": "account", "kind": "number", "low": 90_000_000.0, "high": 90_000_200.0, "decimals": 1, "scale": 50.0},
 ]
-"""Single precision holds every eighth whole number of `account`, so that a threshold is not where the answer changes."""
+"""DRAWN: Single precision can represent only every eighth whole number of `account`, so the answer does not change exactly at a
+threshold.
+"""
 
 
 def drawn_rows(n: int) -> tuple[pd.DataFrame, np.ndarray]:
@@ -119,7 +123,7 @@ def drawn_rows(n: int) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def saved_forest(name: str, folder: Path) -> tuple[Path, str, Any]:
-    """A file of a small forest of a library, its kind, and its own prediction of the probability of 1."""
+    """A file with a small forest of a library, its kind, and the library's prediction of the probability of 1."""
     rows, value = drawn_rows(500)
     label = (value > 0).astype(int)
     if name == "xgboost":
@@ -147,7 +151,7 @@ def saved_forest(name: str, folder: Path) -> tuple[Path, str, Any]:
 
 @pytest.mark.parametrize("name", some(["xgboost", "forest", "extra trees", "boosting", "histogram boosting", "scaled forest"], 3))
 def test_changes_of_one_feature_of_other_forests_are_the_cheapest_of_all_values(name: str, tmp_path: Path) -> None:
-    """The library itself scores all values at the reference's decimals, and the named change gives another answer there."""
+    """The library itself scores all values with the decimals of the reference, and at the named change its answer differs."""
     path, kind, predicted = saved_forest(name, tmp_path)
     rows, _ = drawn_rows(500)
     some = rows.head(25)
@@ -170,7 +174,7 @@ def test_changes_of_one_feature_of_other_forests_are_the_cheapest_of_all_values(
 
 
 def test_trees_whose_score_is_not_constant_between_thresholds_are_not_called_exact(tmp_path: Path) -> None:
-    """Examples are linear leaves, and a number that is split by category."""
+    """Examples are leaves with a linear model, and a number that is split by category."""
     rows, value = drawn_rows(400)
     linear = {"objective": "binary", "num_leaves": 4, "verbosity": -1, "num_threads": 1, "linear_tree": True}
     lightgbm.train(linear, lightgbm.Dataset(rows, value > 0), num_boost_round=3).save_model(tmp_path / "linear.txt")
@@ -197,7 +201,7 @@ def test_every_named_change_of_another_artifact_gives_another_answer(tmp_path: P
     assert not found.values["exact"]
     weights, offset = model.coef_[0], model.intercept_[0]
     margin = np.abs(some.to_numpy() @ weights + offset)
-    # The cheapest change in total moves the feature with the larger weight alone.
+    # The cheapest change moves only the feature with the largest weight.
     assert found.frames["found"]["any"].to_numpy() == pytest.approx(margin / np.abs(weights).max(), rel=0.25, abs=0.01)
     for place, each in enumerate(found.values["changes"]):
         other = some.iloc[[place]].assign(**{name: after for name, (_, after) in each["any"].items()})
@@ -232,7 +236,7 @@ def test_texts_are_changed_and_scored_through_the_vectoriser_of_the_file() -> No
     given |= {"labels": [2, 0, 1], "texts": texts, "feature": None}
     found = change_texts({"rows": rows}, given, {"model": artifact}, quiet)
     assert list(found.frames["flipped"]) == list(CHANGES) and len(found.frames["right"]) == 3
-    assert found.frames["flipped"]["lower case"].sum() == 0  # its vectoriser ignores case
+    assert found.frames["flipped"]["lower case"].sum() == 0  # the model's vectoriser ignores case
     assert all(name.startswith("component_") for name in found.values["through"])
     typed = CHANGES["2 typos"](texts[0], np.random.default_rng(0))
     assert typed != texts[0] and sorted(typed) == sorted(texts[0])
@@ -241,7 +245,9 @@ def test_texts_are_changed_and_scored_through_the_vectoriser_of_the_file() -> No
 
 @pytest.mark.filterwarnings("ignore")
 def test_the_search_finds_cheaper_changes_than_hop_skip_jump_on_the_same_model(tmp_path: Path) -> None:
-    """adversarial-robustness-toolbox minimises the Euclidean distance; both are compared by the sum of the changes, and by the right answers left."""
+    """adversarial-robustness-toolbox minimises the Euclidean distance. Both are compared by the sum of the changes, and by how many answers
+    stay right.
+    """
     pytest.importorskip("art", reason="an oracle of the tests")
     from art.attacks.evasion import HopSkipJump
     from art.estimators.classification import BlackBoxClassifier
@@ -268,4 +274,4 @@ def test_the_search_finds_cheaper_changes_than_hop_skip_jump_on_the_same_model(t
     flipped = predict(changed).argmax(axis=1) != predict(some.to_numpy()).argmax(axis=1)
     theirs = np.where(flipped, np.abs(changed - some.to_numpy()).sum(axis=1), np.inf)
     assert np.isfinite(ours).all() and flipped.mean() >= 0.9
-    assert (ours <= 1.02 * theirs).mean() >= 0.95, "the accuracy that is left at a cost is not above that of the library"
+    assert (ours <= 1.02 * theirs).mean() >= 0.95, "the accuracy that remains at a cost is not above that of the library"

@@ -1,4 +1,4 @@
-"""Attributions against a background equal those of shap, and add up to the score difference for each background row."""
+"""Attributions relative to background rows equal those of shap, and add up to the difference between the scores for each background row."""
 
 import itertools
 from math import factorial
@@ -76,7 +76,7 @@ def test_categories_and_nulls_are_exact_by_the_definition_of_shapley_values(work
     other.save_model(tmp_path / "x.json")
     scores = (lambda frame: booster.predict(frame, raw_score=True)), (lambda frame: other.predict(frame, output_margin=True))
     for artifact, score, relative in ((tmp_path / "m.txt", scores[0], 1e-9), (tmp_path / "x.json", scores[1], 1e-4)):
-        for place in (0, 17, 23, 51):  # row 17 lacks the income, row 23 lacks the town
+        for place in (0, 17, 23, 51):  # row 17 has no income, row 23 has no town
             found = explain_contrast(worker, artifact, rows.iloc[[place]], {"twins": rows.tail(25)}, task="binary", classes=CLASSES)[
                 "twins"
             ]
@@ -136,14 +136,16 @@ def test_trees_of_scikit_learn_equal_shap(worker, tmp_path):
         found = explain_contrast(worker, artifact, rows.iloc[[3]], {"a": background}, task=task, classes=("no", "yes"))["a"]
         theirs = shap_of(fitted, rows.iloc[[3]], background)
         assert found.method == "shap tree", found.note
-        near(found, theirs[:, 1] if theirs.ndim == 2 else theirs, 1e-5)  # shap keeps scikit-learn's leaves in single precision
+        near(found, theirs[:, 1] if theirs.ndim == 2 else theirs, 1e-5)  # shap stores scikit-learn's leaves in single precision
         if task == "binary":
             turned = explain_contrast(worker, artifact, rows.iloc[[3]], {"a": background}, task=task, classes=("yes", "no"))["a"]
             assert np.allclose(turned.values, -found.values, atol=1e-9) and turned.score == pytest.approx(1 - found.score)
 
 
 def test_histogram_boosting_is_exact_by_the_definition(worker, tmp_path):
-    """shap stores thresholds in single precision, so a value near a threshold can take the wrong branch. The definition is used instead."""
+    """shap stores thresholds in single precision, so a value near a threshold can take the wrong branch. Therefore the comparison is with
+    the definition.
+    """
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     rows, value = numeric_table()
@@ -194,7 +196,7 @@ def test_linear_models_and_classes_are_exact_and_others_are_sampled_with_their_e
 
 
 def test_an_answer_of_another_shape_is_a_worker_error(tmp_path):
-    """A model that runs its own code can return any value. Such a value makes only the model's own call fail."""
+    """A model that runs its own code can return anything. A wrong value makes only the call of that model fail."""
     row, artifact = pd.DataFrame({"a": [1.0]}), tmp_path / "m.txt"
     artifact.write_text("tree\nversion=v4\n")
 

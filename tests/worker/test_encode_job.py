@@ -1,4 +1,6 @@
-"""A sentence encoder on disk turns texts into vectors. Order and synonyms do not matter, padding does not count, and wrong files are named."""
+"""A sentence encoder on disk turns texts into vectors. Word order and choice of synonyms do not matter, padding has no effect, and errors
+name wrong files.
+"""
 
 from pathlib import Path
 
@@ -28,11 +30,11 @@ def test_paraphrases_are_closer_than_by_hashing(tmp_path: Path) -> None:
     by_encoder, by_hashing = cosines(write_encoder(tmp_path / "tiny"), *pairs), text_similarities(pairs)
     assert by_encoder[0, 1] == pytest.approx(1) and by_encoder[0, 2] == pytest.approx(1)
     assert by_encoder[0, 1] > by_hashing[0, 1] and by_encoder[0, 2] > by_hashing[0, 2] + 0.5
-    assert by_encoder[0, 3] < 0.7, "another meaning is another vector"
+    assert by_encoder[0, 3] < 0.7, "another meaning gives another vector"
     alone = cosines(tmp_path / "tiny", pairs[3], "parcel " * 40)
     assert alone[0, 0] == pytest.approx(1) and cosines(tmp_path / "tiny", *pairs, "parcel " * 40)[3, 4] == pytest.approx(alone[0, 1])
     pooled = cosines(write_encoder(tmp_path / "pooled", tokens=False), *pairs[:3])
-    assert pooled[0, 2] == pytest.approx(1), "a model that pools itself is taken as it is"
+    assert pooled[0, 2] == pytest.approx(1), "a model that pools its tokens itself is used unchanged"
 
 
 def test_the_mean_is_over_tokens_that_count_and_the_common_part_is_that_of_different_texts() -> None:
@@ -49,7 +51,7 @@ def test_two_encoders_never_have_one_name(tmp_path: Path) -> None:
     (nested := tmp_path / "nested" / "onnx").mkdir(parents=True)
     (tmp_path / "1" / "tiny" / "model.onnx").rename(nested / "model.onnx")
     (tmp_path / "1" / "tiny" / "tokenizer.json").rename(nested.parent / "tokenizer.json")
-    assert find_encoder(nested.parent) == find_encoder(nested / "model.onnx"), "as the hub lays it out"
+    assert find_encoder(nested.parent) == find_encoder(nested / "model.onnx"), "the layout of folders on the hub"
 
 
 def test_a_path_without_an_encoder_says_what_is_missing(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Expected errors of rows without labels: correct if the truth is known, repeatable, and reported with their own error."""
+"""Estimated errors of rows without labels: correct where the truth is known, repeatable, and reported with their own uncertainty."""
 
 import os
 import subprocess
@@ -14,7 +14,9 @@ from observability.worker.requests import estimate_unlabelled_errors
 
 
 def world(n, seed, hard=0.5):
-    """Scores whose error scale depends on the row: 4 in the town `far`, 1 elsewhere. The mean absolute error is scale × sqrt(2/pi)."""
+    """Scores with errors whose scale depends on the row: 4 in the town `far`, 1 elsewhere. The mean absolute error is scale ×
+    sqrt(2/pi).
+    """
     rng = np.random.default_rng(seed)
     town = np.where(rng.random(n) < hard, "far", "near")
     x = rng.normal(0, 1, n)
@@ -55,7 +57,7 @@ def test_the_error_on_the_reference_is_cross_fitted(worker):
     assert list(check.index) == ["all", "2026-01", "2026-02", "2026-03"] and check["n"].iloc[1:].sum() == check["n"].iloc[0] == 2990
     assert found.bias == pytest.approx(check.loc["all", "estimated"] - check.loc["all", "measured"])
     assert (check["estimated"] / check["measured"] - 1).abs().max() < 0.15
-    # The largest share that can be explained: variance of the expected error over the variance of the error.
+    # The largest share that a model can explain: the variance of the expected error divided by the variance of the error.
     most = np.var(scale * np.sqrt(2 / np.pi)) / known["absolute_error"].var()
     assert 0.5 * most < found.skill < 1.1 * most
 
@@ -102,7 +104,7 @@ print(len(os.listdir("/proc/self/task")) - before)
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted where Linux shows them")
 def test_fit_and_prediction_keep_the_number_of_threads_of_the_process():
-    """LightGBM has one number of threads per process. If it changes during a fit, the fit writes beyond its buffers."""
+    """LightGBM has one number of threads per process. If it changes during a fit, the fit writes beyond the end of its buffers."""
     environment = {**os.environ, "OMP_NUM_THREADS": "4", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
     process = subprocess.run([sys.executable, "-c", THREADS], env=environment, capture_output=True, text=True, check=True)
     assert process.stdout.strip() == "0"

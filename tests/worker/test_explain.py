@@ -14,7 +14,7 @@ from observability.worker.requests import explain_scores, predict_scores
 from tests.support.length import repeats, some
 from tests.support.worker_models import CLASSES, SAMPLE, mixed_table, numeric_table, save_skops
 
-# Libraries that fit and explain here for comparison may warn; the product's own code runs in another process.
+# Libraries that fit and explain here for comparison may give warnings. The product's own code runs in another process.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -223,7 +223,7 @@ def test_models_without_exact_values_are_sampled_with_a_note(worker, tmp_path):
 
 
 def exact_shapley(score, row, background):
-    """Shapley values by definition: all subsets of the features, averaged over the background."""
+    """Shapley values by their definition: over all subsets of the features, averaged over the background rows."""
     names = list(row)
     worth = {}
     for size in range(len(names) + 1):

@@ -1,4 +1,4 @@
-"""The process that opens model files imports no more than a model needs."""
+"""The process that opens model files imports only what a model needs."""
 
 import subprocess
 import sys

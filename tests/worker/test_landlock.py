@@ -1,4 +1,4 @@
-"""A job can read the libraries, wherever the product is installed, and never a folder of sources that may hold a home."""
+"""A job can read the libraries wherever the product is installed, but never a source folder that may contain a home."""
 
 import sysconfig
 from pathlib import Path
@@ -22,7 +22,7 @@ def test_an_installed_product_keeps_jobs_out_of_a_folder_that_holds_its_librarie
     assert project not in landlock.readable_paths() and libraries in landlock.readable_paths()
 
 
-def test_sources_are_read_as_the_package_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_only_the_package_in_the_source_folder_can_be_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     sources = tmp_path / "sources"
     (sources / "observability").mkdir(parents=True)
     monkeypatch.setattr(landlock, "PROJECT", sources)

@@ -1,4 +1,6 @@
-"""A person's query runs in the confined process, reads only the columns it names, and returns the rows of the same query in the owner's process."""
+"""A person's query runs in the confined process, reads only the columns that it names, and returns the same rows as in the owner's
+process.
+"""
 
 import json
 import math

@@ -1,4 +1,6 @@
-"""`register --artifact` scores the reference in the worker. Equal scores pass. Another model, and texts in place of numbers, are refused."""
+"""`register --artifact` scores the reference in the worker. Equal scores are accepted; another model, and texts instead of numbers, are
+refused.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ def fitted(folder: Path, name: str, rows: pd.DataFrame, value: np.ndarray) -> tu
 
 
 def request(folder: Path, rows: pd.DataFrame, scores: np.ndarray, value: np.ndarray, artifact: Path) -> RegistrationRequest:
-    """A registration whose reference holds these rows and scores."""
+    """A registration request with these rows and scores as the reference."""
     rows.assign(score=scores, label=value).to_csv(folder / "reference.csv", index=False)
     return RegistrationRequest("price", "1", folder / "reference.csv", "regression", "label", ("score",), artifact=artifact)
 

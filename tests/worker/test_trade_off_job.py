@@ -1,4 +1,4 @@
-"""Forms of a model are run on the same rows: scores, repeats, times and sizes."""
+"""The forms of a model are run on the same rows: scores, repeats, times and sizes."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ def rows() -> pd.DataFrame:
 
 @pytest.fixture
 def measured(rows: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """The output of the job on a small LightGBM model, with a network and a request for CUDA."""
+    """The result of the job for a small LightGBM model, with a network and a request for CUDA."""
     monkeypatch.chdir(tmp_path)
     label = (rows["a"] + rows["b"] > 0).astype(int)
     params = {"objective": "binary", "verbose": -1, "num_leaves": 7, "num_threads": 1, "seed": 1}
@@ -55,13 +55,13 @@ def test_every_form_is_measured_on_the_same_rows(measured) -> None:
     assert not tables[0]["changed"].any() and (tables[0]["spread"] == 0).all()
     whole = tables[list(forms).index("network fp32")]["score"]
     half, brain = ((tables[list(forms).index(f"network {name}")]["score"] - whole).abs().max() for name in ("fp16", "bf16"))
-    assert 0 < half < 0.01 and half < brain < 0.05, "bf16 keeps three bits fewer"
+    assert 0 < half < 0.01 and half < brain < 0.05, "bf16 has three bits less precision"
     assert forms["network bf16"]["precision"] == "weights in bf16, computed in fp32"
     assert forms["network int8"]["bytes"] < forms["network bf16"]["bytes"] < forms["network fp32"]["bytes"]
 
 
 def upper_half(values: np.ndarray) -> np.ndarray:
-    """Numbers rounded to bf16 by their bits: to the nearest value of the upper 16 bits, ties to even."""
+    """Numbers rounded to bf16 through their bits: to the nearest value with only the upper 16 bits, ties to even."""
     bits = values.view(np.uint32).astype(np.uint64)
     return ((bits + 0x7FFF + ((bits >> np.uint64(16)) & np.uint64(1))) & np.uint64(0xFFFF0000)).astype(np.uint32).view(np.float32)
 
@@ -81,7 +81,7 @@ def test_weights_in_bf16_are_the_nearest_even_of_the_upper_bits_and_are_computed
             stored[f"b{place} in bf16"], upper_half(offset)
         )
     rows = rng.normal(size=(50, 4)).astype(np.float32)
-    rows[:, 0] = 0.0  # the largest weights would hide the others
+    rows[:, 0] = 0.0  # the largest weights would hide the effect of the others
     hidden = np.maximum(rows @ upper_half(weights[0]) + upper_half(offsets[0]), 0)
     (given,) = trade_off_forms.onnx_session(rounded, 1, "cpu").run(None, {"x": rows})
     assert np.allclose(given, hidden @ upper_half(weights[1]), atol=1e-5)
@@ -99,14 +99,14 @@ def test_a_part_is_one_form_of_the_model_or_all_of_the_network() -> None:
 def test_a_silent_fallback_is_recorded(measured) -> None:
     (asked,) = [form for form in measured.values["forms"] if form["provider"] == "cuda"]
     assert asked["form"] == "network fp32 on CUDA" and asked["used_provider"] == "cpu"
-    assert 0 < asked["cpu_operations"] == asked["operations"], "a profile of the runtime counts them"
-    assert "MatMul" in "".join(asked["cpu_operation_types"]) or "Gemm" in "".join(asked["cpu_operation_types"]), "and names their types"
+    assert 0 < asked["cpu_operations"] == asked["operations"], "the runtime's profile counts them"
+    assert "MatMul" in "".join(asked["cpu_operation_types"]) or "Gemm" in "".join(asked["cpu_operation_types"]), "it also names their types"
     assert list(Path().glob("*.json")) == []
     assert {form["operations"] for form in measured.values["forms"] if form["provider"] == "cpu"} == {None}
 
 
 def test_operations_of_a_profile_count_once_and_by_the_provider_that_ran_them() -> None:
-    """The profile has forms that ONNX Runtime writes: sessions, fences, and an operation that ran in two passes."""
+    """The profile has the kinds of entries that ONNX Runtime writes: sessions, fences, and an operation that ran in two passes."""
 
     def event(name: str, provider: str | None, place: int, category: str = "Node") -> dict:
         about = {"op_name": name.partition("_")[0], "node_index": str(place)} | ({"provider": provider} if provider else {})

@@ -1,5 +1,5 @@
-"""A reference whose column has another type than the model file takes is refused however it is registered. Values that were logged before
-are reported.
+"""If a column of the reference has another type than the model file expects, every way of registration refuses it. Values that were logged
+before are reported.
 """
 
 import json
@@ -25,7 +25,7 @@ Register = Callable[..., Any]
 
 
 def rows_of_homes() -> pd.DataFrame:
-    """Numbers, a small code, words, and the price that a model learns."""
+    """Homes with numbers, a small code, words, and the price that a model learns."""
     rng = np.random.default_rng(3)
     rows = pd.DataFrame(
         {"size": rng.normal(90, 20, ROWS).round(1), "zone": rng.integers(1, 5, ROWS), "heating": rng.choice(["gas", "oil"], ROWS)}
@@ -34,7 +34,7 @@ def rows_of_homes() -> pd.DataFrame:
 
 
 def forest(folder: Path, rows: pd.DataFrame, categories: tuple[str, ...] = ()) -> tuple[Path, np.ndarray]:
-    """A small LightGBM model of the rows' features, some as categories, and its scores."""
+    """A small LightGBM model of the rows' features, some of which are categories, and its scores."""
     lightgbm = pytest.importorskip("lightgbm")
     inputs = rows.drop(columns="price").astype(dict.fromkeys(categories, "category"))
     told = {"verbose": -1, "num_leaves": 8, "num_threads": 1}
@@ -44,14 +44,14 @@ def forest(folder: Path, rows: pd.DataFrame, categories: tuple[str, ...] = ()) -
 
 
 def written(folder: Path, rows: pd.DataFrame, scores: np.ndarray) -> Path:
-    """The rows with their scores as a reference file that keeps types."""
+    """The rows with their scores, written as a reference file that keeps types."""
     rows.assign(score=scores).to_parquet(folder / "reference.parquet", index=False)
     return folder / "reference.parquet"
 
 
 @pytest.fixture
 def register(tmp_path: Path, worker: Worker) -> Any:
-    """Register a version in an empty store, with the worker that runs model files."""
+    """Register a version in an empty store whose worker runs model files."""
     with new_store(tmp_path / "home", threads=1) as store:
 
         def done(reference: Path, artifact: Path | None = None, **more: Any) -> Any:
@@ -67,7 +67,7 @@ def model_of(store: Any) -> Any:
 
 
 def test_numbers_as_text_are_refused_where_the_model_takes_numbers(register: Register, tmp_path: Path) -> None:
-    """The model gives the logged scores, since "90.5" can be read as a number. Drift would be judged as that of a category."""
+    """The model gives the logged scores, because "90.5" can be read as a number. But drift would be measured as for a category."""
     rows = rows_of_homes().drop(columns="heating")
     artifact, scores = forest(tmp_path, rows)
     with pytest.raises(UsageError) as raised:
@@ -110,7 +110,7 @@ def test_booleans_as_text_are_refused_where_the_model_takes_numbers(register: Re
     rows = rows_of_homes().drop(columns="heating").assign(garden=lambda each: each["size"] > 90)
     artifact, scores = forest(tmp_path, rows)
     _, done = register(written(tmp_path, rows, scores), artifact)
-    assert "gives the logged scores" in done.sentences[-1], "a model takes true and false as numbers"
+    assert "gives the logged scores" in done.sentences[-1], "a model accepts true and false as numbers"
     with pytest.raises(UsageError, match=r"takes a number for this feature \(in garden\); got 'True'; expected a number, true, false"):
         register(written(tmp_path, rows.assign(garden=rows["garden"].astype(str)), scores), artifact)
 
@@ -128,7 +128,7 @@ def test_codes_that_the_model_takes_as_a_category_are_a_category(register: Regis
 
 
 def test_numbers_in_place_of_categories_are_refused(register: Register, tmp_path: Path) -> None:
-    """The reference holds no scores, so only the types can show the fault."""
+    """The reference has no scores, so only the types can reveal the error."""
     rows = rows_of_homes()
     artifact, _ = forest(tmp_path, rows, ("heating",))
     coded = rows.assign(heating=rows["heating"].map({"gas": 1, "oil": 2}))
@@ -154,7 +154,7 @@ def test_without_a_model_file_numbers_written_as_text_are_reported(register: Reg
 
 
 def test_predictions_logged_in_another_type_are_reported_and_counted(register: Register, tmp_path: Path) -> None:
-    """Regression: a text that is not a number became null, so a wrong type counted as a missing value."""
+    """Regression: a text that is not a number became null, so a wrong type was counted as a missing value."""
     rows = rows_of_homes()
     reference = written(tmp_path, rows, rows["price"].to_numpy() + 1)
     texts = ["80.5", "90", "large", None, "70"]

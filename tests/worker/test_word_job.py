@@ -1,6 +1,6 @@
-"""The effect of a word is the difference of the model's own probabilities; it is refused if the path from words to the model is unknown.
+"""The effect of a word is a difference between the model's own probabilities. It is refused if it is unknown how words reach the model.
 
-The independent figures: the vectoriser and the weights of the sample's text model, multiplied here by hand.
+The comparison values are independent: the vectoriser and the weights of the sample's text model, multiplied here step by step.
 """
 
 import importlib
@@ -90,7 +90,7 @@ class InProcess:
 
 
 class Kept:
-    """The part of a store that keeps answers of a model file."""
+    """The part of a store that keeps a model file's answers."""
 
     def __init__(self) -> None:
         self.held: dict[Any, str] = {}
@@ -115,6 +115,6 @@ def test_word_effects_are_placed_at_their_words_and_kept_in_the_store(service: T
     assert [TEXT[start:end] for start, end, _ in found.words] == TEXT.split()
     best = max(found.words, key=lambda word: word[2])
     assert TEXT[best[0] : best[1]] == "love" and found.class_name == "positive" and found.kept == 17
-    assert word_effects.word_effects(store, row, text) == found, "no worker is needed again"
+    assert word_effects.word_effects(store, row, text) == found, "the worker is not needed a second time"
     with pytest.raises(NotGivenError):
         word_effects.word_effects(store, replace(row, version=replace(row.version, artifact=None)), text)

@@ -1,4 +1,4 @@
-"""A job that misbehaves fails alone and leaves nothing behind."""
+"""A job that fails or misbehaves affects only itself and leaves nothing behind."""
 
 import os
 import re
@@ -30,7 +30,7 @@ LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what th
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """The folder of this module's temporary folders, to detect those left behind."""
+    """The folder for the temporary folders of this module, so that a test can detect those left behind."""
     place = tmp_path_factory.mktemp("temporary")
     before, tempfile.tempdir = tempfile.tempdir, str(place)
     yield place
@@ -46,7 +46,7 @@ def worker(folder):
 
 @pytest.fixture(autouse=True)
 def clean(worker, folder):
-    """Check after each test that the worker still works and that no folder is left."""
+    """After each test, check that the worker still works and that no folder is left behind."""
     yield
     assert worker.call(JOBS + "echo", arguments={"still": "well"}).values == {"still": "well"}
     assert list(folder.iterdir()) == []
@@ -250,7 +250,7 @@ def test_models_run_unconfined_only_if_somebody_allows_it(monkeypatch, tmp_path)
     assert answer.values == {"a": 1} and not answer.files_confined
     permission.decide_unconfined(home, False, "ben", "a file came from outside")
     with pytest.raises(WorkerError, match="cannot confine"):
-        made.call(JOBS + "echo")  # withdrawn: at once, also in the warm process
+        made.call(JOBS + "echo")  # withdrawn at once, also for the warm process
     made.close()
 
 
@@ -266,8 +266,8 @@ def test_a_system_that_cannot_confine_models_is_reported(monkeypatch, tmp_path):
 def test_the_last_readable_decision_holds_and_the_variable_decides_at_the_start(monkeypatch, tmp_path):
     monkeypatch.setattr(permission, "_home", None)
     monkeypatch.setenv(permission.VARIABLE, "allow")
-    assert not permission.unconfined_allowed(), "a variable alone permits nothing"
-    for _ in range(2):  # a second start with the same variable adds nothing
+    assert not permission.unconfined_allowed(), "a variable alone gives no permission"
+    for _ in range(2):  # a second start with the same variable records nothing
         permission.use_decisions_of(tmp_path)
     assert [(each.allowed, each.author) for each in permission.confinement_decisions(tmp_path)] == [(True, permission.VARIABLE)]
     permission.decide_unconfined(tmp_path, False, "ben", "no longer")
@@ -280,7 +280,7 @@ def test_the_last_readable_decision_holds_and_the_variable_decides_at_the_start(
     permission.decide_unconfined(tmp_path, True, "ada", "again")
     assert permission.unconfined_allowed()
     path.write_text(path.read_text() + "half a li")
-    assert not permission.unconfined_allowed(), "what cannot be read permits nothing"
+    assert not permission.unconfined_allowed(), "a file that cannot be read gives no permission"
 
 
 @LINUX
@@ -370,7 +370,7 @@ def test_a_worker_ends_when_idle_and_when_closed(folder):
     made.call(JOBS + "echo")
     assert gone(made._connection.process.pid)
     made.call(JOBS + "echo")
-    made = Worker(allowed=("tests.support.",))  # idle for ten minutes
+    made = Worker(allowed=("tests.support.",))  # it ends after ten idle minutes
     made.call(JOBS + "echo")
     process = made._connection.process.pid
     made.close()

@@ -1,10 +1,10 @@
 """Check the batches of each source: arrival gap, number of rows, rejection rate and delay after capture.
 
-Reads records of kind `batch`. Each batch of the window is compared with the same source's batches of the twelve weeks before; the batch of
-a device with enough past is compared with that device's batches. An overdue batch is reported as an open gap. If a source has six devices,
-each device is also compared with the other devices: rejection rate, rows and delay (median and 95 % quantile). In this way, a device that
-was always worse is reported. Batches name no model, so the findings have no model, and the owner's limit of a metric is the strictest that
-any model's settings state.
+Reads records of kind `batch`. Each batch of the window is compared with the same source's batches of the twelve weeks before. The batch of
+a device with enough earlier batches is compared with the batches of this device instead. An overdue batch is reported as an open gap. If a
+source has six devices, each device is also compared with the others: rejection rate, rows and delay (median and 95 % quantile). In this
+way, a device that was always worse is reported. Batches name no model, so the findings have no model. If the settings of several models
+state a limit for a metric, the strictest counts.
 """
 
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 def owners_limits(context: Context) -> dict[str, float]:
     """Return the owner's limits by metric. If several models state a limit, the strictest counts: the largest for rows, the smallest for
-    the others.
+    the other metrics.
     """
     found: dict[str, float] = {}
     for metric in OWNERS_LIMITS:
@@ -76,7 +76,8 @@ def owner_words(metric: str, owner: float | None) -> str:
 
 
 def about_peers(compared: list[PeerBatches], told: set[tuple[str, str | None, str]], context: Context) -> list[Finding]:
-    """Return a finding for each device and metric for which the device is worse than the others of its source and has not changed itself.
+    """Return a finding for each device and metric where the device is worse than the others of its source and no change of the device
+    itself was reported.
 
     told: (source, device, metric) of the findings about a change from the past; these are left out. The 95 % quantile of the delay is left
     out if the median is reported.
@@ -159,7 +160,7 @@ def about_source(source: BatchSource, judged: list[tuple[BatchComparison, float]
 
 
 def undecided_batches(context: Context, source: BatchSource, metric: str, because: str) -> Finding:
-    """Return the finding of severity `unknown` about a source, the template of the others."""
+    """Return the finding of severity `unknown` about a source, on which the other findings are based."""
     return replace(
         context.undecided(NAME, f"source:{source.name}", metric, source.batches, because, against="past"), model=None, version=None
     )
@@ -180,7 +181,7 @@ def batch_finding(source: BatchSource, own: list[tuple[BatchComparison, float]],
         ),
     )
     (look, p), severity = own[worst], severities[worst]
-    if look.metric == GAP:  # gaps of the source and of its devices concern the same batches, so only one side is counted
+    if look.metric == GAP:  # gaps of the source and of its devices are about the same batches, so count only one of the two
         places = [place for place, (each, _) in enumerate(own) if (each.device is None) == (look.device is None)]
         own, severities = [own[place] for place in places], [severities[place] for place in places]
     unusual = [each for (each, _), said in zip(own, severities, strict=True) if needs_action(said)]

@@ -41,7 +41,7 @@ PAST_DAYS = 365
 NOTHING = 0.005
 """If a rule usually drops (or changes) at most this share and has no such rows now, there is no finding about that share."""
 ENOUGH_ROWS = 1_000
-"""From this many rows of a run, the variation between runs exceeds the sampling noise of one run."""
+"""In runs with at least this many rows, the variation between runs exceeds the sampling noise of one run."""
 CLEANINGS = Records("cleaning", ("rule", "at", "rows_in", "rows_changed", "rows_dropped", "dataset", "version", "groups", "extra"))
 
 
@@ -66,7 +66,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def undecided_cleaning(context: Context, rule: CleaningRule, metric: str, n: int, because: str = "") -> Finding:
-    """Return the finding of severity `unknown` about a rule, the template of the others."""
+    """Return the finding of severity `unknown` about a rule, on which the other findings are based."""
     return replace(context.undecided(NAME, rule.subject, metric, n, because, against="past"), model=None, version=None)
 
 
@@ -144,7 +144,7 @@ def about_share(rule: CleaningRule, metric: str, own: list[tuple[CleaningCompari
 
 
 def cleaned_group_findings(rule: CleaningRule, groups: list[tuple[CleanedGroup, float]], context: Context) -> Iterator[Finding]:
-    """Yield, for each column, the finding about the level with the highest drop rate relative to the others."""
+    """Yield, for each column, the finding about the group with the highest drop rate relative to the other groups."""
     for column in dict.fromkeys(each.column for each, _ in groups):
         own = [each for each in groups if each[0].column == column]
         judged = [each for each in own if not np.isnan(each[0].p_value)]
@@ -161,8 +161,8 @@ def cleaned_group_findings(rule: CleaningRule, groups: list[tuple[CleanedGroup, 
 
 
 def about_group(rule: CleaningRule, base: Finding, group: CleanedGroup, p: float, context: Context) -> Finding:
-    """Return the finding about the group with the highest drop rate. It is a warning if the rate is significantly and substantially above
-    the others.
+    """Return the finding about the group with the highest drop rate. It is a warning if the rate is significantly and substantially higher
+    than in the other groups.
     """
     gap, rate, others = group.gap.value or 0.0, group.dropped / group.rows, group.others_dropped / group.others
     severity: Severity = "ok" if gap < GROUP else "watch" if p <= context.budget else "unknown"

@@ -1,7 +1,7 @@
 """Find dataset versions that were logged with more than one content.
 
-Reads records of kind `dataset`. Records of the same name and version are compared by checksum, else by number of rows. If they differ,
-the training data behind that version are ambiguous.
+Reads records of kind `dataset`. Records of the same name and version are compared by checksum, or by number of rows if a checksum is
+missing. If they differ, it is ambiguous which training data that version contains.
 """
 
 from collections.abc import Iterator

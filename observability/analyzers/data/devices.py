@@ -82,8 +82,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 @dataclass(frozen=True)
 class JudgedComparisons:
-    """The comparisons of one statistic of one device, which are a row of a table. adjusted: p-values; watch, act: masks of the severity;
-    unsure: mask of values that are beyond the limit and the natural range, but not significantly; all by column.
+    """The comparisons of one statistic of one device (one row of a table). All arrays are by column. adjusted: p-values; watch, act: masks
+    of the severity; unsure: mask of values that are beyond the limit and the natural range, but not significantly.
     """
 
     table: ComparisonTable
@@ -100,7 +100,7 @@ class JudgedComparisons:
 
     @property
     def subject(self) -> str:
-        """The subject of its findings."""
+        """The subject of the findings about this device."""
         return batch_statistics.device_subject(*self.table.devices[self.row])
 
     @property
@@ -113,7 +113,7 @@ class JudgedComparisons:
         return "act" if self.act[place] else "watch"
 
     def most_unusual(self) -> tuple[bool, float, str, str, str]:
-        """Sort key: undecided comparisons first, then by p-value; equal ones by column, source, device."""
+        """Sort key: undecided comparisons first, then by p-value, then by column, source and device."""
         unsure = bool(self.unsure.any())
         p_values = self.table.p_values[self.row]
         place = int(np.nanargmin(np.where(self.unsure, p_values, np.nan) if unsure else p_values))
@@ -143,7 +143,7 @@ def judged_devices(tables: Sequence[ComparisonTable], budget: float) -> list[Jud
 
 
 def undecided_device(context: Context, subject: str, metric: str, n: int, because: str) -> Finding:
-    """Return the finding of severity `unknown` about a source or a device, the template of the others."""
+    """Return the finding of severity `unknown` about a source or a device, on which the other findings are based."""
     return replace(context.undecided(NAME, subject, metric, n, because, against="past"), model=None, version=None)
 
 
@@ -338,7 +338,7 @@ def about_clocks(source: str, clocks: Sequence[CaptureClock], context: Context) 
 
 
 def about_young_devices(source: str, devices: Sequence[JudgedDevice], context: Context) -> Iterator[Finding]:
-    """Yield the finding about the devices of a source that cannot be judged yet. It says what is missing."""
+    """Yield the finding about the devices of a source that cannot be judged yet; it states what is missing."""
     if not devices:
         return
     first = devices[0]

@@ -1,8 +1,8 @@
 """Check annotators: accuracy on gold items, acceptance of wrong suggestions, anchoring, labelling time, fatigue, and agreement.
 
-Reads records of kind `annotation` with `gold`, `suggestion` and `seconds`, by project: the first answer of each annotator to each item. A
-field that a project never logs has no finding. Agreement is measured on the newest answers, for projects without a model (data/labels
-analyzes the projects of models). Projects name no model, so the findings have no model.
+Reads records of kind `annotation` with `gold`, `suggestion` and `seconds`, by project; the first answer of each annotator to each item
+counts. If a project never logs a field, there is no finding about it. Agreement is measured on the newest answers, for projects without a
+model (data/labels analyzes the projects of models). Projects name no model, so the findings have no model.
 """
 
 from collections.abc import Callable, Iterator
@@ -44,7 +44,7 @@ NO_PAST = f"the {PAST_DAYS // 7} weeks before have too few to compare with"
 
 @dataclass(frozen=True)
 class ProjectAgreement:
-    """Agreement of a project without a model: its labels, and the changes of agreement and of single annotators."""
+    """Agreement of a project without a model: its labels, and how agreement and single annotators changed."""
 
     labels: ProjectLabels
     changes: list[annotator_agreement.AgreementChange]
@@ -52,13 +52,13 @@ class ProjectAgreement:
 
     @property
     def p_values(self) -> list[float]:
-        """p-values of all comparisons, in order."""
+        """p-values of all comparisons: first the changes of agreement, then the annotators."""
         return [change.p_value for change in self.changes] + [person.p_value for person in self.people]
 
 
 @dataclass(frozen=True)
 class Project:
-    """One project: the first answers of the window and of the four weeks before, comparisons of these, answers without suggestions, and
+    """One project: its first answers in the window and in the four weeks before, their comparisons, answers without suggestions, and
     sessions.
     """
 
@@ -72,7 +72,7 @@ class Project:
 
     @property
     def subject(self) -> str:
-        """The subject of its findings."""
+        """The subject of the findings about this project."""
         return f"project:{self.name}"
 
 
@@ -132,7 +132,7 @@ def projects_of(labelled: LabelledWindow, context: Context) -> Iterator[Project]
 def project_findings(
     project: Project, looks: list[tuple[LabellingComparison, float]], tired_p: float, context: Context
 ) -> Iterator[Finding]:
-    """Yield the findings about one project, for the fields that it logs. A finding that follows from another says so."""
+    """Yield the findings about one project, for the fields that it logs. A finding that is explained by another says so."""
     found = [*about_gold(project, looks, context), *about_suggestions(project, looks, context)]
     timed = project.now["seconds"].to_numpy(float)
     if np.isfinite(timed).any():
@@ -143,7 +143,7 @@ def project_findings(
 
 
 def about_agreement(project: Project, agreement: ProjectAgreement, adjusted: Iterator[float], context: Context) -> Iterator[Finding]:
-    """Yield the findings about agreement and about annotators who agree less than the others; nothing if one person labels alone.
+    """Yield the findings about agreement and about annotators who agree less than the others; nothing if there is only one annotator.
 
     adjusted: an iterator whose next adjusted p-values belong to this project.
     """
@@ -160,7 +160,7 @@ def about_agreement(project: Project, agreement: ProjectAgreement, adjusted: Ite
 
 
 def undecided_labelling(context: Context, project: Project, metric: str, n: int, because: str = "", subject: str = "") -> Finding:
-    """Return the finding of severity `unknown` about a project, the template of the others."""
+    """Return the finding of severity `unknown` about a project, on which the other findings are based."""
     found = context.undecided(NAME, subject or project.subject, metric, n, because, against="past")
     return replace(found, model=None, version=None)
 
@@ -171,8 +171,8 @@ def with_rate(found: Finding, rate: Interval, severity: Severity, because: str, 
 
 
 def about_gold(project: Project, looks: list[tuple[LabellingComparison, float]], context: Context) -> Iterator[Finding]:
-    """Yield findings about accuracy on gold items: overall, under the newest guideline if it is worse, and per annotator below the
-    others.
+    """Yield findings about accuracy on gold items: overall, under the newest guideline if it is worse, and for each annotator who is less
+    accurate than the others.
     """
     gold = project.now[project.now["known"]]
     if gold.empty:
@@ -228,7 +228,7 @@ def about_gold(project: Project, looks: list[tuple[LabellingComparison, float]],
 def gold_table(people: "DataFrame") -> list[list[Any]]:
     """Return one row for each annotator with gold items.
 
-    Columns: annotator, accuracy, low, high, gold items, accuracy of the others, their gold items, items still needed.
+    Columns: annotator, accuracy, low, high, number of gold items, accuracy of the others, number of their gold items, items still needed.
     """
     rows = people[["annotator", "value", "low", "high", "n", "others", "others_n", "more"]].astype(object).to_numpy().tolist()
     return [[None if each != each else each for each in row] for row in rows]
@@ -343,7 +343,7 @@ def wrong_suggestions_finding(project: Project, whole: tuple[LabellingComparison
 
 
 def anchoring_finding(project: Project, seen: tuple[LabellingComparison, float] | None, context: Context) -> Finding:
-    """Return the finding about anchoring: wrong answers that are given because they are suggested."""
+    """Return the finding about anchoring: wrong answers that people give because they were suggested."""
     blind, items = project.blind, len(project.blind.shown)
     base = replace(undecided_labelling(context, project, suggestions.ANCHORING, items), against="peers")
     if seen is None:
@@ -437,7 +437,7 @@ def rate_evidence(rate: Interval) -> list[float | None]:
 
 
 def labelling_limit(look: LabellingComparison, severity: Severity) -> float:
-    """Return the limit that the share was compared with."""
+    """Return the limit with which the share was compared."""
     step = ACT if severity == "act" else WATCH
     other = look.there.value or 0.0
     return min(other + step, 1.0) if look.metric in (suggestions.TAKEN, suggestions.ACCEPTANCE) else max(other - step, 0.0)

@@ -1,7 +1,7 @@
 """Check labelling: annotator agreement, deviating annotators, contradicted labels, the label queue, and the price of a label.
 
-Reads records of the kinds `annotation`, `assignment` and `price` of the projects that the model's settings name (else the project of the
-model's name). A model without labelling has no finding.
+Reads records of the kinds `annotation`, `assignment` and `price` of the projects that the model's settings name (by default the project
+with the model's name). A model without labelling has no finding.
 """
 
 from dataclasses import replace
@@ -26,7 +26,9 @@ LIMITS = {
     label_queue.METRIC: label_queue.ACT,
     repeat_labels.PRICE: repeat_labels.MUCH_DEARER,
 }
-"""Limits for `act`: fall of alpha, points below the others, rise of the share, additional days, ratio to the earlier price."""
+"""Limits for `act`, in this order: fall of alpha, points below the others, rise of the share, additional days, ratio to the earlier
+price.
+"""
 ANNOTATED = Records("annotation", ("project", "item", "annotator", "at", "label"))
 DONE = Records("annotation", ("project", "item", "annotator", "at"), ever=True)
 ASSIGNED = Records("assignment", ("project", "item", "annotator", "at"), ever=True)
@@ -89,7 +91,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def undecided_labels(context: Context, metric: str, because: str = "") -> Finding:
-    """Return the finding of severity `unknown` about all versions, the template of the others."""
+    """Return the finding of severity `unknown` about all versions, on which the other findings are based."""
     return context.undecided(NAME, "model", metric, 0, because, against="past", whole_model=True)
 
 

@@ -1,7 +1,7 @@
-"""Search the texts that predictions carry for personal data: e-mail addresses, phone, card and account numbers, national identifiers.
+"""Search the texts in predictions for personal data: e-mail addresses, phone, card and account numbers, national identifiers.
 
-Form and check digits decide (records/personal_data.py), on a bounded sample of predictions. A finding holds counts, never a text. Fields
-that records do not define (`extra`) are searched like features, each by its own name.
+A text counts as personal data by its format and check digits (records/personal_data.py). A sample of limited size is searched. A finding
+contains counts, never a text. Fields that records do not define (`extra`) are searched like features, each under its own name.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,13 +18,13 @@ from observability.stats.interval import rate_interval
 
 NAME, METRIC = "data/personal_data", "personal_data_share"
 ROWS, MIN_TEXTS, TEXT_CHARACTERS = 2_000, 100, 2_000
-"""Number of predictions in the sample; minimum number of texts to judge a column; maximum number of characters read of a text."""
+"""Number of predictions in the sample; minimum number of texts to judge a column; maximum number of characters that are read of a text."""
 SEARCHED = "e-mail addresses, phone, card and account numbers, national identifiers"
 
 
 @dataclass(frozen=True)
 class SearchedColumn:
-    """The result of a search of one column: number of its texts, of texts with personal data, of these by kind, and of these by reason."""
+    """The result of a search of one column: number of texts, number of texts with personal data, and the latter by kind and by reason."""
 
     reference: str
     texts: int
@@ -59,7 +59,7 @@ def searched_columns(frames: Frames, context: Context) -> list[SearchedColumn]:
 
 
 def texts_of_other_fields(extras: Iterable[str]) -> dict[str, list[str]]:
-    """Return the texts of fields that records do not define, by `extra.NAME`: one text per row. Texts inside a field are joined."""
+    """Return the texts of fields that records do not define, by `extra.NAME`: one text per row. Several texts inside a field are joined."""
     found: dict[str, list[str]] = {}
     for extra in extras:
         body = stored_json(extra)
@@ -71,7 +71,7 @@ def texts_of_other_fields(extras: Iterable[str]) -> dict[str, list[str]]:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Return a finding about each column with personal data, and one about the others."""
+    """Return a finding about each column with personal data, and one about all other columns."""
     columns = searched_columns(frames, context)
     found = [personal_column_finding(column, context) for column in columns if column.personal]
     others = [column for column in columns if not column.personal]
@@ -79,7 +79,9 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def personal_column_finding(column: SearchedColumn, context: Context) -> Finding:
-    """Return the finding about a column with personal data: a warning above the owner's limit (0), unknown if it has few texts."""
+    """Return the finding about a column with personal data: a warning above the owner's limit (default 0), `unknown` if the column has few
+    texts.
+    """
     limit = context.model.settings.limits.get(f"{NAME}/{METRIC}", 0.0)
     kinds = join_words([f"{kind} in {count:,}" for kind, count in column.kinds.items()])
     other = column.reference.startswith("extra.")
@@ -113,7 +115,7 @@ def personal_column_finding(column: SearchedColumn, context: Context) -> Finding
 
 
 def clean_columns_finding(columns: Sequence[SearchedColumn], context: Context) -> Finding:
-    """Return the finding about the columns without personal data; unknown without enough texts."""
+    """Return the finding about the columns without personal data; its severity is `unknown` without enough texts."""
     texts = sum(column.texts for column in columns)
     base = context.undecided(NAME, "model", METRIC, texts, "", against="level")
     if not texts:

@@ -1,9 +1,9 @@
 """Check the arrival of predictions and the quality of their values.
 
-Each feature and the score is compared with the reference (with its own past month if none is registered): null, NaN, absent, wrong type,
+Each feature and the score is compared with the reference (or with its own past month if none is registered): null, NaN, absent, wrong type,
 unseen, out of range, constant and stuck values. Arrivals are compared with the number expected at that hour of the week. A finding needs
-action if the effect is large and statistically significant. If the effect is only large, the finding is unknown. The false discovery rate
-is controlled over all tests of the run.
+action if the effect is large and statistically significant. If the effect is large but not significant, the severity is `unknown`. The
+false discovery rate is controlled over all tests of the run.
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ def needs(context: Context) -> dict[str, Ask]:
 
 
 def quality_columns(context: Context) -> tuple[str, ...]:
-    """Return the column references of the registered features (without a registration, of all features that were seen) and of the score."""
+    """Return the column references of the registered features (of all features seen, if nothing is registered) and of the score."""
     names = context.version.features if context.version.reference_rows else tuple(each.name for each in context.model.features())
     features = [f"feature.{name}" for name in names if context.model.column(f"feature.{name}")]
     has_score = bool(context.model.classes) or "score" in context.version.edges
@@ -75,7 +75,9 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def columns_of_both_sides(now: Mapping[str, ColumnCounts], frames: Frames, context: Context) -> list[CheckedColumn]:
-    """Return every column of the window that both answers hold; the runner reports columns whose query failed."""
+    """Return every column that the query results of the window and of the baseline both contain; the runner reports columns whose query
+    failed.
+    """
     if "current" not in frames:
         return []
     baseline: Against = "reference" if "reference" in frames else "past"
@@ -120,4 +122,4 @@ ANALYZER = Analyzer(
     limits=LIMITS,
     proofs=QUALITY_PROOFS,
 )
-"""Exempt from law 1: zero arrivals are a finding, compared with the expected number."""
+"""Exempt from law 1, because zero arrivals are a finding here: they are compared with the expected number."""

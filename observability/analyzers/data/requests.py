@@ -1,7 +1,7 @@
-"""Detect bursts of near-identical requests, default scores, late arrivals, device clock skew and coarse device values; state which days
-late answers changed.
+"""Detect bursts of near-identical requests, default scores, late arrivals, device clock skew and coarse device values; name the days whose
+figures changed because answers arrived late.
 
-These checks need single rows, which counts do not contain. Therefore the checks read a bounded sample of rows.
+These checks need single rows, but counts do not contain rows. Therefore the checks read a sample of limited size.
 """
 
 from collections.abc import Sequence
@@ -32,20 +32,22 @@ if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
 COPIES, DEFAULTS, RESTATED = "near_duplicate_share", "default_score_rate", "restated_share"
-"""Metrics. The owner overrides the limit for `act` of the first two (`data/requests/near_duplicate_share`)."""
+"""Metrics. The owner can override the `act` limit of the first two (`data/requests/near_duplicate_share`)."""
 ROWS, MIN_REQUESTS, PAST_DAYS = 20_000, 100, 28
 BURST_WATCH, BURST_ACT, MIN_BURST, ALIKE = 0.005, 0.02, 20, 0.1
-"""Share of rows that are near-identical requests of one subject; minimum rows of the sample; width of a cell in standard deviations of
-all rows."""
+"""Shares of rows that are near-identical requests of one subject, for `watch` and for `act`; minimum number of rows of a burst; width of a
+cell in standard deviations of all rows.
+"""
 BURST_TIMES = 3
 """A burst exceeds this multiple of the highest share of one subject in the month before."""
 LARGEST_GROUPS = 50
-"""Maximum number of subjects whose near copies are counted around the middle of a cell. Those with the largest cells are taken."""
+"""Maximum number of subjects whose near copies are counted around the middle of a cell. The subjects with the largest cells are chosen."""
 DEFAULT_WATCH, DEFAULT_ACT = 0.02, 0.10
 """Rise of the share of one score for `watch` and `act`."""
 DEFAULT_KNOWN, DEFAULT_FACTOR = 0.005, 3.0
-"""A score is not new if more than DEFAULT_KNOWN of the distinct inputs had it before. A default score must have at least DEFAULT_FACTOR
-times the largest share of distinct inputs that any score had before."""
+"""A score is not new if more than DEFAULT_KNOWN of the distinct inputs had it before. The share of distinct inputs with a default score
+must be at least DEFAULT_FACTOR times the largest share that any score had before.
+"""
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -80,7 +82,9 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def restated_findings(now: "DataFrame", context: Context) -> list[Finding]:
-    """Return the finding about days that late answers changed, always OK; empty if no answer says when it was sent."""
+    """Return the finding about the days whose figures changed because answers arrived late. It is always OK. Empty if no answer states when
+    it was sent.
+    """
     known = late_answers(now)
     if known is None:
         return []
@@ -93,9 +97,9 @@ def restated_findings(now: "DataFrame", context: Context) -> list[Finding]:
 
 
 def burst_findings(now: "DataFrame", past: "DataFrame", context: Context) -> list[Finding]:
-    """Return findings about subjects with bursts of near-identical requests, or one that there is none.
+    """Return findings about subjects with bursts of near-identical requests; if there is no burst, one finding that says so.
 
-    Without a previous month to compare with, a burst is a warning at most, unless it significantly exceeds a limit of the owner.
+    Without a previous month to compare with, a burst is at most a warning, unless it significantly exceeds a limit of the owner.
     """
     groups = near_identical_requests(now, context)
     if groups is None:
@@ -154,8 +158,8 @@ def burst_findings(now: "DataFrame", past: "DataFrame", context: Context) -> lis
 
 
 def most_copies_words(n: int, rows: int) -> str:
-    """Return the largest number n of near copies by one subject, as a clause. If n is at least MIN_BURST, it counts all groups of at
-    least MIN_BURST rows; otherwise it is the size of the largest group.
+    """Return the largest number n of near copies by one subject, as a clause. If n is at least MIN_BURST, it is the sum over all groups of
+    at least MIN_BURST rows; otherwise it is the size of the largest group.
     """
     if n < MIN_BURST:
         return f"the largest group that one subject sent has {n:,} of the {rows:,} sampled requests"
@@ -163,10 +167,10 @@ def most_copies_words(n: int, rows: int) -> str:
 
 
 def burst_limits(settings: ModelSettings, usual: float, rows: int) -> Limits:
-    """Return the limits for watch and act of the share of one subject. usual: the highest share of one subject in the month before.
+    """Return the `watch` and `act` limits for the share of one subject. usual: the highest share of one subject in the month before.
 
-    Without a limit set by the owner, a multiple of the past raises both limits. The past counts only up to the critical limit, so that a
-    lasting burst does not hide the next. An owner's limit for act is not raised, and the limit for watch never exceeds it.
+    Without a limit set by the owner, a multiple of the past share raises both limits. The past share counts only up to the critical limit,
+    so that a lasting burst does not hide the next one. An `act` limit of the owner is not raised, and the `watch` limit never exceeds it.
     """
     watch, act = stated_limits(settings, f"{NAME}/{COPIES}", BURST_WATCH, BURST_ACT)
     raised = max(watch, BURST_TIMES * min(usual, act), MIN_BURST / rows)
@@ -174,7 +178,7 @@ def burst_limits(settings: ModelSettings, usual: float, rows: int) -> Limits:
 
 
 def burst_doubt(share: SampledShare, many: bool, usual: float, limit: float, context: Context) -> str:
-    """Return why a share beyond a limit may be no burst, as a clause. many: whether it has at least MIN_BURST rows."""
+    """Return, as a clause, why a share beyond a limit may not be a burst. many: whether it has at least MIN_BURST rows."""
     if not many:
         return f"but fewer than {MIN_BURST} requests may be chance: a decision needs about {burst_rows_needed(share):,} more predictions"
     if usual >= limit:
@@ -183,7 +187,7 @@ def burst_doubt(share: SampledShare, many: bool, usual: float, limit: float, con
 
 
 def burst_rows_needed(share: SampledShare) -> int:
-    """Return how many more predictions make a share of one subject MIN_BURST requests."""
+    """Return how many more predictions are needed until a share of one subject amounts to MIN_BURST requests."""
     return max(ceil(MIN_BURST / share.value) - share.rows, 1)
 
 
@@ -191,8 +195,8 @@ def near_identical_requests(rows: "DataFrame", context: Context) -> "DataFrame |
     """Return the near-identical requests of each subject, most first: subject, n, groups (distinct requests that were copied), peak
     (requests in the busiest hour), days (requests of each day).
 
-    Cells find a group. Its rows are counted around the middle of its largest cell, so that the border of a cell does not split the group.
-    If a subject has no group of MIN_BURST rows, n is the number of rows of its largest cell. None without subjects.
+    Cells are used to find a group. The rows of a group are counted around the middle of its largest cell, so that the border of a cell does
+    not split the group. If a subject has no group of MIN_BURST rows, n is the number of rows in its largest cell. None without subjects.
     """
     import pandas as pd
 
@@ -263,18 +267,18 @@ def cell_width(every: "NDArray[np.float64]") -> float:
 
 
 def grid_cells(numbers: "NDArray[np.float64]", width: float) -> "NDArray[np.float64]":
-    """Return the cells of numbers, one of them around 0; the value itself if the width is 0."""
+    """Return the cell of each number; one cell is centred on 0. If the width is 0, the cell is the value itself."""
     there = np.where(np.isfinite(numbers), numbers, 0.0)
     return np.where(np.isfinite(numbers), np.round(there / width) if width > 0 else there, np.inf)
 
 
 def default_score(now: "DataFrame", known: "Sequence[DataFrame]", context: Context) -> list[Finding]:
-    """Return the finding about a score whose share surged. That happens if a service returns a default without calling the model.
+    """Return the finding about a score whose share rose sharply. That happens if a service returns a default without calling the model.
 
-    known: rows of the month before, and of the reference if there is one. A default score meets three conditions: the value is new, far
-    more distinct inputs have it than had any value before, and the inputs do not explain it. If there is a reference, only its scores
-    count as the model's own, because one bad day of the month would contain the default too. Scores that many inputs share by nature, such
-    as those of a saturated ensemble of trees, are not defaults and have no limit.
+    known: rows of the month before, and of the reference if there is one. A default score meets three conditions: the value is new; far
+    more distinct inputs have it than had any one value before; and the inputs do not explain it. If there is a reference, only its scores
+    count as the model's own, because the month before may contain the default too. Scores that many inputs share by nature, such as those
+    of a saturated ensemble of trees, are not defaults and have no limit.
     """
     scored, before, *_ = (each[np.isfinite(each["score"].to_numpy(float))] for each in (now, *known))
     if len(scored) < MIN_REQUESTS or len(before) < MIN_REQUESTS:
@@ -339,7 +343,7 @@ def natural_reason(
     known: "Sequence[DataFrame]",
     context: Context,
 ) -> str:
-    """Return why a frequent score is the model's own answer; empty if it may be a default.
+    """Return why the model itself gives a frequent score, as a clause; empty if it may be a default.
 
     shared: the share of distinct inputs with this score. highest: the largest earlier share of any score. usual: the earlier share of every
     score. now: rows of the window. known: earlier rows.

@@ -1,9 +1,10 @@
 """Check places that store data (room, retention, waste, failures, checksums, backups, lag of copies, silence) and forms of stored data.
 
-Reads records of kind `storage_report`. Levels are the median of the three newest reports; growth, time and failures are compared with the
-eight weeks before, by day. The cost of waste is stated if a price per gigabyte-month is known. A state with too few reports is unknown.
-For datasets that `audit-storage` measured, the form in use is judged by the newest audit: changed decisions, lost values, the fidelity of
-pictures and sound, saved bytes, and whether it is the form that was decided.
+Reads records of kind `storage_report`. The level of a figure is the median of the three newest reports; growth, time and failures are
+compared with the eight weeks before, by day. The cost of waste is stated if a price per gigabyte-month is known. A state with too few
+reports is `unknown`. For datasets that `audit-storage` measured, the form in use (the encoding in which the data are stored) is judged by
+the newest audit: changed decisions, lost values, the fidelity of pictures and sound, saved bytes, and whether it is the form that was
+decided.
 """
 
 from collections.abc import Iterator
@@ -58,21 +59,23 @@ NAME = "data/storage"
 DAYS_LEFT, SILENCE, CORRUPT = "storage_days_left", "storage_silence_hours", "storage_corrupt_rate"
 BACKUP, RESTORE, BEHIND = "storage_backup_age_hours", "storage_restore_age_days", "storage_behind_hours"
 FULL_DAYS = (30.0, 14.0)
-"""Days until a place is full: up to the first number it is `watch`; it is `act` if even the latest date of the interval is within the
-second number.
+"""Days until a place is full. Up to the first number the severity is `watch`; it is `act` if even the latest date of the interval is within
+the second number.
 """
 MIN_STEPS = 10
 """Minimum number of days of growth for an estimate of the date on which a place is full."""
 MIN_BLOCKS = 300
-"""Minimum number of checked blocks. If none of them failed, a failing share of 1 % is excluded (rule of three)."""
+"""Minimum number of checked blocks. If none of this many blocks failed, a failing share of 1 % is excluded (rule of three)."""
 BACKUP_HOURS, RESTORE_DAYS = 36.0, 30.0
-"""Ages from which backups and tests of a restore are too old, if the reports state no limit."""
+"""Ages above which the newest backup and the last test of a restore are too old, if the reports state no limit."""
 BEHIND_HOURS = 36.0
 """Hours that a copy may be behind its source."""
 LATE_TIMES, STATED_TIMES = 3.0, 2.0
-"""An age is `act` from this multiple of its limit: first for the limits above, then for limits that the owner stated."""
+"""An age is `act` above this multiple of its limit: the first factor is for the limits above, the second for limits that the owner
+stated.
+"""
 SILENCE_TIMES, MIN_SILENCE = 4.0, 48.0
-"""Silence must exceed this many usual gaps between reports, and this many hours."""
+"""A place counts as silent after this many usual gaps between reports, and not before this many hours."""
 NEXT = {
     "storage_used_share": "Remove what is no longer needed, or enlarge the place.",
     DAYS_LEFT: "Enlarge the place or remove data before the earliest date; look for what grows.",
@@ -96,7 +99,7 @@ NEXT = {
     **dict.fromkeys(("stored_psnr", "stored_ssim"), "Store these files in a form that loses less, or exactly, from the exact files."),
     UNDECIDED: "Store the data in the decided form and audit them with `--in-use`, or decide again.",
 }
-"""The next step, by metric."""
+"""The next step for the reader, by metric."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def undecided_place(context: Context, place: str, metric: str, n: int, because: str, against: Against = "level") -> Finding:
-    """Return the finding of severity `unknown` about a place, the template of the others."""
+    """Return the finding of severity `unknown` about a place, on which the other findings are based."""
     blank = context.undecided(NAME, f"place:{place}", metric, n, because, against=against)
     return replace(blank, model=None, version=None, evidence={"place": place, "next": NEXT[metric]})
 
@@ -211,7 +214,7 @@ def level_findings(context: Context, place: StoragePlace, prices: "DataFrame") -
 
 
 def with_news(finding: Finding, before: float | None, limit: float) -> Finding:
-    """Return a finding beyond its limit with its news. before: the figure before the window, None if it is not known."""
+    """Return a finding; if it is beyond its limit, with its news. before: the figure before the window, None if it is not known."""
     news = news_given_before(None if before is None else before > limit)
     return replace(finding, news=news) if needs_action(finding.severity) else finding
 
@@ -243,7 +246,7 @@ def _cost_words(context: Context, level: StorageLevel, place: StoragePlace, shar
 
 
 def full_findings(context: Context, place: StoragePlace, faster: bool) -> Iterator[Finding]:
-    """Yield the finding about the date on which a place is full, if its reports state its capacity and use."""
+    """Yield the finding about the date on which a place will be full, if its reports state its capacity and use."""
     if newest_value(place, "capacity_bytes") is None or newest_value(place, "used_bytes") is None:
         return
     found, steps = time_until_full(place, faster)
@@ -273,7 +276,7 @@ def full_findings(context: Context, place: StoragePlace, faster: bool) -> Iterat
 
 
 def change_text(metric: str, value: float) -> str:
-    """A figure that is compared with the past of its place, with its unit."""
+    """A figure with its unit; for figures that are compared with the past of their place."""
     return percent(value, 2) if metric == ERRORS else f"{format_figure(value)}{TOLD[metric][1]}"
 
 
@@ -302,7 +305,7 @@ def change_finding(context: Context, change: StorageChange, p_adjusted: float) -
 
 
 def corrupt_findings(context: Context, place: StoragePlace) -> Iterator[Finding]:
-    """Yield the finding about checksums that differ."""
+    """Yield the finding about blocks that fail their checksum."""
     known = place.now[place.now["checked"].notna() & place.now["corrupt"].notna()]
     checked, corrupt = int(known["checked"].sum()), int(known["corrupt"].sum())
     if not checked:
@@ -370,7 +373,7 @@ def restore_findings(context: Context, place: StoragePlace) -> Iterator[Finding]
 
 
 def behind_findings(context: Context, place: StoragePlace) -> Iterator[Finding]:
-    """Yield the finding about how far a copy is behind its source at its newest report, if the copy was complete once."""
+    """Yield the finding about how far a copy is behind its source at its newest report, if the copy was ever complete."""
     times = place.whole["complete_to"].dropna()
     if times.empty:
         return
@@ -384,7 +387,9 @@ def behind_findings(context: Context, place: StoragePlace) -> Iterator[Finding]:
 
 
 def with_onset(finding: Finding, place: StoragePlace, beyond: timedelta) -> Finding:
-    """Return a finding about an age with the time at which it passed its limit. beyond: by how much the newest report exceeds the limit."""
+    """Return a finding about an age; if it needs action, with the time at which the age passed its limit. beyond: by how much the newest
+    report exceeds the limit.
+    """
     newest = aware_utc(place.whole["at"].max().to_pydatetime())
     return replace(finding, onset=newest - beyond) if needs_action(finding.severity) else finding
 
@@ -406,7 +411,9 @@ def silence_findings(context: Context, place: StoragePlace) -> Iterator[Finding]
 def stored_form_findings(
     context: Context, audit: StorageAudit, slices: list[tuple[SliceExcess, float]], decided: FormDecision | None
 ) -> Iterator[Finding]:
-    """Yield the findings about the form in which a dataset is stored. They name the model whose answers were compared, if there is one."""
+    """Yield the findings about the form (encoding) in which a dataset is stored. If the answers of a model were compared, they name that
+    model.
+    """
     form = form_in_use(audit)
     asked = form.model if form else next((each.model for each in audit.forms if each.model and audit.in_use == EXACT), None)
     model, version = asked or (None, None)

@@ -1,7 +1,7 @@
 """Check models that steer a system: regret against the old rule, tail harm, guardrails, predicted outcomes, feedback and the kill switch.
 
-Reads predictions of environment `controller` with their labels. Each controller is evaluated over its own newest days. Decisions in one
-period of time are correlated, so every interval is computed over blocks of time. Decisions by a guardrail or the kill switch are not
+Reads predictions of environment `controller` with their labels. Each controller is evaluated over its own newest days. Decisions that are
+close in time are correlated, so every interval is computed over blocks of time. Decisions by a guardrail or the kill switch are not
 decisions of the model and are left out of the comparisons.
 """
 
@@ -42,20 +42,22 @@ REGRET, TAIL, GUARD = "controller_regret", "controller_tail_ratio", "controller_
 BIAS, COVERAGE, FEEDBACK, SHARE_OFF = "controller_bias", "controller_coverage", "controller_feedback", "controller_off_share"
 SUBJECT = "controller"
 SURE = 0.999
-"""Coverage of the interval that must lie wholly beyond a limit for `act`. For `watch`, a 95 % interval suffices."""
+"""Coverage of the interval that must lie entirely beyond a limit for `act`. For `watch`, a 95 % interval suffices."""
 TAIL_TIMES = 1.25
 BIAS_LIMITS, COVERAGE_GAPS, FEEDBACK_LIMITS = (0.10, 0.25), (0.05, 0.10), (0.05, 0.10)
-"""Limits of `watch` and of `act`: relative bias; coverage below the stated one; separation of an input."""
+"""Limits of `watch` and of `act`, for each of three metrics: relative bias; how far coverage is below the stated coverage; separation of an
+input.
+"""
 UNSURE = "; not significant: more decisions are needed"
 """The end of a sentence about a value that is beyond its limit, but not significantly."""
 GUARD_TIMES, GUARD_POINTS = 2.0, 0.02
-"""Minimum factor and minimum difference of a reported rise of the guardrail's share."""
+"""A rise of the guardrail's share is reported if it reaches both this factor and this difference."""
 LATELY, SILENT = 20, 100
-"""LATELY: number of newest decisions that show who steers. SILENT: minimum number of consecutive decisions without the model that is
-reported.
+"""LATELY: number of newest decisions from which the code determines who steers. SILENT: minimum number of consecutive decisions without the
+model for a finding.
 """
 MIN_ROWS = 50
-"""Minimum number of decisions with an outcome; the sentence names how many are missing."""
+"""Minimum number of decisions with an outcome; the sentence states how many more are needed."""
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -80,7 +82,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 def undecided_controller(
     context: Context, found: ControllerDecisions, metric: str, n: int, because: str, against: Against, subject: str = SUBJECT
 ) -> Finding:
-    """Return the finding of severity `unknown` about a controller, the template of the others."""
+    """Return the finding of severity `unknown` about a controller, on which the other findings are based."""
     blank = context.undecided(NAME, subject, metric, n, because, against=against, whole_model=True)
     return replace(
         blank,
@@ -104,14 +106,14 @@ def in_unit(found: ControllerDecisions, value: float) -> str:
 
 
 def blocks_needed(estimate: BlockEstimate) -> int:
-    """The approximate number of further blocks that would bring the whole interval to one side of 0."""
+    """The approximate number of further blocks that are needed for the whole interval to lie on one side of 0."""
     if estimate.value == 0 or estimate.error <= 0:
         return estimate.blocks
     return max(int(np.ceil(estimate.blocks * (2.1 * estimate.error / abs(estimate.value)) ** 2)) - estimate.blocks, 1)
 
 
 def regret_finding(found: ControllerDecisions, blank: Any) -> Finding:
-    """Return the finding about the mean outcome under the model, compared with the mean outcome under the heuristic."""
+    """Return the finding that compares the mean outcome under the model with the mean outcome under the heuristic."""
     compared = compared_outcomes(found)
     known = len(found.outcomes(MODEL))
     if compared is None:
@@ -192,14 +194,14 @@ def tail_findings(found: ControllerDecisions, blank: Any) -> Iterator[Finding]:
 
 
 def block_share_interval(estimate: BlockEstimate, hits: int) -> Interval:
-    """The interval of a share over blocks, at least as wide as the interval of independent rows."""
+    """The interval of a share over blocks of time. It is made at least as wide as the interval for independent rows."""
     own, plain = estimate.interval(), rate_interval(float(hits), estimate.n)
     low, high = min(own.low or 0.0, plain.low or 0.0), max(own.high or 0.0, plain.high or 0.0)
     return Interval(estimate.value, max(low, 0.0), min(high, 1.0), estimate.n)
 
 
 def guardrail_findings(found: ControllerDecisions, blank: Any) -> Iterator[Finding]:
-    """Yield the finding about the share of decisions that a guardrail took from the model, compared with the four weeks before."""
+    """Yield the finding about the share of decisions that a guardrail took over from the model, compared with the four weeks before."""
     among = (MODEL, GUARDRAIL)
     now, before = steered_share(found.rows, GUARDRAIL, among), steered_share(found.past, GUARDRAIL, among)
     rows = found.steered(*among)
@@ -278,7 +280,9 @@ def coverage_findings(found: ControllerDecisions, blank: Any) -> Iterator[Findin
 
 
 def feedback_findings(found: ControllerDecisions, blank: Any, budget: float) -> Iterator[Finding]:
-    """Yield the finding about the input that differs most between the periods in which the model steers and those of the heuristic."""
+    """Yield the finding about the input that differs most between the periods in which the model steers and those in which the heuristic
+    steers.
+    """
     inputs = feedback_by_feature(found)
     if not inputs:
         rows = found.steered(HEURISTIC)
@@ -348,8 +352,8 @@ def off_finding(found: ControllerDecisions, blank: Any) -> Finding:
 
 
 def silent_decisions(by: list[str]) -> tuple[int, int]:
-    """The number of newest consecutive decisions by neither the model nor the kill switch, and the longest such series before. by: oldest
-    first.
+    """The number of newest consecutive decisions made by neither the model nor the kill switch, and the length of the longest earlier
+    series of such decisions. by: who made each decision, oldest first.
     """
     steers = np.isin(np.array([MODEL, *by], dtype=object).astype(str), (MODEL, OFF))
     gaps = np.diff(np.append(np.flatnonzero(steers), steers.size)) - 1
@@ -361,7 +365,7 @@ ANALYZER = Analyzer(
     "Does a model that steers a system do better than the old rule, in the mean and in the tail, as predicted, and without feedback?",
     needs,
     analyze,
-    exceptions=frozenset({2}),  # one frame holds the days and the weeks before them, because each controller has days of its own
+    exceptions=frozenset({2}),  # one frame contains both the days and the weeks before them, because each controller has its own days
     about="records",
     proofs=CONTROLLER_PROOFS,
 )

@@ -1,7 +1,7 @@
 """Measure the cost of a model (training, labelling, serving, storage) and compare it with its past and its monthly budget.
 
-All findings are about the model as a whole. Amounts in different currencies are never added: one currency is judged (the budget's, else
-that of serving), and the others are listed.
+All findings are about the model as a whole. Amounts in different currencies are never added. One currency is judged (that of the budget,
+else that of serving); amounts in other currencies are listed.
 """
 
 from dataclasses import dataclass, replace
@@ -40,7 +40,7 @@ from observability.stats.interval import Interval
 
 NAME = "operations/cost"
 PAST_DAYS = 56
-"""Eight weeks of past. The forecast is fitted to these weeks, and they include the days of the month so far."""
+"""Length of the past: eight weeks. The forecast is fitted to these weeks. They include the elapsed days of the month."""
 CHANGE_DAYS = 28
 OUTCOMES = Aggregate("outcomes", keys=(By("decision"), By("label")))
 ASK = (
@@ -86,9 +86,9 @@ def needs(context: Context) -> dict[str, Ask]:
 class Spent:
     """Costs by part.
 
-    parts: the parts of the window. parts_past: the parts of the eight weeks before. currency: the currency that is judged. others: amounts
-    of the window in other currencies. served: sum of the weights of the window's predictions. rows: number of stored predictions. by_part:
-    cost of each part in the judged currency.
+    parts: the parts of the window. parts_past: the parts of the eight weeks before. currency: the judged currency. others: amounts of the
+    window in other currencies. served: sum of the weights of the window's predictions. rows: number of stored predictions. by_part: cost of
+    each part in the judged currency.
     """
 
     parts: list[CostPart]
@@ -106,7 +106,9 @@ class Spent:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Return findings about the cost of 1,000 predictions, of the month, of a right decision, of an avoided error, and of errors."""
+    """Return findings about the cost of 1,000 predictions, the cost of the month, of a right decision and of an avoided error, and the cost
+    of errors.
+    """
     if "served" not in frames:
         return []
     spent = spending_of(frames, context)
@@ -141,7 +143,9 @@ def spending_of(frames: Frames, context: Context) -> Spent:
 
 
 def parts_of(frames: Frames, context: Context, when: str) -> list[CostPart]:
-    """Return training, labelling, serving and storage of the window (`when` is "") or of the days before it ("past ")."""
+    """Return the costs of training, labelling, serving and storage in the window (`when` is "") or in the time before it (`when` is "past
+    ").
+    """
     import pandas as pd
 
     place = PriceScope(context.model.name, context.model.settings)
@@ -161,8 +165,8 @@ def parts_of(frames: Frames, context: Context, when: str) -> list[CostPart]:
 
 
 def bulk_price(each: float) -> tuple[float, str]:
-    """Return the price of one unit, of a thousand or of a million, and the word for that number ("" for one). The smallest of the three
-    numbers whose price is at least 0.01 is used, else a million.
+    """Return the price of one, a thousand or a million units, and the word for that number ("" for one). The smallest of these numbers with
+    a price of at least 0.01 is used; if there is none, a million.
     """
     return next(((each * n, word) for n, word in ((1, ""), (1_000, "thousand")) if abs(each) * n >= 0.01), (each * 1e6, "million"))
 
@@ -180,13 +184,13 @@ def price_of(each: float, currency: str | None, one: str, many: str) -> str:
 
 
 def level_price_words(each: float | None, currency: str | None, level: float) -> str:
-    """Return a level of the unit price as an amount, multiplied by the same number of units that `price_of` uses for the unit price."""
+    """Return a level of the unit price as an amount, for the same number of units for which `price_of` states the price."""
     price, _ = bulk_price(each or 0.0)
     return amount_words(level * price / each if each else level, currency)
 
 
 def amount_words(amount: float | None, currency: str | None) -> str:
-    """Return an amount with its currency, as `USD 1.23` or `USD 0.0123`; below 0.0001 only that it is less."""
+    """Return an amount with its currency, such as `USD 1.23` or `USD 0.0123`; below 0.0001, `less than USD 0.0001`."""
     if amount is None:
         return "unknown"
     if 0 < abs(amount) < 1e-4:
@@ -244,7 +248,7 @@ def per_thousand(frames: Frames, context: Context, spent: Spent) -> Finding:
 def cost_causes(
     frames: Frames, context: Context, verdict: RatioVerdict, part: CostPart, before: CostPart | None, currency: str
 ) -> list[Factor]:
-    """Return price and units of the analyzed part of the window, compared with the 28 days before."""
+    """Return how price and units of the analyzed part of the window changed from the 28 days before."""
     start, end = (naive_utc(each) for each in (context.window.start, context.window.end))
     first, since = ratio_causes.analyzed_start(verdict, start, end), start - timedelta(days=CHANGE_DAYS)
     now = replace(part, rows=ratio_causes.rows_between(part.rows, "at", first))
@@ -254,7 +258,7 @@ def cost_causes(
 
 
 def other_currencies(spent: Spent) -> str:
-    """Return the amounts in other currencies, in words, each by itself."""
+    """Return the amounts in other currencies, in words, one amount for each currency."""
     if not spent.others:
         return ""
     return "; apart from that, not converted: " + ", ".join(amount_words(amount, each) for each, amount in spent.others.items())
@@ -305,7 +309,9 @@ def of_month(context: Context, spent: Spent) -> Finding:
 
 
 def per_correct(context: Context, spent: Spent, found: ErrorCost | None) -> Finding:
-    """Return the finding about the cost of a right decision: cost of the window over predictions times accuracy."""
+    """Return the finding about the cost of a right decision: the cost of the window divided by the number of predictions and by the
+    accuracy.
+    """
     base = undecided_cost(context, "cost_per_correct_decision", round(found.n) if found else 0, "")
     if found is None:
         return replace(base, because="No labelled decisions in this window, so the cost of a right one is unknown.")
@@ -420,7 +426,9 @@ def cost_of_errors_findings(context: Context, found: ErrorCost | None) -> list[F
 
 
 def cost_per_rate(rate: Interval, cost: float) -> Interval:
-    """Return the cost over a rate, with the interval inverted; unknown if the rate's interval includes 0."""
+    """Return a cost divided by a rate; the interval comes from the ends of the rate's interval. Unknown unless the rate's interval is above
+    0.
+    """
     if rate.value is None or not rate.value > 0 or rate.low is None or rate.high is None or not rate.low > 0:
         return Interval(None, None, None, rate.n)
     return Interval(cost / rate.value, cost / rate.high, cost / rate.low, rate.n)

@@ -1,9 +1,10 @@
 """Measure the energy and carbon of a thousand predictions and of training runs.
 
-Serving is compared with the model's own past, by the same method, over the window and its last days. Each number states whether it was
-measured, estimated or assumed. If energy is unknown, the finding says what to log. The energy of a training run is compared with earlier
-runs of the same parameters; a run that has not ended is compared by its forecast. Also reported are idle accelerators, hot devices, and
-the saving by another hour of the day, a power cap, another batch size or another form.
+Serving is compared with the model's own past, measured by the same method, over the window and its last days. Each number states whether it
+was measured, estimated or assumed. If energy is unknown, the finding says what to log. The energy of a training run is compared with
+earlier runs of the same parameters; for a run that has not ended, its forecast is compared. There are also findings about idle
+accelerators, hot devices, and what could be saved by another hour of the day, a power cap, another batch size or another form (such as the
+same model in another precision or runtime, or a smaller one).
 """
 
 from dataclasses import replace
@@ -63,7 +64,7 @@ HOW = {
 }
 CALIBRATED = "from latency and a calibrated {watts:g} W per busy core, within {error:.0f} %"
 IDLE_WATCH = 0.8
-"""Idle share of the energy from which it is a warning if the owner states no limit."""
+"""An idle share of the energy above this is a warning, if the owner states no limit."""
 ASK = (
     "The energy of serving is unknown: log `latency_ms` or `energy_j` with predictions, or records as "
     '{"kind":"resource","at":"…","device":"cpu","model":"…","watts":35,"seconds":60,"source":"measured"}, which '
@@ -107,8 +108,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def of_batches(frames: Frames, context: Context) -> list[Finding]:
-    """Return findings about batch sizes and forms, from the newest audit of kind `energy` of the version. They use the batches and the
-    forms.
+    """Return findings about batch sizes and forms, from the newest audit of kind `energy` of the version. Uses the frames `batches` and
+    `forms`.
     """
     audits = [each for each in energy_audits(frames["batches"]) if each.model == context.model.name and each.at <= context.due_time]
     chosen = served_form_decisions(frames["forms"]).get((context.model.name, context.version.name)) if audits else None
@@ -119,8 +120,8 @@ def of_batches(frames: Frames, context: Context) -> list[Finding]:
 
 
 def of_training(frames: Frames, context: Context, place: PriceScope) -> list[Finding]:
-    """Return findings about the energy of runs, about what runs can save, and about their devices. They use runs, steps, readings and
-    prices.
+    """Return findings about the energy of runs, about what runs can save, and about their devices. Uses the frames with runs, steps,
+    readings and prices.
     """
     start, end = (naive_utc(each) for each in (context.window.start, context.window.end))
     runs, readings = frames["runs"], frames["readings"]
@@ -185,8 +186,8 @@ def of_serving(frames: Frames, context: Context, place: PriceScope, now: Serving
 
 
 def at_most_watch(finding: Finding) -> Finding:
-    """The finding with severity watch at most. It is used if energy is latency times an assumed power, because its rise only repeats the
-    rise of the latency.
+    """The finding with a severity of at most `watch`. Used if energy is computed as latency times an assumed power, because then a rise of
+    energy only repeats the rise of latency.
     """
     return replace(finding, severity="watch") if finding.severity == "act" else finding
 
@@ -199,7 +200,7 @@ def energy_method_words(method: str, place: PriceScope) -> str:
 
 
 def compared_hours(now: ServingEnergy, past: ServingEnergy, context: Context, verdict: RatioVerdict) -> tuple[Columns, Columns]:
-    """Return the hours that a sentence is about, and the hours of the past that they are compared with."""
+    """Return the hours of the window that a sentence is about, and the past hours with which they are compared."""
     about = now.hours["period"] >= np.datetime64(ratio_causes.analyzed_start(verdict, context.window.start, context.window.end))
     return {name: values[about] for name, values in now.hours.items()}, past.hours
 
@@ -223,17 +224,17 @@ def energy_evidence(now: ServingEnergy, place: PriceScope, prices: "DataFrame") 
 
 
 def part_of(now: ServingEnergy) -> str:
-    """Return the share of predictions covered, in words; empty if it is all."""
+    """Return in words which share of the predictions is covered; empty if all are."""
     return "" if now.covered > 0.9995 else f", {100 * now.covered:.1f} % of those served"
 
 
 def with_pue(now: ServingEnergy) -> str:
-    """Return a note if the PUE is assumed; else empty."""
+    """Return a note if the PUE is an assumed value; otherwise empty."""
     return f", PUE {PUE:g} assumed" if now.assumed_pue else ""
 
 
 def with_carbon(now: ServingEnergy, prices: "DataFrame", context: Context) -> str:
-    """Return a note on the carbon intensity if it is a fallback; else empty."""
+    """Return a note if the carbon intensity is an assumed value; otherwise empty."""
     if not now.assumed_carbon:
         return ""
     regions = ambiguous_regions(prices, context.model.settings)
@@ -279,7 +280,7 @@ def of_idle(context: Context, now: ServingEnergy) -> Finding:
 
 
 def idle_source(now: ServingEnergy) -> str:
-    """Return how the idle share was determined: by the same method as the energy, or estimated from a calibrated machine."""
+    """Return how the idle share was determined: from the same source as the energy, or `estimated` from the calibration of the machine."""
     return now.source if now.idle_share is not None else "estimated"
 
 
@@ -298,7 +299,9 @@ def idle_share_ends(context: Context, now: ServingEnergy) -> tuple[float, float,
 
 
 def run_energy_findings(frames: Frames, context: Context, place: PriceScope, known: "DataFrame", ended: set[str]) -> list[Finding]:
-    """Return a finding about the energy of each run that ended in the window, newest first, at most MAX_RUNS. known: energy of all runs."""
+    """Return a finding about the energy of each run that ended in the window, newest first; at most MAX_RUNS runs. known: energy of all
+    runs.
+    """
     runs, readings = frames["runs"], frames["readings"]
     drew = known[known["run"].isin(ended)].sort_values(["ended", "run"], ascending=[False, True]).head(MAX_RUNS)
     alike = settings_of_runs(runs)
@@ -370,8 +373,8 @@ def of_running(frames: Frames, context: Context, known: "DataFrame", running: se
 
 
 def of_savings(frames: Frames, context: Context, place: PriceScope, known: "DataFrame", ended: set[str]) -> list[Finding]:
-    """Return findings about what training can avoid, from the hours at which the window's runs start and from the newest sweep of a power
-    cap.
+    """Return findings about what training could save: by other start hours than those of the window's runs, and by a power cap (from the
+    newest sweep of caps).
     """
     end = naive_utc(context.window.end)
     found = []
@@ -395,7 +398,7 @@ def timed_runs(energy: "DataFrame", names: set[str]) -> list[TimedRun]:
 
 
 def settings_without_cap(runs: "DataFrame") -> dict[str, str]:
-    """Return the parameters of each run without its power cap and its random seed, as one text."""
+    """Return the parameters of each run, without its power cap and its random seed, as one text."""
     return {
         str(name): setting_text({key: value for key, value in params.items() if key not in CAP_NAMES})
         for name, params in zip(runs["run"], runs["params"], strict=True)
@@ -404,7 +407,9 @@ def settings_without_cap(runs: "DataFrame") -> dict[str, str]:
 
 
 def of_devices(frames: Frames, context: Context) -> list[Finding]:
-    """Return findings about the devices with readings in the window: against limits, their peers at the same time, and their own past."""
+    """Return findings about the devices with readings in the window, compared with limits, with other devices at the same time, and with
+    their own past.
+    """
     readings = frames["readings"]
     start = naive_utc(context.window.start)
     claims = [*device_claims(readings[readings["at"] >= start], context.model.settings), *serving_device_claims(readings, context.window)]

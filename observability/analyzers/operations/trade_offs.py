@@ -1,8 +1,9 @@
-"""Check the form of a model that is served: how many decisions it changes, where, whether it repeats its answers, and where it ran.
+"""Check the form of a model that is served (such as the model in some precision or runtime, or a smaller one): how many decisions it
+changes, in which slices, whether repeated answers agree, and on which device it ran.
 
-Reads audits of kind `precision` and the decisions on a form. Only the newest audit of each model version counts. Only the form in use can
-need attention, because forms that were only compared serve nobody. A form that ran on another device than requested is always reported,
-because its times belong to that device. Expired audits of every kind are reported by trust/audits.
+Reads audits of kind `precision` and the decisions on a form. Only the newest audit of each model version counts. Usually only the form in
+use can need attention, because the other forms were only compared and serve nobody. A form that ran on another device than requested is
+always reported, because its times belong to that device. Expired audits of every kind are reported by trust/audits.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -60,14 +61,16 @@ def again_words(audit: TradeOffAudit) -> str:
 
 
 def served_form(audit: TradeOffAudit, chosen: Mapping[tuple[str, str], FormDecision]) -> str:
-    """The form that is served, by the newest decision in force, else by the audit. chosen: the decisions by model and version."""
+    """The form that is served: according to the newest decision in force, or to the audit if there is no decision. chosen: the decisions by
+    model and version.
+    """
     decision = chosen.get((audit.model, audit.version))
     return decision.form if decision else audit.in_use
 
 
 def earlier_form(known: Sequence[TradeOffAudit], audit: TradeOffAudit, name: str) -> tuple[TradeOffAudit, FormResult] | None:
-    """The newest earlier audit of the model (any version) that compared the answers of a form, and its result for that form; None without
-    one.
+    """The newest earlier audit of the model (any version) that compared the answers of a form, and its result for that form; None if there
+    is none.
     """
     for earlier in reversed(known):
         form = earlier.form(name) if earlier.model == audit.model and earlier.at < audit.at else None
@@ -86,13 +89,13 @@ def changes_more_than(form: FormResult, earlier: FormResult) -> bool:
 
 
 def undecided_form(context: Context, audit: TradeOffAudit, form: str, metric: str, n: int, because: str) -> Finding:
-    """Return the finding of severity `unknown` about a form, the template of the others."""
+    """Return the finding of severity `unknown` about a form, on which the other findings are based."""
     blank = context.undecided(NAME, f"form={form}", metric, n, because, against="level")
     return replace(blank, model=audit.model, version=audit.version, evidence={"audited": iso(audit.at), "form": form})
 
 
 def with_place(finding: Finding, form: FormResult, **more: Any) -> Finding:
-    """The finding with the place of its form in the audit, and further evidence."""
+    """The finding with further evidence, including the place of its form in the audit."""
     return replace(finding, evidence=finding.evidence | {"place": form.place} | more)
 
 
@@ -163,7 +166,7 @@ def slice_findings(context: Context, audit: TradeOffAudit, form: FormResult, sli
 
 
 def unstable_findings(context: Context, audit: TradeOffAudit, form: FormResult) -> Iterator[Finding]:
-    """Yield the finding about rows that the form in use decides differently when it is asked again."""
+    """Yield the finding about rows for which the form in use gives another decision when it is asked again."""
     if form.unstable is None or not form.probes:
         return
     rate = rate_interval(form.unstable, form.probes)

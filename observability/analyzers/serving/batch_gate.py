@@ -1,7 +1,7 @@
 """Check the batches of predictions of a model that serves in batches: whether each may be released or must be held.
 
-A model serves in batches if its settings name a `batch_key`. Expected keys, rows and times come from records of kind `expected_batch`,
-else from the settings. A person's decision (kind `decision`) overrides the rules.
+A model serves in batches if its settings name a `batch_key`. Expected keys, rows and times come from records of kind `expected_batch`, or
+from the settings if there are none. A person's decision (kind `decision`) overrides the rules.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,11 +37,12 @@ if TYPE_CHECKING:
 NAME = "serving/batch_gate"
 EXPECTED = Records("expected_batch", ("batch", "at", "version", "rows", "keys", "due"))
 BEGUN = Aggregate("predictions", keys=(By("batch"),))
-"""The number of rows of each batch. It is queried for the window and for the month before it, because some of the window's batches began
-there."""
+"""The number of rows of each batch. It is queried for the window and for the month before, because some of the window's batches began in
+that month.
+"""
 DECISIONS = Records("decision", ("decision", "at", "author", "choice", "state", "statement"), ever=True)
 DECIDES = "batch:"
-"""Beginning of the id of a decision about a batch: `batch:MODEL:BATCH`."""
+"""Prefix of the id of a decision about a batch: `batch:MODEL:BATCH`."""
 CHOICES = {"promote": "released", "hold": "held", "reject": "rejected"}
 RANK = {MISSING: 6.0, DUPLICATES: 5.5, DEFAULTS: 5.0, DRIFT: 4.0, LATE: 3.0}
 
@@ -98,7 +99,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def batches_of_window(frames: Frames, context: Context) -> Iterator[tuple[ExpectedBatch, list[GateCheck], dict[str, Any] | None]]:
-    """Each batch that belongs to the window, oldest first: the expectations on it, its checks, and the decision about it.
+    """Each batch that belongs to the window, oldest first: what is expected of it, its checks, and the decision about it.
 
     A batch belongs to the window in which it begins and to the window in which it is due. All its rows are checked, also those from before
     the window. It is compared with the batches that began in the 28 days before it.
@@ -169,7 +170,7 @@ def watched_level(value: object) -> str:
 
 
 def declared_batches(records: "DataFrame") -> Iterator[ExpectedBatch]:
-    """The content of records of kind `expected_batch`; the last one if several are about one batch."""
+    """The content of each record of kind `expected_batch`."""
     for row in records.to_dict("records"):
         keys, rows, due = row["keys"], row["rows"], row["due"]
         yield ExpectedBatch(
@@ -203,7 +204,7 @@ def batch_decision(model: str, batch: str, choice: str, author: str, reason: str
 
 
 def decisions_by_batch(records: "DataFrame", model: str) -> dict[str, dict[str, Any]]:
-    """The last decision about each batch, by batch. A batch whose last decision was withdrawn has none."""
+    """The last decision about each batch, by batch. A batch has no entry if its last decision was withdrawn."""
     begin, found = decision_id(model, ""), {}
     for row in records.to_dict("records"):
         if str(row["decision"]).startswith(begin):
@@ -217,7 +218,7 @@ def decisions_by_batch(records: "DataFrame", model: str) -> dict[str, dict[str, 
 def about_batch(
     expected: ExpectedBatch, checks: list[GateCheck], decision: Mapping[str, Any] | None, context: Context
 ) -> Iterator[Finding]:
-    """Yield the findings about a batch: one for each check beyond its limit; if none is, a single finding."""
+    """Yield the findings about a batch: one for each check beyond its limit; if no check is, a single finding."""
     subject = f"batch={expected.batch}"
     if not checks:
         because = (
@@ -280,7 +281,9 @@ def decided_words(decision: Mapping[str, Any] | None) -> str:
 
 
 def is_held(found: Sequence[Finding], batch: str, decision: Mapping[str, Any] | None) -> bool:
-    """Whether a batch is held. A person decides first; without a decision, a batch is held if a rule holds it or it cannot be checked."""
+    """Whether a batch is held. A person's decision has priority; without one, a batch is held if a rule holds it or it cannot be
+    checked.
+    """
     if decision is not None:
         return bool(decision["choice"] != "promote")
     own = [each for each in found if each.analyzer == NAME and each.subject == f"batch={batch}"]

@@ -1,9 +1,9 @@
 """Measure calibration: whether scores match observed frequencies.
 
-Predicted probabilities are compared with outcomes in two ways: by groups of equal mass (ECE), against the held-out reference, and
-cumulatively (ECCE), against a perfectly calibrated model. An ECE is never zero, so it is always reported with the value expected from
-sampling noise at this size. Only significant and large errors need action. For regression, the check is whether the outcome rises by one
-when the prediction rises by one.
+Predicted probabilities are compared with outcomes in two ways: by groups of equal mass (ECE), compared with the held-out reference; and
+cumulatively (ECCE), compared with a perfectly calibrated model. An ECE is never zero, so it is always reported with the value that sampling
+noise alone gives for this number of rows. Only errors that are both significant and large need action. For regression, the check is whether
+the outcome rises by one when the prediction rises by one.
 """
 
 from dataclasses import dataclass, replace
@@ -49,19 +49,22 @@ from observability.stats.scores import SCORE_EDGES, SCORE_MIDDLES
 NAME = "serving/calibration"
 PARTS = ("total", "squares", "positive", "days")
 WATCH, ACT = 0.02, 0.05
-"""Smallest calibration error beyond sampling noise that matters: 2 points of mean distance for a watch, 5 for an act. At these limits a
-week of 1,000 labels finds a five-point fault eight times in ten. `limits` of the model's settings override the act limits of `ece` and
-`ecce`. Variation between days does not raise a limit; it widens the uncertainty, so an error beyond the limit may be `unknown`."""
+"""Smallest calibration error beyond sampling noise that matters: a mean distance of 2 points for `watch`, of 5 points for `act`. At these
+limits, a fault of five points is found in a week of 1,000 labels eight times in ten. `limits` of the model's settings override the `act`
+limits of `ece` and `ecce`. Variation between days does not raise a limit; it widens the uncertainty, so an error beyond the limit may be
+`unknown`.
+"""
 CRITICAL_SHARE = 0.01
-"""Share of the false-discovery budget that an act may spend. With 20 analyzers this means 4.5 standard errors: fewer than one in a thousand
-weeks of a model without fault has an act.
+"""Share of the false-discovery budget that may be spent on `act`. With 20 analyzers this means 4.5 standard errors: a model without fault
+gets an `act` in fewer than one of a thousand weeks.
 """
 SURE_BY_ROWS = 1e-4
-"""An error beyond the act limit that day-to-day variation might explain is still a watch if its row-based p-value is at most this, as in
-serving/performance."""
+"""An error beyond the `act` limit that day-to-day variation might explain is still `watch` if its row-based p-value is at most this value,
+as in serving/performance.
+"""
 DAY_MINIMUM = 20
 PAST_DAYS, BASELINE_DAYS = 56, 28
-"""Days from which the natural variation of the calibration is estimated, and days of the month before."""
+"""Number of past days from which the natural variation of the calibration is estimated, and number of days in the month before."""
 PAST_MINIMUM = 100
 SAMPLE_ROWS = 10_000
 """Maximum number of rows that are compared for a regression."""
@@ -69,7 +72,9 @@ SAMPLE_ROWS = 10_000
 
 @dataclass(frozen=True)
 class Baseline:
-    """The baseline of calibration: the held-out reference, else the model's own past month; measured on the groups of the window."""
+    """The baseline of calibration: the held-out reference, else the model's own past month. It is measured on the same score groups as the
+    window.
+    """
 
     against: Against
     judged: CalibrationErrors
@@ -77,12 +82,12 @@ class Baseline:
 
     @property
     def word(self) -> str:
-        """Its name in a sentence."""
+        """The name of the baseline in a sentence."""
         return "the reference" if self.against == "reference" else "the month before"
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Return the queries: outcomes by score bin of the window by day, the reference and the month before; for a regression a sample of
+    """Return the queries: outcomes by score bin, for the window and the past (by day) and for the reference; for a regression, a sample of
     rows.
     """
     labels = Aggregate("outcomes", keys=(Bucket("day"), By("label")))
@@ -103,7 +108,7 @@ def needs(context: Context) -> dict[str, Ask]:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Return for a classifier one finding for the ECE and one for the ECCE, for a regression one for the slope."""
+    """Return one finding for the ECE and one for the ECCE; for a regression, one finding for the slope."""
     counts = frames["current_counts"]
     served, labelled = served_and_labelled(counts)
     metric = "calibration_slope" if context.model.task == "regression" else "ece"
@@ -291,10 +296,11 @@ class ErrorVerdict:
 
 
 def error_verdict(size: float, limits: tuple[float, float], adjusted: float, budget: float, of_days: DifferenceError) -> ErrorVerdict:
-    """Return the severity of an error beyond chance: beyond its limit, and significant by rows (adjusted) and by days.
+    """Return the severity of an error beyond chance. It needs action if the error is beyond its limit and significant, by rows (adjusted)
+    and by days.
 
-    It is unknown if the error is beyond its limit, but rows or days may explain it. It is a watch if the error is beyond the limit for act
-    and significant by rows alone.
+    It is `unknown` if the error is beyond its limit, but chance in the rows or variation between days may explain it. It is `watch` if the
+    error is beyond the `act` limit and significant by rows alone.
     """
     by_rows = significant_severity(size >= limits[0], size >= limits[1], adjusted, budget, CRITICAL_SHARE)
     if size < limits[0]:
@@ -318,7 +324,7 @@ def labels_to_tell(error: CalibrationError, p_value: float) -> int:
 def daily_error(past: DailyScoredRows, by_day: DailyScoredRows, now: CalibrationErrors, before: Baseline | None) -> DifferenceError:
     """Return the standard error that variation between days adds to the mean of score minus outcome; zero if too few days are known.
 
-    It is estimated from the differences between consecutive days, because an effect of a day is shared by all rows of the day.
+    It is estimated from the differences between consecutive days, because all rows of a day share the effect of that day.
     """
     total, squares, positive, numbers = (np.concatenate([getattr(each, name) for each in (past, by_day)]) for name in PARTS)
     rows = total.sum(axis=1)
@@ -335,7 +341,7 @@ def daily_error(past: DailyScoredRows, by_day: DailyScoredRows, now: Calibration
 
 
 def own_days(varies: float, limit: float) -> str:
-    """Return a clause with the natural variation; empty if it does not set the limit."""
+    """Return a clause with the natural variation between days; empty if it is not larger than the limit."""
     return f"; expected daily range up to {in_points(varies)}" if varies > limit else ""
 
 
@@ -370,7 +376,7 @@ def p_words(p: float) -> str:
 
 
 def too_early(mature: float) -> str:
-    """Return the sentence that most labels have not arrived yet."""
+    """Return the clause that most labels have not arrived yet."""
     return f"; only {100 * mature:.0f} % of the labels have arrived: too early to tell"
 
 

@@ -1,8 +1,8 @@
-"""Find changes of the inputs and outputs of a language model's logged calls from the eight weeks before.
+"""Find changes in the inputs and outputs of a language model's logged calls, compared with the eight weeks before.
 
-Such a model has no reference, so serving/drift cannot judge it. All of its versions are judged together, on a sample of the calls. A
-column has one finding; the false discovery rate is controlled over all of them. A critical change needs three earlier weeks.
-`detection.call_drift` states by how much a change must exceed the differences between earlier weeks.
+Such a model has no reference, so serving/drift cannot judge it. All its versions are judged together, on a sample of the calls. Each column
+has one finding; the false discovery rate is controlled over all columns. A critical change needs three earlier weeks.
+`detection.call_drift` defines by how much a change must exceed the differences between earlier weeks.
 """
 
 from dataclasses import replace
@@ -23,12 +23,12 @@ FIELDS = ("id", "at", "status", "prediction", "extra")
 
 
 def is_language_model(model: Model) -> bool:
-    """Whether a model's calls are calls of a language model: they have tokens."""
+    """Whether a model's calls are calls of a language model, that is, whether they have a number of input tokens."""
     return model.column("feature.input_tokens") is not None
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Ask for a sample of the calls of the window and of the eight weeks before. Ask for nothing for a model of another kind or with a
+    """Ask for a sample of the calls of the window and of the eight weeks before; for nothing if the model is of another kind or has a
     reference.
     """
     if not is_language_model(context.model) or any(version.reference_rows for version in context.model.versions):
@@ -38,7 +38,7 @@ def needs(context: Context) -> dict[str, Ask]:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Return a finding for each column of the calls, or one that says why they cannot be compared; nothing without any call."""
+    """Return a finding for each column of the calls, or one that says why the calls cannot be compared; nothing if there are no calls."""
     if "current" not in frames or (frames["current"].empty and frames["past"].empty):
         return []
     calls = compared_calls(frames["current"], frames["past"], context.window)
@@ -52,7 +52,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def undecided_calls(context: Context, subject: str, n: int, because: str) -> Finding:
-    """Return a finding of severity `unknown`, the template of the others."""
+    """Return a finding of severity `unknown`, on which the other findings are based."""
     return context.undecided(NAME, subject, METRIC, n, because, against="past", whole_model=True)
 
 

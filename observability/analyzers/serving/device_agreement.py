@@ -1,8 +1,8 @@
 """Compare the answers of devices with the server's answers to the same requests, and with the devices' own counts of equal answers.
 
-A prediction of a device has the field `device`. The server's prediction has the same id and no `device`; it is in production or else in
-shadow. Each version on devices is compared with the owner's level. If devices report `compared` and `agreed`, these counts are compared
-with the rows.
+A prediction of a device has the field `device`. The server's prediction has the same id and no `device`; it is in production, or else in
+shadow. The disagreement of each version on devices is compared with the owner's level. If devices report `compared` and `agreed`, these
+counts are compared with the rows.
 """
 
 from collections.abc import Iterator
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 NAME, SHARE, GAP = "serving/device_agreement", "device_answer_disagreement", "device_count_gap"
 ROWS, MIN_COMPARED_ANSWERS = 20_000, 50
-"""Maximum rows of each environment that are read, and minimum compared answers of a version for a finding."""
+"""Maximum number of rows that are read of each environment; minimum number of compared answers of a version for a finding."""
 ACT = 0.05
 """Share of differing answers that is critical, if the owner states no level."""
 COUNTED_WRONG = 0.01
-"""Difference between the disagreement by rows and the devices' own counts from which it is reported."""
+"""The difference between the disagreement by rows and the devices' own counts is reported from this size on."""
 ANSWERS = Sample("predictions", ("id", "at", "device", "version", "score", "decision"), ROWS)
 COUNTS = Records("device_report", ("device", "at", "version", "compared", "agreed"))
 
@@ -46,8 +46,8 @@ def needs(context: Context) -> dict[str, Ask]:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Return a finding about each version on devices whose requests the server answered too. If its devices count disagreements
-    themselves, return one more. Without such requests return none.
+    """Return a finding about each version on devices if the server also answered some of its requests. If the devices also report their own
+    counts of disagreements, return a second finding. Without such requests, return nothing.
     """
     pairs = device_pairs(frames, context)
     counted = {each.version: each for each in counted_disagreement(frames["counts"])} if len(pairs) else {}
@@ -70,7 +70,7 @@ def device_pairs(frames: Frames, context: Context) -> "DataFrame":
 
 
 def undecided_version(context: Context, version: str, metric: str, n: int, because: str, against: Against = "level") -> Finding:
-    """Return the finding of severity `unknown` about a version on devices, the template of the others."""
+    """Return the finding of severity `unknown` about a version on devices, on which the other findings are based."""
     return context.undecided(NAME, f"version={version}", metric, n, because, against=against, whole_model=True)
 
 
@@ -142,7 +142,7 @@ ANALYZER = Analyzer(
     "Do devices answer as the server does on the requests that both answered?",
     needs,
     analyze,
-    exceptions=frozenset({1}),  # there is no finding for a model without requests that both a device and the server answered
+    exceptions=frozenset({1}),  # no finding for a model if there are no requests that both a device and the server answered
     limits={SHARE: ACT},
     proofs={
         SHARE: device_disagreement_proof,

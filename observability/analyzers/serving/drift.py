@@ -1,11 +1,11 @@
 """Find features and scores whose distribution drifted from the reference.
 
-Each feature and the score is compared with the reference on the reference's deciles (population stability index, missing values as a bin
-of their own) and with the model's own past month. A distance is reported if it is large enough and beyond the variation of rows and days.
+Each feature and the score is compared with the reference on the reference's deciles (population stability index; missing values are a
+separate bin) and with the model's own past month. A distance is reported if it is large enough and beyond the variation of rows and days.
 The false discovery rate is controlled over all columns and windows of the run. A drift is reported regardless of how long it lasts; if the
-past weeks show it too, it is marked as standing. Two swapped levels of a category (detection/swapped_categories.py), and a mean that moved
-by a quarter of a standard deviation (detection/mean_shifts.py), are reported even if the PSI is small. Drift that no single feature shows
-is found by serving/multivariate_drift.
+past weeks show it too, it is marked as standing. Two further changes are reported even if the PSI is small: two swapped levels of a
+category (detection/swapped_categories.py), and a mean that moved by a quarter of a standard deviation (detection/mean_shifts.py). Drift
+that no single feature shows is found by serving/multivariate_drift.
 """
 
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ from observability.stats.multiple_testing import benjamini_hochberg
 
 NAME = "serving/drift"
 STABLE, BELOW_PSI = "is stable: PSI", "moved, but less than the limit of the PSI: PSI"
-"""Words for a column whose PSI is below the limit: if its mean is stable too, and if its mean moved beyond its limit."""
+"""Words for a column whose PSI is below the limit: the first if its mean is stable too, the second if its mean moved beyond its limit."""
 
 
 Verdict = ChangeVerdict[DistributionChange]
@@ -79,7 +79,7 @@ def drift_columns(context: Context) -> tuple[str, ...]:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Return one finding for each column. Return one more if two of its levels were swapped, and one more if only its mean moved too far.
+    """Return one finding for each column; one more for each swap of two of its levels, and one more if only its mean moved too far.
 
     The false discovery rate is controlled over all columns and windows.
     """
@@ -142,7 +142,8 @@ def compared_drifts(frames: Frames, context: Context) -> list[ColumnDrift]:
 class JudgedDrift:
     """A column's drift with the verdicts of its windows.
 
-    worst: the most informative of them. needed: rows from which its PSI can be judged. severity: of the finding.
+    worst: the verdict of the most informative window. needed: number of rows from which the PSI can be judged. severity: severity of the
+    finding.
     """
 
     drift: ColumnDrift
@@ -153,7 +154,7 @@ class JudgedDrift:
 
     @property
     def alarming(self) -> bool:
-        """Whether its finding asks for action."""
+        """Whether the finding about this drift needs action."""
         return needs_action(self.severity)
 
 
@@ -171,8 +172,8 @@ def judged_drift(drift: ColumnDrift, verdicts: list[Verdict]) -> JudgedDrift:
 def column_findings(
     judged: list[JudgedDrift], means: list[mean_shifts.MeanShift | None], frames: Frames, context: Context
 ) -> list[Finding]:
-    """Return the finding about each column. Their dates and their other distances are computed together. means: the shift of the mean of
-    each.
+    """Return the finding about each column. Onsets and further distances are computed for all columns together. means: the shift of the
+    mean of each column.
     """
     falls, values = weekly_falls(frames, context), value_means.ColumnValues(frames, context)
     alarms = [place for place, each in enumerate(judged) if each.alarming]
@@ -199,7 +200,7 @@ def column_finding(
 ) -> Finding:
     """Return the finding about one column, from its most informative window.
 
-    onset: of an alarm that is new. more: further evidence. falls: whether performance had fallen in the past weeks. values: the means of
+    onset: the onset of a new alarm. more: further evidence. falls: whether performance fell in each of the past weeks. values: the means of
     the values themselves.
     """
     drift, worst, severity, alarming = judged.drift, judged.worst, judged.severity, judged.alarming

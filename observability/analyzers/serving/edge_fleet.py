@@ -1,8 +1,8 @@
 """Check the devices that serve a model: late answers, crashes, lack of memory, agreement, latency, old versions and roll-outs.
 
 Reads records of kind `device_report`. A device counts once a week. The devices of the window are compared with the device-weeks of the four
-weeks before it. The devices of one version, firmware, class or ring are compared with their own earlier weeks; without these, with the
-other devices of the window. Each ring of a roll-out is compared with its stop criterion.
+weeks before it. The devices of one version, firmware, class or ring are compared with the earlier weeks of the same group, or with the
+other devices of the window if there are too few. Each ring of a roll-out is compared with its stop criterion.
 """
 
 from collections.abc import Iterator, Mapping
@@ -42,15 +42,15 @@ PAST_DAYS = 28
 MIN_DEVICES = 20
 """Minimum number of devices, and of earlier device-weeks, for a comparison."""
 TIMES, POINTS, ACT_POINTS = 2.0, 0.03, 0.10
-"""Minimum ratio and minimum difference to the baseline from which a share is reported. It is `act` if the lower bound of the difference
-reaches the last number.
+"""A share is reported from this ratio and this difference to the baseline. It is `act` if the lower bound of the difference exceeds the
+last number.
 """
 PAST: Against = "past"
 PEERS: Against = "peers"
 LEVEL: Against = "level"
 STALE, RING_GAP, LATENCY = "device_stale_share", "ring_crash_gap", "device_latency_ratio"
 CONCENTRATED = 0.01
-"""Largest p-value of a group's number of devices at which a property is attributed to the group, not to all devices."""
+"""If the number of devices in a group has at most this p-value, a property is attributed to the group and not to all devices."""
 STALE_LIMITS = (0.10, 0.25)
 """Shares of devices on an old version from which it is `watch` and `act`."""
 GRACE = timedelta(days=14)
@@ -59,9 +59,10 @@ GRACE = timedelta(days=14)
 
 @dataclass(frozen=True)
 class FleetComparison:
-    """Devices with a property among the devices of the window, or of one group of them, and the baseline.
+    """How many devices of the window, or of one group of them, have a property, and the baseline.
 
-    column, level: the group; empty for all devices. against: past or peers. difference: the difference of the shares, with its interval.
+    column, level: the group; empty for all devices. against: `past` or `peers`. difference: the difference of the shares, with its
+    interval.
     """
 
     measure: DeviceMeasure
@@ -91,11 +92,11 @@ class FleetComparison:
 
     @property
     def limit(self) -> float:
-        """The share from which it is a warning."""
+        """The share from which there is a warning."""
         return max(TIMES * self.base, self.base + POINTS)
 
     def severity(self, p_adjusted: float, budget: float) -> Severity:
-        """The severity at a p-value that is adjusted for all comparisons. It is unknown if the share is beyond the limit, but not
+        """The severity at a p-value that is adjusted for all comparisons. It is `unknown` if the share is beyond the limit, but not
         significantly.
         """
         if self.rate < self.limit:
@@ -142,7 +143,7 @@ def past_weeks(past: "DataFrame") -> "DataFrame":
 
 
 def fleet_comparisons(now: "DataFrame", before: "DataFrame") -> list[FleetComparison]:
-    """Compare the devices of a model with its earlier device-weeks, and each group of them, in each property."""
+    """Compare the devices of a model, and each group of them, with earlier device-weeks, in each property."""
     found: list[FleetComparison] = []
     for measure in MEASURES:
         known, earlier = now[measure.flag].dropna(), before[measure.flag].dropna()
@@ -171,7 +172,7 @@ def compared_fleet(
 
 
 def undecided_fleet(context: Context, model: str, subject: str, metric: str, n: int, because: str, against: Against = "past") -> Finding:
-    """Return the finding of severity `unknown` about the devices of a model, the template of the others."""
+    """Return the finding of severity `unknown` about the devices of a model, on which the other findings are based."""
     return replace(context.undecided(NAME, subject, metric, n, because, against=against, whole_model=True), model=model)
 
 
@@ -223,8 +224,8 @@ def measure_findings(
 
 
 def concentration_key(found: FleetComparison, hits: int, n: int) -> tuple[bool, float, str]:
-    """A sort key that puts the group first in which a property is most concentrated. All devices come before groups in which it is equally
-    frequent.
+    """A sort key that puts the group first in which a property is most concentrated. Groups in which it is not concentrated come after "all
+    devices".
 
     hits, n: counts over all devices of the window.
     """
@@ -268,7 +269,7 @@ def latency_findings(context: Context, model: str, looks: list[LatencyComparison
 
 
 def stale_findings(context: Context, model: str, spans: "DataFrame", seen: Mapping[str, datetime]) -> Iterator[Finding]:
-    """Yield the finding about devices that still serve a version that another replaced two weeks ago or earlier.
+    """Yield the finding about devices that still serve a version that was replaced two weeks ago or earlier.
 
     seen: time of the first report of each version.
     """
@@ -304,13 +305,15 @@ def stale_findings(context: Context, model: str, spans: "DataFrame", seen: Mappi
 
 
 def stop_criterion(known: Mapping[str, Model], model: str) -> float:
-    """The share by which more devices of a ring may crash: the owner's limit, else the default. known: models by name."""
+    """The difference in the share of crashing devices at which a roll-out to a ring should stop: the owner's limit, else the default.
+    known: models by name.
+    """
     return known[model].settings.limits.get(f"{NAME}/{RING_GAP}", STOP_GAP) if model in known else STOP_GAP
 
 
 def ring_findings(context: Context, model: str, parts: "tuple[DataFrame, DataFrame]", seen: Mapping[str, datetime]) -> Iterator[Finding]:
-    """Yield the finding about each ring of the newest version: the roll-out should stop, may go on, or is undecided. Yield also a finding
-    about each ring that a version has left after it should have stopped there.
+    """Yield the finding about each ring of the newest version: the roll-out should stop, may go on, or is undecided. Also yield a finding
+    about each ring from which a version has disappeared after it should have stopped there.
 
     parts: the reports of the four weeks before the window, and of the window. seen: time of the first report of each version.
     """

@@ -1,11 +1,11 @@
 """Estimate the model's performance while labels have not arrived yet.
 
-The results are estimates, not measurements: confidence-based (CBPE) for classifiers, direct loss estimation (DLE) on a bounded sample for
-regressions. Both assume that scores have the same meaning as in the reference, and cannot detect concept drift. Therefore each estimate is
-reported with its last measured error, on days whose labels have arrived. An estimate that failed this check is marked as not trusted. If
-the main estimate failed, all others are marked too, because they are based on the same scores. An estimate whose inputs are far from the
-reference extrapolates (detection/extrapolation.py): it is unknown, and the finding says how many labels of the window would decide. An
-estimate needs action only if labels are missing; otherwise serving/performance decides.
+The results are estimates, not measurements: confidence-based (CBPE) for classifiers, direct loss estimation (DLE) on a sample of limited
+size for regressions. Both assume that scores have the same meaning as in the reference, so they cannot detect concept drift. Therefore each
+estimate is reported with its last measured error, on days whose labels have arrived. An estimate that failed this check is marked as not
+trusted. If the estimate of the main metric failed, all others are marked too, because they are based on the same scores. An estimate whose
+inputs are far from the reference extrapolates (detection/extrapolation.py): its severity is `unknown`, and the finding says how many labels
+of the window are needed to decide. An estimate needs action only if labels are missing; otherwise serving/performance decides.
 """
 
 from dataclasses import dataclass, replace
@@ -56,7 +56,7 @@ DAY = (Bucket("day"),)
 class Estimates:
     """The estimates of the window and of the reference, their last measured errors, and the between-day variance of their change.
 
-    far: the inputs that are far from the reference; if there are any, the estimates extrapolate.
+    far: the inputs that are far from the reference; if there are any, the estimates are extrapolations.
     """
 
     now: MetricEstimates
@@ -67,8 +67,8 @@ class Estimates:
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Return the queries: outcomes by day of the window and the month before, and of the reference; for a regression also the stored
-    error estimates; and the inputs' histograms, as serving/drift asks for them.
+    """Return the queries: outcomes by day of the window and of the eight weeks before, and outcomes of the reference; for a regression,
+    also the stored error estimates; and the inputs' histograms, as in serving/drift.
     """
     if context.model.task is None or not context.version.reference_rows:
         return {"current_counts": Ask(Aggregate("outcomes", keys=(By("label"),)))}
@@ -98,7 +98,7 @@ def input_asks(context: Context) -> dict[str, Ask]:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Return one finding for each metric that can be estimated, and one for the last measured error of the main one."""
+    """Return one finding for each metric that can be estimated, and one about the last measured error of the main metric."""
     served, labelled = served_and_labelled(frames["current_counts"])
     main = HEADLINE.get(context.model.task or "", "judged")
     if served == 0:
@@ -161,7 +161,7 @@ def of_regression(frames: Frames, context: Context) -> Estimates:
 
 
 def estimate_days(past: estimate_variation.Daily, counts: "DataFrame", context: Context) -> estimate_variation.Days:
-    """Return the between-day variance of each metric's change since the reference."""
+    """Return, for each metric, the variance between days of its change since the reference."""
     days = int(np.unique(days_in(counts)).size)
     return estimate_variation.estimate_day_variances(
         past, days, served_and_labelled(counts)[0] / max(days, 1), context.version.reference_rows
@@ -191,7 +191,7 @@ def estimate_change(metric: str, now: Interval, found: Estimates, context: Conte
 
 
 def estimate_limits(metric: str, context: Context) -> tuple[float, float]:
-    """Return the losses from which an estimate is watch and act."""
+    """Return the losses of an estimated metric from which the severity is `watch` and `act`."""
     return stated_limits(context.model.settings, f"{NAME}/{metric}", *LIMITS[metric][1:])
 
 
@@ -266,8 +266,8 @@ def failed_check(found: Estimates, metric: str, context: Context) -> EstimateChe
 def estimated_severity(change: WindowChange, check: EstimateCheck | None, adjusted: float, context: Context, *, missing: bool) -> Severity:
     """Return the severity of an estimated change.
 
-    A change beyond its limit is unknown if it is not significant, or if labels have arrived (serving/performance then decides). Act needs
-    an estimate that was accurate enough on the last labels.
+    A change beyond its limit is `unknown` if it is not significant, or if labels have arrived (serving/performance then decides). It can be
+    `act` only if the estimate was accurate enough on the last labels.
     """
     watch, act = change.limits
     if change.effect < watch:
@@ -278,8 +278,8 @@ def estimated_severity(change: WindowChange, check: EstimateCheck | None, adjust
 
 
 def extrapolated_finding(base: Finding, found: Estimates, fall: float, labelled: float) -> Finding:
-    """Return the finding about an estimate that extrapolates. It is unknown and has no interval; it states the number of labels that would
-    decide.
+    """Return the finding about an estimate that extrapolates. It is `unknown` and has no interval; it states how many labels would be
+    enough to decide.
 
     fall: the smallest critical fall, in points or relative. labelled: number of the window's labels that have arrived.
     """

@@ -1,8 +1,8 @@
-"""Analyze request rate, latency and error rate against the model's past and its service level.
+"""Analyze request rate, latency and error rate, compared with the model's past and its service level.
 
-Latencies come from logarithmic bins, so every percentile is within 2 %. The owner's stated service level is the baseline if there is
-one; otherwise the model's own previous four weeks. A replica is compared with the other replicas and with its own past. Too few requests
-give `unknown`.
+Latencies come from logarithmic bins, so every percentile is accurate to within 2 %. If the owner states a service level, it is the
+baseline; otherwise the baseline is the model's own previous four weeks. A replica is compared with the other replicas and with its own
+past. With too few requests, the severity is `unknown`.
 """
 
 from collections.abc import Iterator
@@ -78,7 +78,7 @@ FIELDS = ("replica", "device")
 COMPARED = ("latency_p99", "latency_p95", "latency_p50", "error_rate")
 MAX_REPLICAS = 30
 HOURLY_DAYS = 14
-"""Latencies of a longer window are queried by day, unless a service level is stated."""
+"""If the window is longer than this, latencies are queried by day instead of by hour, unless a service level is stated."""
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -109,7 +109,7 @@ def needs(context: Context) -> dict[str, Ask]:
 
 @dataclass(frozen=True)
 class ServiceClaim:
-    """A finding that may become watch or act, its basis, and its highest possible severity."""
+    """A finding, the change from which its severity is judged (None: not judged), and its highest possible severity."""
 
     finding: Finding
     change: ServiceChange | None
@@ -117,7 +117,9 @@ class ServiceClaim:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Return findings about rate, error rate and percentiles of the version, the model's service level, and outlying replicas."""
+    """Return findings about request rate, error rate and percentiles of the version, about the model's service level, and about outlying
+    replicas.
+    """
     own = {name: rows_of_version(frames[name], context) for name in ("current", "current latency")}
     now = request_counts(own["current"], own["current latency"])
     if not now.n:
@@ -145,7 +147,7 @@ def rows_of_version(frame: "DataFrame", context: Context) -> Columns:
 
 
 def requests_to_compare(frames: Frames, context: Context) -> PastRequests:
-    """Return the version's own past, or the whole model's if the version has fewer than MINIMUM_DAYS days.
+    """Return the version's own past requests. If they cover fewer than MINIMUM_DAYS days, return those of the whole model.
 
     A window shorter than a week is compared with the same hours of the week.
     """
@@ -206,14 +208,14 @@ def about_version(now: RequestCounts, past: PastRequests, statuses: dict[str, in
 
 
 def too_little(past: PastRequests) -> str:
-    """Return words for what the past lacks for a comparison."""
+    """Return in words what is missing in the past for a comparison."""
     if past.days.days < MINIMUM_DAYS:
         return f"about {MINIMUM_DAYS - past.days.days} more days of past"
     return "more requests in the four weeks before"
 
 
 def request_rate_finding(now: RequestCounts, past: PastRequests, context: Context) -> Finding:
-    """Return the finding about requests per hour, unknown without a past; too few requests are reported by data/quality."""
+    """Return the finding about requests per hour; `unknown` without a past. Too few requests are reported by data/quality."""
     until = min(context.window.end, max(context.now, context.window.start + HOUR))
     hours = max((until - context.window.start) / HOUR, 1 / 60)
     found = poisson_rate_interval(now.n, hours)
@@ -242,8 +244,8 @@ def fleet_of(frames: Frames, field: str) -> ReplicaFleet:
 def about_fleet(fleet: ReplicaFleet, context: Context) -> Iterator[ServiceClaim]:
     """Return claims about outlying replicas, and the finding about replicas with too few requests.
 
-    A replica is an outlier if it is slower or fails more than the others. It is also one if it is worse than its own past while another
-    replica rose less.
+    A replica is an outlier in two cases: it is slower or fails more often than the others, or it became worse than its own past while
+    another replica rose less.
     """
     if len(fleet.now) < 2:
         return
@@ -278,7 +280,7 @@ def one_a_replica(findings: list[Finding]) -> list[Finding]:
 def standing_out(
     fleet: ReplicaFleet, name: str, peers: dict[str, ServiceChange], own: dict[tuple[str, str], ServiceChange], context: Context
 ) -> Iterator[ServiceClaim]:
-    """Return claims about one replica: each of its latencies, and its error rate."""
+    """Return claims about one replica: one for each of its latencies, and one for its error rate."""
     least = least_increase(context.model.settings)
     for metric in COMPARED:
         watch = service_limits(metric, context.model.settings)[0]
@@ -295,12 +297,14 @@ def standing_out(
 
 
 def another_rose_less(fleet: ReplicaFleet, name: str, metric: str, own: dict[tuple[str, str], ServiceChange]) -> bool:
-    """Whether another replica rose less; otherwise the change is not specific to this replica."""
+    """Whether the metric rose less on another replica; otherwise the change is not specific to this replica."""
     return any(other_rose_less(own[other, metric], own[name, metric]) for other in fleet.now if other != name and (other, metric) in own)
 
 
 def replica_finding(context: Context, fleet: ReplicaFleet, name: str, side: ServiceChange, against: Against, because: str) -> Finding:
-    """Return the finding about one replica, before its severity is known. A finding without a sentence only counts as one more test."""
+    """Return the finding about one replica, before its severity is known. A finding without a sentence is never shown; it only counts as
+    one more test.
+    """
     base = undecided_service(context, f"{fleet.field}={name}", side.metric, side.n, against)
     return replace(base, value=side.now.value, low=side.now.low, high=side.now.high, because=because)
 
@@ -361,7 +365,7 @@ def service_limit(change: ServiceChange, allowed: float, least_ms: float, act: b
 
 
 def against_level(now: RequestCounts, frames: Frames, context: Context) -> list[Finding]:
-    """Return findings against the owner's stated service level; none without one."""
+    """Return findings that compare the window with the owner's stated service level; none without a service level."""
     settings = context.model.settings
     found: list[Finding] = []
     limit = settings.service_level_latency_ms

@@ -1,12 +1,13 @@
 """Detect drift of all inputs jointly, with a domain classifier.
 
-A bounded sample of both sides goes to a domain classifier (stats/domain.py). If the AUC exceeds both sampling noise and the usual
+A sample of limited size from both sides goes to a domain classifier (stats/domain.py). If the AUC exceeds both sampling noise and the usual
 differences between days, the severity depends on the AUC alone, not on how long it has been high. Columns with one value a day (weekday,
-holiday) are left out: a week holds only seven values of each. If only these columns separate the sides, the finding says so. Drift that
-single features explain (serving/drift), and drift that the four weeks before show too, are named. A finding that needs action states how
-often an earlier drift came with a fall of this model's performance (detection/move_history.py). The rank correlation of each pair of
-numbers is tested as well (detection/correlation_changes.py): the last day shows a correlation that broke yesterday, while the week still
-dilutes it. The finding names both features. With very many features, only the most important ones are compared (`Context.most_important`).
+holiday) are left out, because a week holds only seven values of each. If only these columns separate the sides, the finding says so. The
+finding names drift that single features explain (serving/drift), and drift that the four weeks before show too. A finding that needs action
+states how often an earlier drift coincided with a fall of this model's performance (detection/move_history.py). The rank correlation of
+each pair of numeric features is tested as well (detection/correlation_changes.py), also on the last day alone, because a week would dilute
+a correlation that broke yesterday; the finding names both features. With very many features, only the most important ones are compared
+(`Context.most_important`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,15 +41,15 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 Sides = Mapping[str, Mapping[str, NDArray[Any]]]
-"""The features of each sample by name."""
+"""The features of each sample, by name."""
 NAME, METRIC = "serving/multivariate_drift", "domain_auc"
 MIN_DAYS = 1.0
 MIN_KNOWN_DAYS = 14
-"""Smallest number of past days for estimating the variation between days: two of each weekday."""
+"""Smallest number of past days from which the variation between days is estimated: two of each weekday."""
 WATCH, ACT = 0.55, 0.65
-"""An AUC from 0.55 on is reported by Evidently, and 0.65 is the upper limit of NannyML."""
+"""Evidently reports an AUC from 0.55 on; 0.65 is the upper limit of NannyML."""
 MORE = 0.05
-"""Smallest AUC gain of pairs over single features that is reported beside features that drifted."""
+"""Smallest gain in AUC of pairs over single features that is reported in addition to features that drifted."""
 ONE_SIDED_95 = 1.645
 NAMED, NAMED_FROM = 3, 0.01
 """Largest number of features that are named, and the smallest AUC loss of a named feature."""
@@ -58,11 +59,11 @@ NAMED, NAMED_FROM = 3, 0.01
 class DomainVerdict:
     """Evidence for the verdict on one window.
 
-    found: separation by the columns that vary within a day. inputs: numbers of compared and of all features. compared: which were compared,
-    in words, if not all were. calendar: names of the columns with one value a day, and calendar_auc the AUC with them.
-    moved: names of the features whose own distribution drifted. days: AUC against the days before; None if it was not asked for or is
-    not known. weeks: whether each past week was beyond the limit too, newest first; None if unknown. record: how often drift in these weeks
-    came with a fall of performance; None if it was not queried.
+    found: separation by the columns that vary within a day. inputs: number of compared features and of all features. compared: which
+    features were compared, in words, if not all were. calendar: names of the columns with one value a day; calendar_auc: the AUC with these
+    columns. moved: names of the features whose own distribution drifted. days: AUC against the days before; None if it was not asked for or
+    is not known. weeks: whether each past week was beyond the limit too, newest first; None if unknown. record: how often drift in these
+    weeks coincided with a fall of performance; None if it was not queried.
     """
 
     found: Separation
@@ -80,7 +81,7 @@ class DomainVerdict:
 
     @property
     def watch(self) -> float:
-        """The AUC from which the finding is a warning."""
+        """The AUC from which there is a warning."""
         return min(WATCH, self.act)
 
     @property
@@ -95,8 +96,8 @@ class DomainVerdict:
 
     @property
     def beyond_days(self) -> bool:
-        """Whether the AUC of the window is larger than the AUC that other days of the same weekdays reach among each other; True if that
-        is not known.
+        """Whether the AUC of the window is larger than the AUC that other days of the same weekdays reach against each other; True if the
+        latter is not known.
         """
         return self.days is None or self.found.auc > self.days.null_mean + ONE_SIDED_95 * self.days.null_sd
 
@@ -107,22 +108,22 @@ class DomainVerdict:
 
     @property
     def news(self) -> bool:
-        """Whether the window differs from the days before it by more than those do among themselves."""
+        """Whether the window differs from the days before it by more than these days differ from each other."""
         return self.days is None or self.days.p_value <= self.budget
 
     @property
     def stands(self) -> bool:
-        """Whether the drift is ongoing: the window is no farther from the days before than those are from each other, or no farther from
-        the reference than the week before. The second case covers a drift that never stops: it differs from every month before it, and is
-        still one drift.
+        """Whether the drift is ongoing. Either the window is no farther from the days before than those are from each other, or the week
+        before was also beyond the limit. The second case covers a drift that never stops: it differs from every month before it, but is
+        still the same drift.
         """
         return not self.news or bool(self.weeks and self.weeks[0])
 
     @property
     def severity(self) -> Severity:
-        """Act or watch by the level of the AUC, not by how long it has been high.
+        """`act` or `watch`, by the level of the AUC, not by how long it has been high.
 
-        It is unknown if the AUC is beyond a level, but within the noise of rows or of days, or only because of columns with one value a
+        It is `unknown` if the AUC is beyond a level, but within the noise of rows or of days, or only because of columns with one value a
         day.
         """
         if self.by_calendar:
@@ -135,8 +136,8 @@ class DomainVerdict:
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Return the queries: a sample of each side with every registered feature in windows of a day and more, the features' histograms, and
-    measured performance of the past weeks.
+    """Return the queries: a sample of each side with every registered feature (for windows of at least a day), the features' histograms,
+    and measured performance of the past weeks.
     """
     context = of_compared_inputs(context)
     columns = model_inputs(context)
@@ -152,12 +153,14 @@ def needs(context: Context) -> dict[str, Ask]:
 
 
 def of_compared_inputs(context: Context) -> Context:
-    """Return the context whose version has the features that are compared: all, or the most important of very many, in their order."""
+    """Return the context with only the features that are compared in its version: all of them, or the most important if there are very
+    many, in their order.
+    """
     return replace(context, version=replace(context.version, features=context.most_important(context.version.features)))
 
 
 def compared_inputs(context: Context, every: int) -> str:
-    """Return words on which of very many inputs are compared, as the end of a sentence."""
+    """Return in words which features are compared if there are too many, as the end of a sentence; empty if all are."""
     few = len(context.version.features)
     if few >= every:
         return ""
@@ -232,7 +235,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def columns_of_the_day(sides: Sides, days: NDArray[np.int64]) -> tuple[str, ...]:
-    """Return the columns with one value per day, such as weekday or holiday, and several values in the reference.
+    """Return the columns that have one value per day, such as weekday or holiday, but several values in the reference.
 
     days: the day of each row of the window. A column that is constant for a week is stuck, and does not count.
     """
@@ -248,13 +251,13 @@ def columns_of_the_day(sides: Sides, days: NDArray[np.int64]) -> tuple[str, ...]
 
 
 def most_frequent(values: NDArray[Any]) -> tuple[str, float]:
-    """Return the most frequent value as a text, and its share; missing is a value."""
+    """Return the most frequent value as a text, and its share; a missing value counts as a value."""
     names, counts = np.unique(values.astype(str), return_counts=True)
     return str(names[counts.argmax()]), float(counts.max() / counts.sum())
 
 
 def past_moves(judged: DomainVerdict, frames: Frames, sides: Sides, context: Context) -> list[bool | None]:
-    """Return whether each of the past weeks reached the same limit, newest first; None if it is unknown."""
+    """Return whether each of the past weeks reached the limit that the window reached, newest first; None if it is unknown."""
     limit = judged.act if judged.severity == "act" else judged.watch
     ages = ((context.window.start - EPOCH).days - 1 - sample_days(frames["past_rows"])) // WEEK
     names = [name for name, values in sides["reference"].items() if sides["past"][name].dtype.kind == values.dtype.kind]
@@ -268,7 +271,9 @@ def past_moves(judged: DomainVerdict, frames: Frames, sides: Sides, context: Con
 
 
 def weeks_beyond(judged: DomainVerdict, context: Context) -> dict[str, Any]:
-    """Return, as evidence, the week since which a standing drift is beyond the limit; empty if it was not in the week before the window."""
+    """Return as evidence the week since which a standing drift has been beyond the limit; empty if it was not beyond it in the week before
+    the window.
+    """
     count = next((place for place, moved in enumerate(judged.weeks) if not moved), len(judged.weeks))
     if not judged.stands or not count:
         return {}
@@ -315,7 +320,7 @@ def since_when(found: Separation, frames: Frames, context: Context) -> OnsetEsti
 
 
 def against_days(frames: Frames, sides: Sides) -> WindowSeparation | None:
-    """Return the AUC of the window against the four weeks before it, and of those weeks' days against each other.
+    """Return the AUC of the window against the four weeks before it, and the AUC of the days of those weeks against each other.
 
     None if the past has too few days.
     """
@@ -330,7 +335,7 @@ def against_days(frames: Frames, sides: Sides) -> WindowSeparation | None:
 
 
 def correlations_of(frames: Frames, sides: Sides, context: Context) -> Correlations | None:
-    """Return the correlations of the numbers of all samples; None if there are fewer than two."""
+    """Return the correlations of the numeric features in all samples; None if there are fewer than two such features."""
     current, past, reference = frames["current_rows"], frames["past_rows"], frames["reference_rows"]
     samples = [sides[name] for name in ("reference", "current", "past")]
     names = [name for name, values in samples[0].items() if values.dtype.kind == "f" and samples[1][name].dtype.kind == "f"]
@@ -358,7 +363,7 @@ def sides_of(frames: Frames, context: Context) -> Sides:
 
 
 def drift_sample_columns(rows: "DataFrame", references: Sequence[str]) -> Mapping[str, NDArray[Any]]:
-    """Return the columns of a sample by the features' names, in the order of the ids, whatever the order of the rows."""
+    """Return the columns of a sample by feature name, sorted by row id, so that the order in which the rows arrived has no effect."""
     ordered = rows.sort_values("id", kind="stable")
     return {reference.partition(".")[2]: plain_values(ordered[reference].to_numpy()) for reference in references}
 
@@ -402,7 +407,7 @@ def domain_evidence(judged: DomainVerdict) -> dict[str, Any]:
 
 
 def domain_sentence(judged: DomainVerdict, finding: Finding) -> str:
-    """Return the sentence of a finding of the domain classifier: its AUC, the sampling noise and the compared rows."""
+    """Return the sentence of the finding: the AUC of the domain classifier, the sampling noise and the compared rows."""
     found, days = judged.found, judged.days
     auc = f"AUC {found.auc:.2f}, sampling noise up to {found.null_95:.2f}"
     rows = f"over {found.rows[1]:,} predictions and {found.rows[0]:,} reference rows{judged.compared}{without_calendar(judged)}"
@@ -459,7 +464,9 @@ def telling_features(judged: DomainVerdict) -> str:
 
 
 def changed_correlation(judged: DomainVerdict) -> str:
-    """Return words on a correlation that changed, if single features separate the sides less well; else empty."""
+    """Return a clause about the pair of features whose correlation changed, if pairs separate the sides better than single features; else
+    empty.
+    """
     pair = judged.found.pair
     if pair is None or not judged.adds or abs(pair[3] - pair[2]) < 0.1:
         return ""

@@ -1,9 +1,9 @@
 """Measure the model's performance on labelled predictions, and whether it became worse.
 
-Metrics are compared with the reference (with the model's own past month if there is none). A loss is reported when it is large enough
-and beyond the variation of rows and days, with multiplicity controlled over all metrics and windows of the run; a loss that the past weeks
-show too is marked as standing. If the labels of the window have not arrived yet, the last week with labels is measured. A gradual shift is
-tested day by day.
+Metrics are compared with the reference (with the model's own past month if there is none). A loss is reported if it is large enough and
+beyond the variation of rows and days; multiplicity is controlled over all metrics and windows of the run. A loss that the past weeks show
+too is marked as standing. If the labels of the window have not arrived yet, the last week with labels is measured instead. A gradual shift
+is tested day by day.
 """
 
 from collections.abc import Mapping
@@ -67,7 +67,7 @@ ONE_DAY = "; one day alone, so not critical before a second day confirms it"
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Return the queries: counts and sums by day, of the window and of the eight weeks before, and of the reference."""
+    """Return the queries: counts and sums by day for the window and the eight weeks before, and in total for the reference."""
     if context.model.task is None:
         return {"current_counts": Ask(Aggregate("outcomes"))}
     by_day, whole = outcome_aggregates(context.model, Bucket("day")), outcome_aggregates(context.model)
@@ -147,7 +147,7 @@ def metric_verdicts(
 
 
 def past_maturity(frames: Frames) -> float:
-    """Return the labelled share of the past's predictions; 1 if there is no past, so that 80 % is required."""
+    """Return the labelled share of the past predictions; 1 if there is no past, so that 80 % is required."""
     served, labelled = served_and_labelled(frames["past_counts"])
     return labelled / served if served >= MINIMUM_LABELS and labelled else 1.0
 
@@ -167,8 +167,8 @@ def metric_finding(
 ) -> Finding:
     """Return the finding about one metric, from its most informative window.
 
-    too_young: the share of labels that have arrived if it is too low for an alarm, else None. before_errors: for baseline metrics that are
-    computed from score bins, their largest difference from the metrics of the rows.
+    too_young: the share of labels that have arrived if it is too low for an alarm, else None. before_errors: for baseline metrics computed
+    from score bins, the largest possible difference from the metric computed from rows.
     """
     worst = verdicts[0] if verdicts else None
     window = worst.change.window if worst else whole
@@ -251,7 +251,7 @@ def metric_finding(
 
 
 def undecided_reason(change: MetricChange) -> str:
-    """Return words for what is missing to decide on a loss beyond its limit."""
+    """Return in words what is missing to decide about a loss beyond its limit."""
     if change.by_rows <= PRIMARY_CHANCE:
         return "within its daily range"
     needed = labels_to_decide(change)
@@ -259,7 +259,7 @@ def undecided_reason(change: MetricChange) -> str:
 
 
 def daily_range(change: MetricChange, allowed: float) -> str:
-    """Return a clause with the natural variation; empty if the limit does not come from it."""
+    """Return a clause with the natural variation between days; empty if it is smaller than the limit."""
     if allowed > change.varies or not change.varies:
         return ""
     unit = "points" if LIMITS[change.metric][0] == "points" else "%"
@@ -297,7 +297,7 @@ def limit_value(metric: str, before: float, allowed: float) -> float | None:
 
 
 def metric_by_day(daily: DailyMetrics, whole: MeasuredWindow, metric: str) -> list[list[Any]]:
-    """Return [day, value, low, high, labelled, served] of the last measured days, and of the window."""
+    """Return [day, value, low, high, labelled, served] for the last measured days and for the days of the window."""
     rows = []
     for day, labelled, served in zip(daily.days, daily.labelled, daily.served, strict=True):
         if day >= min(daily.first, whole.days[0]):
@@ -326,7 +326,7 @@ def label_coverage_finding(context: Context, served: float, labelled: float, usu
 
 
 def metric_difference(change: MetricChange, error: float) -> str:
-    """Return the change since the baseline, in brackets. error: the largest error of the change that score bins cause."""
+    """Return the change since the baseline, in brackets. error: the largest error of the change that can result from score bins."""
     kind, now, before = LIMITS[change.metric][0], change.now.value or 0.0, change.before.value or 0.0
     if kind == "of mae":
         return f" ({100 * change.effect:+.0f} % of its mean absolute error)" if abs(change.effect) >= 0.01 else ""

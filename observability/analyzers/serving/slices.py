@@ -1,10 +1,10 @@
 """Find slices of rows that changed significantly more than the rest.
 
-A bounded sample of the window and of its baseline is searched: every level of every category, bands of numbers, replicas, devices, and
-pairs of them, for errors that grew, values that went missing and values that moved (stats/slices.py). A change that all rows share gives
-no slice. Neither does a change of the other rows alone. The analyzers of all rows report these changes. A slice whose errors are
-significantly larger than elsewhere is reported in any case (detection/slice_levels.py), and slices that the owner watches (`slices` of the
-settings) are always reported.
+A sample of limited size of the window and of its baseline is searched (stats/slices.py): every level of every category, bands of numbers,
+replicas, devices, and pairs of these. The search looks for errors that grew, values that went missing and values that moved. A change that
+all rows share gives no slice, and neither does a change of the other rows alone: the analyzers of all rows report these changes. A slice
+whose errors are significantly larger than elsewhere is reported in any case (detection/slice_levels.py), and slices that the owner watches
+(`slices` of the settings) are always reported.
 """
 
 from observability.core.analyzer import Analyzer, Ask, Context, Frames
@@ -24,7 +24,7 @@ from observability.stats.slices import MIN_ROWS
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Return the queries: samples of the window, of the reference and of the past month, and how many labels are in."""
+    """Return the queries: samples of the window, of the reference and of the past month, and the number of labels that have arrived."""
     if context.window.days < 1 or not rows.slicing_columns(context):
         return {"volume": Ask(Aggregate("predictions"))}
     sample = Sample("outcomes", rows.slice_references(context), words.SAMPLE_ROWS)

@@ -1,8 +1,8 @@
 """Compare a vendor's answers to fixed questions with a baseline and with the previous round, to find changes that the vendor does not
-declare.
+announce.
 
 Reads predictions of environment `probe` (docs/third-party-models.md). Each set of questions of a model is judged by its newest round. The
-findings name the model and, as subject, the set.
+findings name the model; their subject is the set.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -66,7 +66,9 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def findings_about_rounds(sets: Sequence[tuple[ProbeRounds, datetime | None]], context: Context) -> list[Finding]:
-    """Return the findings about sets, each with the time since which its answers may be its baseline (None: from the first)."""
+    """Return the findings about sets. Each set comes with the time from which its answers may serve as baseline (None: from the first
+    answer).
+    """
     found: list[Finding] = []
     asked = [(rounds, newest_round(rounds, context), accepted) for rounds, accepted in sets if is_asked(rounds, context)]
     judged = [(rounds, last, None if last is None else answer_changes(rounds, last, accepted)) for rounds, last, accepted in asked]
@@ -85,7 +87,7 @@ def findings_about_rounds(sets: Sequence[tuple[ProbeRounds, datetime | None]], c
 
 
 def is_asked(rounds: ProbeRounds, context: Context) -> bool:
-    """Whether the set was asked in the window or the four weeks before it. A set that was not has ended."""
+    """Whether the set was asked in the window or in the four weeks before it. Otherwise the set is considered ended."""
     return aware_utc(rounds.times[-1]) >= context.window.start - timedelta(days=HISTORY_DAYS)
 
 
@@ -121,7 +123,7 @@ def too_few(rounds: ProbeRounds, last: int) -> str:
 
 
 def about_set(judged: JudgedSet) -> Iterator[Finding]:
-    """Yield the findings about the answers, their form, time and tokens."""
+    """Yield the findings about the answers of a set, their format, time and tokens."""
     yield changed_answers(judged)
     yield flips_finding(judged)
     rates = {REFUSED: judged.rounds.refused, FORM: judged.rounds.ill_formed}
@@ -147,7 +149,7 @@ def about_set(judged: JudgedSet) -> Iterator[Finding]:
 
 
 def about_versions(rounds: ProbeRounds, last: int, context: Context) -> Iterator[Finding]:
-    """Yield the finding about the version that the vendor declares. A changed version alone needs no action."""
+    """Yield the finding about the version that the vendor declares. A new version alone needs no action."""
     changed = version_changes(rounds, context)
     declared = rounds.versions[last]
     if declared in (None, "unknown"):

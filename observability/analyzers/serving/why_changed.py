@@ -30,13 +30,14 @@ if TYPE_CHECKING:
 NAME = "serving/why_changed"
 PARTS = ("change_from_inputs", "change_from_relation", "change_from_label_mix")
 MAX_LABELLED_ROWS = 3000
-"""Maximum number of labelled rows of each side. They are taken from the rows that serving/slices queries."""
+"""Maximum number of labelled rows of each side. They are chosen from the rows that serving/slices queries."""
 CARRIERS, LABEL_BANDS = 5, 5
 APART = 0.5
-"""Above this share of window rows without a counterpart, the month before replaces the reference; if its share is as large, the result
-is `unknown`."""
+"""If more than this share of the window's rows have no counterpart in the reference, the month before replaces the reference; if the share
+is as large there, the result is `unknown`.
+"""
 HIDDEN = 0.15
-"""Smallest concept drift, as a share of the mean loss before, that is a watch if the whole change is less than half of the drift."""
+"""Concept drift from this size on (as a share of the earlier mean loss) is `watch` if the whole change is less than half of the drift."""
 
 
 @dataclass(frozen=True)
@@ -97,13 +98,13 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def taken_apart(held: ComparedRows, context: Context) -> Decomposition | None:
-    """Return the parts of the change; None if the change cannot be decomposed."""
+    """Return the parts of the change in loss; None if the change cannot be decomposed."""
     days = held.now["at"].to_numpy("datetime64[D]").astype(float)
     return decompose_loss_change(inputs_of(held.before, context), inputs_of(held.now, context), held.loss_before, held.loss_now, days)
 
 
 def labelled_losses(sample: "DataFrame", context: Context) -> tuple["DataFrame", Floats]:
-    """Return at most MAX_LABELLED_ROWS rows with their main loss, in the order of hashes of their ids (a random order)."""
+    """Return at most MAX_LABELLED_ROWS rows and the main loss of each, in the order of the hashes of their ids (a random order)."""
     name = rows.LOSSES[context.model.task or ""][0][0]
     loss = rows.row_losses(sample, name)
     kept = sample[np.isfinite(loss)]
@@ -118,7 +119,7 @@ def inputs_of(sample: "DataFrame", context: Context) -> dict[str, Any]:
 
 
 def attribution_severity(held: ComparedRows, found: Decomposition, context: Context, young: bool) -> list[Finding]:
-    """Return the findings with their severities; unknown while labels are young."""
+    """Return the findings with their severities; `unknown` while many labels are still missing."""
     cuts = rows.slice_cuts(SampledRows(held.now), SampledRows(held.before), context)
     carried = {PARTS[0]: by_input(held, cuts), PARTS[1]: by_slice(found, cuts), PARTS[2]: []}
     values = {PARTS[0]: found.inputs, PARTS[1]: found.relation, PARTS[2]: by_label(held, context)}
@@ -150,7 +151,7 @@ def is_drift_hidden(found: Decomposition) -> bool:
 
 
 def by_input(held: ComparedRows, cuts: list[Cut]) -> list[dict[str, Any]]:
-    """Return the inputs whose own shift explains most of the change. Each is measured alone, so their parts overlap."""
+    """Return the inputs whose own shift explains most of the change. Each is measured alone, so the parts that they explain overlap."""
     found: list[dict[str, Any]] = []
     for cut in cuts:
         value = kitagawa_mix_effect(cut.before.astype(np.int64), cut.now.astype(np.int64), held.loss_before, held.loss_now)
@@ -160,9 +161,10 @@ def by_input(held: ComparedRows, cuts: list[Cut]) -> list[dict[str, Any]]:
 
 
 def by_slice(found: Decomposition, cuts: list[Cut]) -> list[dict[str, Any]]:
-    """Return the levels that hold more of the concept drift than their share of the rows: part, share of the part, share of the rows.
+    """Return the levels that hold more of the concept drift than their share of the rows: the drift in the level, its share of the rows and
+    its share of the whole drift.
 
-    None if the concept drift is not significant.
+    Empty if the concept drift is not significant.
     """
     low, high = found.relation.low, found.relation.high
     if low is None or high is None or low <= 0 <= high:
@@ -181,7 +183,7 @@ def by_slice(found: Decomposition, cuts: list[Cut]) -> list[dict[str, Any]]:
 
 
 def by_label(held: ComparedRows, context: Context) -> Interval:
-    """Return the change that the label mix alone explains: of classes, or of quantile bands of a number."""
+    """Return the change that the label mix alone explains. The mix is that of classes, or of quantile bands for a regression."""
     before, now = (true_labels(each, context) for each in (held.before, held.now))
     if context.model.task == "regression":
         limits = np.unique(np.quantile(before, np.arange(1, LABEL_BANDS) / LABEL_BANDS))

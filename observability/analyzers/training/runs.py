@@ -1,11 +1,11 @@
 """Check training runs: curves, overfitting, stragglers and run state.
 
-Runs with a record in the window are judged on all of their steps. For a run with more than 12,500 records of steps, or more than its share
-of 50,000, evenly spread steps (with all ranks), the last step, and the first and the last with a non-finite value are read; its ranks are
-compared over blocks of all steps. Findings: a non-finite value, a spike, divergence, a plateau, overfitting, gradients that vanish or
-explode, dead units, updates and learning rates out of proportion, a result that is too good too fast, what the job itself said, an idle,
-hot, throttled or full device, a device that differs from its peers or from earlier runs of its kind, a rank slower than its peers, a run
-that failed or was lost; and for a study, how far chance alone moves its metric, and whether the search went wrong
+Runs with a record in the window are judged on all of their steps. If a run has more than 12,500 records of steps, or more than its share of
+50,000, only some are read: evenly spread steps (with all ranks), the last step, and the first and the last step with a non-finite value;
+its ranks are compared over blocks of all steps. Findings: a non-finite value, a spike, divergence, a plateau, overfitting, gradients that
+vanish or explode, dead units, updates and learning rates out of proportion, a result that is too good too fast, messages of the job itself,
+an idle, hot, throttled or full device, a device that differs from its peers or from earlier runs of its kind, a rank slower than its peers,
+a run that failed or was lost; and for a study, how far chance alone moves its metric, and whether the search went wrong
 (`detection/study_checks.py`). Nothing is compared with a reference: each curve is compared with its own noise and progress, each rank with
 its peers.
 """
@@ -42,18 +42,18 @@ NAME = "training/runs"
 MAX_RUNS, MAX_STEPS, MAX_EVENTS = 20_000, 50_000, 20_000
 MAX_JUDGED = 200
 MAX_STEPS_A_RUN = 12_500
-"""Number of step records up to which each step of a run is read."""
+"""If a run has at most this many step records, each step is read."""
 RESOURCE_COLUMNS = ("run", "at", "model", "device", "host", "watts", "utilisation", "temperature_c", "memory_gb")
 BLOCK_COLUMNS = ("run", "at", "step", "rank", "phase_ms")
 STEP_COLUMNS = ("run", "at", "step", "metrics", "rank", "host", "device", "phase_ms", "batch")
 
 
 JUDGED = "judged_runs"
-"""Name under which the context may hold a function that returns all judged runs. If it does, no frames are needed."""
+"""If the context holds a function under this name, it returns all judged runs, and no frames are needed."""
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Ask for starts and ends of all runs, their newest steps, what jobs said, and the newest device readings."""
+    """Ask for starts and ends of all runs, their newest steps, messages of the jobs, and the newest device readings."""
     if JUDGED in context.counters:
         return {}
     return {
@@ -78,7 +78,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 @dataclass(frozen=True)
 class RunVerdict:
-    """A run with its claims. claims is None if the run was not judged, because there are MAX_JUDGED newer runs."""
+    """A run with its claims. claims: None if the run was not judged because there are MAX_JUDGED newer runs."""
 
     run: TrainingRun
     claims: tuple[RunClaim, ...] | None
@@ -87,8 +87,8 @@ class RunVerdict:
 class JudgedRuns:
     """All runs of the records, newest record first. Each run is judged when its claims are first read. Several threads may use the object.
 
-    frames: as `needs` asks for them. searches: the number of runs of each study that is a search, if the records do not show it. earlier:
-    whether the records include earlier runs.
+    frames: the answers to the queries of `needs`. searches: the number of runs of each study that is a search, if the records do not show
+    it. earlier: whether the records include earlier runs.
     """
 
     def __init__(self, frames: Frames, searches: Mapping[str, int] | None = None, *, earlier: bool = True) -> None:
@@ -101,7 +101,7 @@ class JudgedRuns:
         self._lock = threading.Lock()
 
     def claims(self, run: TrainingRun, now: datetime) -> list[RunClaim]:
-        """Return all claims about one of the runs. now: the instant up to which a missing record counts as silence."""
+        """Return all claims about one of the runs. now: the time up to which missing records count as silence."""
         with self._lock:
             if run.name not in self._known:
                 trials = self._searches.get(run.study or "", 0)
@@ -122,9 +122,9 @@ def judged_runs(
     names: Sequence[str] | None = None,
     searches: Mapping[str, int] | None = None,
 ) -> JudgedRuns:
-    """Return every run of a model ("": of all models) by its records up to an instant.
+    """Return every run of a model ("": of all models), from its records up to an instant.
 
-    ask: answers a query. names: read only these runs. searches: the number of runs of each search, which these runs alone do not show.
+    ask: answers a query. names: read only these runs. searches: the number of runs of each search, because these runs alone do not show it.
     """
     only = () if names is None else (("run", tuple(names)),)
     context = Context(EVERY_MODEL, NO_VERSION, Window(model, EPOCH, end), end)
@@ -146,7 +146,7 @@ def search_sizes(runs: Sequence[TrainingRun]) -> dict[str, int]:
 
 
 def claims_about_run(run: TrainingRun, trials: int = 0, readings: RunReadings | None = None) -> list[RunClaim]:
-    """Return all claims about one run except the claim about its state. trials: number of runs of the search that it belongs to, 0 if it
+    """Return all claims about one run except the claim about its state. trials: number of runs of the search to which it belongs, 0 if it
     belongs to none. readings: the readings of its devices.
     """
     of_steps = claims_of(run) if run.is_read else [claim_about_unread_steps(run)]
@@ -196,7 +196,7 @@ def run_finding(context: Context, claim: RunClaim, run: TrainingRun) -> Finding:
 
 
 def is_new_with_run(claim: RunClaim, run: TrainingRun, context: Context) -> bool:
-    """Return whether a claim needs action, about a part of a run, or the run itself, that began in the window."""
+    """Return whether a claim needs action and is about a run that began in the window, or about a part of it."""
     about_run = claim.subject is None or claim.subject.startswith("run:")
     began = run.started is not None and run.started >= context.window.start
     return about_run and began and claim.onset is None and needs_action(claim.severity)

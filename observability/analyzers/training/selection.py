@@ -1,4 +1,4 @@
-"""Compare the version that serves with the versions in shadow: whether one of these is better, and whether it is worse in a slice.
+"""Compare the version in use with the versions in shadow: whether a shadow version is better, and whether it is worse in a slice.
 
 Both versions answered the same requests, so their losses are compared row by row: the owner's costs of errors, errors, or absolute errors.
 Errors (or absolute errors) are also compared in each slice of the features, with the false discovery rate controlled over all slices of a
@@ -19,14 +19,16 @@ NAME, METRIC, SLICE_METRIC = "training/selection", "challenger_gain", "challenge
 ROWS, MIN_PAIRS = 20_000, 200
 """Maximum number of rows of each version that are compared, and minimum number of labelled pairs."""
 RELEVANT, SURE = 0.05, 0.01
-"""Minimum relevant share of the champion's loss, unless the owner states one; largest p-value of a significant result."""
+"""Minimum share of the champion's loss that is relevant, unless the owner states one; largest p-value of a significant result."""
 SLICE_RELEVANT = 0.1
-"""Share of the champion's loss in a slice by which a challenger must be worse there, if the owner states none."""
+"""A challenger is reported as worse in a slice if it adds at least this share of the champion's loss there, unless the owner states another
+share.
+"""
 COLUMNS = ("id", "score", "decision", "label", "label_value")
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Ask for the labelled rows of the version and of those in shadow; nothing if the model has no other version."""
+    """Ask for the labelled rows of the version in use and of the versions in shadow; nothing if the model has no other version."""
     others = [version for version in context.model.versions if version.name != context.version.name]
     if context.window.slice or context.window.environment != "production" or not others:
         return {}
@@ -36,7 +38,7 @@ def needs(context: Context) -> dict[str, Ask]:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Return a finding about each version that answered in shadow, or that no version did; empty for a model with one version."""
+    """Return a finding about each version that answered in shadow, or one that no version did; empty for a model with one version."""
     if "others" not in frames:
         return []
     gains = challenger_gains(context.model, frames["champion"], frames["others"], context.version.name)
@@ -49,8 +51,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def slice_finding(pairs: ChallengerPairs, context: Context) -> Finding | None:
-    """Return the finding about the slice in which a challenger adds most loss, or that there is no slice in which it is worse. None with
-    fewer than MIN_PAIRS pairs or without a slice.
+    """Return the finding about the slice in which a challenger adds most loss, or the finding that it is worse in no slice. None if there
+    are fewer than MIN_PAIRS pairs or no slices.
     """
     model, n = context.model, len(pairs.label)
     found: dict[str, Any] = find_regressed_slices(model, pairs) if n >= MIN_PAIRS else {"looked_at": 0, "rows": []}
@@ -96,7 +98,7 @@ def slice_finding(pairs: ChallengerPairs, context: Context) -> Finding | None:
 
 
 def gain_finding(found: ChallengerGain, context: Context) -> Finding:
-    """Return whether a challenger avoids a relevant share of the champion's loss."""
+    """Return the finding whether a challenger avoids a relevant share of the champion's loss."""
     n, gain = int(found.gain.n), found.gain
     base = context.undecided(NAME, f"challenger={found.version}", METRIC, n, "", against="peers")
     same = f"on {n:,} requests that both answered"

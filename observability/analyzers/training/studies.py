@@ -1,7 +1,7 @@
 """Check augmentations of training data: whether they help, which groups they harm, and whether they leave labels unchanged.
 
-Reads audits of kind `augmentation`; for each augmentation of a model version only the newest audit counts. Only an augmentation that the
-version was trained with asks for attention, because one that was merely tried affects nobody. Studies of settings are checked by
+Reads audits of kind `augmentation`; for each augmentation of a model version, only the newest audit counts. Only an augmentation that was
+used to train the version needs attention, because one that was merely tried affects nobody. Studies of settings are checked by
 training/runs.
 """
 
@@ -33,8 +33,9 @@ from observability.stats.repeated_runs import RepeatedDifference
 NAME = "training/studies"
 AFFINITY, DIVERSITY = "augmentation_affinity", "augmentation_diversity"
 EFFECT, SLICE_EFFECT = 0.01, 0.02
-"""Smallest changes that matter: on all rows, and on one class or group. They are changes of the accuracy, or relative changes of the mean
-absolute error."""
+"""Smallest changes that matter: the first on all rows, the second on one class or group. They are changes of the accuracy, or relative
+changes of the mean absolute error.
+"""
 NOT_IN_USE = "the augmentation is not in use, so it is not judged."
 AUDITS: Records = AUGMENTATION_AUDITS
 Tested = tuple[AugmentationSlice, RepeatedDifference]
@@ -65,8 +66,8 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def with_verdict(found: list[Finding]) -> list[Finding]:
-    """The findings about one augmentation with its verdict. The finding about the gain shows the verdict and its reason; the finding that
-    led to the verdict shows the next step.
+    """The findings about one augmentation with its verdict. The finding about the gain gets the verdict and its reason; the finding that
+    led to the verdict gets the next step.
     """
     told = augmentation_verdict(found)
     if told is None:
@@ -81,7 +82,7 @@ def with_verdict(found: list[Finding]) -> list[Finding]:
 
 
 def tested_parts(audit: AugmentationAudit) -> list[Tested]:
-    """All rows of an audit and then each slice, with their changes of accuracy; empty with too few seeds."""
+    """All rows of an audit, then each slice, each with its change of accuracy; empty if there are too few seeds."""
     if audit.seeds < MIN_SEEDS:
         return []
     parts = [(part, part.change) for part in (audit.whole, *audit.slices)]
@@ -89,7 +90,7 @@ def tested_parts(audit: AugmentationAudit) -> list[Tested]:
 
 
 def undecided_augmentation(context: Context, audit: AugmentationAudit, metric: str, n: int, because: str) -> Finding:
-    """Return the finding of severity `unknown` about an augmentation, the template of the others."""
+    """Return the finding of severity `unknown` about an augmentation, on which the other findings are based."""
     blank = context.undecided(NAME, f"augmentation={audit.name}", metric, n, because, against="level")
     evidence: dict[str, object] = {"audited": iso(audit.at), "augmentation": audit.name, "in_use": audit.in_use, "seeds": audit.seeds}
     evidence |= {"of": ERROR} if audit.of == ERROR else {}
@@ -104,8 +105,8 @@ def signed_points(share: float | None) -> str:
 
 @dataclass(frozen=True)
 class GainUnit:
-    """The words for a gain: a word for a gain and one for a loss, the quantity that changes, its units (plural, singular), and the sign of
-    the change.
+    """The words for a gain: the phrase for a gain, the phrase for a loss, the quantity that changes, its unit (plural, singular), and the
+    sign of the change.
     """
 
     raises: str
@@ -123,7 +124,7 @@ GAIN_UNITS = {
 
 
 def gain_words(change: RepeatedDifference, of: str = "accuracy") -> str:
-    """The change of the accuracy in points, or of the error in per cent, with its interval and the numbers of seeds and rows behind it."""
+    """The change of the accuracy in points, or of the error in per cent, with its interval and the number of seeds and rows."""
     unit, (middle, *ends) = GAIN_UNITS[of], change.interval().triple
     value, low, high = (signed_points(None if part is None else unit.sign * part) for part in (middle, *ends[:: unit.sign]))
     return f"{value} {unit.units} ({low} to {high}; {plural(change.seeds, 'seed')}, {change.n:,} rows)"
@@ -132,8 +133,8 @@ def gain_words(change: RepeatedDifference, of: str = "accuracy") -> str:
 def effect_word(change: RepeatedDifference, p_harm: float, budget: float, least: float = EFFECT) -> str:
     """The verdict on a change of the accuracy, as one word.
 
-    `helps` and `harms`: a significant change of at least `least`. `small`: a significant change that is smaller. `none`: no significant
-    change. `unknown`: the interval is too wide to tell, or a loss of at least `least` is not significant.
+    `helps` and `harms`: a significant change of at least `least`. `small`: a smaller significant change. `none`: no significant change.
+    `unknown`: the interval is too wide to decide, or a loss of at least `least` is not significant.
     """
     low, high = change.interval().low, change.interval().high
     if low is None or high is None or isnan(low):
@@ -171,7 +172,7 @@ def not_in_use(finding: Finding) -> Finding:
 
 
 def harm_told(finding: Finding, audit: AugmentationAudit, least: float) -> Finding:
-    """Return the finding with the severity of a harm: act if the whole interval is a loss that matters, else watch; unknown for an
+    """Return the finding with the severity of a harm: `act` if the whole interval is a loss that matters, else `watch`; `unknown` for an
     augmentation that is not in use.
     """
     if not audit.in_use:
@@ -180,7 +181,7 @@ def harm_told(finding: Finding, audit: AugmentationAudit, least: float) -> Findi
 
 
 def slice_findings(context: Context, audit: AugmentationAudit, parts: list[Tested], harms: list[float]) -> Iterator[Finding]:
-    """Yield the finding about the class or group that an augmentation harms most, or that it harms none."""
+    """Yield the finding about the class or group that an augmentation harms most, or the finding that it harms none."""
     if not parts:
         return
     judged = [(effect_word(change, p, context.budget, SLICE_EFFECT), p, part, change) for (part, change), p in zip(parts, harms)]
@@ -207,7 +208,9 @@ def slice_findings(context: Context, audit: AugmentationAudit, parts: list[Teste
 
 
 def label_findings(context: Context, audit: AugmentationAudit) -> Iterator[Finding]:
-    """Yield the finding about copies whose label changed, as judged by the people who checked them, else by the agreement of all seeds."""
+    """Yield the finding about copies whose label changed, according to the people who checked them; if nobody did, according to the
+    agreement of all seeds.
+    """
     counted = audit.checked or audit.consensus
     if counted is None:
         return

@@ -1,9 +1,9 @@
-"""Judge the newest audits of a version. Their values are compared with the owner's level and with the previous audit; their age is checked
-too.
+"""Judge the newest audits of a version. Their values are compared with the owner's level and with the previous audit. Expired audits are
+reported too.
 
 Reads records of the kind `audit` (robustness, membership, explanations, fairness, leakage). An audit is about one version and its model
-file, so a new version, or one with a replaced file, has none. For audits of kind `precision`, only existence and age are judged here;
-operations/trade_offs judges their figures.
+file, so it does not count for a new version or after the file was replaced. Audits of kind `precision` compare forms of a model (other
+precisions or runtimes); only their existence and age are judged here, because operations/trade_offs judges their figures.
 """
 
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ RATE_WORDS = {
     "precision": "Precision",
 }
 MAX_NAMED_NUMBERS = 4
-"""Maximum number of figures that the sentence names for an audit without a headline."""
+"""Maximum number of figures in the sentence about an audit without a headline."""
 WORDS = {
     "robustness": "Robustness",
     "membership": "Membership",
@@ -62,7 +62,9 @@ NEVER_RUN = {
 }
 NEW_VERSION, NEW_IMPORT = "A new version needs its own.", "Measure the new version on that hardware and import the results."
 OF_ITS_OWN = ("lightgbm", "onnx")
-"""Kinds of model files from which other forms can be made. For other kinds, a small network is trained on the reference."""
+"""Kinds of model files from which other forms (precisions, runtimes) can be made. For other kinds, a small network is trained on the
+reference instead.
+"""
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -111,20 +113,20 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def has_other_forms(context: Context) -> bool:
-    """Return whether forms of the version's model file can be made. LightGBM and ONNX files have forms; for other files, a network is
-    trained.
+    """Return whether other forms of the version's model file can be made. They are made from LightGBM and ONNX files; for other files, a
+    network is trained, which needs enough reference rows.
     """
     kind = (context.version.artifact or "").rpartition("/")[2].partition("-")[0]
     return kind in OF_ITS_OWN or context.version.reference_rows >= NETWORK_ROWS
 
 
 def is_of_version(audit: StoredAudit, context: Context) -> bool:
-    """Return whether an audit examined the version of a context with the model file that it has now."""
+    """Return whether an audit examined the version in the context with its current model file."""
     return audit.version == context.version.name and audit.is_of_file(context.version.artifact)
 
 
 def audit_findings(now: StoredAudit, before: StoredAudit | None, context: Context) -> list[Finding]:
-    """Return the findings about an audit's figures, and one if it has expired. An expired audit keeps only findings that need action."""
+    """Return the findings about an audit's figures; if it has expired, one about that and only those figures that need action."""
     earlier = {} if before is None else {audit.metric: audit for audit in (before, *before.further)}
     values = [audit_headline_finding(audit, earlier.get(audit.metric), context) for audit in (now, *now.further)]
     if not now.has_expired(context.due_time):
@@ -133,9 +135,9 @@ def audit_findings(now: StoredAudit, before: StoredAudit | None, context: Contex
 
 
 def audit_headline_finding(now: StoredAudit, before: StoredAudit | None, context: Context) -> Finding:
-    """Return the finding about the headline value of an audit. It is unknown if there is neither a level nor an earlier audit.
+    """Return the finding about the headline value of an audit. It is `unknown` if there is neither a level nor an earlier audit.
 
-    A feature that alone predicts the label is a warning even then.
+    Even then, a feature that alone predicts the label is a warning.
     """
     metric = str(now.metric)
     evidence = audit_evidence(now)
@@ -186,9 +188,7 @@ def expired_finding(audit: StoredAudit, context: Context) -> Finding:
 
 
 def never_for_version(last: StoredAudit, context: Context) -> Finding:
-    """Return the finding about a kind of audit that was made of an earlier version, or of an earlier file of this version, but not of this
-    version.
-    """
+    """Return the finding about a kind of audit that exists only for an earlier version, or for an earlier file of this version."""
     since: datetime = max(context.version.registered_at or last.at, last.at)
     because = (
         f"Version {context.version.name} has no {last.kind} audit: the newest is of version {last.version}, {format_day(last.at)}. "
@@ -212,8 +212,8 @@ def validity_finding(audit: StoredAudit, days: float, because: str, context: Con
 
 
 def headline_sentence(now: StoredAudit, before: StoredAudit | None, level: float | None, name: str) -> str:
-    """Return the value of an audit in words, compared with the owner's level and the previous audit. Without either, the sentence names
-    the level to set (name).
+    """Return the value of an audit in words, compared with the owner's level and with the previous audit. If there is neither, the sentence
+    names the level to set (`name`).
     """
     said = f"{audit_value_words(now)}, on {now.rows:,} {ROWS[str(now.metric)]}"
     if now.metric == "training_overlap" and (repeated := repeated_training_share(now)) is not None:
@@ -242,7 +242,7 @@ def repeated_training_share(audit: StoredAudit) -> float | None:
 
 
 def knows_the_label(audit: StoredAudit, level: float | None) -> bool:
-    """Return whether a feature alone reveals the label, if the owner states no level."""
+    """Return whether a feature alone predicts the label too well; always False if the owner states a level."""
     return level is None and audit.metric == HEADLINES["leakage"] and audit.value is not None and audit.value >= KNOWS
 
 
@@ -257,8 +257,8 @@ ROWS = {
 
 
 def audit_value_words(audit: StoredAudit) -> str:
-    """Return the measured quantity of an audit with its value and interval. If the results lack a part of the sentence, it
-    has only these.
+    """Return the measured quantity of an audit with its value and interval, as a full sentence. If the results lack a part of the sentence,
+    only metric, value and interval are returned.
     """
     figures = [format_figure(end) for end in (audit.value, audit.low, audit.high) if end is not None]
     if len(figures) == 3:
@@ -269,7 +269,7 @@ def audit_value_words(audit: StoredAudit) -> str:
 
 
 def full_value_words(audit: StoredAudit) -> str:
-    """Return the sentence of `audit_value_words` of an audit that was run here.
+    """Return the full sentence of `audit_value_words`, for an audit that was run by this program.
 
     Raises
     ------
@@ -329,7 +329,7 @@ ANALYZER = Analyzer(
     "Are the audits of this version valid, within the owner's levels, and no worse than before?",
     needs,
     analyze,
-    exceptions=frozenset({1}),  # a version without a model file and without audits is not asked for one
+    exceptions=frozenset({1}),  # no audit is required of a version that has neither a model file nor audits
     limits={"robust_accuracy": None, "membership_exposure": None, "explanation_stability": None, "shifted_fairness_gap": None}
     | {"label_leakage": None, "training_overlap": None},
     proofs=AUDIT_PROOFS,

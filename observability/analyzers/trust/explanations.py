@@ -1,9 +1,9 @@
 """Compare feature attributions with the reference, and check them against the logged outputs.
 
-Shares of the mean absolute attribution (SHAP) of the features are compared with the reference (with the model's own past if the reference
-has none): the share of the attribution that moved between features (total variation distance), and whether the ranking of the features
-changed (NDCG). Each is compared with a limit and with sampling noise at this sample size. Only the sample of each day counts, weighted to
-the day's predictions; the rows with the worst errors are excluded.
+The shares of the features in the mean absolute attribution (SHAP) are compared with the reference (with the model's own past if the
+reference has none): the share of the attribution that moved between features (total variation distance), and whether the ranking of the
+features changed (NDCG). Each is compared with a limit and with the sampling noise at this sample size. Only the random sample of each day
+counts, weighted to the day's predictions; the rows that were explained because of their large errors are excluded.
 """
 
 from dataclasses import replace
@@ -33,11 +33,13 @@ from observability.stats.multiple_testing import benjamini_hochberg
 
 NAME = "trust/explanations"
 DISTANCE, NDCG = 0.1, 0.90
-"""Total variation above 0.1 (ours) and NDCG below 0.90 (SageMaker Clarify) are worth a look."""
+"""Total variation above 0.1 (our limit) or NDCG below 0.90 (the limit of SageMaker Clarify) gives a warning."""
 FEATURE = 0.05
 """Smallest change of a feature's share that gives a finding about the feature."""
 BROKEN = 0.01
-"""Smallest significant share of rows with inconsistent attributions, or for which the artifact gives other scores, that needs action."""
+"""A significant share above this needs action: of rows with inconsistent attributions, or of rows for which the artifact gives other
+scores.
+"""
 MINIMUM_ROWS, ROWS, PAST_DAYS = 100, 3000, 28
 NO_ARTIFACT = (
     "Nothing explains the scores of version {}: register it with `--artifact FILE` (LightGBM text, XGBoost json, skops or ONNX), "
@@ -51,8 +53,8 @@ FAILED = (
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Return the queries: attributions of the window and of the reference, and daily predictions. Without an artifact, which could explain
-    a reference, attributions of the past are asked for in place of the reference's.
+    """Return the queries: attributions of the window and of the reference, and daily predictions. Without an artifact, a reference cannot
+    be explained, so past attributions are used instead.
     """
     served = Aggregate("predictions", keys=(Bucket("day"), By("status")))
     asks = {"current": Ask(Attributions(ROWS)), "days": Ask(served)}
@@ -67,7 +69,7 @@ def needs(context: Context) -> dict[str, Ask]:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Return findings about the distance, the ranking and each feature, about additivity, and about the registered artifact."""
+    """Return findings about the attribution distance, the ranking, each feature, additivity, and the registered artifact."""
     against: Against = "reference" if "reference" in frames or "past" not in frames else "past"
     other = frames.get(against)
     names = attributed_features(frames["current"], *([] if other is None else [other])) or context.version.features
@@ -201,7 +203,7 @@ def attribution_findings(
 def attribution_onset(now: ExplainedSample, before: ExplainedSample, change: AttributionChange, context: Context) -> OnsetEstimate:
     """Estimate the onset date of the change of the features' shares.
 
-    The series is each day's position along the direction of the whole change; days of the past come first if they are known.
+    The series consists of each day's position along the direction of the whole change; known past days come first.
     """
     length = float(np.linalg.norm(change.shares))
     direction = change.shares / length if length > 0 else change.shares
@@ -217,7 +219,7 @@ def attribution_onset(now: ExplainedSample, before: ExplainedSample, change: Att
 
 
 def severity_of(beyond: bool, far_beyond: bool, adjusted: float, too_small: bool, context: Context) -> Severity:
-    """Return the severity of a value that is beyond the limit, or far beyond it. It is unknown if sampling noise alone
+    """Return the severity of a value that is beyond the limit, or far beyond it. It is `unknown` if sampling noise alone
     exceeds the limit.
     """
     severity = significant_severity(beyond, far_beyond, adjusted, context.budget)
@@ -260,7 +262,7 @@ def attribution_sentence(
     limit: float,
     more: int | None,
 ) -> str:
-    """Return the main drivers of the scores, and which rose and fell."""
+    """Return the sentence about the main drivers of the scores, or about the features whose share rose or fell."""
     value, rows = change.distance, f"{now.n:,} of {now.served:,} predictions{explained_days_words(now)}"
     if needs_action(severity):
         return (
@@ -309,7 +311,7 @@ def ranking_sentence(
 
 
 def adding_up(context: Context, now: ExplainedSample) -> list[Finding]:
-    """Return the finding on additivity: base value plus attributions equals the output.
+    """Return the finding about additivity: whether base value plus attributions equals the output.
 
     Rows in which the explanation fails this check are left out of all other findings.
     """
@@ -327,9 +329,7 @@ def adding_up(context: Context, now: ExplainedSample) -> list[Finding]:
 
 
 def artifact_agreement_findings(context: Context, now: ExplainedSample) -> list[Finding]:
-    """Return the finding that compares the artifact's scores with the logged ones; none if attributions were logged and no artifact
-    was used.
-    """
+    """Return the finding that compares the artifact's scores with the logged scores; empty if no explained row has both."""
     n = now.matched + now.mismatched
     if not n:
         return []

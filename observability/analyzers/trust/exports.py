@@ -1,7 +1,8 @@
-"""Judge exports: the privacy budget of each recipient, k, personal columns, attested enclaves, checklists, and canaries that came back.
+"""Judge exports: the privacy budget of each recipient, k, personal columns, attested enclaves, checklists, and canaries (planted rows or
+texts) that reappeared in records.
 
-Reads events whose field `what` is `export`, and the decisions that state what a recipient may get. The budget counts every export ever;
-the other findings are about exports of the window. Exports that the product itself made are listed on the page and not judged.
+Reads events whose field `what` is `export`, and the decisions that state what a recipient may get. All exports ever made count towards the
+budget; the other findings are about exports of the window. Exports made by this program itself are listed on the page, but not judged.
 """
 
 from collections import Counter
@@ -36,14 +37,14 @@ NAME = "trust/exports"
 EPSILON, K, PERSONAL = "export_epsilon", "export_k", "export_personal_columns"
 ATTESTATION, CHECKLIST_OPEN, SIGHTINGS, UNLOGGED = "export_attestation", "export_checklist", "canary_sightings", "export_unlogged"
 NEARLY = 0.8
-"""Share of a budget from which it is about to be exceeded."""
+"""From this share of a budget on, a warning says that it is nearly used up."""
 MAX_NAMED = 4
 UNVERIFIED = {
     "not signed": "no signature is logged",
     "no key known": "its signature is not verified: no public key is registered",
     "not checked": f"its signature is not verified. {EXTRA}",
 }
-"""Why an attestation of the expected hash proves nothing."""
+"""Why an attestation of the expected hash is not accepted as proof."""
 
 
 def needs(context: Context) -> dict[str, Ask]:
@@ -91,7 +92,7 @@ def delta_text(delta: float) -> str:
 
 
 def undecided_export(context: Context, pair: tuple[str, str], metric: str, events: Sequence[ExportEvent], because: str) -> Finding:
-    """Return the finding of severity `unknown` about exports, the template of the others."""
+    """Return the finding of severity `unknown` about exports, on which the other findings are based."""
     models = {event.model for event in events}
     blank = context.undecided(NAME, export_subject(pair), metric, len(events), because, against="level", whole_model=True)
     evidence = {"recipient": pair[0], "dataset": pair[1], "last": iso(events[-1].at) if events else None}
@@ -120,15 +121,15 @@ def budget_findings(ledger: ExportLedger, context: Context) -> Iterator[Finding]
 
 
 def with_news(finding: Finding, before: bool) -> Finding:
-    """Return a finding with its news if it needs action. before: whether what left before the window was wrong too."""
+    """Return a finding; if it needs action, with its news. before: whether exports before the window were wrong too."""
     return replace(finding, news=news_given_before(before)) if needs_action(finding.severity) else finding
 
 
 def budget_finding(
     blank: Finding, pair: tuple[str, str], events: Sequence[ExportEvent], loss: PrivacyLoss, budget: float | None
 ) -> Finding:
-    """Return the finding about one budget. Act above the budget; watch from 80 % of it, where one more release of
-    average size exceeds it, and where a release understates its ε.
+    """Return the finding about one budget. It is `act` above the budget. It is `watch` in three cases: from 80 % of the budget; if one more
+    release of average size would exceed it; and if a release understates its ε.
     """
     spent = f"ε = {format_figure(loss.epsilon, 3)} at δ = {delta_text(loss.delta)}"
     said = f"{plural(loss.releases, 'release')} to {pair_words(pair)} spent {spent}"
@@ -157,7 +158,7 @@ def budget_finding(
 
 
 def k_findings(ledger: ExportLedger, pair: tuple[str, str], events: Sequence[ExportEvent], context: Context) -> Iterator[Finding]:
-    """Yield the finding about the smallest k of a pair, if any is logged."""
+    """Yield the finding about the smallest k of a recipient and dataset, if any k is logged."""
     known = [event for event in events if event.k is not None]
     if not known:
         return
@@ -177,7 +178,7 @@ def k_findings(ledger: ExportLedger, pair: tuple[str, str], events: Sequence[Exp
 
 
 def personal_findings(ledger: ExportLedger, pair: tuple[str, str], events: Sequence[ExportEvent], context: Context) -> Iterator[Finding]:
-    """Yield the finding about personal columns that left without a transform or a legal basis, where personal columns left."""
+    """If personal columns were exported, yield the finding about those without a transform or a legal basis."""
     held = [event for event in events if event.personal]
     if not held:
         return
@@ -204,8 +205,8 @@ def personal_findings(ledger: ExportLedger, pair: tuple[str, str], events: Seque
 
 
 def attestation_findings(ledger: ExportLedger, pair: tuple[str, str], events: Sequence[ExportEvent], context: Context) -> Iterator[Finding]:
-    """Yield the finding about the hash that the recipient's enclave attested, where one is expected or was logged before; ok only where its
-    signature is verified.
+    """Yield the finding about the hash that the recipient's enclave attested, if a hash is expected or was logged before. It is OK only if
+    the signature is verified.
     """
     level = ledger.level(events[-1])
     ever = [event for event in ledger.by_pair()[pair] if event.attestation is not None]
@@ -244,7 +245,9 @@ def attestation_findings(ledger: ExportLedger, pair: tuple[str, str], events: Se
 
 
 def checklist_finding(ledger: ExportLedger, event: ExportEvent, context: Context) -> Finding:
-    """Return whether training on a third party's machines satisfies its checklist; act if the owner states the items."""
+    """Return the finding whether training on a third party's machines meets its checklist. Unmet items are `act` if the owner states the
+    items, else `watch`.
+    """
     level = ledger.level(event)
     states = checklist_states(event, level, ledger.within_budget(event))
     unmet, unknown = ([name for name, state in states.items() if state is wanted] for wanted in (False, None))
@@ -261,7 +264,7 @@ def checklist_finding(ledger: ExportLedger, event: ExportEvent, context: Context
 
 
 def unlogged_findings(pair: tuple[str, str], events: Sequence[ExportEvent], context: Context) -> Iterator[Finding]:
-    """Yield what exports of a pair do not state."""
+    """Yield the finding about facts that the exports of a recipient and dataset do not state."""
     missing: dict[str, int] = {}
     for event in events:
         for name in not_logged(event):
@@ -273,7 +276,7 @@ def unlogged_findings(pair: tuple[str, str], events: Sequence[ExportEvent], cont
 
 
 def canary_findings(ledger: ExportLedger, context: Context) -> Iterator[Finding]:
-    """Yield a finding about each canary that came back in the window, and one about all others."""
+    """Yield a finding about each canary that reappeared in the window, and one about all other canaries."""
     planted: dict[str, list[ExportEvent]] = {}
     for event in ledger.events:
         for canary in event.canaries:
@@ -316,15 +319,17 @@ def canary_findings(ledger: ExportLedger, context: Context) -> Iterator[Finding]
 
 
 def export_of_sighting(row: Mapping[str, Any], own: Sequence[ExportEvent]) -> ExportEvent:
-    """Return the export with which a sighted canary left. own: at least one export with a canary of this name; the last is used if the
-    sighting matches none by time and recipient.
+    """Return the export that contained a sighted canary. own: at least one export with a canary of this name; the last of them is used if
+    none matches the sighting by time and recipient.
     """
     exact = [each for each in own if naive_utc(each.at) == row.get("exported") and each.recipient == (row.get("recipient") or NOT_NAMED)]
     return exact[0] if exact else own[-1]
 
 
 def recipients_of_canary(ledger: ExportLedger, name: str, event: ExportEvent, until: datetime) -> list[str]:
-    """Return who had the canary of an export before an instant, sorted: which of them passed it on is not known."""
+    """Return every recipient who had the canary of an export before a point in time, sorted. All are named, because it is not known which
+    of them passed it on.
+    """
     content = {canary_content(each) for each in event.canaries if canary_name(each) == name}
     held = (each for each in ledger.events if each.at < until and content & {canary_content(one) for one in each.canaries})
     return sorted({event.recipient, *(each.recipient for each in held)})

@@ -1,8 +1,8 @@
-"""Compare how the model treats groups of people: by the owner's criterion of fairness, and with the reference.
+"""Compare how the model treats groups of people: by the owner's criterion of fairness, and relative to the reference.
 
-For each sensitive attribute: the groups' largest difference by the criterion, and groups that moved away from the others since the
-reference. The largest difference is compared with sampling noise among equal groups of these sizes; groups that are too small are
-`unknown`; a difference that is in the reference too is pre-existing.
+For each sensitive attribute, there are findings about the largest difference between groups by the criterion, and about groups that moved
+away from the others since the reference. The largest difference is compared with the sampling noise among equal groups of these sizes.
+Groups that are too small are `unknown`. A difference that is also in the reference is pre-existing.
 """
 
 from collections.abc import Sequence
@@ -63,12 +63,12 @@ if TYPE_CHECKING:
 PAST_DAYS = 28
 MINIMUM_LABELS = 100
 SMALL_GROUPS = 10
-"""Largest number of small groups of one attribute with a finding; the page shows all of them."""
+"""Largest number of small groups of one attribute that get a finding; the page shows all of them."""
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Return the queries: counts by group and day of the window and of the past month, by group of the reference, and the usual label
-    share.
+    """Return the queries: counts by group and day for the window and the past month, counts by group for the reference, and the usual share
+    of labelled predictions.
     """
     found = sensitive_attributes(context.model, context.version)
     if not found or context.model.task is None:
@@ -84,7 +84,9 @@ def needs(context: Context) -> dict[str, Ask]:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Return for each sensitive attribute the finding about the criterion, one for each group that moved, and one for each small group."""
+    """Return, for each sensitive attribute, the finding about the criterion, one for each group that moved, and one for each small
+    group.
+    """
     found: list[Finding] = [without_groups(context, name) for name in ungrouped_attributes(context)]
     levels: list[tuple[Attribute, GroupMetrics, GroupMetrics | None, CriterionDistance]] = []
     movers: list[tuple[ComparedGroups, str, GroupWindow, list[GapChange]]] = []
@@ -128,7 +130,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def ungrouped_attributes(context: Context) -> list[str]:
-    """Return the sensitive attributes by which rows cannot be grouped: numbers for which this version has no bands."""
+    """Return the sensitive attributes by which rows cannot be grouped: numeric attributes for which this version has no bands."""
     if context.model.task is None:
         return []
     grouped = {attribute.name for attribute in sensitive_attributes(context.model, context.version)}
@@ -151,10 +153,10 @@ def group_baselines(
 
 
 def most_telling(of_windows: Sequence[list[Finding]]) -> list[Finding]:
-    """Return the findings of the most informative window of each rate.
+    """Return the findings of the most informative window of one rate.
 
-    The most informative window has the worst severity; then the whole window comes first, then the smallest p-value. All windows of a rate
-    are one claim.
+    The most informative window is the one with the worst severity; among equals, the whole window, then the window with the smallest
+    p-value. All windows of a rate make one claim.
     """
     return min(
         of_windows,
@@ -173,7 +175,7 @@ def reference_of(frames: Frames, attribute: Attribute, now: GroupMetrics, contex
 
 
 def label_state(frames: Frames) -> LabelledDays:
-    """Return the labelled share of the window, compared with the usual share of the past month."""
+    """Return which days of the window have enough labels, compared with the usual labelled share of the past month."""
     if "labels" not in frames:
         return LabelledDays(True, True, 0)
     before, known = served_and_labelled(frames["past_labels"])
@@ -181,7 +183,9 @@ def label_state(frames: Frames) -> LabelledDays:
 
 
 def labelled_windows(side: ComparedGroups, labels: LabelledDays) -> list[GroupWindow]:
-    """Return only the whole window, with the number of its days that have enough labels. The last days have too few labels."""
+    """Return only the whole window, with the number of its days that have enough labels; single last days are left out because they have
+    too few labels.
+    """
     return [replace(window, days=max(labels.days, 1)) for window in side.windows if window.whole]
 
 
@@ -195,7 +199,7 @@ def criterion_finding(
     young: bool,
     comparisons: int,
 ) -> Finding:
-    """Return the finding about one attribute and the criterion. comparisons: how many the run made."""
+    """Return the finding about one attribute and the criterion. comparisons: the number of comparisons in the run."""
     criterion, spread = judged.criterion, judged.spread
     chosen = is_chosen(context.model)
     by_labels = criterion.rates != ("selection_rate",)
@@ -237,8 +241,8 @@ def criterion_finding(
 def fairness_evidence(
     now: GroupMetrics, before: GroupMetrics | None, judged: CriterionDistance, adjusted: float, chosen: bool
 ) -> dict[str, Any]:
-    """Return every group's figures, the null distribution, the ratio, and whether base rates differ, in which case the criteria exclude
-    each other.
+    """Return every group's figures, the null distribution, the ratio, and whether base rates differ; if they do, the criteria cannot all be
+    met.
     """
     rates = judged.criterion.rates
     groups = []
@@ -273,7 +277,7 @@ def fairness_evidence(
 
 
 def base_rates_differ(now: GroupMetrics, judged: CriterionDistance) -> bool | None:
-    """Whether the groups' shares of positives differ significantly; None if that is not known."""
+    """Whether the shares of positive labels differ significantly between groups; None if that is not known."""
     if "base_rate" not in now.metrics:
         return None
     spread = now.metrics["base_rate"].at(judged.keep & (now.metrics["base_rate"].n > 0)).spread()
@@ -325,7 +329,7 @@ def moved_group_finding(context: Context, moved: ComparedGroups, one: GapChange,
 
 
 def small_group_findings(context: Context, attribute: Attribute, now: GroupMetrics, criterion: Criterion) -> list[Finding]:
-    """Return groups that are too small to compare, the largest first, at most SMALL_GROUPS."""
+    """Return findings about groups that are too small to compare: at most SMALL_GROUPS, the largest first."""
     keep = enough_for(now, criterion)
     places = [place for place in np.argsort(-now.rows, kind="stable") if not keep[place] and now.rows[place] > 0]
     places = [place for place in places if now.names[place] != MISSING]

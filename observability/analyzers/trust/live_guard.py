@@ -1,13 +1,13 @@
-"""Check who asks a live model, what they ask, and whether people rely on it when it is right.
+"""Check who sends requests to a live model, what the requests contain, and whether people rely on the model when it is right.
 
-Requests far from the reference, subjects that copy the model or search its boundary, odd texts; and errors that people followed.
+Findings are about requests far from the reference, subjects that copy the model or search its decision boundary, odd texts, and errors of
+the model that people followed.
 
-Requests of the window are a bounded sample. Texts of every model are read (detection/odd_texts.py); all else needs a reference. Distances
-are compared with the reference's own, a subject with all others; if these send too few requests, with rows of the reference. A subject is
-named with the probability that any subject of a clean window is (detection/live_guard.py). The named subjects are on the block list of the
-page.
-A share of far requests that the previous week had too counts as ongoing, unless it is significantly more than MUCH_MORE times the share of
-each past week.
+A sample of the window's requests, of limited size, is read. Texts are checked for every model (detection/odd_texts.py); everything else
+needs a reference. Distances are compared with the distances of the reference's own rows. A subject is compared with all others, or with
+rows of the reference if the others send too few requests. The finding about a subject states the probability that any subject of a clean
+window is named (detection/live_guard.py). The named subjects are on the block list of the page. A share of far requests that the previous
+week had too counts as ongoing, unless it is significantly more than MUCH_MORE times the share of each past week.
 """
 
 from collections.abc import Iterator, Sequence
@@ -59,11 +59,11 @@ if TYPE_CHECKING:
 
 NAME, FAR_RATE, ODD_SUBJECTS = "trust/live_guard", "far_request_share", "odd_subjects"
 REQUESTS, REFERENCE, MIN_ASKED = 4000, 3000, 100
-"""Maximum numbers of requests and of rows of the reference that are read, and minimum number of requests."""
+"""Maximum number of requests and of reference rows that are read, and minimum number of requests."""
 ACTIONS, MIN_ACTIONS = Sample("outcomes", ("id", "decision", "label", "extra"), REQUESTS), 20
-"""The query for the actions of people on answers, and the minimum number of errors or right answers for a finding about reliance."""
+"""The query for how people acted on answers, and the minimum number of errors or right answers for a finding about reliance."""
 FAR_WATCH = 0.03
-"""Share of far requests that is a warning: three times the share of the reference's own rows."""
+"""A share of far requests above this is a warning: three times the share among the reference's own rows."""
 MUCH_MORE = 2.0
 """If far requests are usual, their share is new only if it is at least this multiple of the largest share of the past weeks."""
 METRIC_OF = {
@@ -76,14 +76,14 @@ METRIC_OF = {
 SAMPLED = "it is of a sample of the predictions"
 MAX_NAMED = 3
 ATTACKS = ("extraction", "boundary")
-"""Checks whose findings are critical: such requests have no use but to copy or to mislead the model."""
+"""Checks whose findings are critical, because such requests serve only to copy or to mislead the model."""
 OF_TEXTS = ("oversized", "prompt")
-"""Checks of texts, which are compared with earlier ones or a reference, and not with other subjects."""
+"""Checks of texts. Texts are compared with earlier texts or with a reference, not with other subjects."""
 
 
 def needs(context: Context) -> dict[str, Ask]:
-    """Ask for samples of the requests, of their texts in the weeks before, and of the reference. For a version without a reference, ask
-    only for the texts; for a controller, ask for nothing.
+    """Ask for samples of the requests, of earlier texts, and of the reference. For a version without a reference, ask only for texts; for a
+    controller, for nothing.
     """
     context = of_guarded_features(context)
     features = tuple(each.reference for each in context.model.features())
@@ -104,12 +104,14 @@ def needs(context: Context) -> dict[str, Ask]:
 
 
 def sized_columns(context: Context) -> tuple[str, ...]:
-    """Return the features of a version without a reference that hold texts, and the tokens of a language model's questions."""
+    """Return the text features of a version without a reference, and the number of input tokens of a language model."""
     return tuple(each.reference for each in context.model.features() if each.kind == "category" or each.reference == TOKENS)
 
 
 def of_guarded_features(context: Context) -> Context:
-    """Return the context whose model has the features that define the input space; of very many, the most important ones."""
+    """Return the context with only those features in its model that define the input space: all, or the most important ones if there are
+    very many.
+    """
     model = context.model
     names = set(context.most_important(tuple(each.name for each in model.features())))
     columns = tuple(each for each in model.columns if each.role != "feature" or each.name in names)
@@ -117,7 +119,7 @@ def of_guarded_features(context: Context) -> Context:
 
 
 def analyze(frames: Frames, context: Context) -> list[Finding]:
-    """Return findings about far requests, about each subject that stands out, or one that none does, and about texts."""
+    """Return findings about far requests, about each subject that stands out (or one that none does), and about texts."""
     context = of_guarded_features(context)
     if "current" not in frames:
         return []
@@ -135,7 +137,7 @@ def analyze(frames: Frames, context: Context) -> list[Finding]:
 
 
 def odd_texts_of(now: "DataFrame", frames: Frames, context: Context) -> OddTexts:
-    """Return the odd texts of requests: features compared with the reference, every other text with the weeks before."""
+    """Return the odd texts of requests. Features are compared with the reference, all other texts with the weeks before."""
     past, reference = frames["past texts"], frames.get("reference")
     if reference is None:
         names = [name for name in sized_columns(context) if name != TOKENS]
@@ -149,7 +151,7 @@ def odd_texts_of(now: "DataFrame", frames: Frames, context: Context) -> OddTexts
 
 
 def text_findings(odd: OddTexts, requests: int, context: Context) -> list[Finding]:
-    """Return a finding about each kind of odd texts, or one finding that there are none; empty without texts of several words."""
+    """Return a finding about each kind of odd texts, or one finding that there are none; empty if there are no texts of several words."""
     found = [claim_finding(claim, requests, context) for claim in odd.claims]
     if not odd.texts or found:
         return found
@@ -175,7 +177,7 @@ def far_finding(guard: GuardedRequests, before: "DataFrame", context: Context) -
     """Return the finding about the share of requests that are far from the reference. It is compared with the share of far rows in the
     reference, or with the owner's level.
 
-    before: requests of the past weeks; they decide whether the share is ongoing.
+    before: requests of the past weeks, from which it is decided whether the share is ongoing.
     """
     n, share, hits = len(guard.distances), guard.far, guard.far_count
     base = context.undecided(NAME, "model", FAR_RATE, n, "")
@@ -215,7 +217,7 @@ def far_finding(guard: GuardedRequests, before: "DataFrame", context: Context) -
 
 
 def far_in_past(guard: GuardedRequests, before: "DataFrame", base: Finding, limit: float, context: Context) -> dict[str, Any]:
-    """Return, as evidence, whether a share of far requests is ongoing, and since when; empty if the week before has too few requests."""
+    """Return as evidence whether a share of far requests is ongoing, and since when; empty if the week before has too few requests."""
     if before.empty:
         return {}
     days, n, far = far_by_day(guard.space, before)
@@ -233,8 +235,8 @@ def far_in_past(guard: GuardedRequests, before: "DataFrame", base: Finding, limi
 
 
 def senders_sentence(senders: Sequence[FarSender], far: int, requests: int) -> str:
-    """Return words on which share of the far requests a few subjects send, compared with their share of all requests;
-    without a full stop.
+    """Return a clause, without a full stop: which share of the far requests a few subjects send, compared with their share
+    of all requests.
     """
     part, share = (format_share(each) for each in (sum(s.n for s in senders) / requests, sum(s.far for s in senders) / far))
     verb = "sends" if len(senders) == 1 else "send"
@@ -242,8 +244,8 @@ def senders_sentence(senders: Sequence[FarSender], far: int, requests: int) -> s
 
 
 def subject_findings(guard: GuardedRequests, context: Context, odd: bool) -> Iterator[Finding]:
-    """Yield a finding about each unusual subject and check, or one if no subject is unusual; none if requests have no subject. odd: whether
-    subjects are named for their texts.
+    """Yield a finding about each unusual subject and check, or one that no subject is unusual; none if requests have no subject. odd:
+    whether subjects are already named because of their texts.
     """
     for claim in guard.claims:
         yield claim_finding(claim, len(guard.distances), context)
@@ -285,7 +287,7 @@ def claim_finding(claim: GuardClaim, requests: int, context: Context) -> Finding
 
 
 def claim_sentence(claim: GuardClaim, requests: int) -> str:
-    """Return what a subject does, with the figures, and the next step."""
+    """Return the sentence about what a subject does, with the figures and the next step."""
     who = f"Subject `{claim.subject}`"
     share, usual = format_share(claim.share.value or 0.0), format_share(claim.usual)
     if claim.check == "extraction":
@@ -311,8 +313,8 @@ def claim_sentence(claim: GuardClaim, requests: int) -> str:
 
 
 def reliance_findings(actions: "DataFrame", context: Context) -> Iterator[Finding]:
-    """Yield the findings about the share of the model's errors that people followed, and about the share of its right answers that they
-    overrode, compared with the owner's level.
+    """Yield up to two findings, compared with the owner's level: the share of the model's errors that people followed, and the share of its
+    right answers that they overrode.
     """
     found = reliance_of(acted_pairs(actions, context.model))
     shares = (

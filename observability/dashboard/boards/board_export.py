@@ -15,14 +15,14 @@ from observability.server.access import Person
 
 
 def export_button(board: Board, scope: Scope) -> None:
-    """Draw the button that makes the file, with the rights of the person who draws it."""
+    """Draw the button that makes the file, with the rights of the person for whom the page is drawn."""
     person = current_person()
     name = "".join(sign if sign.isalnum() else "-" for sign in board.name.lower()).strip("-") or "dashboard"
     frame.download_button(f"{name}.html", lambda: board_html(board, scope, person), "Export (HTML)", key="board-export", kind="text/html")
 
 
 def board_html(board: Board, scope: Scope, person: Person) -> str:
-    """A dashboard in a scope as one HTML file with what a person may see. Figures of small groups are left out for everybody."""
+    """A dashboard in a scope as one HTML file with everything that a person may see. Figures of small groups are left out for everybody."""
     person = replace(person, for_a_file=True)
     with on_behalf_of(person):
         words = scope_words(scope, scope_dates_words(scope))
@@ -31,7 +31,7 @@ def board_html(board: Board, scope: Scope, person: Person) -> str:
 
 
 def exported_items(board: Board, scope: Scope, person: Person) -> list[ExportedItem]:
-    """The figures and texts of a dashboard, in order, as a file shows them."""
+    """The figures and texts of a dashboard, in order, as they are shown in a file."""
     runs, items = figures_of_pins(board.pins, scope, person), []
     for pin in board.pins:
         place, wide = pin.shown_place(scope), pin.width == "full"

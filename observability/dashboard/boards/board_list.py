@@ -1,4 +1,4 @@
-"""The list of dashboards, and the form that makes one."""
+"""The list of dashboards, and the form for a new one."""
 
 from collections.abc import Sequence
 
@@ -53,19 +53,19 @@ def board_link(board: Board) -> dict[str, object]:
 
 
 def seen_by(board: Board) -> str:
-    """Who sees a dashboard, in words. Without sign-in everybody does."""
+    """Who can see a dashboard, in words. Without sign-in, everybody can."""
     if current_person().source == "here":
         return "Everybody here"
     return "Everybody who may see its models" if board.shared else board.author
 
 
 def sent_when(board: Board) -> str:
-    """In words, when the summary of a dashboard is sent, such as `daily at 07:00`."""
+    """When the summary of a dashboard is sent, in words, such as `daily at 07:00`."""
     return f"{'daily' if board.send == 'daily' else board.send.capitalize() + 's'} at {board.hour:02}:00"
 
 
 def _new_board_form(scope: Scope) -> None:
-    """Draw the form that makes a dashboard with a name, in the scope of the bar above."""
+    """Draw the form for a new dashboard with a name, in the scope of the bar at the top of the page."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         author = person_name.person_name_box("board-person")
         name = st.text_input("New dashboard", key="board-name", max_chars=120, placeholder="Name", width=300).strip()
@@ -76,5 +76,5 @@ def _new_board_form(scope: Scope) -> None:
         board = new_record_id()
         if save_records([board_record(board, author, name=name, scope=scope_text(scope))]):
             if current_replica() is not None:
-                st.rerun()  # a line at the top of the page says when the new dashboard will appear here
+                st.rerun()  # a line at the top of the page states when the new dashboard will appear here
             links.follow_link(links.link_cell("", "dashboards", scope, dashboard=board)["go"])

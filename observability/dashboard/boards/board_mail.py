@@ -1,6 +1,6 @@
 """The summary of a dashboard, sent on its schedule through a channel of the alerts: a sentence for each figure, and the link.
 
-A summary is a `message` record that is queued once for its day; the watcher sends it as it sends alerts, with retries.
+A summary is a `message` record that is queued once on each scheduled day; the watcher sends it in the same way as alerts, with retries.
 """
 
 import logging
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 MAX_POINTS = 400
 LOOK_EVERY = 60.0
-"""Seconds between two looks at the schedule."""
+"""Seconds between two checks of the schedule."""
 
 
 def run_board_mail(store: "Store", stopping: threading.Event) -> None:
@@ -44,8 +44,8 @@ def run_board_mail(store: "Store", stopping: threading.Event) -> None:
 
 
 def queue_due_summaries(store: "Store", now: datetime) -> list[str]:
-    """Queue the summary of every dashboard that is due, and return the keys of the new messages. Each summary is written with the rights
-    of the person who scheduled it. If these rights do not suffice, nothing is sent.
+    """Queue the summary of every dashboard that is due, and return the keys of the new messages. Each summary is written with the rights of
+    the person who scheduled it. If these rights are not sufficient, nothing is sent.
     """
     items = store.dashboards()
     scheduled = [board for board in read_boards(items) if board.send != "never" and board.channel]
@@ -68,7 +68,7 @@ def queue_due_summaries(store: "Store", now: datetime) -> list[str]:
 
 
 def due_boards(boards: Collection[Board], config: AlertConfig, now: datetime, known: Collection[str]) -> dict[str, Board]:
-    """The dashboards whose summary of today is due and not among the known messages, by the key of the message."""
+    """The dashboards whose summary is due today and not yet among the known messages, by the key of the message."""
     local, found = now.astimezone(config.zone), dict[str, Board]()
     for board in boards:
         key = f"dashboard-{board.id}-{local:%Y-%m-%d}"
@@ -79,7 +79,7 @@ def due_boards(boards: Collection[Board], config: AlertConfig, now: datetime, kn
 
 
 def summary_message(key: str, board: Board, config: AlertConfig, person: Person, now: datetime) -> dict[str, Any]:
-    """The record of a summary that waits to be sent."""
+    """The record of a summary that is queued to be sent."""
     return {
         "kind": "message",
         "message": key,
@@ -94,11 +94,11 @@ def summary_message(key: str, board: Board, config: AlertConfig, person: Person,
 
 
 def dashboard_summary(board: Board, config: AlertConfig, person: Person) -> tuple[str, list[DailyLine]]:
-    """The text of the summary, and the lines over time that a mail draws. The text has the title, the scope and the sentence of each
+    """The text of the summary, and the lines over time that are drawn in an e-mail. The text contains the title, scope and sentence of each
     figure, the dashboard's own texts, and the link.
 
-    A figure that somebody else pinned is named without its numbers. Otherwise that person could send figures to the channel with the
-    scheduler's rights, which may exceed their own.
+    If another person pinned a figure, it is named without its numbers. Otherwise that person could send figures to the channel with the
+    rights of the scheduling person, which may exceed their own.
     """
     with on_behalf_of(person):
         dates = scope_dates_words(board.scope)
@@ -125,15 +125,15 @@ def dashboard_summary(board: Board, config: AlertConfig, person: Person) -> tupl
 
 
 def line_of_figure(figure: Any, label: str, line: int) -> DailyLine | None:
-    """The first line over time of a figure; None if the figure has no such line, or if the line has too many points for a small picture.
+    """The first line over time in a figure; None if there is no such line, or if it has too many points for a small picture.
 
-    figure: a figure of plotly. line: the number of lines of the message that stand above the picture.
+    figure: a figure of plotly. line: the number of lines of the message above the picture.
     """
     for trace in figure.data:
         if trace.type != "scatter" or "lines" not in (trace.mode or "") or trace.fill or trace.x is None or trace.y is None:
             continue
         places, values = pd.Series(trace.x), pd.to_numeric(pd.Series(trace.y), errors="coerce")
-        if pd.api.types.is_numeric_dtype(places):  # steps of a run and other numbers are not instants
+        if pd.api.types.is_numeric_dtype(places):  # steps of a run and other numbers are not times
             continue
         instants = pd.to_datetime(places, errors="coerce", format="ISO8601")
         if not 2 <= len(values) <= MAX_POINTS or instants.isna().any() or values.notna().sum() < 2:

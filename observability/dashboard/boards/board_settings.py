@@ -1,4 +1,4 @@
-"""The settings of a dashboard: name, who sees it, when its summary is sent, and its removal."""
+"""The settings of a dashboard: its name, who sees it, when its summary is sent, and its removal."""
 
 import streamlit as st
 
@@ -16,7 +16,7 @@ SENDS = {"never": "Never", "daily": "Daily", **{day: f"{day.capitalize()}s" for 
 
 
 def settings_popover(board: Board) -> None:
-    """Draw the settings of a dashboard, folded."""
+    """Draw the settings of a dashboard in a popover."""
     with st.popover("Settings", type="tertiary", icon=":material/tune:", key="board-settings"):
         author = person_name.person_name_box("board-settings-person")
         name = st.text_input("Name", board.name, max_chars=120, key=f"board-name-{board.id}").strip()
@@ -40,7 +40,7 @@ def settings_popover(board: Board) -> None:
 
 def _schedule_boxes(board: Board) -> dict[str, object]:
     """Draw the boxes of the schedule, and return its fields if they changed. The summary is then sent with the rights of the person who
-    saves them.
+    saves these fields.
     """
     if is_done_at_owner("Summaries are scheduled", "dashboards"):
         return {}

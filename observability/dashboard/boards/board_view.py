@@ -1,4 +1,4 @@
-"""A dashboard: its figures and texts, computed by their own pages, and the tools to arrange them."""
+"""A dashboard that a person put together: its figures and texts, computed by their own pages, and the tools to arrange them."""
 
 import streamlit as st
 
@@ -28,13 +28,11 @@ from observability.server.access import may_do_somewhere
 
 OPENED = "dashboard-opened"
 HEIGHT = 330
-"""Height in pixels of the place that is kept for a figure while it is computed."""
+"""Height in pixels that is reserved for a figure while it is computed."""
 
 
 def begin_in_own_scope(page: str) -> None:
-    """If a dashboard is opened by an address without a scope, start with the dashboard's own scope. Called before the scope bar is
-    drawn.
-    """
+    """If the address of a dashboard names no scope, start with the dashboard's own scope. Called before the scope bar is drawn."""
     state, named = st.session_state, st.query_params.get("dashboard")
     if page != "dashboards" or named is None:
         state.pop(OPENED, None)
@@ -51,7 +49,7 @@ def begin_in_own_scope(page: str) -> None:
 
 
 def chosen_board() -> tuple[list[Board], Board | None]:
-    """The dashboards that the person may see, and the one that the address names; None without one."""
+    """The dashboards that the person may see, and the one that the address names; None if it names none that they may see."""
     named = st.query_params.get("dashboard")
     boards = visible_boards() if load.catalog().models else []
     board = next((board for board in boards if board.id == named), None)
@@ -61,7 +59,7 @@ def chosen_board() -> tuple[list[Board], Board | None]:
 
 
 def draw_board(board: Board, scope: Scope) -> None:
-    """Draw a dashboard in the scope of the bar above."""
+    """Draw a dashboard in the scope of the bar at the top of the page."""
     arranging = _board_tools(board, scope)
     if not board.pins:
         st.markdown(":gray[:material/keep: Nothing is pinned yet. Choose *Pin* in the menu under a figure of any page, or add a text.]")
@@ -71,7 +69,7 @@ def draw_board(board: Board, scope: Scope) -> None:
 
 
 def _board_tools(board: Board, scope: Scope) -> bool:
-    """Draw what can be done with the whole dashboard; returns whether its items are to be arranged."""
+    """Draw the tools for the whole dashboard, and return whether its items are to be arranged."""
     writes = may_do_somewhere(sign_in.current_person(), "write")
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         link_button("All dashboards", links.link_cell("", "dashboards", scope), key="all-dashboards", icon="arrow_back")
@@ -93,7 +91,7 @@ def _board_tools(board: Board, scope: Scope) -> bool:
 
 
 def _draw_pins(board: Board, scope: Scope, *, arranging: bool) -> None:
-    """Draw every figure and text in its place: texts and titles first, then the figures, a page at a time."""
+    """Draw every figure and text in its place: first texts and titles, then the figures, one page after the other."""
     slots = {}
     for row in rows_of_pins(board.pins):
         columns = st.columns(2, gap="large") if row[0].width == "half" else [st.container()]
@@ -111,7 +109,7 @@ def _draw_pins(board: Board, scope: Scope, *, arranging: bool) -> None:
 
 
 def _pin_head(board: Board, pin: Pin, scope: Scope, *, arranging: bool) -> None:
-    """Draw the title of an item, the scope of a figure or the words of a text, and the tools to arrange it."""
+    """Draw the title of an item, the scope of a figure or the content of a text, and the tools to arrange the item."""
     if pin.title:
         st.subheader(formatting.escape_markdown(pin.title), anchor=False)
     if arranging:
@@ -159,7 +157,7 @@ def _pin_tools(board: Board, pin: Pin) -> None:
 
 
 def _pin_form(board: Board, pin: Pin, author: str) -> None:
-    """Draw the form that changes an item: its title, its text, or which parts of the dashboard's scope a figure takes."""
+    """Draw the form that changes an item: its title, its text, or, for a figure, which parts of the dashboard's scope apply to it."""
     title = st.text_input("Title", pin.title, max_chars=120, key=f"pin-title-{pin.id}").strip()
     if pin.own is None:
         fields = {"text": st.text_area("Text", pin.text, max_chars=4000, key=f"pin-text-{pin.id}").strip()}
@@ -172,7 +170,7 @@ def _pin_form(board: Board, pin: Pin, author: str) -> None:
 
 
 def _add_text_form(board: Board, author: str) -> None:
-    """Draw the form of a new text, which is added at the end."""
+    """Draw the form for a new text, which is added at the end."""
     turn = len(board.pins)
     with st.container(border=True):
         title = st.text_input("Title of the text", max_chars=120, key=f"text-title-{turn}", placeholder="Optional").strip()
@@ -182,6 +180,6 @@ def _add_text_form(board: Board, author: str) -> None:
 
 
 def _save(*records: dict[str, object]) -> None:
-    """Save records, and draw the page again."""
+    """Save records and, if that succeeds, draw the page again."""
     if save_records(records):
         st.rerun()

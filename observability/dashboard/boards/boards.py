@@ -15,14 +15,14 @@ from observability.server.dashboard_access import SCHEDULE
 from observability.store.types.decision_items import DecisionItem
 
 FOLLOWS = {"dates": "Its model, the dashboard's dates", "dashboard": "The dashboard's scope", "none": "Its own scope"}
-"""In words, the parts of the dashboard's scope that a figure takes."""
+"""Which parts of the dashboard's scope apply to a figure, in words."""
 WIDTHS = {"half": "Half", "full": "Full"}
 
 
 @dataclass(frozen=True)
 class Pin:
-    """A figure or a text on a dashboard. own: page and scope in which the figure was pinned; None for a text. place: its position in the
-    order. author: who changed it last.
+    """A figure or a text on a dashboard. own: page and scope in which the figure was pinned; None for a text. place: sort key for its
+    position. author: who changed it last.
     """
 
     id: str
@@ -42,8 +42,8 @@ class Pin:
 
 @dataclass(frozen=True)
 class Board:
-    """A dashboard with its figures and texts, in order. sent_by: who scheduled its summary, None for nobody. channel: the channel that gets
-    it.
+    """A dashboard with its figures and texts, in order. sent_by: who scheduled its summary; None if nobody did. channel: the channel to
+    which the summary is sent.
     """
 
     id: str
@@ -60,7 +60,7 @@ class Board:
 
 
 def read_boards(items: Sequence[DecisionItem]) -> list[Board]:
-    """The dashboards of the store's items, by name; shared views are read by boards/shared_views.py."""
+    """The dashboards among the store's items, by name; boards/shared_views.py reads the shared views."""
     pins: dict[str, list[Pin]] = {}
     for item in items:
         if item.kind == "pin":
@@ -109,40 +109,40 @@ def _pin(item: DecisionItem) -> Pin:
 
 
 def place_of_fields(fields: Mapping[str, Any]) -> FigurePlace:
-    """The page, scope and parameters that the fields of a record name."""
+    """The page, scope and parameters in the fields of a record."""
     parameters = parse_qs(str(fields.get("parameters") or ""))
     own = tuple((name, tuple(values)) for name, values in parameters.items())
     return FigurePlace(str(fields["page"]), scope_of_text(fields.get("scope")), own)
 
 
 def fields_of_place(place: FigurePlace) -> dict[str, str]:
-    """The fields of a record that name a page, its scope and its parameters."""
+    """The fields of a record that hold a page, its scope and its parameters."""
     return {"page": place.page, "scope": scope_text(place.scope), "parameters": urlencode(dict(place.parameters), doseq=True)}
 
 
 def scope_text(scope: Scope) -> str:
-    """A scope as a record holds it."""
+    """A scope as text, in the form that records store."""
     return urlencode({"window": SPANS[scope.span], **scope.parameters()})
 
 
 def scope_of_text(text: object) -> Scope:
-    """The scope that a record holds; parts that cannot be read are left out."""
+    """The scope from the text in a record; parts that cannot be read are left out."""
     parts: dict[str, Any] = dict(parse_qsl(str(text or "")))
     return scope_from_state({**parts, **{key: parse_instant(parts[key]) if parts.get(key) else None for key in ("from", "to")}})
 
 
 def board_record(board: str, author: str, **fields: object) -> dict[str, Any]:
-    """A record that makes or changes a dashboard."""
+    """A record that creates or changes a dashboard."""
     return {"kind": "dashboard", "dashboard": board, "author": author, **fields}
 
 
 def pin_record(board: str, pin: str, author: str, **fields: object) -> dict[str, Any]:
-    """A record that makes or changes a figure or a text on a dashboard."""
+    """A record that creates or changes a figure or a text on a dashboard."""
     return {"kind": "pin", "pin": pin, "dashboard": board, "author": author, **fields}
 
 
 def figure_fields(place: FigurePlace, figure: str) -> dict[str, Any]:
-    """The fields of a record that say which figure is pinned."""
+    """The fields of a record that state which figure is pinned."""
     return {**fields_of_place(place), "figure": figure, "model": place.scope.model}
 
 
@@ -153,7 +153,7 @@ def new_pin_record(board: Board | None, board_id: str, author: str, **fields: ob
 
 
 def moved_records(board: Board, pin: Pin, steps: int, author: str) -> list[dict[str, Any]]:
-    """Records that swap a figure or text with the next one (steps 1) or the one before (-1); none at the end."""
+    """Records that swap a figure or text with the next one (steps 1) or the previous one (steps -1); empty if there is none."""
     at = board.pins.index(pin)
     if not 0 <= at + steps < len(board.pins):
         return []
@@ -174,7 +174,7 @@ def rows_of_pins(pins: Sequence[Pin]) -> list[tuple[Pin, ...]]:
 
 
 def places_of_pins(pins: Sequence[Pin], scope: Scope) -> dict[FigurePlace, list[Pin]]:
-    """The figures by page and scope, so that one run of a page gives all of its figures."""
+    """The figures by page and scope, so that one run of a page computes all of its figures."""
     found: dict[FigurePlace, list[Pin]] = {}
     for pin in pins:
         if (place := pin.shown_place(scope)) is not None:
@@ -183,7 +183,7 @@ def places_of_pins(pins: Sequence[Pin], scope: Scope) -> dict[FigurePlace, list[
 
 
 def figures_of_pins(pins: Sequence[Pin], scope: Scope, person: Person) -> Mapping[str, CollectedFigures]:
-    """The computed figures of the page that each pin was taken from, by the id of the pin."""
+    """For each pin, by its id, the computed figures of its page."""
     runs: dict[str, CollectedFigures] = {}
     for place, on_page in places_of_pins(pins, scope).items():
         found = figures_of_page(place, {pin.figure for pin in on_page}, person)
@@ -192,7 +192,7 @@ def figures_of_pins(pins: Sequence[Pin], scope: Scope, person: Person) -> Mappin
 
 
 def scope_words(scope: Scope, dates: str | None = None) -> str:
-    """A scope in a few words: model, version, slice, time range. dates: the days that the time range stands for."""
+    """A scope in a few words: model, version, slice, time range. dates: the dates of the time range, in words."""
     part = formatting.slice_in_words(str(scope.slice)) if scope.slice else None
     version = f"version {scope.version}" if scope.version else None
     span = (

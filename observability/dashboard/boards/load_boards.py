@@ -12,13 +12,15 @@ from observability.store.types.decision_items import DecisionItem
 
 
 def stored_dashboards() -> tuple[DecisionItem, ...]:
-    """The dashboards, their figures and texts, and the shared views that the signed-in person may see, as stored."""
+    """The dashboards, their figures and texts, and the shared views that the signed-in person may see, as stored items."""
     return _dashboards_of(current_person())
 
 
 @cached_by_state(64, computed=False)
 def _dashboards_of(person: Person) -> tuple[DecisionItem, ...]:
-    """The dashboards of the signed-in person. They are kept per person, because a person with the same rights may see other dashboards."""
+    """The dashboards of the signed-in person. They are cached per person, because another person with the same rights may see other
+    dashboards.
+    """
     del person
     return load.store().dashboards()
 
@@ -29,7 +31,7 @@ def visible_boards() -> list[Board]:
 
 
 def scope_dates_words(scope: Scope) -> str | None:
-    """The days of a scope's time range; None if the newest records of its models have different dates, or these are unknown."""
+    """The dates of a scope's time range; None if they differ between its models, or are unknown."""
     models = [model.name for model in load.catalog().models if scope.model in (None, model.name)]
     try:
         found = {(window.start, window.end) for window in (load.window(scope, name) for name in models)}

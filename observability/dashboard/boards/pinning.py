@@ -1,4 +1,4 @@
-"""Pin a figure to a dashboard. The button under a figure stores the request, and the dialog, which the shell draws, writes the records."""
+"""Pin a figure to a dashboard. The button under a figure stores the request; the shell then draws the dialog, which writes the records."""
 
 import streamlit as st
 
@@ -25,7 +25,7 @@ PINNED = "pinned-to"
 
 
 def asked_pin_dialog() -> None:
-    """Draw the dialog for the figure that a person asked to pin, and say to which dashboard the last figure was pinned."""
+    """Draw the dialog for the figure that a person asked to pin, and show to which dashboard the last figure was pinned."""
     if name := st.session_state.pop(PINNED, None):
         st.toast(f"Pinned to {formatting.escape_markdown(name)}.", icon=":material/keep:")
     asked = st.session_state.pop(PIN_ASKED, None)
@@ -35,7 +35,7 @@ def asked_pin_dialog() -> None:
 
 @st.dialog("Pin to a dashboard", width="medium")
 def _pin_dialog(asked: AskedPin) -> None:
-    """Draw the form: which dashboard, title, scope and width."""
+    """Draw the form with dashboard, title, scope and width."""
     parameters = tuple((name, tuple(values)) for name, values in asked.parameters.items())
     place = FigurePlace(asked.page, asked.scope, parameters)
     boards = {board.id: board for board in visible_boards()}
@@ -69,8 +69,8 @@ def _pin_dialog(asked: AskedPin) -> None:
 
 
 def pin_records(board: Board | None, name: str, author: str, place: FigurePlace, figure: str) -> tuple[list[dict[str, object]], str]:
-    """The records that pin a figure, and the name of the dashboard. board: None if one with this name is to be made, in the figure's
-    time range.
+    """The records that pin a figure, and the name of the dashboard. board: None if a new dashboard with this name is to be created, in the
+    figure's time range.
     """
     board_id = board.id if board else new_record_id()
     dates = Scope(span=place.scope.span, start=place.scope.start, end=place.scope.end)

@@ -1,7 +1,7 @@
-"""Shared views: a page in its scope under a name, which everybody finds in the palette and on the page Dashboards.
+"""Shared views: a page in its scope, saved under a name. Everybody finds them in the palette and on the page Dashboards.
 
-A shared view is a record of kind `dashboard` that names a page; a removal is a further record of its id. Pinned views are personal: the
-palette keeps them in the browser.
+A shared view is a record of kind `dashboard` that names a page; a removal is another record with the same id. Pinned views are personal:
+the palette stores them in the browser.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class SharedView:
-    """A page in its scope with its name. author: who shared it."""
+    """A page in its scope, with the name of the view. author: who shared it."""
 
     id: str
     name: str
@@ -101,7 +101,7 @@ def _share_dialog(asked: AskedShare) -> None:
 
 
 def draw_shared_views(views: Sequence[SharedView]) -> None:
-    """Draw the shared views as a table of links, and the form that removes one; nothing if none is shared."""
+    """Draw the shared views as a table of links, and the form that removes a view; nothing if there are none."""
     if not views:
         return
     st.header("Shared views", anchor=False)

@@ -1,7 +1,7 @@
-"""Two cases side by side: outcome, source, and the inputs that differ, with the attributions of both.
+"""Two cases side by side: outcomes, suspected sources, and the inputs that differ, with the attributions of both.
 
-The address names the other case (`beside=ID`). If both predictions are of one model, their inputs are compared. If they are of different
-models, only their outcomes are comparable.
+The address names the other case (`beside=ID`). If both predictions are from the same model, their inputs are compared too; otherwise only
+their outcomes can be compared.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ MAX_DIFFERENCES = 12
 
 
 def beside_box(here: CasePage) -> None:
-    """Draw a box for the id of another case (an empty id removes that case), and a box of the model's saved cases."""
+    """Draw a box for the id of another case (an empty id removes the comparison), and a box with the model's saved cases."""
 
     def follow() -> None:
         typed = typed_case_id(str(st.session_state[here.key("beside")] or ""))
@@ -112,7 +112,7 @@ def _text(page: CasePage) -> Cell:
 
 
 def _source(page: CasePage) -> Cell:
-    """The best suspected source with its weight."""
+    """The best suspected source with its weight of evidence."""
     found: tuple[Triage, ...] | None = page.part("triage")
     if not found:
         return {"t": "not available"}
@@ -122,13 +122,13 @@ def _source(page: CasePage) -> Cell:
 
 
 def _attributions(page: CasePage) -> dict[str, float]:
-    """The known attributions against the average; empty if they are not known."""
+    """The known attributions relative to the average; empty if they are not known."""
     found = load_case.known_contrast(page.opened)
     return {bar.feature: bar.attribution for bar in found.bars} if found and found.adds_up else {}
 
 
 def _differing_inputs(here: CasePage, other: CasePage) -> Sequence[str]:
-    """The inputs with other values, sorted by their largest effect on either score."""
+    """The inputs whose values differ, sorted by their largest effect on either score."""
     names = dict.fromkeys((*here.row.features, *other.row.features))
     differing = [name for name in names if here.row.features.get(name) != other.row.features.get(name)]
     moved, moved_other = _attributions(here), _attributions(other)

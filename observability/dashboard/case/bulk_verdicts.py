@@ -1,4 +1,4 @@
-"""One verdict for several cases of a list: a record for each of them."""
+"""Save one verdict for several cases of a list, as one record for each case."""
 
 from collections.abc import Sequence
 
@@ -14,8 +14,8 @@ from observability.records.values import new_record_id
 
 
 def bulk_verdict_form(model: Model, predictions: Sequence[str], key: str, label: str = "Verdict for several") -> None:
-    """Draw a button that unfolds the form: the chosen cases of the list, whether they were wrong, the source, a note. key and label:
-    unique on the page.
+    """Draw a button that unfolds the form: which cases of the list, whether they were wrong, the source, a note. key and label: unique on
+    the page.
     """
     listed = list(dict.fromkeys(predictions))
     key = f"{key}-{st.session_state.get(f'{key}-saved', 0)}"

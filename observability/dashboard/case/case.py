@@ -1,4 +1,4 @@
-"""The case of a page: the prediction in the address, its facts, the sentence on its outcome, and its timeline."""
+"""The prediction in the address of a case page: its facts, the sentence about its outcome, and its timeline."""
 
 import json
 import logging
@@ -43,12 +43,12 @@ MARKS = {
     "threshold": "Threshold change",
     "guideline": "Guideline change",
 }
-"""The word that the timeline shows for an event. An event without an entry is shown by its own name."""
+"""The word for an event in the timeline. An event without an entry is shown under its own name."""
 CASE_MARKS = ("read", "scored", "acted", "label", "correction", "complaint")
 MAX_EVENTS = 5
 LAST_CASE = "case-seen-last"
 NEIGHBOURHOOD = timedelta(days=3)
-"""Time before and after the case for which its device and replica are shown."""
+"""Predictions of the same device or replica are shown for this time before and after the case."""
 TIMELINE = (
     column("at", "When (UTC)", width="9rem", short=True),
     column("far", "Relative", width="9rem"),
@@ -74,12 +74,12 @@ class CasePage:
         return self.opened.part(name)
 
     def address(self, **own: str) -> str:
-        """The full address of the case, with parameters of its own; it selects this prediction if several have the id."""
+        """The full address of the case, with further parameters; it selects this prediction if several have the id."""
         answer = {"answer": self.row.selector} if self.row.selector else {}
         return links.permanent_case_address(self.row.id, self.row.model.name, **answer, **own)
 
     def local_address(self, **own: str) -> str:
-        """The relative address of the case in its scope, with parameters of its own."""
+        """The relative address of the case in its scope, with further parameters."""
         return str(links.case_link("", self.row.id, self.row.model.name, self.scope, self.row.selector, **own)["href"])
 
     def key(self, name: str) -> str:
@@ -88,7 +88,9 @@ class CasePage:
 
 
 def open_case_page() -> CasePage:
-    """Title, back button and the case in the address. Stops with the next step if there is none, or it is not found."""
+    """Draw the title and the back button, and return the case in the address. If there is none, or it is not found, draw the next step and
+    stop.
+    """
     scope = scopes.scope_from_state(st.session_state)
     prediction, model, answer = _requested_case(scope)
     if not prediction or not load.catalog().models:
@@ -117,7 +119,7 @@ def open_case_page() -> CasePage:
 
 
 def _requested_case(scope: Scope) -> tuple[str, str | None, str | None]:
-    """Id, model and answer in the address; without an id the last case of this session, because the browser's back button drops
+    """Id, model and answer in the address. Without an id, those of the last case of this session, because the browser's back button drops
     parameters.
     """
     prediction = st.query_params.get("id") or ""
@@ -131,7 +133,7 @@ def _requested_case(scope: Scope) -> tuple[str, str | None, str | None]:
 
 
 def _choose_case() -> None:
-    """Draw the empty state of an address that names no case: how to find one."""
+    """Draw the empty state for an address that names no case; it explains how to find one."""
     empty_states.empty_state(
         "This page is about one prediction. Which one?",
         "Paste its id into Search above, or search by conditions.",
@@ -141,7 +143,7 @@ def _choose_case() -> None:
 
 
 def _case_not_found(prediction: str, scope: Scope, error: NotFoundError) -> None:
-    """Draw why the prediction was not found: it may be of another model, rejected, or removed."""
+    """Draw why the prediction was not found: it may belong to another model, or have been rejected or removed."""
     other = load_case.model_holding(prediction) if scope.model else None
     if other:
         link_warning(f"Prediction {prediction[:200]} belongs to {other}, not to {scope.model}.")
@@ -156,7 +158,7 @@ def _case_not_found(prediction: str, scope: Scope, error: NotFoundError) -> None
 
 
 def _back_button() -> None:
-    """Draw a button back to the page before, with its scope."""
+    """Draw a button that leads back to the previous page, in its scope."""
     target = links.previous_page()
     path = links.page_files().get(str(target["page"]))
     if path is not None:
@@ -164,9 +166,9 @@ def _back_button() -> None:
 
 
 def case_section(title: str, draw: Callable[[], None], anchor: str | None = None) -> None:
-    """Draw a section with its heading. A failure is shown and stops no other section.
+    """Draw a section with its heading. A failure is shown and does not stop other sections.
 
-    anchor: its name in the list of sections; None for a part of the section before.
+    anchor: its name in the list of sections; None if it is a part of the previous section.
     """
     if anchor:
         st.header(title, anchor=anchor)
@@ -176,7 +178,7 @@ def case_section(title: str, draw: Callable[[], None], anchor: str | None = None
 
 
 def draw_guarded(title: str, draw: Callable[[], None]) -> None:
-    """Draw a part of the page. A failure is shown and stops no other part."""
+    """Draw a part of the page. A failure is shown and does not stop other parts."""
     try:
         draw()
     except Exception as error:
@@ -192,7 +194,7 @@ def part_unavailable(here: CasePage, part: str, step: str | None = None) -> None
 
 
 def case_header(here: CasePage) -> None:
-    """Draw the sentence on the outcome, the facts that name the case in one line, and the other predictions of its id."""
+    """Draw the sentence about the outcome, a line with the facts that identify the case, and the other predictions with its id."""
     found = here.row
     told = f"{answer_text(found)} {truth_text(found, verdict=False)}" if here.part("happened") else here.opened.why("happened")
     st.markdown(f"{_outcome_status(found)} **{formatting.sentence_markdown(told)}**")
@@ -255,7 +257,7 @@ def _outcome_status(found: Row) -> str:
 
 
 def _case_facts(here: CasePage, happened: Happened | None) -> list[tuple[str, str]]:
-    """Label and Markdown of each known fact."""
+    """The label and the Markdown text of each known fact."""
     found = here.row
     stored = found.stored
     label, zone = found.label, time_zone.viewer_zone()
@@ -282,7 +284,7 @@ def _case_facts(here: CasePage, happened: Happened | None) -> list[tuple[str, st
 
 
 def _label_origin(found: Row) -> str:
-    """Source of the label, and numbers of annotators and revisions."""
+    """The source of the label, and the number of annotators and revisions."""
     people = {each.annotator for each in found.revisions if each.annotator}
     current = next((each for each in found.revisions if each.current), None)
     parts = [current.source or "" if current else "", formatting.plural(len(people), "annotator") if people else ""]
@@ -291,7 +293,7 @@ def _label_origin(found: Row) -> str:
 
 
 def case_timeline(here: CasePage) -> None:
-    """Draw the prediction's own times, complaints, and the nearest events."""
+    """Draw the times of the prediction, complaints, and the nearest events."""
     happened: Happened | None = here.part("happened")
     if happened is None:
         part_unavailable(here, "happened")
@@ -326,7 +328,7 @@ def _event_cell(here: CasePage, each: Mark) -> Cell:
 
 
 def _time_offset(span: timedelta) -> str:
-    """The time between an event and the prediction in words, as `2 days later`."""
+    """The time between an event and the prediction in words, such as `2 days later`."""
     seconds = abs(span.total_seconds())
     if seconds < 1:
         return "same time"
@@ -335,7 +337,7 @@ def _time_offset(span: timedelta) -> str:
 
 
 def _json_value(value: Any) -> Any:
-    """A record as JSON: instants as RFC 3339."""
+    """A record as JSON values, with times as RFC 3339."""
     if isinstance(value, dict):
         return {str(key): _json_value(each) for key, each in value.items()}
     if isinstance(value, list | tuple):

@@ -21,7 +21,9 @@ def save_case_records(
     first: Callable[[], object] | None = None,
     done: str = "Saved.",
 ) -> None:
-    """Write records and rerun the page; if that fails, show why and keep the form. first: called before, and may fail too."""
+    """Write records and rerun the page; if that fails, show why and keep the form. first: a function that is called before; it may fail
+    too.
+    """
     if not author:
         st.error(person_name.why_not_saved(), icon=":material/person:")
         return
@@ -38,7 +40,7 @@ def save_case_records(
 
 
 def form_round(here: CasePage) -> int:
-    """The number of saves of this session about the case. Part of a form's keys, so that the form is empty after it was saved."""
+    """How often this session has saved something about the case. It is part of a form's keys, so that the form is empty after a save."""
     return int(st.session_state.get(here.key("written"), 0))
 
 
@@ -49,6 +51,6 @@ def case_record(here: CasePage, kind: str, author: str | None, name: str | None 
 
 
 def amended_record(here: CasePage, item: DecisionItem, author: str | None, **fields: Any) -> dict[str, Any]:
-    """Another entry of an item that changes the given fields."""
+    """Another entry for an item, which changes the given fields."""
     own = {"model": here.row.model.name, "prediction": here.row.id, "source": item.fields.get("source")} if item.kind == "verdict" else {}
     return {"kind": item.kind, item.kind: item.id, "author": author, **own, **fields}

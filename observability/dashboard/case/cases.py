@@ -1,4 +1,4 @@
-"""The cases page: predictions by id, subject, id prefix or conditions, and queues of cases."""
+"""The cases page: predictions found by id, subject, id prefix or conditions, and queues of cases."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,9 +24,9 @@ from observability.investigation.relabel_queue import PEOPLE
 from observability.store.types.search_terms import SEARCH_NAMES, is_search_filter
 
 MAX_CASES = 100
-"""Most rows of a result."""
+"""Maximum number of rows in a result."""
 MAX_MODELS, FIRST_CASES = 12, 3
-"""Maximum number of models whose queues are shown together, and number of cases of each."""
+"""If queues of several models are shown together: maximum number of models, and number of cases of each."""
 LARGEST = {"regression": "-absolute_error", "binary": "-log_loss", "multiclass": "-log_loss"}
 QUEUES = {
     "largest_loss": "Largest loss",
@@ -64,7 +64,9 @@ FOUND_COLUMNS = (column("case", "Case", strong=True), column("at", "When (UTC)")
 
 
 def case_search_results(scope: Scope, typed: str) -> None:
-    """Draw results for typed text: conditions on the chosen model's window, else an id, a subject or an id prefix in every model."""
+    """Draw the results for typed text. Conditions apply to the chosen model's window; any other text is an id, a subject or an id prefix in
+    any model.
+    """
     if not is_search_filter(typed) or load_case.model_holding(typed):
         _results_by_id(scope, find_case.typed_case_id(typed))
     elif scope.model is None:
@@ -75,7 +77,7 @@ def case_search_results(scope: Scope, typed: str) -> None:
 
 
 def _model_buttons(scope: Scope, key: str, **own: str) -> None:
-    """Draw a button for each model that opens this page about it."""
+    """Draw a button for each model, which opens this page about that model."""
     with st.container(horizontal=True):
         for model in load.catalog().models:
             target = links.link_cell("", "cases", scope.about(model.name), **own)
@@ -83,7 +85,7 @@ def _model_buttons(scope: Scope, key: str, **own: str) -> None:
 
 
 def case_queue(scope: Scope) -> None:
-    """Draw one queue: the cases of the chosen model, or the first cases of each model."""
+    """Draw one queue: all cases of the chosen model, or the first cases of each model."""
     st.header("Queues", anchor=False)
     chosen = st.pills("Queue", list(QUEUES.values()), key="inbox", bind=BIND, default=QUEUES["largest_loss"], required=True)
     name = next((code for code, title in QUEUES.items() if title == chosen), "largest_loss")
@@ -96,10 +98,10 @@ def case_queue(scope: Scope) -> None:
 
 
 def _queues_of_models(scope: Scope, name: str) -> None:
-    """Draw the first cases of a queue for each model, because ranks of different models cannot be compared. A model's name opens its whole
-    queue.
+    """Draw the first cases of a queue for each model separately, because ranks of different models cannot be compared. A model's name opens
+    its whole queue.
     """
-    models = [model for model in load.catalog().fleet if model.task]  # without a task, it is unknown which predictions are wrong
+    models = [model for model in load.catalog().fleet if model.task]  # without a task, it is not known which predictions are wrong
     rows, without = list[dict[str, Any]](), list[str]()
     for model in models[:MAX_MODELS]:
         try:
@@ -123,7 +125,7 @@ def _queues_of_models(scope: Scope, name: str) -> None:
 
 
 def _queue_of_model(scope: Scope, name: str, model: Model) -> None:
-    """All cases of one queue of a model, with what can be done to them together."""
+    """Draw all cases of one queue of a model, and the actions on all of them."""
     try:
         found = load_case.queue_cases(name, load.window(scope, model.name))
     except ObservabilityError as error:
@@ -155,7 +157,7 @@ def _queue_row(model: Model, case: dict[Any, Any], scope: Scope) -> dict[str, Ce
 
 
 def _relabel_queue(scope: Scope, model: str | None) -> None:
-    """Draw the predictions to relabel, of one model or of all, and the worksheet for annotators if one model is chosen."""
+    """Draw the predictions to be relabelled, for one model or for all, and the worksheet for annotators if one model is chosen."""
     held = load_case.relabel_requests(model)
     waiting = [request for request in held if request.state == "open"]
     closed = f"{len(held) - len(waiting):,} done or cancelled"
@@ -227,7 +229,7 @@ def _found_row(prediction: str, at: Any, model: str, scope: Scope, answer: str |
 
 
 def _results_by_conditions(scope: Scope, name: str, typed: str) -> None:
-    """Draw the predictions of the model's window that meet the conditions."""
+    """Draw the predictions in the model's window that meet the conditions."""
     model = load.catalog().model(name)
     orders = {
         clicks.NEWEST: "-at",
@@ -267,7 +269,7 @@ def _results_by_conditions(scope: Scope, name: str, typed: str) -> None:
 
 
 def example_cases(scope: Scope, model: Model, typed: str, order: str, most: int) -> int:
-    """Draw the first predictions of the scope that meet conditions, with links to their cases, and return how many there are."""
+    """Draw the first predictions in the scope that meet the conditions, with links to their cases, and return how many are drawn."""
     orders = {clicks.NEWEST: "-at", clicks.LARGEST: LARGEST.get(model.task or "", "-at")}
     try:
         found = load_case.matching_predictions(load.window(scope, model.name), typed, most, orders[order])
@@ -276,7 +278,7 @@ def example_cases(scope: Scope, model: Model, typed: str, order: str, most: int)
         return 0
     if len(found):
         rows = [_matching_row(model, each, scope, ()) for each in found.to_dict("records")]
-        for row in rows:  # the table stands in a column of the page: the time is under the id
+        for row in rows:  # the table is in a column of the page, so the time is shown under the id
             row["cells"]["case"] |= {"sub": row["cells"]["at"]["t"]}
         draw_table("examples", f"Example predictions, {order}", EXAMPLES, rows, compact=True)
     else:
@@ -297,7 +299,7 @@ def _matching_row(model: Model, each: dict[Any, Any], scope: Scope, named_column
 
 
 def _predicted_words(model: Model, decision: int, score: float | None) -> str:
-    """The decision and its score; for regression the value."""
+    """The decision and its score; for a regression, the value."""
     return prediction_with_score(model, model.classes[decision] if 0 <= decision < len(model.classes) else None, score)
 
 
@@ -329,13 +331,13 @@ def _value_words(found: Any) -> str:
 
 
 def _truncation_note(rows: pd.DataFrame, how: str) -> None:
-    """Draw a caption with how many rows are shown and how they were chosen, if rows are left out."""
+    """If rows are left out, draw a caption that says how many are shown and how they were chosen."""
     if len(rows) > MAX_CASES:
         plain_caption(f"The first {MAX_CASES}, {how}. Add a condition, or choose a shorter window, to see others.")
 
 
 def condition_examples(model: Model | None) -> str:
-    """Example conditions on the model's own columns."""
+    """Example conditions for the search, with the model's own columns."""
     columns = model.columns if model else ()
     number = next((each.name for each in columns if each.kind == "number"), None)
     category = next((each for each in columns if each.kind == "category"), None)
@@ -354,11 +356,11 @@ def condition_examples(model: Model | None) -> str:
 
 
 def quoted_column_name(name: str) -> str:
-    """A column's name as a condition needs it: quoted if it has special signs."""
+    """A column's name as it must be written in a condition: quoted if it has special characters."""
     return f'"{name}"' if any(sign.isspace() or sign in "=<>!&" for sign in name) else name
 
 
 def search_scope_note(scope: Scope) -> str:
-    """A sentence on what is searched: conditions apply to the chosen time range and slice, ids to everything."""
+    """A sentence about what is searched: conditions apply to the chosen time range and slice, ids to everything."""
     span = "" if scope.span == "dates" else f" ({SPANS[scope.span].lower()})"
     return f"Conditions search the chosen time range{span} and slice; ids and subjects search everything."

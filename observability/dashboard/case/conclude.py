@@ -34,7 +34,7 @@ EVIDENCE_PAGES = {
     "degraded_path": "latency",
     "expected": "calibration",
 }
-"""The page with more evidence of each source. For a source without an entry, the page of the case has all evidence."""
+"""The page with more evidence about each source. For a source without an entry, all evidence is on the page of the case."""
 NO_ACTION = "No action"
 DAYS_UNTIL_DUE = 14
 MAX_WORDS = 45
@@ -42,8 +42,8 @@ MAX_WORDS = 45
 
 
 def suspected_source(here: CasePage) -> None:
-    """Draw the best suspected source with its test and all sources folded, then the verdict form. If inputs are suspected, the model is
-    asked for their repair first.
+    """Draw the best suspected source with its test and a folded list of all sources, then the verdict form. If inputs are suspected, the
+    model first scores the case with repaired inputs.
     """
     if load_case.repair_pending(here.opened):
         computed_with_progress(here, lambda note: load_case.try_repair(here.opened, note))
@@ -58,7 +58,7 @@ def suspected_source(here: CasePage) -> None:
 
 
 def _source_sentences(here: CasePage, found: tuple[Triage, ...]) -> None:
-    """Draw the name of the best source with its weight and the beginning of its evidence, and all sources in a folded table."""
+    """Draw the name of the best source with its weight and the beginning of its evidence; all sources are in a folded table."""
     best = found[0]
     weight = formatting.format_number(best.score, 2)
     name = f"Suspected, not proven: {SOURCES[best.source].lower()}"
@@ -77,7 +77,7 @@ def _source_sentences(here: CasePage, found: tuple[Triage, ...]) -> None:
 
 
 def first_sentences(text: str, most: int) -> str:
-    """The first sentences of a text that together have at most `most` words. If the first sentence is longer, its first words and an
+    """The first sentences of a text that together have at most `most` words. If the first sentence alone is longer, its first words and an
     ellipsis.
     """
     kept = ""
@@ -92,13 +92,15 @@ def first_sentences(text: str, most: int) -> str:
 
 
 def _source_cell(here: CasePage, source: str) -> Cell:
-    """The name of a source, as a link to the page with its evidence in the week of the prediction."""
+    """The name of a source, as a link to the page with its evidence, for the week of the prediction."""
     page = EVIDENCE_PAGES.get(source)
     return links.link_cell(SOURCES[source], page, week_scope(here)) if page else {"t": SOURCES[source]}
 
 
 def _verdict_form(here: CasePage, suspected: str | None) -> None:
-    """Draw the form of a verdict and an action, which is empty again after each save. suspected: the preselected source; None: none."""
+    """Draw the form for a verdict and an action; it is empty again after each save. suspected: the preselected source; None: none is
+    preselected.
+    """
     key = f"{here.key('form')}-{case_decisions.form_round(here)}"
     author = person_name.person_name_box(f"{key}-author", here.row.model.name)
     with st.form(key, enter_to_submit=False):
@@ -119,7 +121,7 @@ def _verdict_form(here: CasePage, suspected: str | None) -> None:
             owner = st.text_input("Owner", value=here.row.model.settings.owner or "", key=f"{key}-owner")
             later = datetime.now(UTC).date() + timedelta(days=DAYS_UNTIL_DUE)
             due = st.date_input("Due", value=later, key=f"{key}-due", format="YYYY-MM-DD")
-        problem = st.empty()  # in sight of the button
+        problem = st.empty()  # so that a problem is shown near the button
         if not st.form_submit_button("Save", icon=":material/save:", key=f"{key}-submit"):
             return
     if wrong is None or source is None or not author:
@@ -140,7 +142,7 @@ def _verdict_form(here: CasePage, suspected: str | None) -> None:
 
 
 def _default_verdict(here: CasePage) -> int | None:
-    """The preselected answer: the known outcome; None if it is unknown."""
+    """The index of the preselected answer, from the known outcome; None if the outcome is unknown."""
     return None if here.row.wrong is None else 0 if here.row.wrong else 1
 
 
@@ -196,7 +198,7 @@ def _action_card(here: CasePage, item: DecisionItem) -> None:
 
 
 def _entry_history(item: DecisionItem) -> None:
-    """Author and time of the first entry, and all entries if there are several."""
+    """Draw author and time of the first entry, and all entries if there are several."""
     plain_caption(f"{item.first.author[:200]}, {time_zone.named_minute(item.first.at)}")
     if len(item.entries) > 1:
         with st.expander(f"{len(item.entries)} entries", icon=":material/history:"):
@@ -207,7 +209,7 @@ def _entry_history(item: DecisionItem) -> None:
 
 
 def _amend_popover(here: CasePage, item: DecisionItem, undo: tuple[str, str], others: Sequence[tuple[str, str]] = ()) -> None:
-    """Draw the form that amends an item by one more entry; nothing is deleted. undo, others: states and the words of their buttons."""
+    """Draw the form that amends an item by another entry; nothing is deleted. undo, others: states, with the words of their buttons."""
     key = f"{item.kind}-{item.id}"
     with st.popover("Amend", type="tertiary", icon=":material/edit:", key=f"{key}-change"):
         author = person_name.person_name_box(f"{key}-author", here.row.model.name)

@@ -1,6 +1,6 @@
-"""The distance of a case from another decision: margin, nearest opposite case, counterfactuals, what-if and response curves.
+"""How far a case is from another decision: margin, nearest opposite case, counterfactuals, what-if and response curves.
 
-Scores of inputs that were never logged are marked simulated. Immutable features are shown and locked.
+Scores of inputs that were never logged are marked as simulated. Immutable features are shown and locked.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ Answer = TypeVar("Answer")
 
 
 def boundary_section(here: CasePage) -> None:
-    """Draw the margin and the nearest opposite case, then the parts that need scores of the model."""
+    """Draw the margin and the nearest opposite case, then the parts for which the model must compute scores."""
     near: Margin | None = answer_or_reason(lambda: load_case.case_margin(here.opened))
     if near is not None:
         st.markdown(formatting.sentence_markdown(formatting.with_full_stop(near.because)))
@@ -47,7 +47,7 @@ def boundary_section(here: CasePage) -> None:
 
 
 def answer_or_reason(ask: Callable[[], Answer]) -> Answer | None:
-    """The answer of `ask`; None, with the reason on the page, if it is not available."""
+    """The result of `ask`. If it is not available, draw the reason and return None."""
     try:
         return ask()
     except ObservabilityError as error:
@@ -56,7 +56,7 @@ def answer_or_reason(ask: Callable[[], Answer]) -> Answer | None:
 
 
 def _opposite_case(here: CasePage) -> None:
-    """Draw the nearest logged case with another decision, and the differences."""
+    """Draw the nearest logged case with another decision, and in which inputs it differs."""
     what = "opposite case" if here.row.model.classes else "case with another score"
     st.subheader(f"Nearest {what}", anchor=False)
     found: Opposite | None = answer_or_reason(lambda: load_case.opposite_case(here.opened))
@@ -78,7 +78,7 @@ def _opposite_case(here: CasePage) -> None:
 
 
 def distance_sentence(found: Opposite) -> str:
-    """The distance of the nearest row with the other outcome, with the number of such rows and of all rows in the sample."""
+    """The distance to the nearest row with the other outcome, the number of such rows, and the number of rows in the sample."""
     such = f"with {found.goal}" if found.goal else "decided otherwise"
     rows = f"the nearest of {found.others:,} rows {such}" if found.others > 1 else f"the only row {such}"
     return f"Distance {formatting.format_number(found.distance)}: {rows}, of {found.searched:,} sampled."
@@ -101,7 +101,7 @@ def _counterfactual_section(here: CasePage) -> None:
 
 
 def _counterfactual_table(here: CasePage, found: Found) -> None:
-    """Draw a row for each changed feature, a column for each counterfactual."""
+    """Draw a table with a row for each changed feature and a column for each counterfactual."""
     names = list(dict.fromkeys(name for each in found.counterfactuals for name in each.changes))
     columns = [column("feature", "Feature", strong=True), column("own", "This case")]
     columns += [column(f"c{place}", f"Change {place + 1}") for place in range(len(found.counterfactuals))]
@@ -138,7 +138,7 @@ def score_words(model: Model, score: Any) -> str:
 
 
 def _response_curves(here: CasePage) -> None:
-    """Draw the score along single features."""
+    """Draw how the score changes along single features."""
     st.subheader("Response curves", anchor=False)
     found: tuple[Curve, ...] | None = computed_on_request(
         here, "curves", "Draw response curves", lambda note: load_case.response_curves(here.opened, note)
@@ -166,7 +166,7 @@ def _response_curve(here: CasePage, each: Curve, place: int) -> None:
 
 
 def curve_sentence(each: Curve, model: Model, what: str) -> str:
-    """A sentence on the range of scores that a feature reaches, and on how many of its values reach the goal. what: the thing that is
+    """A sentence about the range of scores over the values of a feature, and about how many of its values reach the goal. what: what is
     scored, in words.
     """
     low, high = min(each.scores), max(each.scores)
@@ -184,7 +184,7 @@ def curve_sentence(each: Curve, model: Model, what: str) -> str:
 
 
 def computed_on_request(here: CasePage, name: str, label: str, ask: Callable[[Callable[[float, str], None]], Answer]) -> Answer | None:
-    """The answer of this session. Without one, draw a button that computes it with progress, and return None until then."""
+    """The result that this session computed. If there is none, draw a button that computes it with progress, and return None until then."""
     key = here.key(name)
     if key in st.session_state:
         found: Answer = st.session_state[key]

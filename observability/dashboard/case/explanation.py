@@ -1,7 +1,7 @@
 """The explanation of a case's score: a waterfall against one of three backgrounds, its stability, and sentences.
 
-Logged and stored attributions show at once. Others are computed in the worker after the rest of the page, and kept for the session. Latent
-features, such as the components of a text, are one bar, since none of them means something by itself.
+Logged and stored attributions are shown at once. Others are computed in the worker after the rest of the page, and stored for the session.
+Latent features, such as the components of a text, are shown as one bar, because a single one has no meaning.
 """
 
 import time
@@ -28,13 +28,15 @@ from observability.investigation.model_answers import AGAINST, Against, Attribut
 
 Answer = TypeVar("Answer")
 MAX_BARS, FEW_BARS = 8, 5
-"""Features that the waterfall of the section and the small one of the first screen name; the rest is one bar."""
+"""Maximum number of features that are named in the waterfall of the section, and in the small one of the first screen; the others form one
+bar.
+"""
 NEGLIGIBLE_RESIDUAL = 1e-3
-"""A residual below this share of the difference of output and base value is not drawn."""
+"""A residual is not drawn if it is below this share of the difference between output and base value."""
 
 
 def explanation_section(here: CasePage) -> None:
-    """Draw the attributions against the chosen background, and a button that computes the others."""
+    """Draw the attributions relative to the chosen background, and a button that computes those for the other backgrounds."""
     names, words = list(AGAINST), (lambda name: f"against {AGAINST[name]}")
     box: dict[str, Any] = {"default": "average", "required": True, "key": here.key("against")}
     chosen: Against = st.segmented_control("Background", names, format_func=words, **box) or "average"
@@ -60,12 +62,12 @@ def explanation_section(here: CasePage) -> None:
 
 
 def is_explanation_known(here: CasePage) -> bool:
-    """Whether attributions are known without computing."""
+    """Whether attributions are known, so that nothing must be computed."""
     return session_contrasts(here) is not None or load_case.known_contrast(here.opened) is not None
 
 
 def important_features(here: CasePage) -> list[str]:
-    """The features by known attributions, largest first; if none are known, by the attributions of all cases of the version."""
+    """The features by their known attributions, largest first; if none are known, by their attributions over all cases of the version."""
     held = session_contrasts(here)
     found = held.average if held else load_case.known_contrast(here.opened)
     return [bar.feature for bar in found.bars] if found else list(load_case.top_case_features(here.opened))
@@ -78,7 +80,7 @@ def session_contrasts(here: CasePage) -> Contrasts | None:
 
 
 def computed_with_progress(here: CasePage, ask: Callable[[Progress], Answer]) -> Answer | None:
-    """The answer of `ask`, with its progress; None, with the reason on the page, if it failed."""
+    """The result of `ask`, while its progress is drawn. If it fails, draw the reason and return None."""
     began = time.monotonic()
     with progress_bar("Starting the model process") as note:
         try:
@@ -91,7 +93,7 @@ def computed_with_progress(here: CasePage, ask: Callable[[Progress], Answer]) ->
 
 
 def explanation_next_step(here: CasePage) -> None:
-    """How to enable explanations of a version without a model file."""
+    """Draw how explanations can be enabled for a version without a model file."""
     if not here.row.version.artifact:
         st.caption(
             "No model file is registered for this version: no explanations, what-if or replay. "
@@ -100,8 +102,8 @@ def explanation_next_step(here: CasePage) -> None:
 
 
 def score_waterfall(here: CasePage, most: int = FEW_BARS) -> None:
-    """Draw the small waterfall of the first screen: against the average, computed in the worker if it is unknown. most: bars
-    of features.
+    """Draw the small waterfall of the first screen, relative to the average; it is computed in the worker if it is not known. most: number
+    of bars for features.
     """
     held = session_contrasts(here)
     found = held.average if held else load_case.known_contrast(here.opened)
@@ -112,7 +114,7 @@ def score_waterfall(here: CasePage, most: int = FEW_BARS) -> None:
 
 
 def _contrast_figure(here: CasePage, found: AttributionContrast, most: int, key: str) -> None:
-    """Draw the waterfall of a contrast with a limited number of named features; write the reason if it cannot be drawn."""
+    """Draw the waterfall of attributions with a limited number of named features; if it cannot be drawn, draw the reason."""
     if found.mismatch:
         st.markdown(status_line("watch", found.mismatch, "Other scores"))
     if not found.adds_up:
@@ -133,13 +135,13 @@ def _contrast_figure(here: CasePage, found: AttributionContrast, most: int, key:
 
 
 def _output_unit(here: CasePage, found: AttributionContrast) -> str:
-    """The unit of the axis: the unit in a regression's settings if the output is the value itself, else the space of the link."""
+    """The unit of the axis: the unit in a regression's settings if the output is the value itself, else the unit of the link's space."""
     own = here.row.model.settings.unit if here.row.model.task == "regression" and found.link == "identity" else ""
     return own or explanations.SPACES.get(found.link, "units of the score")
 
 
 def _contrast_details(here: CasePage, found: AttributionContrast) -> None:
-    """Draw the waterfall of one contrast, its sentences, stability and provenance."""
+    """Draw the waterfall of attributions, their sentences, their stability and how they were computed."""
     _contrast_figure(here, found, MAX_BARS, f"why-{found.against}")
     if found.adds_up:
         plain_caption(
@@ -168,16 +170,18 @@ def _contrast_details(here: CasePage, found: AttributionContrast) -> None:
 
 
 def first_explained_feature(found: AttributionContrast, explained: Collection[str]) -> str | None:
-    """The single feature with the largest attribution among the explained features of the version; None without one.
+    """Among the explained features of the version, the single feature with the largest attribution; None if there is none.
 
-    explained: the names of the explained features. If it is empty, nothing was explained yet, and any feature may be returned.
+    explained: the names of the explained features. If it is empty, nothing has been explained yet, and any feature may be returned.
     """
     bars = (bar for bar in latent_bars_together(found.bars) if bar.value is not TOGETHER)
     return next((bar.feature for bar in bars if not explained or bar.feature in explained), None)
 
 
 def logged_share_words(found: AttributionContrast, logged: float | None) -> str:
-    """The logged probability of the explained class, after its name. If the model file gives another probability, the words say so."""
+    """The logged probability of the explained class, as a clause after its name. If the model file gives another probability, the clause
+    says so.
+    """
     if logged is None:
         return ""
     share = formatting.format_share(float(logged))
@@ -190,7 +194,7 @@ def dependence_link(here: CasePage, feature: str) -> Cell:
 
 
 def open_clicked_feature(here: CasePage, key: str, rows: pd.DataFrame) -> None:
-    """Open the dependence of the clicked feature, with this case marked. Only bars of a single feature are linked.
+    """Open the dependence on the clicked feature, with this case marked. Only bars of a single feature are linked.
 
     key: key of the chart; rows: the drawn rows, from the top.
     """
@@ -203,9 +207,9 @@ def open_clicked_feature(here: CasePage, key: str, rows: pd.DataFrame) -> None:
 
 
 def waterfall_rows(found: AttributionContrast, most: int = MAX_BARS) -> pd.DataFrame:
-    """The rows of the waterfall from the top: base, the largest features, latent ones together, the rest, residual, output.
+    """The rows of the waterfall from the top: base value, the largest features, latent features together, all others, residual, output.
 
-    most: bars of features; the column `feature` has the name where a bar is one feature, else "".
+    most: number of bars for features. The column `feature` has the feature's name if a bar is a single feature, else "".
     """
     shown, rest = named_and_other_bars(latent_bars_together(found.bars), most)
     parts: list[tuple[str, float, float | None, str, str]] = []

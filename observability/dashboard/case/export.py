@@ -15,7 +15,7 @@ from observability.export.customer_text import customer_paragraph
 
 
 def case_downloads(here: CasePage) -> None:
-    """Draw the masked fields, and the files; each is made when its button is pressed."""
+    """Draw the names of the masked fields, and the downloads; each file is made when its button is pressed."""
     row = here.row
     hidden = export_case.masked_names(row.model)
     names = ", ".join(sorted(hidden - {"subject"})[:8])
@@ -24,7 +24,7 @@ def case_downloads(here: CasePage) -> None:
     may_reveal = sign_in.role_allows("reveal", row.model.name)
     shown = may_reveal and st.checkbox("Show sensitive values in the file", key=here.key("export-shown"))
     name = export_case.case_file_name(here.row.id, datetime.now(UTC))
-    address = here.address()  # known here, and no longer when a file is made
+    address = here.address()  # must be computed here, because it is not known when a file is made
     with st.container(horizontal=True, gap="small"):
         frame.download_button(
             f"{name}.html", lambda: export_case.case_html(_frozen_case(here, shown=shown)), "HTML", key="case-html", kind="text/html"
@@ -40,7 +40,7 @@ def case_downloads(here: CasePage) -> None:
 
 
 def customer_text(here: CasePage) -> None:
-    """Draw a paragraph about the case for the person whom it is about, with a button that copies it."""
+    """Draw a paragraph about the case for the person concerned, with a button that copies it."""
     row, held = here.row, explanation.session_contrasts(here)
     contrast = held.average if held and held.average else load_case.known_contrast(here.opened)
     said = customer_paragraph(row, contrast, load_case.case_verdicts(row.model.name, row.id), export_case.masked_names(row.model))
@@ -49,7 +49,7 @@ def customer_text(here: CasePage) -> None:
 
 
 def _frozen_case(here: CasePage, *, shown: bool) -> FrozenCase:
-    """The case as of now. shown: nothing is masked. Raises ForbiddenError if the person may not have masked values."""
+    """The case as of now. shown: whether masked values are shown. Raises ForbiddenError if the person may not see masked values."""
     row, held = here.row, explanation.session_contrasts(here)
     if shown:
         sign_in.reveal_masked_values(row.model.name, row.id, row.stored.get("subject"))

@@ -12,7 +12,7 @@ from observability.dashboard.widgets import link_button
 
 
 def open_typed_case(text: str) -> None:
-    """Open the case of a typed id, else the page of results."""
+    """Open the case with a typed id; if there is none, open the page of results."""
     typed = typed_case_id(text)
     if not typed:
         return
@@ -22,7 +22,7 @@ def open_typed_case(text: str) -> None:
 
 
 def open_clicked_case(key: str, model: str) -> Callable[[], None]:
-    """A callback that opens the case of a clicked point; its custom data name the prediction second."""
+    """A callback that opens the case of a clicked point; the second item of the point's custom data is the id of the prediction."""
 
     def go_there() -> None:
         for point in clicks.clicked_points(key):

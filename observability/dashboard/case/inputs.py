@@ -1,4 +1,4 @@
-"""The inputs of a case: each value against the reference, its flags, and findings about inputs of that day."""
+"""The inputs of a case: each value compared with the reference, its flags, and findings about inputs of that day."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -49,11 +49,11 @@ FEW_COLUMNS = (
     column("place", "Reference", width="5rem", help=COLUMNS[2]["help"]),
 )
 SHOWN_AT_FIRST, FEW_INPUTS, MAX_FLAGGED = 10, 6, 3
-"""Number of rows that the table shows at first; number of inputs on the first screen, and of flagged inputs among them."""
+"""Number of rows that the table shows at first; number of inputs on the first screen, and maximum number of flagged inputs among them."""
 
 
 def inputs_section(here: CasePage) -> None:
-    """Draw the inputs against the reference, flagged ones first."""
+    """Draw the inputs compared with the reference, flagged ones first."""
     held: tuple[Input, ...] | None = here.part("inputs")
     if held is None:
         part_unavailable(here, "inputs")
@@ -109,7 +109,7 @@ def main_inputs(here: CasePage, important: Sequence[str], most: int = FEW_INPUTS
     flagged = [each for each in named if each.flagged][:MAX_FLAGGED]
     shown = [*flagged, *(each for each in named if each not in flagged and not each.flagged)][:most]
     rows = [_input_row(each, week_scope(here)) for each in shown]
-    for row in rows:  # beside the figure there is no room for a column of flags, so flags stand under the names
+    for row in rows:  # beside the figure there is no room for a column of flags, so flags are shown under the names
         cells = row["cells"]
         if "s" in cells["flag"]:
             cells["feature"] |= {"s": cells["flag"]["s"], "sub": cells["flag"]["t"]}
@@ -117,7 +117,7 @@ def main_inputs(here: CasePage, important: Sequence[str], most: int = FEW_INPUTS
 
 
 def _skew_note(here: CasePage, other: Twin, differs: list[str]) -> None:
-    """Draw whether the online and offline values of the request are equal, with a link to the other record."""
+    """Draw whether the online and the offline values of the request are equal, with a link to the other record."""
     names = f": {_first_names(differs, 6)}" if differs else ""
     words = f"{len(differs)} of {len(other.values)} values differ from those logged {other.side} for the same subject and time{names}."
     st.markdown(status_line("watch" if differs else "ok", words, "Skew" if differs else "No skew"))
@@ -126,20 +126,20 @@ def _skew_note(here: CasePage, other: Twin, differs: list[str]) -> None:
 
 
 def _first_names(names: Sequence[str], most: int) -> str:
-    """The first names, and how many others there are: `age, sex and 3 others`."""
+    """The first names, and the number of other names: `age, sex and 3 others`."""
     return ", ".join(names[:most]) + (f" and {formatting.plural(len(names) - most, 'other')}" if len(names) > most else "")
 
 
 def _extremeness(each: Input) -> float:
-    """Distance from the median of the reference, 0 to 1."""
+    """The distance from the median of the reference, from 0 to 1; for a category, one minus its share."""
     if each.percentile is not None:
         return abs(each.percentile - 50) / 50
     return 1 - each.share if each.share is not None else 0.0
 
 
 def _input_row(each: Input, scope: Scope, other: Twin | None = None) -> dict[str, Any]:
-    """The table row of one input. Its name links to its drift in that week. other: the record on the other side, where its
-    value differs.
+    """The table row of one input. Its name links to its drift in that week. other: the record from the other side (online or offline), if
+    its value differs.
     """
     cells: dict[str, Cell] = {
         "feature": links.link_cell(each.feature, "drift", scope, feature=each.feature),
@@ -172,7 +172,7 @@ def _input_row(each: Input, scope: Scope, other: Twin | None = None) -> dict[str
 
 
 def _is_told_by_columns(each: Input) -> bool:
-    """Whether value, place in the reference and flag already contain everything in the sentence about an input."""
+    """Whether the columns for value, place in the reference and flag already contain everything in the sentence about an input."""
     placed = each.percentile is not None or each.share is not None
     return placed and set(each.flags) <= {"null", "absent"}
 
@@ -183,7 +183,7 @@ def _flag_tone(each: Input) -> str:
 
 
 def input_value_words(value: Any) -> str:
-    """A value as text of at most 120 signs."""
+    """A value as text of at most 120 characters."""
     if value is None:
         return "missing"
     if isinstance(value, bool):
@@ -193,9 +193,7 @@ def input_value_words(value: Any) -> str:
 
 
 def findings_of_that_day(here: CasePage) -> None:
-    """Draw the findings about values, drift and traffic on the day of the prediction. The check of that day runs once the part is
-    unfolded.
-    """
+    """Draw the findings about values, drift and traffic on the day of the prediction. They are computed only when the part is unfolded."""
     box = st.expander("Findings of that day", icon=":material/today:", key=here.key("findings"), on_change="rerun")
     if box.open:
         with box:
@@ -224,6 +222,6 @@ def week_scope(here: CasePage) -> Scope:
 
 
 def _day_scope(here: CasePage) -> Scope:
-    """The scope of the day of the prediction alone."""
+    """The scope of the day of the prediction only."""
     start = here.row.at.replace(hour=0, minute=0, second=0, microsecond=0)
     return week_scope(here).at(start, start + timedelta(days=1))

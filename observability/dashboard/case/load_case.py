@@ -1,4 +1,4 @@
-"""Read the data of the store about one prediction, cached by the store's state."""
+"""Read data about one prediction from the store, cached by the store's state."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -53,7 +53,9 @@ COMPUTED, REPAIR_TRIED, WORDS_FAILED = "page:average", "page:repair", "page:word
 
 @dataclass
 class OpenedCase:
-    """One prediction in one state of the store, its parts computed once each. Sessions share it, one at a time."""
+    """One prediction in one state of the store. Each of its parts is computed once. All sessions share the object; one at a time can use
+    it.
+    """
 
     look: CaseInProgress
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -64,7 +66,7 @@ class OpenedCase:
             return self.look.part(name)
 
     def span(self) -> tuple[datetime, datetime]:
-        """The half-open period of the evidence of the case."""
+        """The half-open period from which the evidence of the case is taken."""
         with self.lock, self.look.store.snapshot():
             window = comparison_rows.window_around(self.look)
         return window.start, window.end
@@ -83,7 +85,7 @@ class OpenedCase:
                 return None
 
     def similar_errors_search(self) -> str:
-        """The search condition that selects errors like this one."""
+        """A search condition that selects errors like this one."""
         with self.lock, self.look.store.snapshot():
             return comparison_rows.similar_error(self.look).search(self.look.row.model)
 
@@ -93,11 +95,11 @@ class OpenedCase:
             return comparison_rows.similar_error(self.look).text
 
     def decided_words(self) -> str:
-        """The decision of the case, worded to stand before a noun; empty for a regression."""
+        """The decision of the case, in words that can stand before a noun; empty for a regression."""
         return comparison_rows.decided_words(self.look)
 
     def similar_labelled_search(self) -> str:
-        """The search condition that selects labelled rows with the decision of this case."""
+        """A search condition that selects labelled rows with the same decision as this case."""
         row = self.look.row
         return "label != null" if row.decision < 0 else f'answer = "{row.model.classes[row.decision]}" and label != null'
 
@@ -114,8 +116,8 @@ class OpenedCase:
 
 @cached_by_state(32)
 def opened_case(prediction: str, model: str | None, answer: str | None = None) -> OpenedCase:
-    """The prediction with this id, of the given model, or without one of any model that has it. answer: environment and version, such as
-    `shadow/2`, which select one of several predictions with the id; by default the prediction in production. Raises NotFoundError.
+    """The prediction with this id, from the given model, or from any model if none is given. answer: environment and version, such as
+    `shadow/2`, to select one of several predictions with the id; by default the prediction in production. Raises NotFoundError.
     """
     environment, _, version = (answer or "").partition("/")
     return OpenedCase(open_case(load.store(), prediction, model=model, version=version or None, environment=environment or None))
@@ -141,7 +143,7 @@ def known_contrast(held: OpenedCase) -> AttributionContrast | None:
 
 
 def average_contrast(held: OpenedCase, progress: Progress) -> AttributionContrast:
-    """Attributions against the average, computed in the worker and cached. Raises what the worker raises."""
+    """Attributions relative to the average, computed in the worker and cached. Raises what the worker raises."""
     found = score_explanation.computed_attributions(held.look.store, held.look.row, _shared_worker(), progress)
     with held.lock:
         held.look.known[COMPUTED] = found
@@ -149,7 +151,9 @@ def average_contrast(held: OpenedCase, progress: Progress) -> AttributionContras
 
 
 def known_word_effects(held: OpenedCase, text: LoggedText) -> WordEffects | None:
-    """The effects of a text's words that were computed before; None if nobody asked yet. Raises what made the last attempt fail."""
+    """The effects of a text's words that were computed before; None if they were not computed yet. If the last attempt failed, raises its
+    error.
+    """
     failed = held.look.known.get(WORDS_FAILED)
     if failed is not None:
         raise failed
@@ -161,7 +165,7 @@ def known_word_effects(held: OpenedCase, text: LoggedText) -> WordEffects | None
 
 
 def case_word_effects(held: OpenedCase, text: LoggedText, progress: Progress) -> WordEffects:
-    """The effects of a text's words, computed in the worker and kept. Raises what the worker raises, and remembers that it failed."""
+    """The effects of a text's words, computed in the worker and stored. Raises what the worker raises, and remembers that it failed."""
     try:
         return word_effects_of.word_effects(held.look.store, held.look.row, text, worker=_shared_worker(), progress=progress)
     except UsageError as error:
@@ -171,7 +175,7 @@ def case_word_effects(held: OpenedCase, text: LoggedText, progress: Progress) ->
 
 
 def case_contrasts(held: OpenedCase, progress: Progress) -> Contrasts:
-    """Attributions against every background, computed in the worker if unknown. Raises what the worker raises."""
+    """Attributions relative to every background, computed in the worker if they are unknown. Raises what the worker raises."""
     return score_explanation.attribution_contrasts(held.look.store, held.look.row, worker=_shared_worker(), progress=progress)
 
 
@@ -182,7 +186,7 @@ def top_case_features(held: OpenedCase) -> tuple[str, ...]:
 
 
 def case_margin(held: OpenedCase) -> Margin:
-    """The margin of the score to another decision."""
+    """The margin between the score and another decision."""
     return _computed_once(held, "margin", lambda: decision_boundary.margin(held.look.store, held.look.row))
 
 
@@ -192,14 +196,14 @@ def opposite_case(held: OpenedCase) -> Opposite:
 
 
 def _computed_once(held: OpenedCase, name: str, ask: Callable[[], Answer]) -> Answer:
-    """An answer about the case that is not one of its parts, computed once."""
+    """The result of `ask`, which is not a part of the case; computed once per case."""
     with held.lock, held.look.store.snapshot():
         found: Answer = held.look.shared(f"page:{name}", ask)
         return found
 
 
 def offline_twin(held: OpenedCase) -> Twin | None:
-    """The offline record of the same request; for an offline record, the online record. None if there is none."""
+    """The offline record of the same request, or the online record if the case itself is offline. None if there is none."""
     row = held.look.row
     return _computed_once(
         held,
@@ -214,7 +218,7 @@ def case_error_tree(held: OpenedCase) -> tuple[Node, ...]:
 
 
 def repair_pending(held: OpenedCase) -> bool:
-    """Whether there are suspected inputs that the model was not yet asked to score with a repaired value."""
+    """Whether inputs are suspected and the model has not yet scored the case with repaired values."""
     look = held.look
     if look.row.version.artifact is None or held.part("repair") is not None or REPAIR_TRIED in look.known:
         return False
@@ -223,7 +227,7 @@ def repair_pending(held: OpenedCase) -> bool:
 
 
 def try_repair(held: OpenedCase, progress: Progress) -> None:
-    """Replace the suspected inputs by repaired values and let the model score them in the worker. The triage is then computed again with
+    """Replace the suspected inputs by repaired values, and let the model score these in the worker. The triage is then computed again with
     the result.
     """
     look = held.look
@@ -261,12 +265,12 @@ def what_if_answer(held: OpenedCase, changes: Mapping[str, Any]) -> WhatIf:
 
 
 def similar_scores(held: OpenedCase) -> SimilarScores | None:
-    """The labelled rows of a similar score; None if they are too few, or the case is not an error."""
+    """The labelled rows with a similar score; None if there are too few, or if the case is not an error."""
     return _computed_once(held, "similar scores", lambda: expected_error.similar_scores(held.look))
 
 
 def version_answers(held: OpenedCase, progress: Progress | None) -> tuple[Answered, ...]:
-    """The prediction of every version for the stored input. With `progress` they also come from model files, without it only from logs."""
+    """The prediction of every version for the stored input. With `progress`, model files are used too; without it, only logs."""
     worker = _shared_worker() if progress is not None else None
     found = version_replay.replayed_answers(held.look.store, held.look.row, worker=worker, progress=progress)
     if worker is not None:
@@ -275,7 +279,7 @@ def version_answers(held: OpenedCase, progress: Progress | None) -> tuple[Answer
 
 
 def _forget_derived_parts(held: OpenedCase) -> None:
-    """Drop the parts that depend on computed scores, so that they are computed again from the cache."""
+    """Drop the parts that depend on computed scores, so that they are computed again from cached scores."""
     with held.lock:
         for name in ("versions", "counterfactuals", "triage"):
             held.look.known.pop(name, None)
@@ -288,7 +292,7 @@ def version_churn(held: OpenedCase, other: str, part: str | None, progress: Prog
 
 
 def _shared_worker() -> "Worker":
-    """The process that runs models."""
+    """The process that runs models, shared by all sessions."""
     from observability.worker import process
 
     return process.warm_worker()
@@ -296,7 +300,7 @@ def _shared_worker() -> "Worker":
 
 @cached_by_state(32)
 def queue_cases(name: str, asked: Window) -> queues.Inbox:
-    """The cases of a queue (investigation/queues.py). Raises NotGivenError if they cannot be given."""
+    """The cases of a queue (investigation/queues.py). Raises NotGivenError if the queue is not available."""
     return queues.INBOXES[name](load.store(), asked, queues.MAX_QUEUE)
 
 
@@ -314,7 +318,7 @@ def matching_predictions(asked: Window, typed: str, limit: int, order: str) -> p
 
 @cached_by_state(32, copied=True)
 def predictions_by_name(typed: str, limit: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Predictions of a subject, and those whose id has a prefix."""
+    """The predictions whose subject is the typed text, and those whose id begins with it."""
     store = load.store()
     return store.rows_of_subject(typed, limit), store.rows_by_id_prefix(typed, limit)
 
@@ -344,7 +348,9 @@ def saved_case_items(model: str | None = None) -> tuple[decision_items.DecisionI
 
 
 def watch_slice(model: str, part: Slice, author: str, *, on: bool) -> None:
-    """Add a slice to the model's watched slices, or remove it; the ledger names the author. Raises what alarm_rules.watch raises."""
+    """Add a slice to the model's watched slices, or remove it; the ledger of changes names the author. Raises the errors of
+    `alarm_rules.set_watched_slice`.
+    """
     alarm_rules.set_watched_slice(load.store(), model, part, author=author, on=on)
 
 

@@ -1,7 +1,7 @@
-"""The input of a case as it was logged: its text with the words coloured by their effect, and its images.
+"""The input of a case as it was logged: its text, with words coloured by their effect, and its images.
 
-The effect of a word is the difference of the score without it, computed in the worker and kept. Nothing is fetched from the network: an
-address of an image is a link.
+The effect of a word is the score of the text minus the score without the word; it is computed in the worker and stored. Nothing is fetched
+from the network: the address of an image is shown as a link.
 """
 
 import pandas as pd
@@ -22,9 +22,9 @@ from observability.investigation.logged_content import LoggedText
 from observability.investigation.word_effects import WordEffects
 
 MAX_CHARACTERS = 4000
-"""Maximum number of characters of a text that the page shows; the record has all of them."""
+"""Maximum number of characters of a text that the page shows; the record contains the whole text."""
 MIN_COLOURED_EFFECT = 0.05
-"""Part of the largest effect from which a word is coloured."""
+"""A word is coloured if its effect is at least this share of the largest effect."""
 
 
 def has_logged_content(here: CasePage) -> bool:
@@ -33,15 +33,15 @@ def has_logged_content(here: CasePage) -> bool:
 
 
 def effects_pending(here: CasePage) -> bool:
-    """Whether a text was logged, and the model was not asked about its words yet."""
+    """Whether a text was logged and the effects of its words have not been computed yet."""
     texts = logged_content.logged_texts(here.row)
     return bool(texts) and _known_effects(here, texts[0]) == (None, None)
 
 
 def logged_input(here: CasePage, *, ask: bool) -> None:
-    """Draw the first text and the images of the case; nothing if none were logged.
+    """Draw the first logged text and the images of the case; nothing if there are none.
 
-    ask: compute the effects of words in the worker if they are not known; without it the text is drawn in one colour at once.
+    ask: whether to compute the effects of words in the worker if they are not known; otherwise, the text is drawn at once without colours.
     """
     texts = logged_content.logged_texts(here.row)
     if texts:
@@ -66,7 +66,9 @@ def logged_input(here: CasePage, *, ask: bool) -> None:
 
 
 def _known_effects(here: CasePage, text: LoggedText) -> tuple[WordEffects | None, str | None]:
-    """The effects that were computed before, and None; or None and why they cannot be computed; or twice None: nobody asked yet."""
+    """The effects that were computed before, and None; or None and the reason why they cannot be computed; or None twice if nobody has
+    asked for them yet.
+    """
     if here.row.version.artifact is None:
         return None, "no model file is registered for this version. Register it with --artifact."
     try:
@@ -76,8 +78,8 @@ def _known_effects(here: CasePage, text: LoggedText) -> tuple[WordEffects | None
 
 
 def _draw_text(here: CasePage, text: LoggedText, found: WordEffects | None, name: str) -> None:
-    """Draw the text with its words coloured by their effects, and the meaning of the colours. name: a part of its keys, because the text is
-    drawn twice in a run.
+    """Draw the text with its words coloured by their effects, and the meaning of the colours. name: part of the widgets' keys, because the
+    text is drawn twice in a run.
     """
     shown = text.text[:MAX_CHARACTERS]
     top = max((abs(effect) for *_, effect in found.words), default=0.0) if found else 0.0
@@ -104,7 +106,7 @@ def effect_words(here: CasePage, effect: float) -> str:
 
 
 def effects_sentence(here: CasePage, text: LoggedText, found: WordEffects) -> str:
-    """A sentence on the meaning of the colours: the words with the largest effect on which score, and which parts are not coloured."""
+    """A sentence about the meaning of the colours: the words with the largest effect, and on which score."""
     model = here.row.model
     of = "score" if not model.classes else f"probability of {class_words(model, found.class_name or model.classes[-1])}"
     largest = sorted((word for word in found.words if word[2]), key=lambda word: -abs(word[2]))[:2]
@@ -115,7 +117,7 @@ def effects_sentence(here: CasePage, text: LoggedText, found: WordEffects) -> st
 
 
 def _effects_table(text: LoggedText, found: WordEffects, key: str) -> None:
-    """Behind a button: the words by the size of their effect, and the parts of the text that are not coloured."""
+    """Draw a button that shows the words by the size of their effect, and how the effects were computed."""
     with st.popover("Words", type="tertiary", icon=":material/table:", key=key, width="content"):
         through = f"{found.through[0]} to {found.through[-1]}" if len(found.through) > 2 else " and ".join(found.through)
         plain_caption(

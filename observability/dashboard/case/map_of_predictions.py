@@ -1,4 +1,4 @@
-"""The map of a model's predictions, and what those that a person selects on it have in common."""
+"""The map of a model's predictions, and what the points that a person selects on it have in common."""
 
 from dataclasses import replace
 
@@ -37,7 +37,7 @@ from observability.stats.interval import Interval
 KEY = "prediction-map"
 FEATURES, EMBEDDING = "All inputs", "Latent inputs"
 MAX_SAVED = 500
-"""Most selected predictions that are saved or judged at once."""
+"""Maximum number of selected predictions that are saved or judged at once."""
 
 
 def map_link(here: CasePage, key: str) -> None:
@@ -50,7 +50,7 @@ def map_link(here: CasePage, key: str) -> None:
 
 
 def map_section(here: ModelPage) -> None:
-    """Draw the map of the page's window with its options, and the properties that the selected points share."""
+    """Draw the map of the page's window with its options, and what the selected points have in common."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         first = "Error" if here.model.task == "regression" else "Outcome"
         colour = st.segmented_control("Colour", [first, "Score"], default=first, required=True, key="color", bind=BIND)
@@ -81,7 +81,7 @@ def map_section(here: ModelPage) -> None:
 
 @st.fragment
 def _map_and_selection(here: ModelPage, found: PredictionMap, figure: object, points: pd.DataFrame) -> None:
-    """Draw the chart and what is selected on it. A new selection reruns this part alone."""
+    """Draw the chart and the section about the selected points. A new selection reruns only this part."""
     said = f"Map of {len(points):,} predictions by their inputs; both axes show {formatting.format_share(found.shown)} of the variance."
     twin = points.drop(columns="text")
     frame.chart_with_table(figure, twin, key=KEY, alt=said, on_select=clicks.AreaSelection(KEY))
@@ -99,7 +99,7 @@ def selected_mask(n: int) -> Bools:
 
 
 def drawn_points(found: PredictionMap, *, by_score: bool) -> pd.DataFrame:
-    """The points as the chart and its table take them: id, at, x, y, outcome, score, text, and `value` where the colour is a number."""
+    """The points in the form for the chart and its table: id, at, x, y, outcome, score, text, and `value` if the colour is a number."""
     model, rows = found.model, found.frame
     sizes = error_sizes(model, rows)
     known = np.isfinite(sizes)
@@ -136,13 +136,13 @@ def _unit(model: Model) -> str:
 
 
 def _axis_title(found: PredictionMap, axis: int) -> str:
-    """The share of the variance along an axis, and the features that make most of it, on two lines."""
+    """The share of the variance along an axis, and the features that contribute most to it, on two lines."""
     parts = [f"{inert_label(name, 20)} {formatting.format_share(round(part, 2))}" for name, part in found.axis_features(axis)]
     return f"{formatting.format_share(float(found.plane.shares[axis]))} of the variance<br>{', '.join(parts) or 'no input'}"
 
 
 def _map_words(found: PredictionMap) -> None:
-    """Draw the number of drawn predictions and the meaning of distance."""
+    """Draw how many predictions are drawn, and the meaning of distance."""
     drawn, total = len(found.frame), found.total
     which = f"A fixed sample of {drawn:,} of {total:,} predictions" if drawn < total else f"All {drawn:,} predictions"
     rest = formatting.format_share(1 - found.shown)
@@ -173,7 +173,7 @@ def _distance_words(found: PredictionMap) -> str:
 
 
 def _marked_case(model: Model, found: PredictionMap) -> tuple[float, float] | None:
-    """The place of the case of the address on the map; None without a case. If the case is not on the map, a warning is drawn."""
+    """The place on the map of the case in the address; None without a case. If the case is not found, a warning is drawn."""
     named = st.query_params.get("id")
     if not named:
         return None
@@ -189,7 +189,7 @@ def _marked_case(model: Model, found: PredictionMap) -> tuple[float, float] | No
 
 
 def selected_points_section(here: ModelPage, found: PredictionMap, chosen: Bools) -> None:
-    """Draw the number of selected points, their errors compared with the other points, the rule that describes them, and the actions on
+    """Draw the number of selected points, their errors compared with the other points, the rule that describes them, and the actions for
     them.
     """
     if not chosen.any():
@@ -245,7 +245,7 @@ def _size_words(model: Model, size: Interval) -> str:
 
 
 def _rule_words(here: ModelPage, rule: SelectionRule | None) -> None:
-    """Draw the rule that describes the selection, how well, and links to its predictions."""
+    """Draw the rule that describes the selection, how well it does so, and links to the predictions that meet it."""
     if rule is None:
         st.markdown(status_line("unknown", "every point is selected." if here.model.columns else "there are no inputs.", "No rule"))
         return

@@ -1,6 +1,6 @@
 """Cases that people saved with a title, a note and a collection: the form on a case, and the list on the page Find a case.
 
-A saved case is a record of kind `saved_case`; a change and a removal are further records of its id.
+A saved case is a record of kind `saved_case`. A change or a removal is another record with the same id.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,19 +29,21 @@ SAVED = (
     column("by", "Saved by", short=True),
 )
 BLANK = " "
-"""Removes a note or a collection. A later record changes a field, and an empty text stands for no value."""
+"""Written to clear a note or a collection. In a later record an empty field means "unchanged", so a space is needed to clear it."""
 TURN = "saved-case-turn"
-"""The state that counts saves, so that a form is empty after each."""
+"""The key of the session state that counts saves, so that a form is empty after each save."""
 
 
 def saved_case_record(about: Mapping[str, str], author: str, name: str | None = None, **fields: Any) -> dict[str, Any]:
-    """The record that saves a case or changes a saved one. about: model and prediction. name: its id; by default a new one."""
+    """The record that saves a case or changes a saved case. about: model and prediction. name: the id of the saved case; by default a new
+    one.
+    """
     kept = {key: value for key, value in fields.items() if value}
     return {"kind": "saved_case", "saved_case": name or new_record_id(), "author": author, **about, **kept}
 
 
 def save_case_form(here: CasePage) -> None:
-    """Under which titles the case is saved, and the form that saves it."""
+    """Draw the titles under which the case is already saved, and the form that saves it."""
     for item in load_case.saved_case_items(here.row.model.name):
         if item.fields["prediction"] == here.row.id:
             note_line(item.first.at, item.first.author, title_of(item), note_of(item), strong=True)
@@ -66,7 +68,7 @@ def save_case_form(here: CasePage) -> None:
 
 
 def saved_cases_section(scope: Scope) -> None:
-    """Draw the list of saved cases, collections folded below it, and what can be done with them; nothing if none is saved."""
+    """Draw the list of saved cases, the collections folded below it, and the actions for them; nothing if no case is saved."""
     items = load_case.saved_case_items(scope.model)
     if not items:
         return
@@ -129,7 +131,7 @@ def bulk_save_form(model: Model, predictions: Sequence[str], key: str) -> None:
 
 
 def by_collection(items: Sequence[DecisionItem]) -> dict[str, list[DecisionItem]]:
-    """Saved cases by their collection in the given order; those without one under an empty name."""
+    """Saved cases by their collection, in the given order; those without a collection are under an empty name."""
     found: dict[str, list[DecisionItem]] = {}
     for item in items:
         found.setdefault(collection_of(item), []).append(item)
@@ -149,7 +151,7 @@ def saved_case_row(item: DecisionItem, scope: Scope) -> dict[str, Any]:
 
 
 def title_of(item: DecisionItem) -> str:
-    """The title of a saved case; its prediction if it has none."""
+    """The title of a saved case; if it has none, the id of its prediction."""
     return str(item.fields.get("title") or item.fields["prediction"])
 
 
@@ -195,7 +197,9 @@ def change_form(items: Sequence[DecisionItem]) -> None:
 
 
 def _collection_box(key: str, items: Sequence[DecisionItem], chosen: str | None) -> str | None:
-    """The box of the collection, with those in use as suggestions; a new one can be typed."""
+    """Draw the box for the collection, with existing collections as suggestions (a new one can be typed), and return the choice; None
+    without one.
+    """
     known = sorted({name for item in items if (name := collection_of(item))}, key=str.casefold)
     index = known.index(chosen) if chosen in known else None
     box = st.selectbox("Collection", known, index, key=key, accept_new_options=True, placeholder="None, or type a new one")

@@ -1,7 +1,7 @@
-"""The sections of a case below its first screen: a row of links that stays in sight, and the opened section.
+"""The sections of a case below its first screen: a row of links that stays visible, and the opened section.
 
-Only the opened section is computed and drawn. The address names it (`section=label`), so a link and the browser's back button lead to it.
-Addresses that end with the anchor of an earlier layout (`#conclude`) lead to the part that holds it now.
+Only the opened section is computed and drawn. The address names it (`section=label`), so links and the browser's back button lead to it.
+Addresses that end with the anchor of an earlier layout (`#conclude`) lead to the part that now has that content.
 """
 
 from collections.abc import Callable
@@ -31,15 +31,15 @@ from observability.investigation.label_types import with_unit
 from observability.investigation.latent_inputs import latent_bars_together
 
 Word = tuple[str, str]
-"""A word or two, and their colour: act, watch, ok, or "" for grey."""
+"""A word or two, and their colour: `act`, `watch`, `ok`, or "" for grey."""
 FIRST = "inputs"
 PARAMETER = "section"
 MOVED = {"happened": "said", "take": "said", "conclude": ""}
-"""The present place of earlier anchors: a section, or "" for the first screen."""
+"""Where the content of earlier anchors is now: a section, or "" for the first screen."""
 
 
 def opened_section() -> str:
-    """The section that the address names. Without one, it is the decision boundary if the address has changed values, else the inputs."""
+    """The section that the address names. If it names none, the decision boundary if the address has changed values, else the inputs."""
     named = st.query_params.get(PARAMETER) or ""
     if named in SECTIONS:
         return named
@@ -50,7 +50,7 @@ def opened_section() -> str:
 
 @st.fragment
 def sections_of_case(here: CasePage) -> None:
-    """Draw the row of sections and the opened one. A click on another one runs this part alone."""
+    """Draw the row of sections and the opened section. A click on another section reruns only this part."""
     opened = opened_section()
     key = here.key("sections")
 
@@ -66,12 +66,12 @@ def sections_of_case(here: CasePage) -> None:
     leads = {**{name: name for name in SECTIONS}, **MOVED}
     data = {"caption": "Sections of this case", "rows": rows, "opened": opened, "leads": leads}
     page_component("sections")(key=key, data=data, on_go_change=follow)
-    with st.container(key="case-section"):  # as tall as the window, so that the row of sections stays on top of a short one
+    with st.container(key="case-section"):  # as tall as the window, so that the row of sections stays at the top even if a section is short
         SECTIONS[opened][2](here)
 
 
 def _section_word(here: CasePage, word: Callable[[CasePage], Word]) -> Word:
-    """The word of a section. A failure is shown and stops no other section."""
+    """The word of a section. If it cannot be computed, the word says so and the other sections are not affected."""
     try:
         return word(here)
     except Exception:
@@ -159,7 +159,7 @@ def _draw_similar(here: CasePage) -> None:
 
 
 def _draw_nearby(here: CasePage) -> None:
-    """Draw the decision boundary, and the way to the map of predictions around the case."""
+    """Draw the decision boundary, and a link to the map of predictions around the case."""
     title = "Decision boundary" if here.row.model.classes else "Nearby scores"
     case.case_section(title, lambda: decision_boundary.boundary_section(here), anchor="edge")
     map_of_predictions.map_link(here, "map-nearby")
@@ -188,4 +188,4 @@ SECTIONS: dict[str, tuple[str, Callable[[CasePage], Word], Callable[[CasePage], 
     ),
     "said": ("History", _entries_word, _draw_history),
 }
-"""Name, word and content of each section by its anchor, in order."""
+"""The sections in order: anchor, and for each its name, its word and the function that draws it."""

@@ -1,4 +1,4 @@
-"""Errors similar to a case: the smallest rule, its error rate over time and by group, and the error tree."""
+"""Errors similar to a case: the shortest rule that describes them, its error rate over time and by group, and the error tree."""
 
 from dataclasses import replace
 from functools import partial
@@ -22,7 +22,7 @@ from observability.investigation.expected_error import SimilarScores
 
 PAD = "\u2003"
 NAMED_FROM = 10
-"""Minimum number of rows of a period for its rate to be named."""
+"""Minimum number of rows in a period for its rate to be named."""
 TREE = (
     column("what", "Node", strong=True),
     column("rate", "Errors", width="14rem", help="Error rate on labelled rows held out from the tree, with its 95 % interval"),
@@ -38,7 +38,7 @@ FIGURES = (
 
 
 def error_rule_section(here: CasePage) -> None:
-    """Draw the rule, its error rates and trend, and actions on it."""
+    """Draw the rule, its error rates, its trend, and the actions for it."""
     found: ErrorRule | None = here.part("rule")
     if found is None:
         st.markdown(status_line("unknown", here.opened.why("rule") or "This could not be computed.", "No rule"))
@@ -108,8 +108,8 @@ def _rate_row(
     *,
     selected: bool = False,
 ) -> dict[str, Any]:
-    """The table row of an error rate, drawn as a dot with its interval. whole: the end of the table's scale; mark: a rate to
-    compare with.
+    """The table row of an error rate, drawn as a dot with its interval. whole: the end of the table's scale; mark: a rate
+    for comparison.
     """
     rate: Cell = {"t": formatting.format_share(each.rate)}
     if each.rate is not None:
@@ -138,9 +138,9 @@ def _rule_trend(here: CasePage, found: ErrorRule) -> None:
 
 
 def trend_sentence(found: ErrorRule) -> str:
-    """A sentence on the error rate over time: in how many periods the interval excludes the overall rate, then the lowest and the highest
-    rate with their intervals. Periods of fewer than NAMED_FROM rows are neither named nor counted. Of equal rates, the rate with the most
-    rows is named.
+    """A sentence about the error rate over time: in how many periods the interval excludes the overall rate, then the lowest and the
+    highest rate with their intervals. Periods with fewer than NAMED_FROM rows are neither named nor counted. If rates are equal, the one
+    with the most rows is named.
     """
     known = [each for each in found.trend if each.rate is not None and each.low is not None and each.high is not None]
     many = [each for each in known if each.n >= NAMED_FROM]
@@ -160,12 +160,12 @@ def trend_sentence(found: ErrorRule) -> str:
 
 
 def _rate_of_period(each: Rate) -> str:
-    """The days of a period's rows, with its rate and interval."""
+    """The days covered by a period's rows, with its rate and interval."""
     return f"{each.days or each.name} {formatting.value_with_interval(each.rate, each.low, each.high, 'share')}"
 
 
 def _errors_of_period(here: CasePage, found: ErrorRule, point: clicks.Point, periods: "pd.Series[Any]") -> clicks.CaseQuery | None:
-    """The errors under the rule in the clicked week or day."""
+    """A search for the errors under the rule in the clicked week or day."""
     start, end = here.opened.span()
     scope = replace(here.scope.at(start, end), version=here.row.version.name, slice=None)
     around = clicks.ChartPeriod(scope, start, end)
@@ -185,7 +185,7 @@ def _group_rates(found: ErrorRule, whole: float) -> None:
 
 
 def _rule_actions(here: CasePage, found: ErrorRule) -> None:
-    """Draw buttons: find all such errors, open the slice, watch it."""
+    """Draw buttons that find all such errors, open the slice, or watch it."""
     scope = here.scope.at(*here.opened.span())
     typed = f"{found.search} and {here.opened.similar_errors_search()}"
     find_all = links.link_cell("", "cases", replace(scope, version=here.row.version.name, slice=None), q=typed)["go"]
@@ -200,7 +200,7 @@ def _rule_actions(here: CasePage, found: ErrorRule) -> None:
 
 
 def _find_all_label(here: CasePage, found: ErrorRule) -> str:
-    """The label of the button, with the number of errors in the list, including this one. The number is left out if rows were sampled."""
+    """The label of the button, with the number of listed errors, including this one. If rows were sampled, the number is left out."""
     own = (
         bool(here.row.wrong)
         if here.row.model.classes
@@ -210,8 +210,8 @@ def _find_all_label(here: CasePage, found: ErrorRule) -> str:
 
 
 def _watch_popover(here: CasePage, found: ErrorRule, part: Slice | None) -> None:
-    """Draw the form that starts or stops watching the slice. It is a setting of the model; the ledger and the history of the case record
-    it.
+    """Draw the form that starts or stops watching the slice. Watching is a setting of the model; the ledger of changes and the history of
+    the case record it.
     """
     if part is None:
         return
@@ -234,7 +234,7 @@ def _watch_popover(here: CasePage, found: ErrorRule, part: Slice | None) -> None
 
 
 def _watch_record(here: CasePage, found: ErrorRule, author: str | None, *, on: bool) -> dict[str, Any]:
-    """The action in the history of the case: done, or cancelled by undoing."""
+    """The record of the action for the history of the case: done, or cancelled when the watching is stopped."""
     wanted = {"do": "monitor_slice", "slice": found.slice}
     state = "done" if on else "cancelled"
     for action in load_case.case_actions(here.row.model.name, here.row.id):

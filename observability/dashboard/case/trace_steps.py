@@ -1,4 +1,4 @@
-"""The steps of a trace: predictions of any model that came as spans (ids TRACE-SPAN), in the order in which they began."""
+"""The steps of a trace: predictions of any model that were logged as spans (ids TRACE-SPAN), in the order in which they began."""
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -23,12 +23,12 @@ from observability.records.span_ids import LONGEST_SPAN_MS, SPAN_ID
 
 MAX_STEPS, MAX_TRACES = 200, 5
 MAX_CALLS = 20_000
-"""Maximum number of calls of a model among which traces are looked for."""
+"""Maximum number of calls of a model that are searched for traces."""
 SPAN_COLUMNS = ("id", "at", "status", "latency_ms")
 CALLS = Sample("predictions", SPAN_COLUMNS, MAX_CALLS)
 FAILED = tuple(status for status in KINDS["prediction"].fields["status"].values if status != "ok")
 MAX_COMPLETED = 20_000
-"""Maximum number of traces whose steps are all counted where a model has more calls than that."""
+"""If a model has more calls than that: maximum number of traces for which all steps are counted."""
 OPERATION, SERVICE = "feature.operation", "feature.service"
 STEPS = columns_on_phone(
     "step status latency",
@@ -54,8 +54,8 @@ def trace_of(prediction: str) -> str | None:
 
 
 def steps_of_trace(trace: str) -> pd.DataFrame:
-    """The steps in order, of all models: model, id, at, version, environment, status, latency_ms, operation and prediction (None if
-    it is not known). Of a longer trace, the newest MAX_STEPS and one more.
+    """The steps of all models in order: model, id, at, version, environment, status, latency_ms, operation and prediction (None if not
+    known). Of a longer trace, only the newest MAX_STEPS steps and one more.
     """
     try:
         rows = load.store().rows_by_id_prefix(trace, MAX_STEPS + 1, ("prediction", OPERATION))
@@ -65,7 +65,7 @@ def steps_of_trace(trace: str) -> pd.DataFrame:
 
 
 def draw_trace_steps(steps: pd.DataFrame, scope: Scope, chosen: str | None = None) -> None:
-    """Draw the steps as a table, each with a link to its case. chosen: the id of the one that the page is about."""
+    """Draw the steps as a table, each with a link to its case. chosen: the id of the step that the page is about."""
     lines, more = [], len(steps) > MAX_STEPS
     steps = steps.tail(MAX_STEPS)
     for row in steps.to_dict("records"):
@@ -85,7 +85,7 @@ def draw_trace_steps(steps: pd.DataFrame, scope: Scope, chosen: str | None = Non
 
 
 def trace_of_case(here: CasePage) -> None:
-    """Draw the trace of a case: its steps, with the one that the page is about; nothing for a prediction that is a request by itself."""
+    """Draw the trace of a case: its steps, with the step of this page marked; nothing if the prediction is not part of a trace."""
     trace = trace_of(here.row.id)
     steps = steps_of_trace(trace) if trace else pd.DataFrame()
     if len(steps) < 2:
@@ -100,10 +100,11 @@ def trace_of_case(here: CasePage) -> None:
 
 @dataclass(frozen=True)
 class FoundTraces:
-    """Traces of two steps or more: trace, at, took (ms), steps, failed, models; those with failed steps first, then the slowest.
+    """Traces with two or more steps: trace, at, took (ms), steps, failed, models; traces with failed steps first, then the slowest.
 
-    sampled: whether some calls of the dates were not read. The table then has traces with a failed call (of each model and status at most
-    MAX_CALLS were looked at) and traces with a call in a sample, MAX_COMPLETED at most, each with all its steps, whatever their dates.
+    sampled: whether some calls of these dates were not read. If so, the table has two kinds of traces: those with a failed call (among at
+    most MAX_CALLS calls of each model and status), and those with a call in a sample (at most MAX_COMPLETED). Each has all its steps,
+    whatever their dates.
     """
 
     table: pd.DataFrame
@@ -111,9 +112,9 @@ class FoundTraces:
 
 
 def traces_of_several_steps(windows: Mapping[str, Window], asked: Iterable[Model]) -> FoundTraces:
-    """The traces with two steps or more, at least one by a model of `asked`.
+    """The traces with two or more steps, of which at least one is by a model in `asked`.
 
-    windows: the dates of each model whose spans may be steps.
+    windows: the dates for each model whose spans may be steps.
     """
     named = {model.name for model in asked}
     parts = {name: load.ask_store(CALLS, window).assign(model=name) for name, window in windows.items()}
@@ -128,13 +129,13 @@ def traces_of_several_steps(windows: Mapping[str, Window], asked: Iterable[Model
 
 
 def _with_status(window: Window, status: str) -> Window:
-    """The calls of a window with a status."""
+    """The window restricted to calls with a status."""
     conditions = window.slice.conditions if window.slice else ()
     return replace(window, slice=Slice((*conditions, ("status", status))))
 
 
 def _totals_of_spans(spans: pd.DataFrame) -> pd.DataFrame:
-    """The spans of each model and trace, counted as by `Store.trace_totals`."""
+    """The number of spans of each model and trace, counted in the same way as by `Store.trace_totals`."""
     spans = spans.assign(
         trace=pd.Series([trace_of(name) for name in spans["id"]], spans.index, dtype=object),
         end=spans["at"] + pd.to_timedelta(spans["latency_ms"].where(spans["latency_ms"] < LONGEST_SPAN_MS, 0), unit="ms"),
@@ -148,8 +149,8 @@ def _totals_of_spans(spans: pd.DataFrame) -> pd.DataFrame:
 
 
 def _candidates(totals: pd.DataFrame, named: Container[str]) -> list[str]:
-    """The traces whose steps are all counted, at most MAX_COMPLETED: those with a known step of a named model and two known steps first,
-    then those with a known step of a named model; among them those with failed steps, then the slowest.
+    """The traces for which all steps are counted, at most MAX_COMPLETED. First come those with a known step of a named model and at least
+    two known steps, then those with one known step of a named model; among equals, those with failed steps, then the slowest.
     """
     found = _traces_of_totals(totals, named)
     found["several"] = found["own"] & (found["steps"] > 1)
@@ -158,14 +159,14 @@ def _candidates(totals: pd.DataFrame, named: Container[str]) -> list[str]:
 
 
 def _first_traces(totals: pd.DataFrame, named: Container[str]) -> pd.DataFrame:
-    """The traces of two steps or more, with a step of one of the named models, as `FoundTraces` has them."""
+    """The traces with two or more steps, at least one by a named model, in the form of `FoundTraces`."""
     found = _traces_of_totals(totals, named)
     found = found[found["own"] & (found["steps"] > 1)].drop(columns="own")
     return found.sort_values(["failed", "took", "trace"], ascending=[False, False, True], ignore_index=True)
 
 
 def _traces_of_totals(totals: pd.DataFrame, named: Container[str]) -> pd.DataFrame:
-    """Each trace of all its models: as `FoundTraces` has it, and `own`: whether one of the named models has a step of it."""
+    """Each trace over all its models, with the columns of `FoundTraces` and `own`: whether a step is by one of the named models."""
     found = (
         totals.assign(own=[name in named for name in totals["model"]])
         .groupby("trace")
@@ -188,7 +189,7 @@ def tracing_models() -> list[Model]:
 
 
 def draw_traces(found: FoundTraces, scope: Scope) -> None:
-    """Draw the first traces as a table; a click on one shows its steps."""
+    """Draw the first traces as a table; a click on a trace shows its steps."""
     lines = []
     for row in found.table.head(MAX_TRACES).to_dict("records"):
         cells: dict[str, Cell] = {

@@ -1,4 +1,4 @@
-"""Other versions on the input of a case: their scores, and the churn on similar cases."""
+"""Other versions on the input of a case: their scores, and how their predictions differ on similar cases (churn)."""
 
 from dataclasses import replace
 from typing import Any
@@ -33,7 +33,7 @@ COLUMNS = (
 
 
 def versions_section(here: CasePage) -> None:
-    """Draw the table of versions, and the churn against one of them."""
+    """Draw the table of versions, and the churn relative to other versions."""
     others = [each for each in here.row.model.versions if each.name != here.row.version.name]
     if not others:
         st.markdown(status_line("unknown", f"{here.row.model.name} has only version {here.row.version.name}.", "No other version"))
@@ -74,8 +74,8 @@ def _version_row(each: Answered, here: CasePage) -> dict[str, Any]:
 
 
 def _version_cell(each: Answered, here: CasePage) -> Cell:
-    """The cell of a version. The case's own version links to its model page, another version to the comparison of both in that week, in
-    the slice of the rule.
+    """The cell of a version. The case's own version links to its model page. Another version links to the comparison of both versions in
+    that week, in the slice of the rule.
     """
     if each.role == "baseline":
         return {"t": each.version}
@@ -115,7 +115,7 @@ def _churn_section(here: CasePage, other: str) -> None:
 
 
 def _regressed_row(each: Regressed, here: CasePage) -> dict[str, Any]:
-    """One case that the other version predicts worse."""
+    """The table row of a case that the other version predicts worse."""
     return table_row(
         case=links.case_link(each.id, each.id, here.row.model.name, here.scope),
         a=formatting.format_number(each.score_a),

@@ -1,6 +1,6 @@
 """What-if analysis of a case: boxes for the most important features, the simulated score, and saved inputs.
 
-A link restores the values. A saved input is a record of kind `what_if` that can be withdrawn.
+A link can restore the values. A saved input is a record of kind `what_if`, which can be withdrawn.
 """
 
 import json
@@ -38,7 +38,7 @@ SAVED = (
 
 
 def what_if_section(here: CasePage) -> None:
-    """Draw boxes for the features that matter most; the model answers each change."""
+    """Draw boxes for the most important features; the model scores each change."""
     st.subheader("What if?", anchor=False)
     changes = _value_boxes(here, _linked_values(here))
     if not changes:
@@ -68,7 +68,7 @@ def what_if_section(here: CasePage) -> None:
 
 
 def _linked_values(here: CasePage) -> dict[str, Any]:
-    """The values in the address that the version accepts, with a warning for each of the others."""
+    """The values in the address that the version accepts. For each value that it does not accept, a warning is drawn."""
     given = st.query_params.get("what_if")
     if not given:
         return {}
@@ -94,7 +94,7 @@ def _linked_values(here: CasePage) -> dict[str, Any]:
 
 
 def _save_popover(here: CasePage, found: WhatIf) -> None:
-    """Save the input to the case."""
+    """Draw the form that saves the input to the case."""
     with st.popover("Save to this case", type="tertiary", icon=":material/bookmark_add:", key=here.key("save-what-if")):
         author = person_name.person_name_box(here.key("what-if-author"), here.row.model.name)
         note = st.text_input("Note", key=here.key("what-if-note"), placeholder="Observations", max_chars=2000)
@@ -106,7 +106,7 @@ def _save_popover(here: CasePage, found: WhatIf) -> None:
 
 
 def saved_what_if_table(here: CasePage) -> None:
-    """Saved inputs, each a link that restores its values, and a form to withdraw one."""
+    """Draw the saved inputs, each as a link that restores its values, and a form to withdraw one."""
     held = load_case.saved_what_ifs(here.row.model.name, here.row.id)
     if not held:
         return
@@ -120,7 +120,7 @@ def saved_what_if_table(here: CasePage) -> None:
 
 
 def _what_if_row(here: CasePage, each: DecisionItem) -> dict[str, Any]:
-    """The table row of one saved input: its changes, the score instead of the logged one, and who saved it."""
+    """The table row of one saved input: its changes, its score and the logged score, and who saved it."""
     fields = each.fields
     changes = json.dumps(fields.get("changes") or {})
     target = links.link_cell(_changes_words(each), "case", here.scope.about(here.row.model.name), id=here.row.id, what_if=changes)
@@ -139,7 +139,9 @@ def _changes_words(each: DecisionItem) -> str:
 
 
 def _value_boxes(here: CasePage, brought: dict[str, Any]) -> dict[str, Any]:
-    """Draw a box for each feature, and return the changed values. Boxes of immutable features are locked. brought: initial values."""
+    """Draw a box for each feature, and return the changed values. Boxes of immutable features are locked. brought: values from the address,
+    with which boxes start.
+    """
     names = list(dict.fromkeys([*load_case.top_case_features(here.opened), *brought]))
     columns = {each.name: each for each in here.row.model.features()}
     changes: dict[str, Any] = {}
@@ -158,7 +160,7 @@ def _value_boxes(here: CasePage, brought: dict[str, Any]) -> dict[str, Any]:
 
 
 def _value_box(here: CasePage, known: Column, own: Any, first: Any, *, locked: bool) -> Any:
-    """Draw the box of one feature, and return the chosen value. first: its initial value. Each link with values has boxes of its own."""
+    """Draw the box of one feature, and return the chosen value. first: its initial value. Each link with values has its own boxes."""
     edges = here.row.version.edges.get(known.reference)
     label = formatting.escape_markdown(known.name[:60]) + (" :material/lock:" if locked else "")
     key = here.key(f"what-if-{known.id}-{abs(hash(st.query_params.get('what_if')))}")

@@ -1,1 +1,1 @@
-"""Figures of plotly, one file for each family. Each function takes frames and returns a figure. Nothing else imports plotly."""
+"""Figures of plotly, one file for each family. Each function takes data frames and returns a figure. No other module imports plotly."""

@@ -1,4 +1,4 @@
-"""Figures of audits: accuracy against an attacker's budget, ROC of a membership attack, absent features, and deletion of features."""
+"""Figures of audits: accuracy by an attacker's budget, ROC of a membership attack, absent features, and deletion of features."""
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -9,11 +9,11 @@ from observability.dashboard.charts import layout
 from observability.dashboard.charts.time import interval_band
 
 SMALLEST_RATE = 1e-4
-"""Left end of the axes of a ROC in logarithms."""
+"""Left end of the logarithmic axes of a ROC."""
 
 
 def budget_curves(points: pd.DataFrame, x: str, y: str, *, groups: bool = False) -> go.Figure:
-    """Lines of a measure by `at`, one for each `curve`, with a band for the first. points: curve, at, value, low, high, n."""
+    """Lines of a measure by `at`, one for each `curve`; the first line has a band. points: curve, at, value, low, high, n."""
     figure = go.Figure()
     for place, (name, own) in enumerate(points.groupby("curve", sort=False)):
         colour = theme.SERIES[place % len(theme.SERIES)]
@@ -29,7 +29,9 @@ def budget_curves(points: pd.DataFrame, x: str, y: str, *, groups: bool = False)
 
 
 def attack_roc(points: pd.DataFrame) -> go.Figure:
-    """ROC curves of attacks on logarithmic axes, with the diagonal of chance. points: attack, false_positive_rate, true_positive_rate."""
+    """ROC curves of attacks on logarithmic axes, with the diagonal that chance gives. points: attack, false_positive_rate,
+    true_positive_rate.
+    """
     figure = go.Figure()
     ends = [SMALLEST_RATE, 1.0]
     line = {"color": theme.NEUTRAL, "dash": "dot", "width": 1.4}
@@ -52,7 +54,9 @@ def attack_roc(points: pd.DataFrame) -> go.Figure:
 
 
 def audited_group_dots(rows: pd.DataFrame, x: str, level: float | None = None) -> go.Figure:
-    """A dot with its interval for each group, from the bottom up. rows: name, value, low, high, n. level: a line to compare with."""
+    """A dot with its interval for each group; the first group is at the top. rows: name, value, low, high, n. level: a line for
+    comparison.
+    """
     figure, shown = go.Figure(), rows.iloc[::-1].reset_index(drop=True)
     hover = [
         f"{row['name']}: {formatting.format_share(row['value'])} "
@@ -67,7 +71,9 @@ def audited_group_dots(rows: pd.DataFrame, x: str, level: float | None = None) -
 
 
 def deletion_curves(points: pd.DataFrame) -> go.Figure:
-    """Mean movement of the score after deleting features by attribution and at random. points: features, by_attribution, at_random."""
+    """How far the score moves on average when features are deleted by attribution and at random. points: features, by_attribution,
+    at_random.
+    """
     figure = go.Figure()
     for name, words, colour, dash in (
         ("by_attribution", "largest attribution first", theme.PRIMARY, "solid"),
@@ -79,7 +85,9 @@ def deletion_curves(points: pd.DataFrame) -> go.Figure:
 
 
 def distance_shares(rows: pd.DataFrame, far: float) -> go.Figure:
-    """Shares of distances to the reference as steps: requests, and the reference's own rows. rows: distance, requests, reference."""
+    """The distribution of distances to the reference as step lines, for requests and for the reference's own rows. rows: distance,
+    requests, reference.
+    """
     figure = go.Figure()
     for name, words, colour, dash in (("requests", "requests", theme.PRIMARY, "solid"), ("reference", "reference", theme.NEUTRAL, "dash")):
         texts = [f"{words}: {formatting.format_share(share)} from {at:.3g}" for share, at in zip(rows[name], rows["distance"])]

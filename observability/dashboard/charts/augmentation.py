@@ -1,4 +1,4 @@
-"""Figures of augmentations of training data: affinity against diversity, and the change of accuracy by class and group."""
+"""Figures about augmentations of training data: affinity by diversity, and the change of accuracy by class and group."""
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -18,7 +18,7 @@ EFFECTS = (
 
 
 def affinity_scatter(points: pd.DataFrame) -> go.Figure:
-    """One mark per augmentation: affinity against diversity, each with its interval, by its effect.
+    """One mark per augmentation: affinity by diversity, both with their intervals, coloured by its effect.
 
     points: name, effect (of EFFECTS), affinity, affinity_low, affinity_high, diversity, diversity_low, diversity_high, text.
     """
@@ -38,7 +38,7 @@ def affinity_scatter(points: pd.DataFrame) -> go.Figure:
 
 
 def slice_change_dots(rows: pd.DataFrame, *, title: str = "change of accuracy, points", unit: str = "points") -> go.Figure:
-    """The gain of each class and group with its interval, in points or per cent of the error, and no change as a line.
+    """The gain of each class and group with its interval, in points or in per cent of the error; a line marks no change.
 
     rows: name, value, low, high (shares), n.
     """

@@ -1,4 +1,4 @@
-"""Figures of calibration: reliability diagram, expected calibration error against sampling noise, and its course over time."""
+"""Figures of calibration: reliability diagram, expected calibration error compared with sampling noise, and its course over time."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from observability.dashboard.charts.time import add_event_marks, interval_band, 
 def reliability_diagram(
     groups: pd.DataFrame, counts: pd.DataFrame, before: pd.DataFrame | None = None, *, score: str, truth: str
 ) -> go.Figure:
-    """Reliability diagram: observed rates against mean scores with 95 % intervals, the diagonal, and the number of rows by score below.
+    """Reliability diagram: observed rates by mean score with 95 % intervals and the diagonal; below it, the number of rows by score.
 
     groups, before: score, rate, low, high, n. counts: low, high (ends of each step of the score), n. score, truth: names of the axes.
     """
@@ -40,9 +40,9 @@ def reliability_diagram(
 
 
 def regression_calibration_lines(groups: pd.DataFrame, before: pd.DataFrame | None = None) -> go.Figure:
-    """Mean truth against mean prediction of a regression, by tenths of the predictions, with 95 % intervals and the diagonal.
+    """Mean truth by mean prediction of a regression, for each tenth of the predictions, with 95 % intervals and the diagonal.
 
-    groups, before: score, rate, low, high (label's unit), n.
+    groups, before: score, rate, low, high (in the label's unit), n.
     """
     figure = go.Figure()
     scores = [*groups["score"], *(before["score"] if before is not None else ())]
@@ -53,7 +53,7 @@ def regression_calibration_lines(groups: pd.DataFrame, before: pd.DataFrame | No
 
 
 def _add_diagonal(figure: go.Figure, ends: list[float], name: str, **place: int) -> None:
-    """Add the line on which score and truth agree."""
+    """Add the line on which score and truth are equal."""
     line = {"color": theme.NEUTRAL, "width": 1, "dash": "dash"}
     figure.add_scatter(x=ends, y=ends, mode="lines", name=name, line=line, hoverinfo="skip", **place)
 
@@ -87,7 +87,7 @@ def _group_texts(side: str, groups: pd.DataFrame, unit: str) -> list[str]:
 
 
 def ece_null_strip(sides: pd.DataFrame) -> go.Figure:
-    """An expected calibration error as a dot with its interval, on the 95 % band of a perfectly calibrated model.
+    """An expected calibration error as a dot with its interval, over the 95 % band of a perfectly calibrated model.
 
     sides: name, ece, low, high, null_mean, null_95, n; one row for now, one for the reference.
     """
@@ -112,7 +112,7 @@ def ece_null_strip(sides: pd.DataFrame) -> go.Figure:
 
 
 def ece_trend(series: pd.DataFrame, marks: pd.DataFrame | None = None) -> go.Figure:
-    """The expected calibration error by period over the band of sampling noise; grey where most labels are still missing.
+    """The expected calibration error by period, over the band of sampling noise; grey where most labels are still missing.
 
     series: period, ece, low, high, null_95, n, labelled, served.
     """

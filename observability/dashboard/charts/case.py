@@ -1,4 +1,4 @@
-"""Figures of one prediction: attribution waterfall, ICE curves, the error rate of similar predictions."""
+"""Figures about one prediction: attribution waterfall, ICE curves, and the error rate of similar predictions."""
 
 from typing import Any
 
@@ -15,10 +15,10 @@ UP, DOWN = theme.WATCH, theme.PRIMARY
 
 
 def attribution_waterfall(frame: pd.DataFrame, *, unit: str) -> go.Figure:
-    """Waterfall from the base value to the output, one bar per feature, with each number below the feature's name.
+    """Waterfall from the base value to the output, with one bar per feature; the number is written below the feature's name.
 
-    frame: label, start, end, attribution, error (standard error, NaN if it was not sampled), kind (base, feature, rest, residual,
-    output), from the top.
+    frame: label, start, end, attribution, error (standard error; NaN if it was not sampled), kind (base, feature, rest, residual, output);
+    the first row is at the top.
     """
     rows = layout.bottom_up(frame, len(frame))
     rows["is_total"] = rows["kind"].isin(["base", "output"])
@@ -41,7 +41,7 @@ def attribution_waterfall(frame: pd.DataFrame, *, unit: str) -> go.Figure:
 
 
 def _bar_label(row: dict[Any, Any]) -> str:
-    """Two short lines beside a bar: the feature; its value and attribution, or the level of the base and the output."""
+    """Two short lines beside a bar: the feature's name; then its value and attribution, or, for base and output, the level."""
     name, _, value = str(row["label"]).partition(" = ")
     moves = formatting.format_number(row["end"], 4) if row["is_total"] else signed_number(row["attribution"])
     return f"{theme.inert_label(name, 26)}<br>{f'= {theme.inert_label(value, 14)}' if value else ''} <b>{moves}</b>"
@@ -53,10 +53,10 @@ def signed_number(value: float) -> str:
 
 
 def ice_curve(frame: pd.DataFrame, *, feature: str, kind: str, at: object, score: float, edge: float | None, share: bool) -> go.Figure:
-    """ICE curve: the score along one feature with all others fixed; dashed, since it is simulated.
+    """ICE curve: how the score changes with one feature while all others are fixed; dashed, because it is simulated.
 
-    frame: value, score. at: the case's own value, a diamond. edge: the decision threshold, a line. share: the score is a probability, so
-    the axis starts at zero or above.
+    frame: value, score. at: the value of the case, drawn as a diamond. edge: the decision threshold, drawn as a line. share: whether the
+    score is a probability, so that the axis does not go below zero.
     """
     figure = go.Figure()
     number = kind == "number"

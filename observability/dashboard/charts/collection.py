@@ -1,4 +1,4 @@
-"""Figures of the collection of data: device × day, and rows kept and dropped by rule as a flow."""
+"""Figures of data collection: a heat map of devices by day, and a flow of the rows that rules keep and drop."""
 
 import textwrap
 
@@ -11,10 +11,10 @@ from observability.dashboard import theme
 from observability.dashboard.charts import layout
 
 TOPS = {"share": 0.05, "standard deviations": 6.0, "factor": 2.0}
-"""Least value of the strongest colour, by unit, so that small differences are not drawn as large ones."""
+"""Lower bound of the value that gets the strongest colour, by unit, so that small differences do not look large."""
 
 FLOW_LABEL = 22
-"""Characters in a line of a flow's label: two labels side by side fit on a phone."""
+"""Maximum number of characters in a line of a flow's label, so that two labels side by side fit on a phone."""
 
 
 def measure_words(value: float, unit: str) -> str:
@@ -25,9 +25,10 @@ def measure_words(value: float, unit: str) -> str:
 
 
 def device_day_heatmap(frame: pd.DataFrame, *, name: str, unit: str, selected: str | None) -> go.Figure:
-    """Device × day as colours; a click gives `customdata[0]`, the device's subject.
+    """A heat map of devices by day; a click gives `customdata[0]`, the device's subject.
 
-    frame: subject, label, day (timestamps), value, column (None of whole batches), n (batches); devices in the order of their first row.
+    frame: subject, label, day (timestamps), value, column (None if the value is about whole batches), n (batches); devices are drawn in the
+    order of their first row.
     """
     subjects = list(dict.fromkeys(frame["subject"]))
     labels = dict(zip(frame["subject"], frame["label"], strict=True))
@@ -38,7 +39,7 @@ def device_day_heatmap(frame: pd.DataFrame, *, name: str, unit: str, selected: s
     bar = {**theme.colorbar(name if unit == "share" else unit), "nticks": 3, "tickformat": theme.PERCENT if unit == "share" else ",.2~g"}
     style = {"colorscale": theme.SEQUENTIAL, "colorbar": bar, "xgap": layout.gap_between_days(len(days)), "ygap": 1, "hoverinfo": "skip"}
     half = pd.Timedelta(hours=12)
-    edges = [*(day - half for day in days), *(day + half for day in days[-1:])]  # a single day has a width too
+    edges = [*(day - half for day in days), *(day + half for day in days[-1:])]  # so that a single day has a width too
     figure.add_heatmap(x=edges, y=list(range(len(subjects))), z=grid.to_numpy(float), zmin=0, zmax=top, **style)
     rows = {subject: place for place, subject in enumerate(subjects)}
     texts = [
@@ -57,13 +58,13 @@ def device_day_heatmap(frame: pd.DataFrame, *, name: str, unit: str, selected: s
     figure.update_yaxes(range=[len(subjects) - 0.5, -0.5])
     if days:
         figure.update_xaxes(range=[edges[0], edges[-1]])
-    return figure.update_layout(hovermode="closest", hoverdistance=-1)  # a cell is wider than its square
+    return figure.update_layout(hovermode="closest", hoverdistance=-1)  # so that the whole cell reacts, not only the square in its middle
 
 
 def cleaning_flow(frame: pd.DataFrame) -> go.Figure:
-    """A Sankey diagram of rows from their groups to their outcomes. Its labels are wrapped, so that both sides fit on a phone.
+    """A Sankey diagram of rows, from their groups to their outcomes. Labels are wrapped, so that both sides fit on a phone.
 
-    frame: group, outcome ("kept", or which rule dropped them), rows.
+    frame: group, outcome ("kept", or the rule that dropped the rows), rows.
     """
     groups, outcomes = list(dict.fromkeys(frame["group"])), list(dict.fromkeys(frame["outcome"]))
     outcomes.sort(key=lambda outcome: outcome != "kept")

@@ -1,4 +1,4 @@
-"""Figures of two sides next to each other: changes of all metrics on one axis, distances of columns."""
+"""Figures that compare two sides: changes of all metrics on one axis, and distances of columns."""
 
 from typing import Any
 
@@ -17,13 +17,13 @@ WORDS: dict[str, str] = {str(verdict): words.lower() for verdict, words in VERDI
     "slight": "below the smallest relevant change"
 }
 REACH = 6.0
-"""Multiples of the smallest relevant change up to which a change is drawn at its place. A larger change is drawn at the edge."""
+"""A change is drawn at its place up to this multiple of the smallest relevant change; a larger change is drawn at the edge."""
 SIDES = {"b": "side B", "a": "side A"}
-"""Sides of an overlay, as charts/overlay.py takes them."""
+"""The names of the two sides, in the form that charts/overlay.py expects."""
 
 
 def forest_plot(frame: pd.DataFrame) -> go.Figure:
-    """A dot and an interval for each change, in multiples of the smallest relevant one, on the band of irrelevant changes.
+    """A dot and an interval for each change, in multiples of the smallest relevant change; a band marks irrelevant changes.
 
     frame: name, multiple, low, high (multiples), verdict, said; its first MAX_FIGURES rows are drawn, the first on top.
     """
@@ -45,10 +45,11 @@ def forest_plot(frame: pd.DataFrame) -> go.Figure:
 
 
 def distance_bars(frame: pd.DataFrame, *, least: float, selected: str | None = None) -> go.Figure:
-    """Bars of the distance of each column, largest first, with its interval and the 95 % point of the null distribution as a tick.
+    """Bars of the distance of each column, in the order of the frame, each with its interval and a tick at the 95 % point of the null
+    distribution.
 
-    frame: column, psi, low, high, null_95, verdict, n_a, n_b; its first MAX_BARS rows are drawn. least: the smallest relevant distance.
-    A click gives `customdata[0]`, the column.
+    frame: column, psi, low, high, null_95, verdict, n_a, n_b; its first MAX_BARS rows are drawn, the first on top. least: the smallest
+    relevant distance. A click gives `customdata[0]`, the column.
     """
     rows = layout.bottom_up(frame, MAX_BARS)
     figure = go.Figure()

@@ -1,5 +1,5 @@
-"""Figures of models that steer a system: regret by day, quantiles of both sides, predicted against actual outcomes, inputs of both
-sides, and who steered.
+"""Figures of models that steer a system: regret by day, quantiles of both sides, actual by predicted outcomes, inputs of both sides, and
+who steered.
 """
 
 import math
@@ -21,7 +21,7 @@ STEERER_COLOURS = {"model": theme.PRIMARY, "heuristic": theme.SKY, "guardrail": 
 
 
 def regret_line(days: pd.DataFrame) -> go.Figure:
-    """The cost against the heuristic by day with its interval, and the line at which both cost the same.
+    """The cost relative to the heuristic by day with its interval; a line marks equal cost.
 
     days: day, value, low, high, n, evaluated.
     """
@@ -39,8 +39,8 @@ def regret_line(days: pd.DataFrame) -> go.Figure:
 
 
 def quantile_lines(rows: pd.DataFrame, unit: str) -> go.Figure:
-    """Quantiles of the outcome of the model and of the heuristic with their intervals, evenly spaced. rows: side, quantile, value, low,
-    high, n.
+    """Quantiles of the outcome of the model and of the heuristic with their intervals, at equal distances on the axis. rows: side,
+    quantile, value, low, high, n.
     """
     figure = go.Figure()
     names = [f"p{100 * q:g}" for q in sorted(rows["quantile"].unique())]
@@ -71,7 +71,7 @@ def quantile_lines(rows: pd.DataFrame, unit: str) -> go.Figure:
 
 
 def outcome_calibration(groups: pd.DataFrame, unit: str) -> go.Figure:
-    """Mean actual outcome against the mean predicted one, by groups of equal size, with the diagonal. groups: score, rate, low, high, n."""
+    """Mean actual outcome by mean predicted outcome, for groups of equal size, with the diagonal. groups: score, rate, low, high, n."""
     figure = calibration.regression_calibration_lines(groups)
     suffix = f" ({unit})" if unit else ""
     figure.update_layout(height=300)
@@ -80,10 +80,10 @@ def outcome_calibration(groups: pd.DataFrame, unit: str) -> go.Figure:
 
 
 def feedback_dots(rows: pd.DataFrame, limit: float, severity: str) -> go.Figure:
-    """For each input, the probability that it is higher in a decision of the model than in one of the heuristic, with its interval; a half
-    means no difference.
+    """For each input, the probability that it is higher in a decision of the model than in a decision of the heuristic, with its interval;
+    a half means no difference.
 
-    rows: name, value, low, high (probabilities), n. limit: the distance from a half at which the severity begins.
+    rows: name, value, low, high (probabilities), n. limit: the distance from a half from which the severity applies.
     """
     figure, shown = go.Figure(), rows.iloc[::-1].reset_index(drop=True)
     hover = [
@@ -105,7 +105,7 @@ def feedback_dots(rows: pd.DataFrame, limit: float, severity: str) -> go.Figure:
 
 
 def steering_bars(rows: pd.DataFrame) -> go.Figure:
-    """The share of decisions of each day by who steered, stacked. rows: day, by, n, share."""
+    """The share of each day's decisions by who made them, as stacked bars. rows: day, by, n, share."""
     figure = go.Figure()
     for by, part in rows.groupby("by", sort=False):
         name, colour = STEERERS[str(by)], STEERER_COLOURS[str(by)]

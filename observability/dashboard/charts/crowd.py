@@ -1,4 +1,4 @@
-"""Figures of a crowd's labels: agreement by week, confusion, and replayed policies."""
+"""Figures about the labels of several annotators: agreement by week, confusion, and replayed labelling policies."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def agreement_by_week(weeks: pd.DataFrame) -> go.Figure:
 
 
 def confusion_squares(table: pd.DataFrame) -> go.Figure:
-    """Share of each label by likely true class. table: true, label, n, share."""
+    """The share of each label within each likely true class. table: true, label, n, share."""
     wide = table.pivot(index="true", columns="label", values="share")
     names = list(dict.fromkeys(table["true"]))
     wide = wide.loc[names, names]
@@ -46,7 +46,7 @@ def confusion_squares(table: pd.DataFrame) -> go.Figure:
 
 
 def replay_curves(curve: pd.DataFrame) -> go.Figure:
-    """Wrong labels left after each share of the later labels, by policy. curve: policy, share, errors, low, high."""
+    """The number of wrong labels that remain after each share of the later labels, by policy. curve: policy, share, errors, low, high."""
     figure = go.Figure()
     spread = curve[curve["low"].notna()]
     if len(spread):

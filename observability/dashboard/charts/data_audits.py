@@ -1,5 +1,5 @@
-"""Figures of an audit of data: the share of rows that each check found, the effect of dropping them on a model, and label predictability by
-column.
+"""Figures of an audit of data: the share of rows that each check found, the effect on a model of dropping these rows, and label
+predictability by column.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ MAX_BARS = 12
 
 
 def audited_share_bars(frame: pd.DataFrame, *, x: str) -> go.Figure:
-    """Horizontal bars of shares with intervals, coloured by severity; the limit of each is a stroke on its bar.
+    """Horizontal bars of shares with intervals, coloured by severity; a stroke on each bar marks its limit.
 
     frame: name, value, low, high, limit (NaN: none), severity, n; its first MAX_BARS rows are drawn. x: title of the axis.
     """
@@ -39,7 +39,7 @@ def audited_share_bars(frame: pd.DataFrame, *, x: str) -> go.Figure:
 
 
 def rule_effect_dots(frame: pd.DataFrame, *, x: str) -> go.Figure:
-    """The change of a model's metric without the rows of each check, with its interval, and no change as a line.
+    """The change of a model's metric when the rows found by each check are dropped, with its interval; a line marks no change.
 
     frame: name, value, low, high, before, after. x: title of the axis.
     """

@@ -1,4 +1,4 @@
-"""Figures of multivariate drift: the domain classifier's AUC, permutation importance, changes of correlations."""
+"""Figures of multivariate drift: AUC of the domain classifier, permutation importance, changes of correlations."""
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -11,9 +11,9 @@ MAX_BARS = 10
 
 
 def domain_auc_scale(frame: pd.DataFrame, *, null_low: float, null_high: float, limits: dict[str, float]) -> go.Figure:
-    """The AUC with its interval on a scale up to 1, with the band of the null distribution and the limits.
+    """The AUC with its interval on a scale that ends at 1, with the band of the null distribution and the limits.
 
-    frame: name, auc, low, high (NaN if there is no interval), n, severity; from top to bottom. limits: by "watch" and "act".
+    frame: name, auc, low, high (NaN if there is no interval), n, severity; from top to bottom. limits: by severity, "watch" and "act".
     """
     rows = layout.bottom_up(frame, len(frame))
     figure = go.Figure()
@@ -38,7 +38,7 @@ def domain_auc_scale(frame: pd.DataFrame, *, null_low: float, null_high: float, 
 def permutation_importance_bars(frame: pd.DataFrame, *, selected: str | None = None) -> go.Figure:
     """Bars of the permutation importance of each input, largest first; a click gives `customdata[0]`, its name.
 
-    frame: subject, loss (of AUC, when its held-out values are shuffled); its first MAX_BARS rows are drawn.
+    frame: subject, loss (the loss of AUC if the feature's held-out values are shuffled); its first MAX_BARS rows are drawn.
     """
     rows = layout.bottom_up(frame, MAX_BARS)
     figure = go.Figure()
@@ -52,7 +52,7 @@ def permutation_importance_bars(frame: pd.DataFrame, *, selected: str | None = N
 
 
 def correlation_change_dots(frame: pd.DataFrame) -> go.Figure:
-    """The rank correlation of each pair of numbers in the reference (a ring) and now (a dot), the most significant changes first.
+    """The rank correlation of each pair of numeric features in the reference (ring) and now (dot), the most significant changes first.
 
     frame: pair, reference, value (rank correlations), low, high, n, severity.
     """

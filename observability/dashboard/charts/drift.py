@@ -11,22 +11,24 @@ from observability.dashboard.charts import layout
 MAX_BARS = 25
 RING = "Last days, where they drifted further"
 COLOUR_WORDS = {"unknown": "Cannot be judged"}
-"""Names of colours in the legend of the bars, other than those of their states."""
+"""Words for colours in the legend of the bars that differ from the usual words of the states."""
 MAX_CELLS = 40
 CELL_NAME = 14
-"""Characters of a column's name beside the heat map above which it takes two lines: a phone then has room for the days."""
+"""If a column's name beside the heat map is longer than this many characters, it takes two lines, so that a phone has room for the days."""
 NAME_LINE, LONG_NAME = 16, 38
-"""Pixels of one line of a limit's name; characters above which a name takes two lines."""
+"""Height in pixels of one line of a limit's name; and number of characters above which a name takes two lines."""
 
 
 def drift_bars(frame: pd.DataFrame, *, selected: str | None = None) -> go.Figure:
-    """Horizontal bars of PSI with intervals, in the order of the frame, coloured by the state of their findings, with the findings' limits.
+    """Horizontal bars of PSI with intervals, in the order of the frame, coloured by the state of their findings; the findings' limits are
+    marked.
 
-    The two limits that most findings share are lines across the chart, named by who set them; any other limit is a stroke on its own bar.
-    A bar that would flatten the others ends at the edge, with its value written.
+    The two limits that most findings share are lines across the chart, and their names say who set them; any other limit is a stroke on its
+    own bar. A bar that is so long that all others would look flat is cut at the edge, and its value is written on it.
 
-    frame: subject, value, low, high, limit, limit_of (whose the limit is, in words), severity, n, worst_look (`on the last day`, where only
-    then it moved so far; a ring) and value_there; its first MAX_BARS rows are drawn. A click gives `customdata[0]`, the subject.
+    frame: subject, value, low, high, limit, limit_of (whose limit it is, in words), severity, n, worst_look (such as `on the last day`, if
+    the column moved so far only then; drawn as a ring) and value_there; its first MAX_BARS rows are drawn. A click gives `customdata[0]`,
+    the subject.
     """
     rows = layout.bottom_up(frame, MAX_BARS)
     rows["color"] = [theme.TONES[severity] for severity in rows["severity"]]
@@ -63,10 +65,10 @@ def drift_bars(frame: pd.DataFrame, *, selected: str | None = None) -> go.Figure
         ring = {"symbol": symbols, "size": 9, "color": recent["color"], "line": {"width": 2}}
         layout.add_marks(figure, values.clip(upper=edge), recent.index, texts, hover="%{customdata[1]}", marker=ring, name=RING)
         for place, value in zip(recent.index, values):
-            if value > edge:  # its days are in the hover text: on a phone they would cover the bar
+            if value > edge:  # the days are named in the hover text, because on a phone they would cover the bar
                 layout.add_note(figure, formatting.format_number(value), color=theme.NEUTRAL, x=edge, xanchor="right", xshift=-8, y=place)
     lines = _add_limits(figure, rows, edge)
-    for severity in sorted(set(rows["severity"]), key=SEVERITIES.index):  # one empty bar for each colour of the legend
+    for severity in sorted(set(rows["severity"]), key=SEVERITIES.index):  # an empty bar for each colour, for the legend
         word = COLOUR_WORDS.get(severity, formatting.STATUS_WORDS[severity])
         figure.add_bar(x=[None], y=[None], orientation="h", marker_color=theme.TONES[severity], name=word, hoverinfo="skip")
     names, x = layout.row_names(list(rows["subject"]), selected=selected), "population stability index (nats)"
@@ -84,7 +86,7 @@ def drift_bars(frame: pd.DataFrame, *, selected: str | None = None) -> go.Figure
 
 
 def bar_cap(rows: pd.DataFrame) -> float:
-    """The value at which the bars of `drift_bars` end: a little above the largest value. If few bars are more than twice as long as all
+    """The value at which the bars of `drift_bars` end: a little above the largest value. If a few bars are more than twice as long as all
     others and as the limits, they are cut a little above the others.
     """
     ends = rows[["value", "high", "value_there", "limit"]].max(axis=1).fillna(0.0)
@@ -94,17 +96,17 @@ def bar_cap(rows: pd.DataFrame) -> float:
 
 
 def shared_limits(rows: pd.DataFrame) -> "pd.Series[int]":
-    """The two limits that most findings share, with the number of their findings."""
+    """The two limits that most findings share, with the number of findings that have each."""
     known = rows["limit"].dropna()
     counts = known.value_counts()
     return counts[counts > (1 if len(known) > 3 else 0)].head(2)
 
 
 def _add_limits(figure: go.Figure, rows: pd.DataFrame, edge: float) -> int:
-    """Add the findings' limits up to the edge, and return how many lines of text their names take, at least two.
+    """Add the findings' limits up to the edge, and return the number of text lines that their names take, but at least two.
 
-    A line is named Critical if a critical finding passed it, else Warning. The names of two lines stand one above the other, so that they
-    never overlap. They are placed to the left, where the names of the columns leave room on a phone; long names are broken.
+    A line is named Critical if a critical finding exceeds it, else Warning. The names of two lines are placed one above the other, so that
+    they never overlap. They are placed to the left, where the names of the columns leave room on a phone; long names are broken.
     """
     known = rows[rows["limit"].notna()]
     shared = shared_limits(rows)
@@ -128,10 +130,10 @@ def _add_limits(figure: go.Figure, rows: pd.DataFrame, edge: float) -> int:
 
 
 def column_day_heatmap(frame: pd.DataFrame, *, value: str, unit: str, top: float, selected: str | None = None) -> go.Figure:
-    """Column × day as colours; a click gives `customdata[0]`, the column, and `customdata[1]`, the day.
+    """A heat map of columns by day; a click gives `customdata[0]`, the column, and `customdata[1]`, the day.
 
-    frame: subject, day (timestamps), value, n; subjects are drawn in the order of their first row. top: the value of the strongest colour.
-    A click on a heatmap gives no event, so transparent squares lie over it and carry hover and click.
+    frame: subject, day (timestamps), value, n; subjects are drawn in the order of their first row. top: the value that gets the strongest
+    colour. A click on a heat map gives no event, so transparent squares over it provide hover text and clicks.
     """
     subjects = list(dict.fromkeys(frame["subject"]))[:MAX_CELLS]
     days = sorted(frame["day"].unique())
@@ -141,7 +143,7 @@ def column_day_heatmap(frame: pd.DataFrame, *, value: str, unit: str, top: float
     bar = {**theme.colorbar(value), "tickformat": theme.PERCENT if unit == "share" else ",.2~g"}
     style = {"colorscale": theme.SEQUENTIAL, "colorbar": bar, "xgap": layout.gap_between_days(len(days)), "ygap": 1, "hoverinfo": "skip"}
     half = pd.Timedelta(hours=12)
-    edges = [days[0] - half, days[0] + half] if len(days) == 1 else days  # one day alone has no width
+    edges = [days[0] - half, days[0] + half] if len(days) == 1 else days  # otherwise a single day would have no width
     figure.add_heatmap(x=edges, y=list(range(len(subjects))), z=grid, zmin=0, zmax=top, **style)
     cells = [(x, y, subject, *known[subject, x]) for y, subject in enumerate(subjects) for x in days if (subject, x) in known]
     texts = [
@@ -160,4 +162,4 @@ def column_day_heatmap(frame: pd.DataFrame, *, value: str, unit: str, top: float
     figure.update_yaxes(range=[len(subjects) - 0.5, -0.5])
     if days:
         figure.update_xaxes(range=[days[0] - half, days[-1] + half])
-    return figure.update_layout(hovermode="closest", hoverdistance=-1)  # a cell is wider than its square
+    return figure.update_layout(hovermode="closest", hoverdistance=-1)  # so that the whole cell reacts, not only the square in its middle

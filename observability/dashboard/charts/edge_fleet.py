@@ -9,9 +9,9 @@ from observability.dashboard import theme
 
 
 def version_shares(frame: pd.DataFrame, versions: Sequence[str]) -> go.Figure:
-    """The share of reporting devices on each version by day, as areas. frame: day, version, devices, share; versions in order.
+    """The share of reporting devices on each version by day, as stacked areas. frame: day, version, devices, share; versions in order.
 
-    versions: all that were ever reported, in a lasting order, so that a version keeps its colour in every window.
+    versions: all versions that were ever reported, in a fixed order, so that a version has the same colour in every window.
     """
     figure = go.Figure()
     for version, rows in frame.groupby("version", sort=False):

@@ -1,4 +1,4 @@
-"""Figures of energy, carbon and cost: bars by day, run and part, and a forecast with the budget.
+"""Figures of energy, carbon and cost: bars by day, by run and by part, and a forecast with the budget.
 
 Values that were not measured are hatched.
 """
@@ -24,8 +24,8 @@ TRAILING_ZEROS = re.compile(r"(?:\.|(\.\d*[1-9]))0+(?!\d)")
 def consumption_bars(frame: pd.DataFrame, *, name: str, say: Say, source: str, baseline: float | None = None) -> go.Figure:
     """Energy or carbon per thousand predictions by period as bars.
 
-    frame: period, value. say: writes a value with its unit, also at ticks. source: the source of all values. baseline: the value of the
-    past, drawn as a line.
+    frame: period, value. say: a function that formats a value with its unit, also for ticks. source: the source of all values. baseline:
+    the value of the past, drawn as a line.
     """
     figure = go.Figure()
     texts, style = [say(value) for value in frame["value"]], {"name": f"{name} ({source})", "showlegend": False, **_hatched(source)}
@@ -38,8 +38,8 @@ def consumption_bars(frame: pd.DataFrame, *, name: str, say: Say, source: str, b
 
 
 def said_ticks(top: float, say: Say, most: int) -> dict[str, Any]:
-    """Ticks of an axis from 0 to a value: at most `most` above 0, at multiples of 1, 2 or 5 times a power of ten. Empty if the value is
-    unknown; plotly then chooses the ticks.
+    """Ticks of an axis from 0 to a value: at most `most` ticks above 0, at multiples of 1, 2 or 5 times a power of ten. Empty if the value
+    is unknown; then plotly chooses the ticks.
     """
     if not top > 0 or not math.isfinite(top):
         return {}
@@ -47,7 +47,7 @@ def said_ticks(top: float, say: Say, most: int) -> dict[str, Any]:
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power * (most + 1) > top)
     ticks = [place * step for place in range(math.floor(top / step * (1 + 1e-9)) + 1)]
     texts = [TRAILING_ZEROS.sub(r"\1", say(tick)) for tick in ticks]
-    if len(set(texts)) < len(texts):  # rounded texts would be equal: write plain numbers, the axis has their unit
+    if len(set(texts)) < len(texts):  # rounding made some texts equal, so write plain numbers; the axis title has the unit
         digits = max(-math.floor(math.log10(step)), 0)
         texts = [f"{tick:,.{digits}f}" for tick in ticks]
     return {"tickvals": ticks, "ticktext": texts, "tickangle": 0}
@@ -61,7 +61,7 @@ def _hatched(source: str) -> dict[str, Any]:
 def run_energy_bars(frame: pd.DataFrame, *, name: str, say: Say) -> go.Figure:
     """Energy or cost of training runs as horizontal bars, the newest on top.
 
-    frame: run, value, source. say: writes a value with its unit, also at ticks.
+    frame: run, value, source. say: a function that formats a value with its unit, also for ticks.
     """
     rows = layout.bottom_up(frame, len(frame))
     figure = go.Figure()
@@ -85,9 +85,9 @@ def cost_stack(frame: pd.DataFrame, *, currency: str, say: Say) -> go.Figure:
 
 
 def cost_forecast_fan(frame: pd.DataFrame, *, currency: str, say: Say, budget: float | None = None) -> go.Figure:
-    """The month's cost so far, the forecast dashed with its interval, and the budget.
+    """The month's cost so far, the forecast (dashed) with its interval, and the budget.
 
-    frame: period, value, low, high (NaN for the past).
+    frame: period, value, low, high (NaN for past periods).
     """
     figure = go.Figure()
     ahead, over = frame[frame["low"].notna()], frame[frame["low"].isna()]
@@ -107,9 +107,9 @@ def cost_forecast_fan(frame: pd.DataFrame, *, currency: str, say: Say, budget: f
 
 
 def batch_energy_lines(frame: pd.DataFrame) -> go.Figure:
-    """Joules of a thousand predictions by batch size, a line with its interval for each form, both axes logarithmic.
+    """Joules of a thousand predictions by batch size, as a line with intervals for each form of the model; both axes are logarithmic.
 
-    frame: form, batch, value, low, high, source, in the order of forms and sizes.
+    frame: form, batch, value, low, high, source; sorted by form and size.
     """
     figure = go.Figure()
     for place, (form, rows) in enumerate(frame.groupby("form", sort=False)):

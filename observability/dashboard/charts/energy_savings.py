@@ -1,4 +1,4 @@
-"""Figures of what training can save: results against carbon, carbon by the hour of the start, energy and time by power cap."""
+"""Figures of what training can save: results by carbon, carbon by start hour, energy and time by power cap."""
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -11,7 +11,7 @@ from observability.detection.run_claims import duration_words
 
 
 def results_against_carbon_marks(rows: pd.DataFrame, metric: str) -> go.Figure:
-    """One mark per run: its value against its carbon (logarithmic). A line joins the runs that no other run beats in both.
+    """One mark per run: its result by its carbon (logarithmic). A line joins the runs that no other run beats in both.
 
     rows: run, value, grams, best, least carbon first.
     """
@@ -36,7 +36,7 @@ def results_against_carbon_marks(rows: pd.DataFrame, metric: str) -> go.Figure:
 
 
 def start_hour_bars(rows: pd.DataFrame, *, usual: float, best: int) -> go.Figure:
-    """Carbon of the runs by the hour at which they start, the best hour in another colour, and their usual carbon as a line.
+    """Carbon of the runs by start hour, with the best hour in another colour and their usual carbon as a line. rows: hour, grams.
 
     rows: hour, grams.
     """
@@ -51,10 +51,9 @@ def start_hour_bars(rows: pd.DataFrame, *, usual: float, best: int) -> go.Figure
 
 
 def power_cap_curve(rows: pd.DataFrame, *, knee: float | None, source: str) -> go.Figure:
-    """Energy saved against time added, compared with the highest cap, in percent with intervals: one mark per cap, the knee in another
-    colour.
+    """Energy saved and time added relative to the highest cap, in percent with intervals: one mark per cap, the knee in another colour.
 
-    rows: watts, runs, wh, seconds, saved and slower with their ends, the highest cap first.
+    rows: watts, runs, wh, seconds, saved and slower with the ends of their intervals; the highest cap first.
     """
     figure = go.Figure()
     shown = rows.assign(**{name: 100 * rows[name].astype(float) for name in SHARES})

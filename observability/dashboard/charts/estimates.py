@@ -1,6 +1,6 @@
 """Figures of estimated performance: estimate and measurement over time, and the error of the estimate.
 
-Estimates are dashed, in another colour, on a hatched band.
+Estimates are dashed and in another colour, over a hatched band.
 """
 
 from typing import Any
@@ -32,9 +32,9 @@ def estimated_metric_lines(
     marks: pd.DataFrame | None = None,
     height: int = 340,
 ) -> go.Figure:
-    """Measured (solid) and estimated (dashed, hatched band) by period; grey behind periods whose labels are mostly missing.
+    """Measured values (solid) and estimates (dashed, hatched band) by period; grey behind periods for which most labels are missing.
 
-    series: period, measured, measured_low, measured_high, estimated, low, high, labelled, served. baseline: the estimate of the reference.
+    series: period, measured, measured_low, measured_high, estimated, low, high, labelled, served. baseline: the estimate for the reference.
     """
     figure = go.Figure()
     mature = is_mature(series)
@@ -74,9 +74,9 @@ def _estimate_hover(name: str, side: str, unit: str, row: dict[object, float]) -
 def estimate_error_dots(
     series: pd.DataFrame, *, name: str, unit: str, of_label: str | None = None, allowed: float | None = None
 ) -> go.Figure:
-    """Estimate minus measurement by period, on the band of tolerated errors.
+    """Estimate minus measurement by period, over the band of tolerated errors.
 
-    series: period, error, error_low, error_high. allowed: half of that band.
+    series: period, error, error_low, error_high. allowed: half the width of that band.
     """
     figure = go.Figure()
     known = series[series["error"].notna()]

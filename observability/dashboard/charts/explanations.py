@@ -1,6 +1,6 @@
-"""Figures of attributions: importance, beeswarm, importance over time, dependence on one feature.
+"""Figures of attributions: importance, beeswarm, importance over time, and dependence on one feature.
 
-Points carry the id of their prediction in the hover text; missing values are grey.
+The hover text of a point contains the id of its prediction; missing values are grey.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ OUTLINE = {"width": 0.5, "color": theme.NEUTRAL}
 
 
 def importance_bars(frame: pd.DataFrame, *, unit: str, against: str | None) -> go.Figure:
-    """Bars of the mean absolute attribution of each feature with its interval, and diamonds for the values of a baseline.
+    """Bars of the mean absolute attribution of each feature with its interval; diamonds show the values of a baseline.
 
     frame: feature, mean, low, high, share; with a baseline also mean_before and share_before. The first MAX_BARS rows are drawn.
     against: the name of the baseline, such as "reference"; None without a baseline.
@@ -53,8 +53,8 @@ def importance_bars(frame: pd.DataFrame, *, unit: str, against: str | None) -> g
 def attribution_beeswarm(frame: pd.DataFrame, *, features: list[str], unit: str) -> go.Figure:
     """Beeswarm of attributions: a point for each prediction and feature, coloured by the value of the feature.
 
-    frame: id, feature, attribution, value (text), rank (0 the lowest value of the feature to 1 the highest; NaN if values have no order
-    or are missing). features: in order, the first on top.
+    frame: id, feature, attribution, value (text), rank (from 0 for the lowest value of the feature to 1 for the highest; NaN if values have
+    no order or are missing). features: in order, the first on top.
     """
     figure = go.Figure()
     drawn = features[:MAX_ROWS]
@@ -99,7 +99,7 @@ def _add_cases(figure: go.Figure, x: object, y: object, cases: Sequence[Mapping[
 
 
 def swarm_offsets(values: NDArray[np.float64], bins: int = 60, width: float = 0.38) -> NDArray[np.float64]:
-    """The offset of each point from the centre of its row. Offsets keep points with similar values from covering each other."""
+    """The offset of each point from the centre of its row, so that points with similar values do not cover each other."""
     if not values.size:
         return values
     low, high = float(values.min()), float(values.max())
@@ -113,7 +113,7 @@ def swarm_offsets(values: NDArray[np.float64], bins: int = 60, width: float = 0.
 
 
 def importance_over_time(frame: pd.DataFrame, *, features: list[str], step: str) -> go.Figure:
-    """Lines of the share of attribution of the first MAX_LINES features by day or week. frame: period, feature, share, low, high, n."""
+    """Lines of the share of attribution of the first MAX_LINES features, by day or week. frame: period, feature, share, low, high, n."""
     figure = go.Figure()
     for place, name in enumerate(features[:MAX_LINES]):
         part = frame[frame["feature"] == name].sort_values("period")
@@ -131,10 +131,10 @@ def importance_over_time(frame: pd.DataFrame, *, features: list[str], step: str)
 
 
 def dependence_plot(frame: pd.DataFrame, *, feature: str, kind: str, unit: str, mark: Mapping[str, Any] | None = None) -> go.Figure:
-    """Plot of a feature's attribution by its value. Numbers are on an axis, levels are side by side, and missing values are at the left.
+    """The attribution of a feature by its value. Numbers are on an axis, levels are side by side, and missing values are on the left.
 
-    frame: id, raw (number, or None or NaN if missing; text for levels, None), value (text), attribution, feature. mark: one prediction
-    (id, raw, value, attribution) that is drawn as a diamond over the others.
+    frame: id, raw (a number, or text for levels; None or NaN if missing), value (text), attribution, feature. mark: one prediction (id,
+    raw, value, attribution), drawn as a diamond over the others.
     """
     figure = go.Figure()
     missing = frame["raw"].isna()

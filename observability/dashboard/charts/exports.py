@@ -1,4 +1,4 @@
-"""The figure of exports: how much of its privacy budget each recipient has spent, release by release."""
+"""The figure of exports: how much of its privacy budget each recipient has used, release by release."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,15 +10,15 @@ from observability.dashboard import theme
 from observability.dashboard.charts import layout
 
 COLOURS = {"act": theme.ACT, "watch": theme.WATCH}
-"""Colours of budgets by the severity of their finding; others are blue."""
+"""Colours of budgets by the severity of their finding; budgets with other severities are blue."""
 DASHES, SYMBOLS = ("solid", "dash", "dot", "dashdot"), ("circle", "square", "diamond", "triangle-up")
-"""Dashes of the lines, one for each recipient."""
+"""Line styles and marker symbols, one for each recipient."""
 
 
 def budget_steps(frame: pd.DataFrame, states: Mapping[str, str] | None = None) -> go.Figure:
-    """The share of the budget that each recipient has spent, as steps over time, and the whole budget as a line.
+    """The share of the budget that each recipient has used, as steps over time; a line marks the whole budget.
 
-    frame: who, at, epsilon, budget, share, in order of time. states: the severity of each recipient's budget, which gives its colour.
+    frame: who, at, epsilon, budget, share, sorted by time. states: the severity of each recipient's budget, which sets its colour.
     """
     figure = go.Figure()
     for place, (who, rows) in enumerate(frame.groupby("who", sort=True)):

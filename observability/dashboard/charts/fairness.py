@@ -1,4 +1,4 @@
-"""Figures of groups: a metric of each with its interval and its reference, and ratios of selection rates.
+"""Figures of groups: a metric of each group with its interval and its reference, and ratios of selection rates.
 
 Groups below the minimum sample size are grey and hollow.
 """
@@ -17,10 +17,10 @@ MAX_GROUPS = 30
 
 
 def group_dots(frame: pd.DataFrame, *, name: str, unit: str, overall: float | None = None) -> go.Figure:
-    """A dot and a 95 % interval for each group, and a diamond for the reference.
+    """A dot with its 95 % interval for each group, and a diamond for its value in the reference.
 
-    frame: group, value, low, high, n, what (which rows n counts), enough, reference; its first MAX_GROUPS rows are drawn. overall: all
-    groups.
+    frame: group, value, low, high, n, what (which rows n counts), enough, reference; its first MAX_GROUPS rows are drawn. overall: the
+    value over all groups.
     """
     figure, rows = _group_rows(frame)
     _add_group_dots(figure, rows, unit)
@@ -37,9 +37,9 @@ def group_dots(frame: pd.DataFrame, *, name: str, unit: str, overall: float | No
 
 
 def selection_ratio_dots(frame: pd.DataFrame, *, against: str, low: float, high: float) -> go.Figure:
-    """Each group's selection rate divided by the rate of one group, with its interval, on the tolerated band; the axis is logarithmic.
+    """Each group's selection rate divided by that of one group, with its interval, over the tolerated band; the axis is logarithmic.
 
-    frame: as for `group_dots`; value, low and high are ratios. against: the group at 1. A ratio of 0 is drawn at the left edge.
+    frame: as for `group_dots`; value, low and high are ratios. against: the group whose ratio is 1. A ratio of 0 is drawn at the left edge.
     """
     figure, rows = _group_rows(frame)
     ends = rows.loc[rows["enough"], ["low", "high", "value"]].to_numpy(float).ravel()
@@ -57,13 +57,13 @@ def selection_ratio_dots(frame: pd.DataFrame, *, against: str, low: float, high:
 
 
 def _group_rows(frame: pd.DataFrame) -> tuple[go.Figure, pd.DataFrame]:
-    """A new figure, and the rows that are drawn from bottom to top, with their labels."""
+    """A new figure, and the rows to draw, from bottom to top, with their labels."""
     rows = layout.bottom_up(frame, MAX_GROUPS)
     return go.Figure(), rows.assign(label=theme.inert_labels(list(rows["group"]), 24))
 
 
 def _add_group_dots(figure: go.Figure, rows: pd.DataFrame, unit: str, floor: float = -math.inf) -> None:
-    """Add dots with intervals: large groups, then small ones in grey. floor: the smallest number that the axis can show."""
+    """Add dots with intervals: large groups first, then small ones in grey. floor: the smallest value that the axis can show."""
     for enough, name in ((True, "now"), (False, "below minimum n")):
         part = rows[(rows["enough"] == enough) & rows["value"].notna()]
         if not len(part):
@@ -79,13 +79,13 @@ def _add_group_dots(figure: go.Figure, rows: pd.DataFrame, unit: str, floor: flo
 
 
 def _style_groups(figure: go.Figure, rows: pd.DataFrame, name: str) -> None:
-    """Set the layout: names and n of the groups on the left, the legend above."""
+    """Set the layout: name and n of each group on the left, the legend above."""
     ticks = [f"{row['label']} · {formatting.compact_count(row['n'])}" for row in rows.to_dict("records")]
     layout.row_chart(figure, ticks, name, height=max(190, 34 * len(rows) + 110), legend=True, top=44)
 
 
 def _share_axis_range(rows: pd.DataFrame) -> list[float]:
-    """The part of 0 to 1 that all values and the intervals of large groups need, with a margin."""
+    """The part of 0 to 1 that is needed for all values and for the intervals of large groups, with a margin."""
     held = rows[rows["enough"]] if rows["enough"].any() else rows
     ends = np.concatenate([held[["low", "high"]].to_numpy(float).ravel(), rows[["value", "reference"]].to_numpy(float).ravel()])
     ends = ends[ends == ends]

@@ -1,7 +1,7 @@
-"""Every kind of figure in the states that pages can draw it in: empty, one point, small samples, huge and negative values, long
-names; those with a row for each column also with a thousand columns.
+"""Every kind of figure in the states in which pages can draw it: empty, one point, small samples, huge and negative values, long names.
+Figures with a row for each column are also drawn with a thousand columns.
 
-The page Gallery (developer mode) shows them; tests read them as objects. The values are made up and say nothing about any model.
+The page Gallery (developer mode) shows these figures; tests read them as objects. The values are invented and about no real model.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ from observability.dashboard.charts.gallery_states import COUNTS, LONG, MANY, ST
 
 @dataclass(frozen=True)
 class GalleryFigure:
-    """One figure in one state."""
+    """One figure drawn in one state."""
 
     name: str
     state: str
@@ -48,7 +48,7 @@ def _drift(state: str) -> go.Figure:
 
 def _heatmap(state: str) -> go.Figure:
     frame = state_frame(state).rename(columns={"name": "subject", "period": "day"})
-    if state == MANY:  # otherwise the days would go on for years
+    if state == MANY:  # otherwise the days would extend over years
         frame["day"] = [START + pd.Timedelta(days=place % 7) for place in range(len(frame))]
     return drift.column_day_heatmap(frame, value="PSI", unit="", top=1.0)
 
@@ -85,7 +85,7 @@ def _levels(state: str) -> go.Figure:
 
 
 def map_frame(state: str) -> pd.DataFrame:
-    """Predictions of a state on the plane of two principal components, in two groups: x, y, outcome, text, value."""
+    """Predictions in the plane of two principal components, in two groups, for one state: x, y, outcome, text, value."""
     n = COUNTS.get(state, 6 if state == "small samples" else 90)
     random = np.random.default_rng(0)
     spread, group = 1e9 if state == "huge" else 1.0, np.arange(n) % 3 == 0
@@ -124,12 +124,12 @@ SHARED_FIGURES: dict[str, Callable[[str], go.Figure]] = {
     "Map by outcome": _map,
     "Map by score": partial(_map, number="score"),
 }
-"""The figures that several pages share or that hold the largest numbers: their pictures are kept."""
+"""The figures that several pages share or that hold the largest numbers; their pictures are stored for comparison."""
 FIGURES = SHARED_FIGURES | PAGE_FIGURES | MODEL_FIGURES
 
 
 WITHOUT = (("Waterfall", "long names"),)
-"""States that do not occur: the parts of a waterfall have fixed names."""
+"""Combinations that do not occur, because the parts of a waterfall have fixed names."""
 OF_COLUMNS = ("Ranked drift", "Column by day")
 """Figures with a row for each column of a model; a model may have thousands of columns."""
 

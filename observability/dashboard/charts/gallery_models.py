@@ -1,4 +1,6 @@
-"""Figures of the pages about scores, explanations, runs and forms in the states of the gallery (charts/gallery.py), with made-up values."""
+"""Figures of the pages about scores, explanations, runs and forms, in the states of the gallery (charts/gallery.py), with invented
+values.
+"""
 
 from collections.abc import Callable
 

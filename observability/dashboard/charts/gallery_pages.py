@@ -1,4 +1,4 @@
-"""Figures of single pages in the states of the gallery (charts/gallery.py), with made-up values."""
+"""Draws figures of single pages from made-up values, in the states of the gallery (charts/gallery.py)."""
 
 from collections.abc import Callable
 

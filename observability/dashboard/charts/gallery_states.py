@@ -1,4 +1,4 @@
-"""The states in which the gallery draws figures, and made-up frames of each."""
+"""The states in which the gallery draws figures, and frames of made-up values for each state."""
 
 import numpy as np
 import pandas as pd
@@ -7,9 +7,9 @@ STATES = ("usual", "empty", "one point", "small samples", "huge", "negative", "m
 LONG = "a_feature_whose_name_somebody_made_out_of_every_table_that_it_was_joined_from"
 START = pd.Timestamp("2026-03-02")
 MANY = "many columns"
-"""The state of the figures of columns (OF_COLUMNS) in which they are given more rows than they draw."""
+"""The state in which the figures of columns (OF_COLUMNS) are given more rows than they draw."""
 COUNTS = {"empty": 0, "one point": 1, MANY: 1_000}
-"""Rows of a state; the others have six."""
+"""Number of rows by state; a state that is not listed has six."""
 
 
 def state_values(state: str) -> np.ndarray:
@@ -30,7 +30,7 @@ def state_names(state: str) -> list[str]:
 
 
 def state_frame(state: str, **columns: object) -> pd.DataFrame:
-    """A frame of a state: period, name, value with its interval, counts; and further columns."""
+    """Return the frame of a state: period, name, value with its interval, counts, and the further `columns`."""
     values = state_values(state)
     rows = 3 if state == "small samples" else 1200
     spread = np.abs(values) * (0.9 if state == "small samples" else 0.05)

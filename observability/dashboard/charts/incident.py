@@ -1,4 +1,4 @@
-"""The figure of an incident: its leading metric by day, with the comparison band, the onset and event marks."""
+"""The figure of an incident: its leading metric by day, with the comparison band, the onset and marks of events."""
 
 from datetime import datetime
 
@@ -26,11 +26,11 @@ def incident_line(
     onset: datetime | None = None,
     marks: pd.DataFrame | None = None,
 ) -> go.Figure:
-    """The leading metric by day: line with interval, shaded comparison band, limit, onset and event marks.
+    """Draw the leading metric by day as a line with its interval, the shaded comparison band, the limit, the onset and marks of events.
 
     series: period, value, low, high. severity: the severity of the finding whose limit is drawn. baseline_name: the name of the baseline.
-    band: the usual range and the name of its baseline. onset: drawn where it lies after the first day; an earlier one is not dated by
-    these days.
+    band: the usual range and the name of its baseline. onset: drawn only if it lies after the first day, because these days do not date an
+    earlier one.
     """
     figure = go.Figure()
     if band is not None and len(series):

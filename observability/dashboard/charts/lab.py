@@ -1,4 +1,4 @@
-"""Figure of a simulated fault: the findings by day or step with their severity, and whether they also occur without the fault."""
+"""Figure of a simulated fault: its findings by day or step, with their severity and whether they also occur without the fault."""
 
 from typing import Any
 
@@ -14,9 +14,10 @@ ALSO = "also found without the fault"
 
 
 def fault_timeline(frame: pd.DataFrame, last: int, *, unit: str = "day") -> go.Figure:
-    """Findings by days (or steps) since the fault began, a row for each claim; hollow where the same is found without the fault.
+    """Draw the findings by days (or steps) since the fault began, with a row for each claim. A mark is hollow if the same is found without
+    the fault.
 
-    frame: the unit, what (the row), severity, because, also_without_fault.
+    frame: the column named by `unit`, what (the row), severity, because, also_without_fault.
     """
     figure = go.Figure()
     rows = list(dict.fromkeys(frame["what"]))

@@ -16,11 +16,11 @@ MAX_ANNOTATORS = 30
 
 
 def label_maturity_bars(frame: pd.DataFrame, window: Window, limit: float | None = None) -> go.Figure:
-    """Bars by day of the labelled share, with the share that is still expected (estimated) hatched on top. A dotted line shows the usual
-    share at that age.
+    """Draw the labelled share by day as bars, with the share that is still expected (estimated) hatched on top. A dotted line shows the
+    usual share at that age.
 
-    frame: period, served, labelled, share, usual, final. window: its first day is marked. limit: the limit of the label maturity, a dashed
-    line.
+    frame: period, served, labelled, share, usual, final. window: its first day is marked. limit: the limit of the label maturity, drawn as
+    a dashed line.
     """
     figure = go.Figure()
     counts = [[f"{labelled:,.0f} of {served:,.0f}"] for labelled, served in zip(frame["labelled"], frame["served"])]
@@ -42,7 +42,7 @@ def label_maturity_bars(frame: pd.DataFrame, window: Window, limit: float | None
 
 
 def annotator_dots(frame: pd.DataFrame, x: str = "agreement with the majority of the others") -> go.Figure:
-    """A dot with its interval for each annotator, and a diamond for all others.
+    """Draw a dot with its interval for each annotator, and a diamond for the other annotators.
 
     frame: annotator, value, low, high, n, others, others_n, severity; its first MAX_ANNOTATORS rows are drawn, the first at the top.
     x: title of the value axis.
@@ -66,7 +66,7 @@ def annotator_dots(frame: pd.DataFrame, x: str = "agreement with the majority of
 
 
 def label_arrival_curve(frame: pd.DataFrame) -> go.Figure:
-    """The usual share of labels by age, and the lowest of its weeks. frame: age, usual, lowest."""
+    """Draw the usual share of labels by age, and the lowest share of the weeks. frame: age, usual, lowest."""
     figure = go.Figure()
     lowest: dict[str, Any] = {"name": "lowest of three weeks", "color": theme.NEUTRAL, "dash": "dot", "width": 1}
     layout.add_curve(figure, frame["age"], frame["lowest"], "%{y:.1%} in the lowest week", **lowest)

@@ -1,4 +1,4 @@
-"""Figures of service: requests stacked by status, and percentiles of latency with their limit."""
+"""Figures of service: requests stacked by status, and latency percentiles with their limit."""
 
 import math
 from typing import Any
@@ -12,14 +12,14 @@ from observability.dashboard.charts import layout
 from observability.dashboard.charts.time import add_event_marks, horizontal_line, interval_band, line_markers
 
 STATUSES = {"ok": theme.PRIMARY, "error": theme.ACT, "timeout": theme.WATCH, "fallback": theme.PURPLE, "rejected": theme.NEUTRAL}
-"""Every status, from the bottom of the stack up, and its colour."""
+"""The colour of every status, in the order of the stack from the bottom up."""
 PERCENTILES = {"p50": (theme.SKY, "dot"), "p95": (theme.PURPLE, "dash"), "p99": (theme.PRIMARY, "solid")}
 
 
 def requests_by_status_bars(frame: pd.DataFrame, marks: pd.DataFrame | None = None) -> go.Figure:
-    """Requests by period as bars stacked by status.
+    """Draw the requests by period as bars that are stacked by status.
 
-    frame: period, and a column of counts for each status that occurs (`ok` among them).
+    frame: period, and a column of counts for each status that occurs, `ok` included.
     """
     figure = go.Figure()
     shown = [status for status in STATUSES if status in frame and frame[status].sum()]
@@ -34,9 +34,9 @@ def requests_by_status_bars(frame: pd.DataFrame, marks: pd.DataFrame | None = No
 def latency_percentile_lines(
     frame: pd.DataFrame, *, limit: float | None = None, log: bool = False, marks: pd.DataFrame | None = None, height: int = 320
 ) -> go.Figure:
-    """p50, p95 and p99 of latency by period, p99 with its interval, the service level and event marks.
+    """Draw p50, p95 and p99 of the latency by period, with the interval of p99, the service level and marks of events.
 
-    frame: period, p50, p95, p99, low, high (of p99), n (answers). All in milliseconds.
+    frame: period, p50, p95, p99, low and high (of p99), n (the number of answers). All times are in milliseconds.
     """
     figure = go.Figure()
     interval_band(figure, frame["period"], frame["low"], frame["high"], theme.PRIMARY, "95 % interval of p99")
@@ -54,6 +54,6 @@ def latency_percentile_lines(
 
 
 def _percentile_hover(name: str, row: dict[Any, Any]) -> str:
-    """Value, of p99 its interval, and the number of answers."""
+    """Return the hover text of a point: its value, the interval if it is p99, and the number of answers."""
     ends = (row["low"], row["high"]) if name == "p99" else (None, None)
     return f"{name} {formatting.value_with_interval(row[name], *ends)} ms<br>{formatting.plural(int(row['n']), 'answer')}"

@@ -1,4 +1,4 @@
-"""Layout that several charts share: named rows, the value axis, limit lines."""
+"""Parts of the layout that several charts share: named rows, the value axis, limit lines."""
 
 import math
 from collections.abc import Sequence
@@ -12,29 +12,31 @@ from observability.core import formatting
 from observability.dashboard import theme
 
 DAY_HOVER, TIME_HOVER = "%{x|%a %-d %b %Y}<br>%{customdata}", "%{x|%a %-d %b %Y %H:%M}<br>%{customdata}"
-"""Hover templates of marks at a day or a time, whose `customdata` is the rest of their text."""
+"""Hover templates of marks at a day or a time; `customdata` holds the rest of their text."""
 FEW_DAYS = 60
-"""Maximum number of days of a heat map with gaps between days. With more, a day can be narrower than two pixels on a phone."""
+"""Maximum number of days for which a heat map has gaps between days. With more days, a day can be narrower than two pixels on a phone."""
 
 
 def bottom_up(frame: pd.DataFrame, most: int) -> pd.DataFrame:
-    """The first `most` rows in reverse order with a new index, so that the first one is at the top of a horizontal chart."""
+    """Return the first `most` rows in reverse order with a new index, so that the first row is at the top of a horizontal chart."""
     return frame.head(most).iloc[::-1].reset_index(drop=True)
 
 
 def gap_between_days(days: int) -> int:
-    """Pixels between the days of a heat map; 0 for many days, which would vanish in their gaps on a phone."""
+    """Return the pixels between the days of a heat map. It is 0 for many days, which would vanish between their gaps on a phone."""
     return 1 if days <= FEW_DAYS else 0
 
 
 def row_names(names: Sequence[object], *, selected: object = None, longest: int = 28, line: int | None = None) -> list[str]:
-    """The names beside the rows of a horizontal chart; the selected one is bold. line: characters above which a name takes two lines."""
+    """Return the names beside the rows of a horizontal chart, with the selected one in bold. line: the number of characters above which a
+    name takes two lines.
+    """
     labels = [theme.label_of_two_lines(name, line) for name in names] if line else theme.inert_labels(names, longest)
     return [f"<b>{label}</b>" if name == selected else label for name, label in zip(names, labels)]
 
 
 def set_row_ticks(figure: go.Figure, ticks: Sequence[str]) -> None:
-    """Write finished texts beside the rows of a horizontal chart, from the bottom up."""
+    """Write texts that are ready to be shown beside the rows of a horizontal chart, from the bottom up."""
     rows = list(range(len(ticks)))
     figure.update_yaxes(tickmode="array", tickvals=rows, ticktext=list(ticks), showgrid=False, range=[-0.6, len(ticks) - 0.4])
 
@@ -44,8 +46,8 @@ def row_chart(
 ) -> go.Figure:
     """Set the layout of a horizontal chart, and return it.
 
-    ticks: texts beside the rows, from the bottom up; x: title of the value axis, axis: its options in plotly; top: margin above, as for a
-    legend of two lines.
+    ticks: texts beside the rows, from the bottom up. x: title of the value axis. axis: options of plotly for this axis. top: the margin
+    above, such as for a legend of two lines.
     """
     theme.themed(figure, height=height, x=x, legend=legend)
     set_row_ticks(figure, ticks)
@@ -55,7 +57,7 @@ def row_chart(
 
 
 def value_axis(figure: go.Figure, **options: object) -> go.Figure:
-    """Draw the grid of a horizontal chart's value axis, and return the figure; options are those of plotly's x axis."""
+    """Draw the grid of the value axis of a horizontal chart, and return the figure. options: those of plotly's x axis."""
     return figure.update_xaxes(showgrid=True, gridcolor=theme.QUIET, gridwidth=0.5, **options)
 
 
@@ -72,9 +74,9 @@ def add_curve(
     texts: object = None,
     **options: Any,
 ) -> None:
-    """Add a line with gaps where values are missing.
+    """Add a line that has gaps where values are missing.
 
-    hover: template of its points, with `texts` as `customdata`; options: further ones of plotly.
+    hover: the template of the line's points, with `texts` as `customdata`. options: further options of plotly.
     """
     line = {"color": color, "width": width, "dash": dash}
     template = f"{hover}<extra></extra>"
@@ -93,7 +95,9 @@ def add_marks(
     marker: dict[str, Any],
     **options: Any,
 ) -> None:
-    """Add a mark for each value. texts: `customdata` of the marks, which the template `hover` shows; options: further ones of plotly."""
+    """Add a mark for each value. texts: the `customdata` of the marks, which the template `hover` shows. options: further options of
+    plotly.
+    """
     template = f"{hover}<extra></extra>" if hover else None
     figure.add_scatter(x=x, y=y, mode="markers", name=name, marker=marker, customdata=texts, hovertemplate=template, **options)
 
@@ -101,18 +105,22 @@ def add_marks(
 def add_bars(
     figure: go.Figure, x: object, y: object, texts: object = None, *, color: object, hover: str = "%{customdata}", **options: Any
 ) -> None:
-    """Add a bar for each value. texts: the `customdata` of the bars, which the template `hover` shows; options: further ones of plotly."""
+    """Add a bar for each value. texts: the `customdata` of the bars, which the template `hover` shows. options: further options of
+    plotly.
+    """
     figure.add_bar(x=x, y=y, customdata=texts, marker_color=color, hovertemplate=f"{hover}<extra></extra>", **options)
 
 
 def add_row_bars(figure: go.Figure, values: "pd.Series[Any]", texts: object, **options: Any) -> None:
-    """Add a horizontal bar for each value, at the value's index; a click on one fades no other. options: as of `add_bars`."""
+    """Add a horizontal bar for each value, at the value's index; a click on one bar does not fade the others. options: those of
+    `add_bars`.
+    """
     kept = {"marker": {"opacity": 1}}
     add_bars(figure, values, values.index, texts, orientation="h", width=0.62, unselected=kept, **options)
 
 
 def add_click_squares(figure: go.Figure, x: object, y: object, texts: object, *, size: int, hover: str = "%{customdata}") -> None:
-    """Add transparent squares over the cells of a heatmap, which takes no clicks: they carry hover texts and take clicks."""
+    """Add transparent squares over the cells of a heatmap. They carry hover texts and take clicks, because a heatmap takes none."""
     clear = {"marker": {"opacity": 0}}
     marker = {"symbol": "square", "size": size}
     checked = np.array(texts, dtype=object)  # plotly checks each value of a list
@@ -131,7 +139,7 @@ def add_interval_dots(
     columns: tuple[str, str, str] = ("value", "low", "high"),
 ) -> None:
     """Add a dot with its interval for each row, at the row's index. columns: the columns of the value and of the ends of its interval.
-    hover: text of each dot.
+    hover: the text of each dot.
     """
     value, low, high = (rows[column] for column in columns)
     bars = theme.error_bars(value, low, high, color=color if isinstance(color, str) else theme.NEUTRAL, thickness=thickness, width=4)
@@ -140,7 +148,7 @@ def add_interval_dots(
 
 
 def add_diamonds(figure: go.Figure, values: "pd.Series[Any]", hover: Sequence[object], *, name: str) -> None:
-    """Add a hollow grey diamond for what each row is compared with, at the row's index. hover: text of each diamond."""
+    """Add a hollow grey diamond at the row's index for the value that each row is compared with. hover: the text of each diamond."""
     marker = {"symbol": "diamond-open", "size": 9, "color": theme.NEUTRAL, "line": {"width": 1.6}}
     add_marks(figure, values, values.index, hover, name=name, marker=marker)
 
@@ -160,10 +168,10 @@ def add_names(
     axis: tuple[float, float] | None = None,
     line: float = 0.08,
 ) -> None:
-    """Write the name beside each mark, towards the middle of the axis. It stands above the mark if a line of text fits there, or if there
-    is at least as much room above as below. Otherwise it stands below.
+    """Write the name beside each mark, on the side towards the middle of the axis. The name stands above the mark if a line of text fits
+    there, or if there is at least as much room above as below. Otherwise it stands below.
 
-    log: whether the horizontal axis is logarithmic. axis: its ends, by default those of the marks. line: height of a line of text, as a
+    log: whether the horizontal axis is logarithmic. axis: its ends, by default those of the marks. line: height of a line of text as a
     share of the marks' range.
     """
     at = [math.log10(value) for value in x] if log else list(x)
@@ -191,7 +199,9 @@ def item_share_texts(rows: pd.DataFrame, name: str) -> list[str]:
 
 
 def limit_line(figure: go.Figure, limit: float, severity: str) -> None:
-    """Draw the limit of findings as a vertical line in the colour of the severity that begins there, with its word and value above."""
+    """Draw the limit of findings as a vertical line in the colour of the severity that begins there. The word of the severity and the value
+    stand above.
+    """
     figure.add_vline(x=limit, line={"color": theme.TONES[severity], "width": 1.2, "dash": "dash"}, layer="below")
     words, side = f"{formatting.STATUS_WORDS[severity]} {limit:.2g}", "right" if severity == "watch" else "left"
     add_note(figure, words, x=limit, y=1, yref="paper", yanchor="bottom", xanchor=side)

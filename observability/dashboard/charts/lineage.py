@@ -1,4 +1,4 @@
-"""The figure of a lineage: an indented list with its links, upstream above the centre, downstream below it."""
+"""The figure of a lineage: an indented list with links, in which upstream things are above the centre and downstream things below it."""
 
 from collections.abc import Sequence
 
@@ -20,24 +20,25 @@ SYMBOLS = {
     "predictions": ("circle", theme.SKY),
     "prediction": ("circle", theme.STRONG),
 }
-"""Marker and colour by kind of thing; the label names the kind as well."""
+"""Marker and colour by kind of thing; the label also names the kind."""
 LABEL = 36
-"""Characters of a label above which it takes two lines, so that it fits a phone; the table has what is cut."""
+"""Number of characters above which a label takes two lines, so that it fits a phone. The table has the parts that are cut off."""
 ROOM = 0.32
-"""Share of the width for the marks; the rest is for the labels."""
+"""Share of the width that the marks take; the rest is for the labels."""
 
 
 def hover_lines(lines: Sequence[str]) -> list[str]:
-    """Texts of a hover box as Plotly reads them; empty ones are left out."""
+    """Return the lines of a hover box in the form that Plotly reads, without empty ones."""
     return [theme.inert_label(line, 90) for line in lines if line]
 
 
 def lineage_tree(frame: pd.DataFrame, others: pd.DataFrame) -> go.Figure:
-    """Things as marks with their labels, each under the thing that it is linked to; a click gives `customdata[0]`, the thing's address.
+    """Draw the things as marks with their labels, each under the thing that it is linked to. A click gives `customdata[0]`, the address of
+    the thing.
 
     frame: address, kind, label, hover, distance (0 of the centre), place (row number from the top; the centre lies between upstream and
-    downstream), above (place of the linked thing; missing for the centre), hidden (0, or how many things the row stands for). others:
-    from, to (places of further links).
+    downstream), above (place of the linked thing; missing for the centre), hidden (0, or the number of things that the row stands for).
+    others: from, to (the places of further links).
     """
     figure = go.Figure()
     depth = frame["distance"].abs()

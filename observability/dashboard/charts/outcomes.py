@@ -14,9 +14,10 @@ MAX_CLASSES = 20
 
 
 def confusion_heatmap(counts: Sequence[Sequence[float]], classes: Sequence[str]) -> go.Figure:
-    """Confusion matrix, label (rows) by decision (columns): the share of each label's rows as colour, share and count as text.
+    """Draw a confusion matrix with labels as rows and decisions as columns. The colour is the share of each label's rows; the text is the
+    share and the count.
 
-    counts: K × K rows of labels. At most MAX_CLASSES classes are drawn.
+    counts: K × K counts, one row for each label. At most MAX_CLASSES classes are drawn.
     """
     size = min(len(classes), MAX_CLASSES)
     shares = [[row[j] / max(sum(row), 1.0) for j in range(size)] for row in counts[:size]]
@@ -45,9 +46,10 @@ def confusion_heatmap(counts: Sequence[Sequence[float]], classes: Sequence[str])
 
 
 def error_histogram(frame: pd.DataFrame, unit: str | None = None) -> go.Figure:
-    """Share of labelled predictions by error, in steps; zero is marked. unit: the label's unit.
+    """Draw the share of labelled predictions by error, in steps, and mark zero. unit: the unit of the label.
 
-    frame: low, high (ends of each step as drawn, label's unit), step (in words), current, and reference if there is one (shares).
+    frame: low and high (the ends of each step as drawn, in the unit of the label), step (in words), current, and reference if there is one
+    (both shares).
     """
     figure, sides = go.Figure(), [side for side in ("reference", "current") if side in frame]
     if len(frame):

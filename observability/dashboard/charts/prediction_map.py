@@ -1,4 +1,4 @@
-"""The map of predictions: one mark per prediction on the first two principal components of the inputs."""
+"""The map of predictions: one mark per prediction, placed by the first two principal components of the inputs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,18 +16,18 @@ OUTCOMES = {
     "Right": {"symbol": "circle", "size": 6, "color": theme.OK, "opacity": 0.6},
     "Wrong": {"symbol": "x", "size": 7, "color": theme.ACT, "opacity": 0.9},
 }
-"""Marks of the outcomes; those drawn last lie on top."""
+"""Marks of the outcomes; an outcome that is drawn later lies on top."""
 CAP = 0.95
-"""Quantile of a number above which all values have the last colour of the scale."""
+"""Quantile above which all values of a number have the last colour of the scale."""
 
 
 def scattered_predictions(
     frame: pd.DataFrame, *, titles: Sequence[str], number: str | None = None, case: tuple[float, float] | None = None
 ) -> go.Figure:
-    """The predictions as marks. A mark's `customdata` is its place in the frame and its text.
+    """Draw the predictions as marks. The `customdata` of a mark is its place in the frame and its text.
 
-    frame: x, y, outcome (of OUTCOMES), text, and `value` where the colour is a number. titles: the titles of both axes. number: what
-    `value` is; None colours by outcome. case: the position of the marked case.
+    frame: x, y, outcome (of OUTCOMES), text, and `value` if the colour is a number. titles: the titles of both axes. number: the name of
+    `value`; with None, the outcome gives the colour. case: the position of the marked case.
     """
     figure = go.Figure()
     rows = frame.assign(place=np.arange(len(frame)))

@@ -1,4 +1,4 @@
-"""Figure of the review programme by month: one small panel for each measure."""
+"""Figure of the review programme by month, with one small panel for each measure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,13 +13,13 @@ from observability.dashboard.charts.energy import said_ticks
 PANEL = 118
 """Height of a panel in pixels."""
 FEW_MONTHS = 8
-"""Months up to which each one is named below the figure."""
+"""Maximum number of months for which each month is named below the figure."""
 
 
 def programme_panels(frame: pd.DataFrame, titles: Mapping[Any, str], *, few: int) -> go.Figure:
-    """A panel for each measure: its value by month, hollow where it rests on fewer than `few` items; a month without a value is a gap.
+    """Draw a panel for each measure: its value by month, hollow if it is based on fewer than `few` items. A month without a value is a gap.
 
-    frame: measure, month, value (a share, or hours), unit (share, h), n, words. titles: the titles of the measures, from the top down.
+    frame: measure, month, value (a share, or hours), unit (share or h), n, words. titles: the titles of the measures, from the top down.
     """
     from plotly.subplots import make_subplots
 
@@ -47,7 +47,7 @@ def programme_panels(frame: pd.DataFrame, titles: Mapping[Any, str], *, few: int
 
 
 def hour_ticks(top: float) -> dict[str, Any]:
-    """Ticks of an axis of hours from 0 to the largest value, in minutes, hours or days; none if no value is known."""
+    """Return the ticks of an axis of hours from 0 to the largest value, in minutes, hours or days; no ticks if no value is known."""
     if not top > 0:
         return {"tickvals": []}
     hours, unit = (24.0, "d") if top >= 72 else (1.0, "h") if top >= 2 else (1 / 60, "min")

@@ -1,4 +1,4 @@
-"""Figures of one value over time: of each batch, of each run of a rule, or of each round of several sets of questions."""
+"""Figures of a value over time: for each batch, for each run of a rule, or for each round of several sets of questions."""
 
 from typing import Any
 
@@ -15,15 +15,16 @@ COLOURS = {"act": theme.ACT, "watch": theme.WATCH, "ok": theme.PRIMARY, "unknown
 BEGINS = {"act": "Critical", "watch": "Warning"}
 
 MAX_STEMS = 120
-"""With more rows no stems are drawn."""
+"""Number of rows above which no stems are drawn."""
 ZERO_TOP, TINY = 0.05, 0.005
-"""Top of the axis of shares if no share is above TINY."""
+"""The upper end of an axis of shares, used if no share is above TINY."""
 
 
 def record_marks(frame: pd.DataFrame, *, name: str, usual: float | None = None, share: bool = False) -> go.Figure:
-    """A mark for each row, by time, on a stem if there are few; shape and colour show the severity of its finding. usual: a dotted line.
+    """Draw a mark for each row by time, on a stem if there are few rows. Shape and colour show the severity of the row's finding. usual: a
+    value drawn as a dotted line.
 
-    frame: at, value, severity, words (the hover text, inert).
+    frame: at, value, severity, words (the hover text, already made inert).
     """
     figure, many = go.Figure(), len(frame) > MAX_STEMS
     for severity, colour in COLOURS.items():
@@ -42,15 +43,15 @@ def record_marks(frame: pd.DataFrame, *, name: str, usual: float | None = None, 
     if not top > (TINY if share else 0):
         figure.update_yaxes(
             range=[0, ZERO_TOP if share else 1]
-        )  # for zeros, plotly draws an axis up to 100 %; for tiny shares, it writes 0 % at every tick
+        )  # plotly draws an axis up to 100 % for zeros, and writes 0 % at every tick for tiny shares
     return figure
 
 
 def flips_by_set(frame: pd.DataFrame) -> go.Figure:
-    """A line for each set of questions, with a mark where a change begins and where the declared version changes.
+    """Draw a line for each set of questions, with a mark where a change begins and where the declared version changes.
 
     frame: at, label (of the line), value (a share), mark (`change`, `version` or empty), severity (of a change), words (the hover text,
-    inert).
+    already made inert).
     """
     figure = go.Figure()
     for name, part in frame.groupby("label", sort=True):

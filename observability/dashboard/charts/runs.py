@@ -1,4 +1,4 @@
-"""Figures of training: raw and smoothed curves, parallel coordinates, rank × step heatmap, phases."""
+"""Figures of training: raw and smoothed curves, parallel coordinates, a heatmap of ranks and steps, and phases."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,16 +13,18 @@ from observability.dashboard.charts import layout
 from observability.stats.curve import downsampled_indices
 
 MAX_POINTS = 1500
-"""Most points of one line. If there are more, only the lowest and the highest point of each stretch are drawn, so that spikes stay
-visible.
+"""Maximum number of points of one line. If there are more, only the lowest and the highest point of each stretch are drawn, so that spikes
+stay visible.
 """
 MAX_STEPS, MAX_RANKS, MAX_CELLS = 240, 64, 1500
 ALL_ROWS, LABEL_HEIGHT = 560, 14
-"""Height in pixels of the rows of all ranks together, if rows may be that low; height that the label of a row needs."""
+"""Total height in pixels of the rows of all ranks, if rows may be that low; and the height that the label of a row needs."""
 REACHES = (0.5, 1.0, 2.0, 3.0)
-"""Doublings at which the colors of the map of ranks may end."""
+"""Numbers of doublings at which the colours of the map of ranks may end."""
 MAX_LEVEL_NAMES = 4
-"""Maximum number of axes of parallel coordinates whose names fit side by side on a phone; the names of more axes are tilted."""
+"""Maximum number of axes of parallel coordinates whose names fit side by side on a phone. If there are more axes, their names are
+tilted.
+"""
 LONGEST_RANK = 22
 DASHES = {"held out": ("solid", "dash"), "training": ("dot", "dashdot")}
 """Line styles by part of the data. The first style is for the first runs, the second for further runs, whose colours repeat."""
@@ -30,7 +32,7 @@ SYMBOLS = {"best": "star", "act": "x", "watch": "triangle-up"}
 
 
 def training_curve_lines(frame: pd.DataFrame, marks: pd.DataFrame, *, name: str, x: str, log: bool) -> go.Figure:
-    """Each curve of a run, faded as logged and above it smoothed, with marks of findings.
+    """Draw each curve of a run, pale as logged and smoothed above it, with marks of findings.
 
     frame: run, part ("training" or "held out"), step, x, value, smoothed. marks: run, x, value, kind ("best", "act", "watch"), what.
     """
@@ -61,9 +63,9 @@ def training_curve_lines(frame: pd.DataFrame, marks: pd.DataFrame, *, name: str,
 
 
 def parallel_coordinates(frame: pd.DataFrame, *, metric: str) -> go.Figure:
-    """Parameters of runs as parallel axes, the last one the metric, which also colours the lines.
+    """Draw the parameters of runs as parallel axes. The last axis is the metric, which also colours the lines.
 
-    frame: run, one column per parameter, metric.
+    frame: run, one column per parameter, and the metric.
     """
     dimensions = []
     for column in frame.columns[1:]:
@@ -91,27 +93,31 @@ def parallel_coordinates(frame: pd.DataFrame, *, metric: str) -> go.Figure:
 
 
 def step_stride(steps: int, ranks: int) -> int:
-    """How many steps one column of the heatmap stands for. Each cell is an element of the page, so that many ranks have fewer columns."""
+    """Return how many steps one column of the heatmap stands for. Each cell is an element of the page, so more ranks mean fewer columns."""
     return max(-(-steps // min(MAX_STEPS, MAX_CELLS // max(min(ranks, MAX_RANKS), 1))), 1)
 
 
 def rank_row_height(ranks: int, most: int, least: int) -> tuple[int, int]:
-    """The height of a rank's row, low enough that many ranks fit on a screen; and n, where every nth rank has a label."""
+    """Return the height of a rank's row, low enough that many ranks fit on a screen, and the number n such that every nth rank has
+    a label.
+    """
     height = min(most, max(least, ALL_ROWS // max(ranks, 1)))
     return height, -(-LABEL_HEIGHT // height)
 
 
 def rank_color_reach(ratio: Any) -> float:
-    """The number of doublings at which the colors end: the smallest of REACHES that contains all but one in 200 cells."""
+    """Return the number of doublings at which the colours end. It is the smallest of REACHES that contains all but one in 200 cells, or the
+    largest if none does.
+    """
     found = float(np.quantile(np.abs(np.log2(np.maximum(ratio, 1e-6))), 0.995))
     return next((reach for reach in REACHES if found <= reach), max(REACHES))
 
 
 def rank_step_heatmap(own: Any, ranks: Sequence[str], steps: Sequence[int], chosen: int | None = None, what: str = "own work") -> go.Figure:
-    """Rank × step: a rank's own time over the step's median. A click gives `customdata[0]`, the step.
+    """Draw the ratio of each rank's own time to the median of the step, by rank and step. A click gives `customdata[0]`, the step.
 
-    own: ms, ranks × steps, at most MAX_RANKS and MAX_STEPS. what: whose time it is, a phase or all own work.
-    Transparent squares lie over the heatmap, since a click on it gives no event.
+    own: milliseconds, ranks × steps, at most MAX_RANKS and MAX_STEPS. what: what the time was spent on, a phase or all own work.
+    Transparent squares lie over the heatmap, because a click on the heatmap itself gives no event.
     """
     ratio = own / np.maximum(np.median(own, axis=0), 1e-9)
     figure = go.Figure()
@@ -145,7 +151,7 @@ def rank_step_heatmap(own: Any, ranks: Sequence[str], steps: Sequence[int], chos
 
 
 def straggler_ratio_line(frame: pd.DataFrame) -> go.Figure:
-    """The slowest rank's own time over the median one, by step. frame: step, slowest_over_median."""
+    """Draw the ratio of the slowest rank's own time to that of the median rank, by step. frame: step, slowest_over_median."""
     kept = frame.iloc[downsampled_indices(frame["slowest_over_median"].to_numpy(float), MAX_POINTS)]
     figure = go.Figure()
     layout.add_curve(figure, kept["step"], kept["slowest_over_median"], "step %{x:,}<br>%{y:.3g} × the median rank", width=1.6)
@@ -154,7 +160,7 @@ def straggler_ratio_line(frame: pd.DataFrame) -> go.Figure:
 
 
 def phase_bars(frame: pd.DataFrame) -> go.Figure:
-    """Milliseconds per step of each rank, its phases stacked. frame: rank, phase, ms."""
+    """Draw the milliseconds per step of each rank, with its phases stacked. frame: rank, phase, ms."""
     figure = go.Figure()
     names = list(dict.fromkeys(frame["phase"]))
     for name, colour in zip(names, (theme.PRIMARY, theme.PURPLE, theme.SKY, theme.NEUTRAL, theme.STRONG)):

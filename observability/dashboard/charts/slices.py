@@ -12,10 +12,10 @@ from observability.dashboard.charts import layout
 
 
 def slice_dots(frame: pd.DataFrame, *, name: str, unit: str, of_label: str | None = None) -> go.Figure:
-    """A dot with its 95 % interval for each slice now, a diamond for the same slice before, a line between them; hollow and grey where the
-    change is not significant.
+    """Draw a dot with its 95 % interval for each slice now, a diamond for the same slice before, and a line between them. A dot is hollow
+    and grey if the change is not significant.
 
-    frame: name, value, low, high, n, before, rest, coverage, sure; from top to bottom. of_label: the unit of the model's label.
+    frame: name, value, low, high, n, before, rest, coverage, sure; rows from top to bottom. of_label: the unit of the model's label.
     """
     rows = layout.bottom_up(frame, len(frame))
     figure = go.Figure()

@@ -1,4 +1,4 @@
-"""Figures for a file that is read without the dashboard: the theme's colours written into them, and plotly's own script."""
+"""Figures for a file that is read without the dashboard: the colours of the theme and plotly's own script are written into the file."""
 
 import json
 import re
@@ -43,5 +43,5 @@ def theme_colours(scheme: Scheme) -> dict[str, str]:
 
 
 def plotly_script() -> str:
-    """The script of plotly, written into the file so that the file requests nothing."""
+    """Return the script of plotly, which is written into the file so that the file makes no requests."""
     return str(get_plotlyjs())

@@ -1,4 +1,4 @@
-"""The figure of the forms in which a dataset can be stored: their bytes by the change in a model's answers."""
+"""The figure of the forms in which a dataset can be stored: their size in bytes and the change in a model's answers."""
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -9,9 +9,10 @@ from observability.dashboard import theme
 
 
 def storage_forms_chart(frame: pd.DataFrame, *, change: str) -> go.Figure:
-    """A mark for each form: size against the largest change. Names are written beside less exact forms only; the table names all forms.
+    """Draw a mark for each form: its size and the largest change. Names are written only beside the less exact forms; the table names all
+    forms.
 
-    frame: form, bytes, change (0 of lossless forms, missing if no model was asked), lossless. change: title of the vertical axis.
+    frame: form, bytes, change (0 for lossless forms, missing if no model was asked), lossless. change: title of the vertical axis.
     """
     figure, top = go.Figure(), float(frame["change"].max(skipna=True) or 0.0)
     for lossless, colour, symbol in ((True, theme.PRIMARY, "circle"), (False, theme.PURPLE, "diamond")):
@@ -39,12 +40,14 @@ def storage_forms_chart(frame: pd.DataFrame, *, change: str) -> go.Figure:
 
 
 def _label_place(change: float, top: float, place: int) -> str:
-    """The position of a form's name: above the mark of an exact form, which changes nothing; else alternately left and right."""
+    """Return the position of a form's name: above the mark if the form changes nothing or hardly anything; else alternately left
+    and right.
+    """
     return "top center" if change <= 0.05 * top else ("middle left", "middle right")[place % 2]
 
 
 def used_by_day(frame: pd.DataFrame) -> go.Figure:
-    """The bytes that a place holds by day, in gigabytes, and its room. frame: day, used, room."""
+    """Draw the gigabytes that a place holds by day, and its capacity. frame: day, used, room."""
     figure = go.Figure()
     figure.add_scatter(
         x=frame["day"],

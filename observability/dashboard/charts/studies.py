@@ -1,4 +1,4 @@
-"""Figures of a study: best against budget, importance of parameters."""
+"""Figures of a study: the best value by budget, and the importance of parameters."""
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -10,10 +10,10 @@ from observability.dashboard.charts.time import interval_band
 
 
 def best_against_budget(points: pd.DataFrame, metric: str, chance: str = "") -> go.Figure:
-    """Each trial's value as a dot and the best so far as a line, by trial. Repeated runs of a setting are hollow and do not count for the
-    best value.
+    """Draw each trial's value as a dot and the best value so far as a line, by trial. Repeated runs of a setting are hollow and do not
+    count for the best value.
 
-    points: run, trial, seconds, value, best, repeat, chance_low, chance_high. chance: the name of the band between the last two.
+    points: run, trial, seconds, value, best, repeat, chance_low, chance_high. chance: the name of the band between the last two columns.
     """
     figure = go.Figure()
     interval_band(figure, points["trial"], points["chance_low"], points["chance_high"], theme.NEUTRAL, chance)
@@ -38,7 +38,9 @@ def best_against_budget(points: pd.DataFrame, metric: str, chance: str = "") -> 
 
 
 def best_of_studies(points: pd.DataFrame, metric: str) -> go.Figure:
-    """The best value so far of each study as a line, by trial, the first study drawn last and boldest. points: study, trial, best."""
+    """Draw the best value so far of each study as a line, by trial. The first study is drawn last and boldest. points: study,
+    trial, best.
+    """
     figure = go.Figure()
     names = list(dict.fromkeys(points["study"]))
     for place, name in reversed(list(enumerate(names))):
@@ -60,7 +62,9 @@ def best_of_studies(points: pd.DataFrame, metric: str) -> go.Figure:
 
 
 def importance_bars(rows: pd.DataFrame, limit: float) -> go.Figure:
-    """The share of each parameter in all importances; grey where its p-value is above the limit. rows: name, share, p_value."""
+    """Draw the share of each parameter in the total importance; a bar is grey if its p-value is above the limit. rows: name, share,
+    p_value.
+    """
     names = theme.inert_labels(list(rows["name"]), 28)
     colours = [theme.PRIMARY if p <= limit else theme.QUIET for p in rows["p_value"]]
     figure = go.Figure()

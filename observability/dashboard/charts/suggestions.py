@@ -12,7 +12,8 @@ from observability.stats.interval import Interval
 
 
 def accuracy_coverage_curve(frame: pd.DataFrame, at: float, today: Interval) -> go.Figure:
-    """Accuracy (with interval) and coverage of suggestions by confidence threshold, the chosen threshold, and the accuracy of people.
+    """Draw the accuracy (with its interval) and the coverage of suggestions by confidence threshold, the chosen threshold, and the accuracy
+    of people.
 
     frame: confidence, coverage, value, low, high, n, accepted. today: the error of people.
     """
@@ -35,7 +36,7 @@ def accuracy_coverage_curve(frame: pd.DataFrame, at: float, today: Interval) -> 
 
 
 def session_accuracy_dots(frame: pd.DataFrame) -> go.Figure:
-    """Accuracy by hour of the session, with its interval. frame: hour, value, low, high, n."""
+    """Draw the accuracy by hour of the session, with its interval. frame: hour, value, low, high, n."""
     figure = go.Figure()
     name, hover = "accuracy on gold items", "hour %{x}: %{y:.1%} correct of %{customdata:,} gold items"
     bars = theme.error_bars(frame["value"], frame["low"], frame["high"], color=theme.PRIMARY, thickness=1.6, width=0)
@@ -46,7 +47,9 @@ def session_accuracy_dots(frame: pd.DataFrame) -> go.Figure:
 
 
 def anchoring_dots(frame: pd.DataFrame) -> go.Figure:
-    """Error rate with a wrong suggestion and without any, a dot with its interval each. frame: side, value, low, high, n."""
+    """Draw the error rate with a wrong suggestion and without a suggestion, each as a dot with its interval. frame: side, value, low, high,
+    n.
+    """
     figure, rows = go.Figure(), layout.bottom_up(frame, len(frame))
     layout.add_interval_dots(figure, rows, layout.item_share_texts(rows, "side"), color=[theme.PRIMARY, theme.PURPLE][: len(rows)])
     names, ends = layout.row_names(list(rows["side"])), [-0.01, min(float(rows["high"].max()) + 0.05, 1.01)]

@@ -1,4 +1,4 @@
-"""Figures over time: traffic against its expectation, a metric with interval and limit, and the parts that such figures share."""
+"""Figures over time: traffic with the expected traffic, a metric with its interval and limit, and the parts that such figures share."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,27 +14,27 @@ from observability.metrics.measured_windows import MATURE
 
 MAX_MARKS = 5
 PLOTLY_BUTTONS = 26
-"""Pixels above a low chart for plotly's buttons, which would lie over its line."""
+"""Pixels above a low chart for plotly's buttons, which would otherwise cover its line."""
 SO_FAR = " so far"
-"""Words after a period that is not over."""
+"""Words added to the name of a period that is not over."""
 IMMATURE_SHADE: dict[str, Any] = {"fillcolor": theme.QUIET, "opacity": 0.35, "line_width": 0, "layer": "below"}
 
 
 def axis_name(name: str, unit: str, of_label: str | None) -> str:
-    """The title of a value axis: the metric, and its unit where its ticks do not show it. of_label: the unit of the model's label."""
+    """Return the title of a value axis: the metric, and its unit if the ticks do not show it. of_label: the unit of the model's label."""
     shown = of_label if unit == LABEL_UNIT else unit if unit in ("ms", "s", "h") else None
     return f"{name}, {theme.inert_label(shown, 20)}" if shown else name
 
 
 def axis_format(unit: str) -> str:
-    """Plotly's number format of a unit."""
+    """Return plotly's number format for a unit."""
     return theme.PERCENT if unit == "share" else ",.4~g"
 
 
 def traffic_bars(frame: pd.DataFrame, marks: pd.DataFrame | None = None) -> go.Figure:
-    """Predictions by period as bars, and the expected volume as a line with its usual range.
+    """Draw the predictions by period as bars, and the expected number as a line with its usual range.
 
-    frame: period, n, and where known expected, low, high (all counts per period). The bar of a period that is not over (`running`) is pale.
+    frame: period, n, and if known expected, low, high (all counts per period). The bar of a period that is not over (`running`) is pale.
     """
     figure = go.Figure()
     known = "expected" in frame and bool(frame["expected"].notna().any())
@@ -67,12 +67,12 @@ def metric_lines(
     height: int = 320,
     of_label: str | None = None,
 ) -> go.Figure:
-    """A metric by period: line, interval band, limit and baseline, event marks; periods whose labels are mostly missing are grey and
-    dotted.
+    """Draw a metric by period: line, interval band, limit, baseline and marks of events. Periods whose labels are mostly missing are grey
+    and dotted.
 
     baseline_name: the name of the baseline. severity: the severity of the finding whose limit is drawn (`limit_line`). of_label: the unit
-    of the model's label. series: period, value, low, high,
-    labelled, served (counts); if it was estimated too, estimated, estimated_low, estimated_high: a dashed line in another colour.
+    of the model's label. series: period, value, low, high, labelled, served (counts); if the metric was also estimated, estimated,
+    estimated_low, estimated_high, which are drawn as a dashed line in another colour.
     """
     figure = go.Figure()
     mature = is_mature(series)
@@ -97,8 +97,8 @@ def metric_lines(
 
 
 def readable_range(series: pd.DataFrame, mature: "pd.Series[Any]", levels: Sequence[float] = ()) -> tuple[float, float] | None:
-    """The range of the value axis if the intervals of periods with few labels would flatten the other periods. The ends of these intervals
-    are then cut off. None if all intervals fit. levels: limits and baselines that stay in sight.
+    """Return the range of the value axis if the intervals of periods with few labels would flatten the other periods; the ends of these
+    intervals are then cut off. None if all intervals fit. levels: limits and baselines that stay in sight.
     """
     firm = series[mature]
     parts = [
@@ -119,12 +119,12 @@ def readable_range(series: pd.DataFrame, mature: "pd.Series[Any]", levels: Seque
 
 
 def is_mature(series: pd.DataFrame) -> "pd.Series[Any]":
-    """Whether the share of labels that have arrived is at least MATURE, by period. series: labelled, served."""
+    """Return by period whether the share of labels that have arrived is at least MATURE. series: labelled, served."""
     return series["labelled"] >= MATURE * series["served"].clip(lower=1)
 
 
 def _add_estimate(figure: go.Figure, series: pd.DataFrame, *, name: str, unit: str) -> None:
-    """Add the estimated values as a dashed line with open marks."""
+    """Add the estimated values as a dashed line with hollow marks."""
     known = series[["period"]].assign(value=series["estimated"], low=series["estimated_low"], high=series["estimated_high"])
     add_line(figure, known, name=f"{name}, estimated", colour=theme.PURPLE, unit=unit, dash="dash")
     figure.data[-1].update(marker={**line_markers(theme.PURPLE, len(series))["marker"], "size": 6, "symbol": "circle-open"})
@@ -140,9 +140,9 @@ def compact_line(
     severity: str = "ok",
     marks: pd.DataFrame | None = None,
 ) -> go.Figure:
-    """A line chart of small height. A last period that is not over (`running`) is dotted.
+    """Draw a line chart of small height. The line to a last period that is not over (`running`) is dotted.
 
-    series: period, value, and where known low and high. y: title of the value axis. severity: the severity of the finding whose limit is
+    series: period, value, and if known low and high. y: title of the value axis. severity: the severity of the finding whose limit is
     drawn.
     """
     figure = go.Figure()
@@ -161,14 +161,14 @@ def compact_line(
 
 
 def add_line(figure: go.Figure, series: pd.DataFrame, *, name: str, colour: str, unit: str, dash: str = "solid") -> None:
-    """Add the values of a series as a line whose hover text carries interval and n."""
+    """Add the values of a series as a line, whose hover text gives the interval and the number of labels."""
     hover = [_hover_text(name, unit, row) for row in series.to_dict("records")]
     style = {"name": name, "color": colour, "dash": dash, "mode": "lines+markers", **line_markers(colour, len(series))}
     layout.add_curve(figure, series["period"], series["value"], layout.DAY_HOVER, texts=hover, **style)
 
 
 def line_markers(colour: str, count: int) -> dict[str, Any]:
-    """Markers on a line, which take clicks; visible up to 62 of them."""
+    """Return the markers on a line, which take clicks; they are visible if there are at most 62."""
     seen = {"marker": {"opacity": 1 if count <= 62 else 0}}
     return {"marker": {"size": 4, "color": colour, **seen["marker"]}, "selected": seen, "unselected": seen}
 
@@ -205,30 +205,32 @@ def interval_band(
 
 
 def horizontal_line(figure: go.Figure, value: float, colour: str, name: str, dash: str) -> None:
-    """Add a horizontal line with its name above its left end: plotly's buttons cover the right one."""
+    """Add a horizontal line with its name above the left end, because plotly's buttons cover the right end."""
     figure.add_hline(y=value, line={"color": colour, "width": 1.2, "dash": dash})
     layout.add_note(figure, name, color=colour, x=0, xref="paper", xanchor="left", y=value, yanchor="bottom")
 
 
 def legend_line(figure: go.Figure, value: float, name: str, *, colour: str = theme.NEUTRAL, dash: str = "dot") -> None:
-    """Add a horizontal line that the legend names, because a name beside the line would be crossed by bars, stems and curves."""
+    """Add a horizontal line that the legend names, because bars, stems and curves would cross a name beside the line."""
     figure.add_hline(y=value, line={"color": colour, "width": 1.2, "dash": dash}, name=name, showlegend=True)
 
 
 def limit_line(figure: go.Figure, limit: float, severity: str) -> None:
-    """Add the limit of a finding, named by the severity that starts there: Critical for a critical finding, Warning for any other."""
+    """Add the limit of a finding, named after the severity that starts there: Critical for a critical finding, Warning for any other."""
     begins, name = limit_begins(severity)
     horizontal_line(figure, limit, theme.TONES[begins], name, "dash")
 
 
 def legend_limit(figure: go.Figure, limit: float, severity: str) -> None:
-    """Add the limit of a finding as `limit_line` does, named in the legend."""
+    """Add the limit of a finding in the same way as `limit_line`, but with its name in the legend."""
     begins, name = limit_begins(severity)
     legend_line(figure, limit, name, colour=theme.TONES[begins], dash="dash")
 
 
 def limit_begins(severity: str) -> tuple[str, str]:
-    """The severity that starts at the limit of a finding (act for a finding of severity act, else watch), and the name of the limit."""
+    """Return the severity that starts at the limit of a finding (`act` for a finding of severity `act`, else `watch`), and the name of the
+    limit.
+    """
     begins = "act" if severity == "act" else "watch"
     return begins, f"{formatting.STATUS_WORDS[begins]} limit"
 
@@ -251,7 +253,7 @@ def shade_immature_periods(figure: go.Figure, series: pd.DataFrame, mature: "pd.
 
 def add_event_marks(figure: go.Figure, marks: pd.DataFrame | None, periods: "pd.Series[Any]") -> go.Figure:
     """Add thin vertical lines for deploys and other events (at, what, text). At most five are drawn, deploys first; the hover text of the
-    last one counts the rest.
+    last one gives the number of the others.
     """
     period_axis(figure, periods)
     if marks is None or marks.empty or periods.empty:
@@ -275,8 +277,8 @@ def add_event_marks(figure: go.Figure, marks: pd.DataFrame | None, periods: "pd.
 
 
 def period_axis(figure: go.Figure, periods: "pd.Series[Any]") -> None:
-    """Set the time axis. With a single period, the axis spans a day on either side, with a bar of a day and one tick. Without periods it
-    has no ticks.
+    """Set the time axis. With a single period, the axis extends a day to either side and has one tick, and the bar is a day wide. Without
+    periods, the axis has no ticks.
     """
     if periods.empty:
         figure.update_xaxes(showticklabels=False)
@@ -285,7 +287,7 @@ def period_axis(figure: go.Figure, periods: "pd.Series[Any]") -> None:
         only = periods.iloc[0]
         form = "%-d %b %Y" if only == only.normalize() else "%-d %b %Y %H:%M"
         figure.update_xaxes(range=[only - day, only + day], tickmode="array", tickvals=[only], tickformat=form)
-        figure.update_traces(width=day / pd.Timedelta(milliseconds=1), selector={"type": "bar"})  # plotly makes a hairline of a single bar
+        figure.update_traces(width=day / pd.Timedelta(milliseconds=1), selector={"type": "bar"})  # plotly draws a single bar as a hairline
 
 
 def _mark_labels(shown: pd.DataFrame, periods: "pd.Series[Any]") -> list[str]:

@@ -1,6 +1,6 @@
-"""Moves the time axis of a finished figure, and a selection on it, between UTC and another time zone.
+"""Moves the time axis of a finished figure, and a selection on it, from UTC to another time zone and back.
 
-A figure's times are naive UTC; drawn in a zone they are naive again, since plotly knows no zones.
+The times of a figure are naive UTC. Drawn in a zone they are naive again, because plotly does not know zones.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 def figure_in_zone(figure: go.Figure, zone: tzinfo, name: str) -> tuple[go.Figure, bool]:
     """A copy of a figure with its times in a zone, and whether its times were moved. The axis names the zone.
 
-    A figure by day stays in UTC days, as the store counts them, and its axis says so. A figure without times is returned unchanged.
+    A figure by day stays in UTC days, because the store counts by them, and its axis says so. A figure without times is returned unchanged.
     """
     timed = [trace.x for trace in figure.data if are_times(getattr(trace, "x", None))]
     if not timed:
@@ -41,8 +41,8 @@ def figure_in_zone(figure: go.Figure, zone: tzinfo, name: str) -> tuple[go.Figur
 
 
 def selection_in_utc(selection: Mapping[str, Any], zone: tzinfo) -> Mapping[str, Any]:
-    """The selection on a chart that was drawn in a zone, with its times in UTC. An hour that occurs twice in the zone is taken as the
-    first of both.
+    """Return the selection on a chart that was drawn in a zone, with its times in UTC. For an hour that occurs twice in the zone, the first
+    is taken.
     """
     points = [{**point, "x": _place_in_utc(point.get("x"), zone)} for point in selection.get("points", ())]
     boxes = [{**box, "x": [_place_in_utc(end, zone) for end in box.get("x", ())]} for box in selection.get("box", ())]
@@ -50,13 +50,13 @@ def selection_in_utc(selection: Mapping[str, Any], zone: tzinfo) -> Mapping[str,
 
 
 def frame_in_zone(frame: pd.DataFrame, zone: tzinfo) -> pd.DataFrame:
-    """A frame with its times in a zone; columns of whole UTC days stay as they are."""
+    """Return a frame with its times in a zone; columns of whole UTC days are unchanged."""
     found = {str(name): times_in_zone(frame[name], zone) for name in frame if are_within_days(frame[name])}
     return frame.assign(**{name: pd.Series(times, index=frame.index) for name, times in found.items()})
 
 
 def times_in_zone(times: Any, zone: tzinfo) -> pd.DatetimeIndex:
-    """Times (naive UTC) in a zone, naive again."""
+    """Return times (naive UTC) as times in a zone, again naive."""
     return pd.DatetimeIndex(pd.to_datetime(times, utc=True)).tz_convert(zone).tz_localize(None)
 
 
@@ -69,7 +69,7 @@ def are_times(values: Any) -> bool:
 
 
 def are_within_days(values: Any) -> bool:
-    """Whether the values are times of which some are no midnights (UTC)."""
+    """Return whether the values are times of which at least one is not midnight (UTC)."""
     if not are_times(values):
         return False
     known = pd.DatetimeIndex(pd.to_datetime(values, utc=True)).dropna()
@@ -77,7 +77,7 @@ def are_within_days(values: Any) -> bool:
 
 
 def _place_in_zone(place: Any, zone: tzinfo) -> Any:
-    """A position on a time axis, moved into a zone; a value that is not a time is unchanged."""
+    """Return a position on a time axis moved into a zone; a value that is not a time is unchanged."""
     time = _time_of_place(place)
     return place if time is None else time.tz_localize("UTC").tz_convert(zone).tz_localize(None)
 

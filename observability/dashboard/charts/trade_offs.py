@@ -1,4 +1,4 @@
-"""Figures of forms of a model: changed decisions against what a form costs, and changed decisions by slice."""
+"""Figures of the forms of a model: changed decisions by the cost of a form, and changed decisions by slice."""
 
 import math
 from collections.abc import Sequence
@@ -11,17 +11,18 @@ from observability.dashboard import theme
 from observability.dashboard.charts import layout
 
 GROUPS = (("Pareto front", theme.PRIMARY, "circle"), ("dominated", theme.NEUTRAL, "circle-open"), ("other device", theme.WATCH, "x"))
-"""Kinds of forms, and how they are drawn."""
+"""The groups of forms, with the colour and symbol of each."""
 LINE = 0.055
 """Height of a line of text, as a share of the vertical axis."""
 NAME_WIDTH = 0.2
-"""Width of a name, as a share of the horizontal axis. It is more than a name takes on a wide screen, and about what it takes on a phone."""
+"""Width of a name as a share of the horizontal axis. A name takes less than this on a wide screen, and about this on a phone."""
 
 
 def form_scatter(points: pd.DataFrame, *, x: str, y: str, share: bool, budget: float | None, most_flips: float | None) -> go.Figure:
-    """One mark per form: changed decisions with their interval against a cost; the front as a line with names, budgets as dashed lines.
+    """Draw one mark per form: its changed decisions with their interval, and its cost. The front is a line with names; budgets are dashed
+    lines.
 
-    points: form, x, value, low, high, group (a name of GROUPS), text. share: whether the y axis is a share.
+    points: form, x, value, low, high, group (a name in GROUPS), text. share: whether the y axis is a share.
     """
     figure = go.Figure()
     front = points[points["group"] == GROUPS[0][0]].sort_values(["x", "value"], ascending=[True, False])
@@ -72,10 +73,11 @@ def named_points(front: pd.DataFrame, top: float) -> pd.DataFrame:
 
 
 def clear_height(points: pd.DataFrame, x: float, value: float, axis: tuple[float, float], top: float) -> float:
-    """The height at which a name beside the mark at (x, value) covers no other interval. It is the height of the mark, or the end of the
-    intervals that are in the way.
+    """Return the height at which a name beside the mark at (x, value) covers no other interval. It is the height of the mark, or the upper
+    end of the intervals that are in the way.
 
-    points: all marks. axis: ends of the logarithmic axis, towards whose middle the name is written. top: height of the vertical axis.
+    points: all marks. axis: the ends of the logarithmic axis; the name is written towards its middle. top: the upper end of the vertical
+    axis.
     """
     first, last, here = (math.log(end) for end in (*axis, x))
     towards = 1 if here <= (first + last) / 2 else -1
@@ -89,14 +91,16 @@ def clear_height(points: pd.DataFrame, x: float, value: float, axis: tuple[float
 
 
 def log_ticks(first: float, last: float) -> Sequence[float]:
-    """Ticks of a logarithmic axis: 1, 2 and 5 times powers of ten below three powers, else powers of ten."""
+    """Return the ticks of a logarithmic axis: 1, 2 and 5 times powers of ten if the axis spans less than three powers, else powers
+    of ten.
+    """
     steps = (1, 2, 5) if last / first < 1000 else (1,)
     powers = range(math.floor(math.log10(first)), math.ceil(math.log10(last)) + 1)
     return [value for power in powers for step in steps if first <= (value := float(f"{step}e{power}")) <= last]
 
 
 def form_slice_dots(rows: pd.DataFrame, overall: float) -> go.Figure:
-    """The rate of changed decisions of each slice with its interval, and the rate of all rows as a line. rows: name, value, low, high,
+    """Draw the rate of changed decisions of each slice with its interval, and the rate of all rows as a line. rows: name, value, low, high,
     n.
     """
     figure, shown = go.Figure(), rows.iloc[::-1].reset_index(drop=True)

@@ -1,4 +1,4 @@
-"""Figure of a change of performance, part by part."""
+"""Figure of the parts of a change in performance."""
 
 import textwrap
 from typing import Any
@@ -12,10 +12,10 @@ from observability.dashboard.charts import layout
 
 
 def change_waterfall(frame: pd.DataFrame, *, name: str, unit: str) -> go.Figure:
-    """Waterfall of bars from `start` to `end`, each with the 95 % interval of its value; parts are red (worse), green (better) or grey (not
-    significant).
+    """Draw a waterfall of bars from `start` to `end`, each with the 95 % interval of its value. Parts are red (worse), green (better) or
+    grey (not significant).
 
-    frame: step, value, low, high, start, end, whole (a level, not a part), sure; from left to right.
+    frame: step, value, low, high, start, end, whole (whether the bar is a level and not a part), sure; from left to right.
     """
     rows = frame.reset_index(drop=True)
     colours = [
@@ -44,6 +44,6 @@ def change_waterfall(frame: pd.DataFrame, *, name: str, unit: str) -> go.Figure:
 
 
 def signed_change_words(value: float, unit: str) -> str:
-    """A difference with its sign; a difference of shares is in points."""
+    """Return a difference with its sign; a difference of shares is in percentage points."""
     plus = "+" if value > 0 else ""
     return f"{plus}{formatting.format_number(100 * value)} points" if unit == "share" else f"{plus}{formatting.format_number(value)}"

@@ -1,4 +1,4 @@
-"""The page on which a person labels items of a project, one after the other."""
+"""The page on which a person labels the items of a project, one after the other."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -56,13 +56,13 @@ python -m observability items tweets.csv --project moods --id tweet --columns te
 import observability as obs
 log = obs.Logger()
 log.annotation(project="moods", item="t17", annotator="ann-3", label="neutral")"""
-"""Example lines that begin a project."""
+"""Example lines that start a project."""
 SKIPPED = ("item", "annotator", "at", "reason")
 
 
 def project_models() -> dict[str, Model | None]:
-    """The labelling projects with their models. Projects come from records and from the settings of models. A classifier without a project
-    in its settings has a project of its own name.
+    """Return the labelling projects with their models. Projects come from records and from the settings of models. A classifier that has no
+    project in its settings has a project of its own name.
     """
     always = Window("", EPOCH, load.page_clock())
     found: dict[str, Model | None] = {}
@@ -75,7 +75,7 @@ def project_models() -> dict[str, Model | None]:
 
 
 def require_labelling_projects(models: dict[str, Model | None]) -> None:
-    """Stop the page without a project, and show how to start one."""
+    """Stop the page if there is no project, and show how to start one."""
     if not models:
         message, step = "There is nothing to label yet.", "Each row of a file becomes an item; so does each prediction of a classifier."
         empty_states.how_to_log_state(message, step, HOW, ("Accuracy of each annotator on gold items", annotator_figure))
@@ -83,9 +83,9 @@ def require_labelling_projects(models: dict[str, Model | None]) -> None:
 
 
 def chosen_labelling_project(models: dict[str, Model | None], scope: Scope, *, annotated: bool = False) -> str:
-    """The project in the address, else the project of the scope's model, else the first project with a model.
+    """Return the project in the address; if there is none, the project of the scope's model, else the first project with a model.
 
-    annotated: prefer a project with labels.
+    annotated: whether a project with labels is preferred.
     """
     names = sorted(models)
     missing = "The link names the project {}, which has no records and no model."
@@ -99,7 +99,7 @@ def chosen_labelling_project(models: dict[str, Model | None], scope: Scope, *, a
 
 
 def policy_box() -> str | None:
-    """The order of the queue that the box holds; None: the order is chosen from what is known of the project."""
+    """Return the order of the queue that the box holds. None: the order is chosen from what is known about the project."""
     missing = "The link names the order {}, which does not exist."
     words = POLICY_WORDS.__getitem__
     return choice_box.address_selectbox(
@@ -109,7 +109,7 @@ def policy_box() -> str | None:
 
 @cached_by_state(4)
 def board_of(project: str, model_name: str | None, window: Window | None, policy: str | None) -> LabellingBoard:
-    """The state of a project. Its items are a sample of the window's predictions, and all items that were ever landed, annotated or
+    """Return the state of a project. Its items are a sample of the window's predictions, and all items that were ever stored, annotated or
     assigned.
     """
     model = load.catalog().model(model_name) if model_name else None
@@ -138,7 +138,7 @@ def board_of(project: str, model_name: str | None, window: Window | None, policy
 
 
 def _landed_items(project: str, records: Callable[[str, tuple[str, ...]], pd.DataFrame]) -> LandedItems:
-    """The items of a project that were landed without a prediction, with the classes that they may get."""
+    """Return the items of a project that were stored without a prediction, with the classes that they may get."""
     items = records("item", ("item",))["item"]
     if items.empty:
         return LandedItems()
@@ -147,7 +147,7 @@ def _landed_items(project: str, records: Callable[[str, tuple[str, ...]], pd.Dat
 
 
 def board_summary(board: LabellingBoard) -> None:
-    """Draw how many items wait, how many are settled, and the rule by which they are settled."""
+    """Write how many items wait, how many are settled, and the rule by which they are settled."""
     settled = int(board.crowd.settled.sum()) if board.crowd else 0
     asked, waiting = f", {formatting.plural(len(board.requests), 'request')} of cases first" if board.requests else "", len(board.queue)
     waiting += board.further
@@ -165,9 +165,10 @@ def _settling_words(board: LabellingBoard) -> str:
 
 
 def annotation_desk(board: LabellingBoard, scope: Scope, newest: Callable[[], LabellingBoard]) -> None:
-    """Draw the item that the person should label, and the buttons to answer. newest: returns the current board at the time of an answer.
+    """Draw the item that the person should label, and the buttons to answer. newest: a function that returns the current board at the time
+    of an answer.
 
-    Items are labelled only at the owner of the store, because other processes lack the answers of the last seconds, which may settle an
+    Items can be labelled only in the process that owns the store. Other processes lack the answers of the last seconds, which may settle an
     item.
     """
     if is_done_at_owner("Items are labelled", "annotate"):
@@ -204,7 +205,7 @@ def annotation_desk(board: LabellingBoard, scope: Scope, newest: Callable[[], La
 
 
 def _task(board: LabellingBoard, who: str) -> LabellingTask | None:
-    """The item that the address names, else the next one for the person."""
+    """Return the item that the address names, else the next item for the person."""
     named = st.query_params.get("item")
     if not named:
         return labelling_board.next_task(board, who)
@@ -230,7 +231,7 @@ def _begun(project: str, item: str, who: str) -> datetime:
 
 
 def landed_content(project: str, item: str) -> Mapping[str, Any] | None:
-    """The content of an item that was landed without a prediction; None if there is none."""
+    """Return the content of an item that was stored without a prediction; None if there is none."""
     found = project_items.stored_items(load.store(), project, item).get(item)
     return found.content if found else None
 
@@ -242,7 +243,7 @@ def _item_card(
     board: LabellingBoard,
     suggestion: tuple[str, float] | None,
 ) -> None:
-    """Draw the item, the reason why it is asked, and the suggestion."""
+    """Draw the item, the reason why it is asked, and the suggestion if there is one."""
     plain_caption(f"{task.item} · {task.why_item} · Why you: {task.why_person}")
     if row is not None:
         texts, images = logged_content.logged_texts(row), logged_content.logged_images(row)
@@ -265,7 +266,7 @@ def _item_card(
 def _item_content(
     texts: Sequence[logged_content.LoggedText], images: Sequence[logged_content.LoggedImage], values: Mapping[str, Any]
 ) -> None:
-    """Draw the texts, images and values of a prediction or a landed item, without score and label."""
+    """Draw the texts, images and values of a prediction or a stored item, without score and label."""
     for text in texts:
         shown = formatting.escape_direction_marks(text.text[:MAX_CHARACTERS])
         st.container(border=False, key=f"annotate-text-{text.name}").markdown(f"#### {formatting.escape_markdown(shown)}")
@@ -298,9 +299,10 @@ def _answer_buttons(
     row: Row | None,
     newest: Callable[[], LabellingBoard],
 ) -> None:
-    """Draw a button for each class, with the keys 1 to 9, and one to skip.
+    """Draw a button for each class, with the keys 1 to 9 for the first nine, and a button to skip the item.
 
-    An answer is saved before the page is drawn again with the current board: others may have answered meanwhile.
+    An answer is saved before the page is drawn again, and it is based on the current board, because others may have answered in the
+    meantime.
     """
 
     def answer(label: str) -> None:
@@ -335,7 +337,7 @@ def _answer_buttons(
 
 
 def _save_answer(records: Sequence[dict[str, Any]], task: LabellingTask, label: str | None, settled: str | None) -> None:
-    """Write the records, and let the page that follows show the next item."""
+    """Write the records, and let the page show the next item when it is drawn again."""
     if not save_records(records, NOT_SAVED):
         return
     st.session_state["annotate-last"] = (task.item, label, settled)
@@ -344,7 +346,9 @@ def _save_answer(records: Sequence[dict[str, Any]], task: LabellingTask, label: 
 
 
 def _session_note(board: LabellingBoard, who: str) -> None:
-    """Draw the last answer of this session with a button to answer that item again, and how many labels the person has given today."""
+    """Draw the last answer of this session with a button to answer that item again, and the number of labels that the person has given
+    today.
+    """
     last = st.session_state.get("annotate-last")
     mine = board.answers[(board.answers["annotator"].astype(str) == who)]
     today = int((mine["at"] >= pd.Timestamp(datetime.now(UTC).date())).sum())
@@ -384,7 +388,7 @@ def queue_table(board: LabellingBoard, scope: Scope) -> None:
 
 
 def settled_labels_file(board: LabellingBoard) -> None:
-    """Draw the settled labels with the content of their items, as a file; nothing if none is settled."""
+    """Offer the settled labels with the content of their items as a file; nothing if none is settled."""
     if board.crowd is None or not board.crowd.settled.any():
         return
     store, project = load.store(), board.project
@@ -392,8 +396,8 @@ def settled_labels_file(board: LabellingBoard) -> None:
 
 
 def assignment_form(board: LabellingBoard) -> None:
-    """Draw the form that gives the next items to people by skill and load. It works only at the owner of the store, which knows who has
-    which items.
+    """Draw the form that gives the next items to people by skill and load. It works only in the process that owns the store, which knows
+    who has which items.
     """
     if current_replica() is not None:
         return

@@ -28,7 +28,7 @@ REASONS = (
 
 
 def assignments_section(assigned: pd.DataFrame, answers: pd.DataFrame) -> None:
-    """Draw the section about assignments; nothing if the window has none."""
+    """Draw the section about assignments; nothing if the window has no assignments."""
     if assigned.empty:
         return
     st.header("Assignments", anchor=False)
@@ -78,7 +78,7 @@ def _policies_table(rows: pd.DataFrame) -> None:
 
 
 def _reasons_table(rows: pd.DataFrame) -> None:
-    """Draw the frequency of each reason."""
+    """Draw how often each reason occurs."""
     lines = [
         table_row(reason=str(each["reason"]), policy=str(each["policy"]), n=f"{each['n']:,}", share=formatting.format_share(each["share"]))
         for each in rows.head(MAX_TABLE_ROWS).to_dict("records")

@@ -1,4 +1,4 @@
-"""The rows of each proposed rule of a data audit by group. `audit-data --group` stores the counts with the rules."""
+"""The rows that each proposed rule of a data audit finds, by group. `audit-data --group` stores the counts with the rules."""
 
 from dataclasses import replace
 
@@ -34,7 +34,7 @@ def rules_proposed(audit: AuditedData) -> pd.DataFrame:
 
 
 def audited_group_table(audit: AuditedData, proposed: pd.DataFrame) -> None:
-    """Draw the share of each group's rows that each check found, folded; nothing if no group was counted."""
+    """Draw in a folded section the share of each group's rows that each check found; nothing if no group was counted."""
     rows = audited_group_rows(audit, proposed)
     if rows.empty:
         return
@@ -49,9 +49,10 @@ def audited_group_table(audit: AuditedData, proposed: pd.DataFrame) -> None:
 
 
 def audited_group_rows(audit: AuditedData, proposed: pd.DataFrame) -> pd.DataFrame:
-    """Check, group, value, low, high (the share of the group's rows that the check found), found, n; by check, the largest share first.
+    """Return check, group, value, low, high (the share of the group's rows that the check found), found, n. The rows are sorted by check,
+    then by share, the largest first.
 
-    proposed: as of `rules_proposed`.
+    proposed: the result of `rules_proposed`.
     """
     newest = dict(zip(proposed["rule"], proposed["groups"], strict=True))
     lines = []

@@ -36,7 +36,7 @@ from observability.dashboard.widgets import csv_of_table
 
 MAX_TABLE_ROWS = 20
 STATISTICS = {"std": "Standard deviation", "null_share": "Null", "out_of_range_share": "Out of range"}
-"""Titles of the statistics of a column whose names are no words."""
+"""Titles of the column statistics whose names are not words."""
 METRICS = ("batch_rows", "batch_rejected_rate", "batch_gap_hours", "batch_delay_hours")
 DRAWN = {
     "batch_rows": ("rows", "rows"),
@@ -50,7 +50,7 @@ BATCHES = Records("batch", ("batch", "at", "source", "rows", "device", "rejected
 MAX_NAMED = 4
 """Maximum number of batch records of one name that are linked."""
 MAX_SEARCHED = 50
-"""Maximum number of newest batches of a source among which one with column statistics is looked for."""
+"""Maximum number of a source's newest batches that are searched for one with column statistics."""
 HOW = """import observability as obs
 log = obs.Logger()
 log.batch(batch="2026-03-02", source="clinic", rows=1000, rejected_rows=12,
@@ -83,7 +83,7 @@ MOST_URGENT = "Most urgent"
 
 @dataclass(frozen=True)
 class BatchOutcome:
-    """Predictions of one model that name a batch: how many, how many failed, their cost (None if none was logged)."""
+    """The predictions of one model that name a batch: their number, how many failed, and their cost (None if none was logged)."""
 
     model: str
     predictions: int
@@ -92,7 +92,7 @@ class BatchOutcome:
 
 
 def no_batches() -> None:
-    """Draw the empty state: no batch in these dates, or none in the store and how to log one."""
+    """Draw the empty state: no batch in these dates, or no batch in the store and how to log one."""
     step = "One record per delivery shows late, missing and short ones."
     empty_states.not_logged_state("batch", "batches", "No batch has been logged yet.", step, HOW, ("Rows of each batch", _sample_figure))
 
@@ -106,20 +106,22 @@ def _sample_figure(folder: Path) -> Any:
 
 
 def batches_in_scope(scope: Scope, numbers: tuple[str, ...] = ()) -> tuple[pd.DataFrame, Window]:
-    """The batches of the chosen dates, oldest first, and those dates. numbers: names of column statistics, which are then in `stats`."""
+    """Return the batches of the chosen dates, oldest first, and these dates. numbers: names of column statistics, which are then included
+    as `stats`.
+    """
     window = load.window_of_records(scope, judged.ANALYZER)
     asked = replace(BATCHES, columns=(*(BATCHES.columns or ()), "stats"), numbers=numbers) if numbers else BATCHES
     return load.ask_store(asked, window), window
 
 
 def batches_summary(rows: pd.DataFrame, found: Sequence[Finding], window: Window) -> str:
-    """The numbers of batches and sources, and how many sources need attention, as Markdown."""
+    """Return the numbers of batches and sources and how many sources need attention, as Markdown."""
     sources, needy = formatting.plural(rows["source"].nunique(), "source"), attention_count(found, "source")
     return f"**{formatting.plural(len(rows), 'batch', 'batches')}** of {sources}{dates_note(window)}; {needy}."
 
 
 def source_of_finding(finding: Finding) -> str:
-    """The source that a finding is about, or whose device it is about."""
+    """Return the source that a finding is about, or the source of the device that it is about."""
     return finding.subject.removeprefix("source:").partition("/device:")[0]
 
 
@@ -129,7 +131,7 @@ def findings_about_source(found: Sequence[Finding], source: str) -> list[Finding
 
 
 def sources_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: str | None, scope: Scope) -> None:
-    """Draw a row for each source, most urgent first, with its most urgent finding."""
+    """Draw a row for each source with its most urgent finding, the most urgent source first."""
     named = {*rows["source"], *map(source_of_finding, found)}
     first = {source: first_finding(findings_about_source(found, source)) for source in named}
     lines = []
@@ -152,7 +154,7 @@ def sources_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: str | No
 
 
 def chosen_source(rows: pd.DataFrame, found: Sequence[Finding]) -> str | None:
-    """The source in the address, else the most urgent one, else the one with most batches."""
+    """Return the source in the address; if there is none, the most urgent source, else the source with the most batches."""
     names = sorted({*rows["source"], *map(source_of_finding, found)})
     missing = "The link names the source {}, which delivered nothing in these dates."
     chosen = choice_box.address_selectbox("source", "Source", names, placeholder=MOST_URGENT, width=420, missing=missing)
@@ -161,7 +163,7 @@ def chosen_source(rows: pd.DataFrame, found: Sequence[Finding]) -> str | None:
 
 
 def batch_outcomes(window: Window, scope: Scope, names: Sequence[str]) -> dict[str, list[BatchOutcome]]:
-    """The outcomes of the predictions that name each batch, of the chosen model or of all models, by batch."""
+    """Return by batch the outcomes of the predictions that name it, of the chosen model or of all models."""
     found: dict[str, list[BatchOutcome]] = {}
     for model in load.catalog().models:
         if scope.model not in (None, model.name):
@@ -177,7 +179,7 @@ def batch_outcomes(window: Window, scope: Scope, names: Sequence[str]) -> dict[s
 
 
 def _severity_by_batch(found: Sequence[Finding]) -> dict[str, str]:
-    """`act` or `watch` of each batch that a finding names."""
+    """Return the severity, `act` or `watch`, of each batch that a finding names."""
     bad = sorted((finding for finding in found if finding.needs_action), key=lambda finding: finding.severity == "act")
     return {str(name): finding.severity for finding in bad for name in finding.evidence.get("unusual", []) if name is not None}
 
@@ -236,8 +238,8 @@ def batches_table(
     source: str,
     window: Window,
 ) -> None:
-    """Draw the newest batches of a source or of one of its devices, with the outcomes of their predictions, without columns that are
-    empty.
+    """Draw the newest batches of a source or of one of its devices, with the outcomes of their predictions. Columns that are empty are left
+    out.
     """
     severities, lines = _severity_by_batch(found), []
     newest = rows.iloc[::-1]
@@ -288,8 +290,8 @@ def _cases_link(text: str, model: str, batch: str, scope: Scope) -> Cell:
 
 
 def batch_links(names: Sequence[str], scope: Scope) -> list[Cell]:
-    """The links to the batches of these names in all dates, in the order of the names. Each is followed by the link to the batch's device.
-    Empty if no record has one of the names.
+    """Return the links to the batches of these names in all dates, in the order of the names. Each is followed by the link to the device of
+    the batch. The list is empty if no record has one of the names.
 
     Several sources may use the same batch name. At most MAX_NAMED records are linked.
     """
@@ -305,17 +307,17 @@ def batch_links(names: Sequence[str], scope: Scope) -> list[Cell]:
 
 
 def _optional_count(value: Any) -> int | None:
-    """A count of a record; None if it has none."""
+    """Return a count of a record; None if the record has none."""
     return None if value is None or value != value or str(value) == "<NA>" else int(value)
 
 
 def _optional_instant(value: Any) -> datetime | None:
-    """A time of a record; None if it has none."""
+    """Return a time of a record; None if the record has none."""
     return None if value is None or value != value else value.to_pydatetime()
 
 
 def _batches_frame(rows: pd.DataFrame, outcomes: dict[str, list[BatchOutcome]], source: str, window: Window) -> pd.DataFrame:
-    """The batches as the CSV has them, with every field of their records."""
+    """Return the batches with every field of their records, as they stand in the CSV."""
     logged = load.ask_store(Records("batch", only=(("source", source),)), window)
     logged = logged[logged["batch"].isin(rows["batch"]) & logged["device"].fillna("").isin(rows["device"].fillna(""))]
     own = [outcomes.get(str(name), []) for name in logged["batch"]]
@@ -327,8 +329,8 @@ def _batches_frame(rows: pd.DataFrame, outcomes: dict[str, list[BatchOutcome]], 
 
 
 def batch_columns(source: str, window: Window, asked: str | None) -> None:
-    """Draw the statistics of the columns of a batch, as its field `stats` holds them. asked: the name of the batch; None for the newest
-    batch of the source with statistics.
+    """Draw the column statistics of a batch, which are in its field `stats`. asked: the name of the batch; None for the newest batch of the
+    source that has statistics.
     """
     only = (("source", source), *((("batch", asked),) if asked else ()))
     part = load.ask_store(Records("batch", ("batch", "at", "stats"), rows=MAX_SEARCHED, only=only), window)
@@ -345,7 +347,7 @@ def batch_columns(source: str, window: Window, asked: str | None) -> None:
 
 
 def column_statistics_table(key: str, caption: str, stats: Mapping[str, Mapping[str, Any]]) -> None:
-    """Draw a row for each column, with every statistic that any of them has."""
+    """Draw a row for each column, with every statistic that at least one column has."""
     names = list(dict.fromkeys(name for value in stats.values() for name in value))
     columns = [column("column", "Column", strong=True)]
     for place, name in enumerate(names):
@@ -359,7 +361,7 @@ def column_statistics_table(key: str, caption: str, stats: Mapping[str, Mapping[
 
 
 def _statistic_cell(value: Any, name: str) -> Cell:
-    """A statistic of a column as logged; a share or rate as a percentage, a whole number without decimals."""
+    """Return the cell of a column statistic as it was logged: a share or rate as a percentage, a whole number without decimals."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return {"t": formatting.DASH if value is None else formatting.truncate(str(value), 40)}
     if isinstance(value, int):

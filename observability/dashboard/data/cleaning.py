@@ -1,5 +1,5 @@
 """The part of the cleaning page about rules that ran: the rows that each rule dropped and changed, by run, and the share of each group
-before and after.
+before and after the rule.
 """
 
 from collections.abc import Sequence
@@ -87,8 +87,8 @@ GROUP_COLUMNS = columns_on_phone(
 
 
 def chosen_view(runs: bool, audits: bool) -> str:
-    """The view of the page, RUNS or AUDITS. If there are both, the person chooses; the page begins with the audits if the link names a
-    dataset.
+    """Return the view of the page, RUNS or AUDITS. If there are both, the person chooses; the page starts with the audits if the link names
+    a dataset.
     """
     if not (runs and audits):
         return RUNS if runs else AUDITS
@@ -97,14 +97,14 @@ def chosen_view(runs: bool, audits: bool) -> str:
 
 
 def no_cleaning_runs() -> None:
-    """Draw the empty state: no cleaning in these dates, or none in the store and how to log one, and how to audit a dataset."""
+    """Draw the empty state: no cleaning in these dates; or no cleaning in the store, how to log one, and how to audit a dataset."""
     step = "One record per run of a rule shows what it dropped, and from which groups; an audit finds what to drop."
     example = ("Share of rows that a rule dropped, by run", cleaning_figure)
     empty_states.not_logged_state("cleaning", "cleanings", "No cleaning has been logged yet.", step, HOW, example)
 
 
 def cleaning_runs_in_scope(scope: Scope) -> tuple[pd.DataFrame, Window]:
-    """The runs of rules in the chosen dates, oldest first, each with its `subject`; and those dates."""
+    """Return the runs of rules in the chosen dates, oldest first, each with its `subject`; and these dates."""
     window = load.window_of_records(scope, judged.ANALYZER)
     rows = applied_runs(load.ask_store(judged.CLEANINGS, window))
     pairs = zip(rows["dataset"], rows["rule"], strict=True)
@@ -129,7 +129,7 @@ def findings_about_rule(found: Sequence[Finding], subject: str) -> list[Finding]
 
 
 def cleaning_rules_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: str | None, scope: Scope) -> None:
-    """Draw a row for each rule, most urgent first, with its most urgent finding."""
+    """Draw a row for each rule with its most urgent finding, the most urgent rule first."""
     first = {subject: first_finding(findings_about_rule(found, subject)) for subject in set(rows["subject"])}
     records = load.ask_store(judged.CLEANINGS, load.window_of_records(scope, judged.ANALYZER))
     effects = audited_effects(rows, records) | newest_effects(rows)
@@ -154,16 +154,16 @@ def cleaning_rules_table(rows: pd.DataFrame, found: Sequence[Finding], chosen: s
 
 
 def newest_effects(rows: pd.DataFrame) -> dict[str, CleaningEffect]:
-    """The effect of each rule, from its newest run that states an effect. rows: runs, oldest first."""
+    """Return the effect of each rule, as stated by the rule's newest run that states an effect. rows: runs, oldest first."""
     stated = zip(rows["subject"], map(stated_effect, rows["extra"]))
     return {subject: effect for subject, effect in stated if effect is not None}
 
 
 def audited_effects(rows: pd.DataFrame, records: pd.DataFrame) -> dict[str, CleaningEffect]:
-    """The effect of each rule, as the newest audit measured it for a rule of the same name. An audit of the rule's own dataset comes
-    before audits of other datasets.
+    """Return the effect of each rule as measured by the newest audit of a rule of the same name. An audit of the rule's own dataset is
+    preferred to audits of other datasets.
 
-    rows: runs of rules. records: all cleaning records, oldest first, the proposals of audits among them.
+    rows: runs of rules. records: all cleaning records, oldest first, including the proposals of audits.
     """
     audits = proposed_runs(records)
     measured: dict[tuple[str | None, str], CleaningEffect] = {}
@@ -178,7 +178,9 @@ def audited_effects(rows: pd.DataFrame, records: pd.DataFrame) -> dict[str, Clea
 
 
 def effect_cell(effect: CleaningEffect | None) -> Cell:
-    """The cell of an effect: `accuracy +0.012`, and below it the interval of the change and the metric before and after, if known."""
+    """Return the cell of an effect, such as `accuracy +0.012`. Below it stand the interval of the change and the metric before and after,
+    if known.
+    """
     if effect is None:
         return {"t": formatting.DASH}
     name = f"{formatting.metric_title(effect.metric)} " if effect.metric else ""
@@ -189,7 +191,7 @@ def effect_cell(effect: CleaningEffect | None) -> Cell:
 
 
 def chosen_cleaning_rule(rows: pd.DataFrame, found: Sequence[Finding]) -> str | None:
-    """The rule in the address, else the most urgent one, else the one that ran last."""
+    """Return the rule in the address; if there is none, the most urgent rule, else the rule that ran last."""
     names, missing = sorted(set(rows["subject"])), "The link names the rule {}, which did not run in these dates."
     chosen = choice_box.address_selectbox(
         "rule", "Rule", names, words=cleaning_rule_words, placeholder="Most urgent", width=420, missing=missing
@@ -199,14 +201,14 @@ def chosen_cleaning_rule(rows: pd.DataFrame, found: Sequence[Finding]) -> str | 
 
 
 def cleaning_rule_words(subject: str) -> str:
-    """A rule in words: `age above 17, on people`."""
+    """Return a rule in words, such as `age above 17, on people`."""
     dataset, slash, rule = subject.removeprefix("dataset:").partition("/rule:")
     return f"{rule}, on {dataset}" if slash else subject.removeprefix("rule:")
 
 
 def cleaning_rule_actions(subject: str, own: pd.DataFrame, found: Sequence[Finding]) -> None:
     """Draw the earlier decisions about a rule, each with the results of later runs, and a form for the next decision. own: the runs of the
-    rule; found: the findings about it.
+    rule. found: the findings about the rule.
     """
     words, bad = cleaning_rule_words(subject), first_finding(finding for finding in found if finding.needs_action)
     choices = ActionChoices(
@@ -217,8 +219,8 @@ def cleaning_rule_actions(subject: str, own: pd.DataFrame, found: Sequence[Findi
 
 
 def rule_runs_since(made: datetime, own: pd.DataFrame) -> str:
-    """How many rows a rule dropped in its runs after a decision: `3 runs since drop 5.0 % of the rows, 10 % before`. own: its runs in
-    the window.
+    """Return how many rows a rule dropped in its runs after a decision, such as `3 runs since drop 5.0 % of the rows, 10 % before`. own:
+    the runs of the rule in the window.
     """
     later = own["at"] > naive_utc(made)
     if not later.any():
@@ -232,7 +234,7 @@ def rule_runs_since(made: datetime, own: pd.DataFrame) -> str:
 
 
 def cleaning_rate_chart(own: pd.DataFrame, found: Sequence[Finding]) -> None:
-    """Draw the share of rows that each run dropped, over time and with the usual share; for a rule that only changes rows, the share that
+    """Draw the share of rows that each run dropped over time, with the usual share. For a rule that only changes rows, draw the share that
     it changed.
     """
     drops = bool(own["rows_dropped"].sum() or not own["rows_changed"].sum())
@@ -259,7 +261,7 @@ def cleaning_rate_chart(own: pd.DataFrame, found: Sequence[Finding]) -> None:
 
 
 def cleaning_runs_table(own: pd.DataFrame) -> None:
-    """Draw the newest runs of a rule, and all of them as CSV."""
+    """Draw the newest runs of a rule, and offer all of them as CSV."""
     lines = []
     for run in own.iloc[::-1].head(MAX_TABLE_ROWS).to_dict("records"):
         rows, dropped, changed = (int(run[name]) for name in ("rows_in", "rows_dropped", "rows_changed"))
@@ -278,7 +280,9 @@ def cleaning_runs_table(own: pd.DataFrame) -> None:
 
 
 def cleaning_groups(own: pd.DataFrame) -> None:
-    """For each column whose groups the runs count: the share that each group lost, and its share of all rows before and after."""
+    """Draw for each column whose groups the runs count: the share of its rows that each group lost, and the group's share of all rows
+    before and after.
+    """
     found = next(iter(cleaning_history.rules_of(own.iloc[:0], own)), None)
     counts = cleaning_history.counts_of(own["groups"])
     if found is None or not counts:
@@ -291,8 +295,8 @@ def cleaning_groups(own: pd.DataFrame) -> None:
 
 
 def most_dropped_words(name: str, groups: pd.DataFrame) -> str:
-    """Which group of a column loses most, and its share of all rows before and after. groups: group, value, before, after (shares) and
-    enough, the group that loses most first.
+    """Return a sentence on the group of a column that loses most, with its share of all rows before and after. groups: group, value,
+    before, after (shares) and enough; the group that loses most is first.
     """
     judged = groups[groups["enough"]]
     most = (judged if len(judged) else groups).iloc[0]
@@ -304,7 +308,9 @@ def most_dropped_words(name: str, groups: pd.DataFrame) -> str:
 
 
 def _group_section(name: str, levels: dict[str, tuple[float, float]], found: CleaningRule) -> None:
-    """Draw the groups of one column: a dot with its interval for each, and a table. levels: rows in and rows dropped of each."""
+    """Draw the groups of one column: a dot with its interval for each group, and a table. levels: the numbers of input rows and dropped
+    rows of each group.
+    """
     total, dropped_in_all = (sum(counts[place] for counts in levels.values()) for place in (0, 1))
     kept = total - dropped_in_all
     gaps = {group.level: group.gap for group in found.groups if group.column == name}

@@ -1,4 +1,4 @@
-"""Rows kept and dropped by cleaning rule and group, as a flow and its table. The rules are those that ran, or those that an audit
+"""The rows kept and dropped by cleaning rule and group, as a flow with its table. The rules are those that ran, or those that an audit
 proposes.
 """
 
@@ -22,10 +22,11 @@ MAX_GROUPS = 6
 
 
 def rule_chain(rows: pd.DataFrame, chosen: str) -> pd.DataFrame:
-    """The runs that were made one after the other on the rows of the newest run of a rule, in their order.
+    """Return the runs that were made one after the other on the same rows as the newest run of a rule, in their order.
 
     rows: runs with `subject`, `dataset`, `version`, `at`, `rows_in`, `rows_dropped`. Rules form a sequence if they name the same dataset
-    and version and the input rows of each are the rows kept by the one before; else only the run of the rule itself is returned.
+    and version, and if the input rows of each rule are the rows that the rule before kept. Otherwise only the run of the rule itself is
+    returned.
     """
     own = rows[rows["subject"] == chosen].sort_values("at").tail(1)
     run = own.iloc[0]
@@ -39,9 +40,10 @@ def rule_chain(rows: pd.DataFrame, chosen: str) -> pd.DataFrame:
 
 
 def flow_by_group(chain: pd.DataFrame, column: str | None) -> pd.DataFrame:
-    """Rows by group and outcome: dropped by each rule, or kept after the last. column: None takes all rows as one group.
+    """Return the number of rows by group and outcome: dropped by each rule, or kept after the last rule. column: None takes all rows as one
+    group.
 
-    If a rule does not count the groups of the column, the groups of its rows are unknown, and the frame is empty.
+    If a rule does not count the groups of the column, it is unknown to which groups its rows belong, and the frame is empty.
     """
     found: list[list[Any]] = []
     if column is None:
@@ -59,17 +61,21 @@ def flow_by_group(chain: pd.DataFrame, column: str | None) -> pd.DataFrame:
 
 
 def runs_of_dataset(rows: pd.DataFrame, chosen: str) -> pd.DataFrame:
-    """The runs of all rules on the dataset that the chosen rule cleans, oldest first. If the rule names no dataset, only its own runs."""
+    """Return the runs of all rules on the dataset that the chosen rule cleans, oldest first. If the rule names no dataset, only its own
+    runs are returned.
+    """
     own = rows[rows["subject"] == chosen]
     name = own["dataset"].iloc[-1]
     return (own if pd.isna(name) else rows[rows["dataset"] == name]).sort_values("at", ignore_index=True)
 
 
 def flow_by_rule(runs: pd.DataFrame, column: str | None) -> pd.DataFrame:
-    """Rows by rule and outcome, summed over the runs. If the runs count rows by groups of the column, rows are given by group too.
+    """Return the number of rows by rule and outcome, summed over the runs. If the runs count rows by groups of the column, the rows are
+    also given by group.
 
-    Rules may take in the same rows, so rows of different rules do not add up. Rows of runs that do not count groups of the column are in
-    the group `not counted` of their rule. A rule without any count has no groups. Only the MAX_GROUPS largest groups are named.
+    Rules may take in the same rows, so the rows of different rules must not be added. Rows that a run does not count by groups of the
+    column are in the group `not counted` of its rule. A rule without any counts has no groups. Only the MAX_GROUPS largest groups are
+    named.
     """
     found: list[list[Any]] = []
     for rule, part in runs.groupby("rule", sort=False):
@@ -88,10 +94,10 @@ def flow_by_rule(runs: pd.DataFrame, column: str | None) -> pd.DataFrame:
 
 
 def cleaning_flow_section(rows: pd.DataFrame, chosen: str) -> None:
-    """Draw the rows of a rule's dataset that the rules kept and dropped, by the groups that they count.
+    """Draw the rows of a rule's dataset that the rules kept and dropped, by the groups that the rules count.
 
-    Rules that follow each other are drawn as one flow of their newest runs. Otherwise the rows of each rule are drawn apart, summed over
-    its runs.
+    Rules that follow each other are drawn as one flow of their newest runs. Otherwise the rows of each rule are drawn separately, summed
+    over its runs.
     """
     chain = rule_chain(rows, chosen)
     st.header("Rows kept and dropped", anchor=False)
@@ -111,7 +117,7 @@ def cleaning_flow_section(rows: pd.DataFrame, chosen: str) -> None:
 
 
 def proposed_flow_section(proposed: pd.DataFrame) -> None:
-    """Draw what each rule that an audit proposes would keep and drop of its rows, by the groups that it counts.
+    """Draw how many of its rows each rule that an audit proposes would keep and drop, by the groups that the rule counts.
 
     proposed: the newest proposed run of each rule. Each rule takes in all rows. Rules that would drop no row are left out.
     """
@@ -130,7 +136,7 @@ def proposed_flow_section(proposed: pd.DataFrame) -> None:
 
 
 def _kept_words(table: pd.DataFrame, column: str | None, rules: str, times: pd.Series) -> str:
-    """How many rows were kept, in a sentence. rules: which rules, in words; times: the times of their runs."""
+    """Return a sentence on how many rows were kept. rules: the rules, in words. times: the times of their runs."""
     total, kept = int(table["rows"].sum()), int(table.loc[table["outcome"] == KEPT, "rows"].sum())
     first, last = time_zone.zoned_minute(times.min()), time_zone.named_minute(times.max())
     when = f"at {last}" if last.startswith(first) else f"from {first} to {last}"
@@ -138,7 +144,7 @@ def _kept_words(table: pd.DataFrame, column: str | None, rules: str, times: pd.S
 
 
 def _draw_flow(table: pd.DataFrame, column: str | None, alt: str) -> None:
-    """Draw a flow with its table and its sentence; nothing if no row flows."""
+    """Draw a flow with its table and its sentence; nothing if there are no rows."""
     table = table[table["rows"] > 0].reset_index(drop=True)
     if table.empty:
         return

@@ -56,21 +56,25 @@ COLUMN_COUNTS = (column("column", "Column", strong=True), column("rows", "Outlie
 
 
 def audits_of_model(model: str | None) -> Audits:
-    """The newest audit of each dataset with the audit before it, newest first. model: only audits that name this model or no model."""
+    """Return the newest audit of each dataset with the audit before it, newest first. model: with a name, only audits that name this model
+    or no model.
+    """
     found = data_audits(load.ask_store(DATA_AUDITS, Window("", EPOCH, load.page_clock())))
     own = [(audit, before) for audit, before in found if model is None or audit.model is None or audit.model[0] == model]
     return sorted(own, key=lambda pair: pair[0].at, reverse=True)
 
 
 def audits_summary(audits: Audits, found: Sequence[Finding]) -> str:
-    """How many datasets were audited, and how many need attention, as Markdown."""
+    """Return how many datasets were audited and how many need attention, as Markdown."""
     names = {f"dataset:{audit.dataset}" for audit, _ in audits}
     needy = attention_count((finding for finding in found if finding.subject in names), "dataset")
     return f"**{formatting.plural(len(audits), 'dataset')}** audited, the newest {time_zone.named_minute(audits[0][0].at)}; {needy}."
 
 
 def chosen_audit(audits: Audits, found: Sequence[Finding]) -> tuple[AuditedData, AuditedData | None]:
-    """The audit of the dataset in the address, else of the one with the most urgent finding, else the newest."""
+    """Return the audit of the dataset in the address; if there is none, of the dataset with the most urgent finding, else the
+    newest audit.
+    """
     of = {audit.dataset: (audit, before) for audit, before in audits}
     missing = "The link names the dataset {}, which was never audited."
     named = choice_box.address_selectbox("dataset", "Dataset", list(of), placeholder="Most urgent", width=420, missing=missing)
@@ -105,7 +109,7 @@ def data_audit_section(audit: AuditedData, before: AuditedData | None, found: Se
 
 
 def other_findings(audit: AuditedData, found: Sequence[Finding], scope: Scope) -> None:
-    """Draw the findings about other datasets and rules, and the downloads of all."""
+    """Draw the findings about other datasets and rules, and the downloads of all findings."""
     others = [finding for finding in found if finding.subject != f"dataset:{audit.dataset}"]
     if any(finding.needs_action for finding in others):
         st.header("Other findings", anchor=False)
@@ -114,7 +118,9 @@ def other_findings(audit: AuditedData, found: Sequence[Finding], scope: Scope) -
 
 
 def found_rows(audit: AuditedData, before: AuditedData | None = None) -> pd.DataFrame:
-    """The result of each check and own rule: name, value, low, high (shares), limit (NaN: none), severity, n; the largest share first."""
+    """Return the result of each check and each own rule: name, value, low, high (shares), limit (NaN: none), severity, n. The largest share
+    is first.
+    """
     judged = {claim.metric: claim for claim in data_audit_claims(audit, before)}
     shares = {CHECK_METRICS.get(rule.name, f"rule {rule.name}"): (rule.title, rule.share) for rule in audit.rules}
     if claim := judged.get(OVERLAP):
@@ -129,7 +135,9 @@ def found_rows(audit: AuditedData, before: AuditedData | None = None) -> pd.Data
 
 
 def effect_rows(audit: AuditedData) -> pd.DataFrame:
-    """The change of a model's metric without the rows of each check: name, before, after, value, low, high. Empty if none was fitted."""
+    """Return how a model's metric changes without the rows of each check: name, before, after, value, low, high. The frame is empty if no
+    model was fitted.
+    """
     lines = [
         [rule.title, rule.before, rule.after, rule.after - rule.before, rule.low, rule.high]
         for rule in audit.rules
@@ -139,7 +147,7 @@ def effect_rows(audit: AuditedData) -> pd.DataFrame:
 
 
 def _effects(audit: AuditedData) -> None:
-    """Draw the effect of each check on a model: a picture and the check that helps most."""
+    """Draw the effect of each check on a model, and name the checks that help or harm significantly."""
     rows = effect_rows(audit)
     metric = next((rule.metric for rule in audit.rules if rule.metric), None)
     if rows.empty or metric is None:
@@ -185,7 +193,7 @@ def _columns_alone(audit: AuditedData, scope: Scope) -> None:
 
 
 def _further_tables(audit: AuditedData, found: pd.DataFrame, proposed: pd.DataFrame) -> None:
-    """Draw the folded tables: every figure of each check, its rows by group, example rows, and outliers by column."""
+    """Draw the folded tables: every figure of each check, the rows of each check by group, example rows, and outliers by column."""
     status = dict(zip(found["name"], found["severity"], strict=True))
     with st.expander("Every check in figures", icon=":material/table_rows:"):
         lines = [table_row(_check_cells(audit, place, status)) for place in range(len(audit.rules))]
@@ -201,7 +209,7 @@ def _further_tables(audit: AuditedData, found: pd.DataFrame, proposed: pd.DataFr
 
 
 def _check_cells(audit: AuditedData, place: int, status: dict[str, str]) -> dict[str, Cell]:
-    """The cells of one check of an audit: its title, status, affected rows, and the difference that they make."""
+    """Return the cells of one check of an audit: its title, its status, the affected rows, and how much these rows change the metric."""
     rule = audit.rules[place]
     gap: Cell = dict(UNKNOWN_CELL)
     if rule.before is not None and rule.after is not None:
@@ -220,7 +228,7 @@ def _check_cells(audit: AuditedData, place: int, status: dict[str, str]) -> dict
 
 
 def _example_lines(audit: AuditedData) -> list[dict[str, object]]:
-    """Some rows of each check."""
+    """Return a table row for each example row that a check found."""
     lines = []
     for example in audit.examples:
         check, other = str(example.get("check")), example.get("with")

@@ -61,8 +61,8 @@ RULES = (
 
 @dataclass(frozen=True)
 class DatasetVersion:
-    """A version of a dataset as last logged, with its known contents, the versions with the same content, and the training runs that name
-    it.
+    """A version of a dataset as it was last logged, with its known contents, the versions with the same content, and the training runs that
+    name it.
     """
 
     row: dict[Any, Any]
@@ -77,12 +77,12 @@ class DatasetVersion:
 
     @property
     def mixed(self) -> bool:
-        """Whether it was logged with different contents."""
+        """Whether the version was logged with different contents."""
         return len(self.content.contents) > 1
 
 
 def dataset_versions() -> list[DatasetVersion]:
-    """Every version ever logged, the newest of each dataset last."""
+    """Return every version that was ever logged; the newest version of each dataset is its last."""
     always = Window("", EPOCH, load.page_clock())
     rows = load.ask_store(Records("dataset", COLUMNS_OF_RECORDS, ever=True), always)
     if rows.empty:
@@ -112,7 +112,7 @@ def no_datasets() -> None:
 
 
 def datasets_summary(made: Sequence[DatasetVersion]) -> str:
-    """Numbers of datasets and versions, and of versions with different contents, as Markdown."""
+    """Return the numbers of datasets, of versions, and of versions with different contents, as Markdown."""
     mixed = sum(each.mixed for each in made)
     versions, names = formatting.plural(len(made), "version"), formatting.plural(len({each.name for each in made}), "dataset")
     conflicts = formatting.plural(mixed, "version was", "versions were") if mixed else "no version was"
@@ -120,7 +120,7 @@ def datasets_summary(made: Sequence[DatasetVersion]) -> str:
 
 
 def datasets_table(made: Sequence[DatasetVersion], chosen: str, scope: Scope) -> None:
-    """Draw a row for each dataset, those with an ambiguous version first, then the newest."""
+    """Draw a row for each dataset. Datasets with an ambiguous version are first, then the newest."""
     of: dict[str, list[DatasetVersion]] = {}
     for each in made:
         of.setdefault(each.name, []).append(each)
@@ -141,14 +141,14 @@ def datasets_table(made: Sequence[DatasetVersion], chosen: str, scope: Scope) ->
 
 
 def chosen_dataset(made: Sequence[DatasetVersion]) -> str:
-    """The dataset in the address, else one with an ambiguous version, else the newest."""
+    """Return the dataset in the address; if there is none, a dataset with an ambiguous version, else the newest dataset."""
     names, missing = sorted({version.name for version in made}), "The link names the dataset {}, which was never logged."
     chosen = choice_box.address_selectbox("dataset", "Dataset", names, placeholder="Newest", width=420, missing=missing)
     return chosen or max(made, key=lambda each: (each.mixed, each.row["at"])).name
 
 
 def dataset_versions_table(made: Sequence[DatasetVersion], scope: Scope, asked: str | None) -> None:
-    """Draw a row for each version of one dataset, newest first; columns without a value are left out."""
+    """Draw a row for each version of one dataset, newest first. Columns without a value are left out."""
     name = made[0].name
     lines = [
         table_row(_version_cells(version, scope), _conflict_note(version), selected=version.content.version == asked)
@@ -177,7 +177,9 @@ def _version_cells(made: DatasetVersion, scope: Scope) -> dict[str, Cell]:
 
 
 def _changed_columns_words(row: dict[Any, Any]) -> str | None:
-    """`changed in age, sex`, the columns that differ in most rows first; None if they were not logged."""
+    """Return words such as `changed in age, sex`, in which the columns that differ in most rows come first; None if the changed columns
+    were not logged.
+    """
     logged = (row.get("extra") or {}).get("changed_columns")
     if not isinstance(logged, dict) or not logged:
         return None
@@ -186,8 +188,8 @@ def _changed_columns_words(row: dict[Any, Any]) -> str | None:
 
 
 def _content_cell(made: DatasetVersion) -> Cell:
-    """The cell with the checksum and the other versions that have the same content. If one version was logged with different contents, it
-    is critical.
+    """Return the cell with the checksum and the other versions that have the same content. It is critical if the version was logged with
+    different contents.
     """
     if made.mixed:
         several = " then ".join(map(short_checksum, made.content.contents[:3]))
@@ -198,12 +200,12 @@ def _content_cell(made: DatasetVersion) -> Cell:
 
 
 def _same_content_words(made: DatasetVersion) -> str | None:
-    """`same content as version 2`; None if no other version has it."""
+    """Return words such as `same content as version 2`; None if no other version has the same content."""
     return f"same content as version {', '.join(made.same[:3])}" if made.same else None
 
 
 def _conflict_note(made: DatasetVersion) -> Cell | None:
-    """The line under an ambiguous version; None for others."""
+    """Return the line under an ambiguous version; None for other versions."""
     if not made.mixed:
         return None
     logged = f"Version {made.content.version} was logged {made.content.logged:,} times with different contents"
@@ -211,7 +213,7 @@ def _conflict_note(made: DatasetVersion) -> Cell | None:
 
 
 def dataset_version_details(made: DatasetVersion, scope: Scope) -> None:
-    """One version: the training runs that name it, the rules that cleaned it, and its column statistics."""
+    """Draw one version: the training runs that name it, the rules that cleaned it, and its column statistics."""
     title = f"Version {made.content.version}"
     st.header(formatting.escape_markdown(title), anchor=False)
     st.markdown(" ".join(_version_sentences(made)))
@@ -229,7 +231,7 @@ def dataset_version_details(made: DatasetVersion, scope: Scope) -> None:
 
 
 def _version_sentences(made: DatasetVersion) -> Iterable[str]:
-    """The size, origin and content of a version."""
+    """Yield sentences about the size, origin and content of a version."""
     said = made.row
     yield f"{int(said['rows']):,} rows, made {time_zone.named_minute(said['at'])}" + (
         f" from {formatting.escape_markdown(', '.join(map(str, said['parents'])))}." if said["parents"] else "."
@@ -245,7 +247,7 @@ def _version_sentences(made: DatasetVersion) -> Iterable[str]:
 
 
 def _version_rules_table(made: DatasetVersion, scope: Scope) -> None:
-    """Draw the cleaning rules that made one version; nothing if none was logged."""
+    """Draw the cleaning rules that were run to make one version; nothing if none was logged."""
     always = Window("", EPOCH, load.page_clock())
     asked = Records("cleaning", CLEANINGS.columns, ever=True, only=(("dataset", (made.name,)), ("version", (made.content.version,))))
     ran = applied_runs(load.ask_store(asked, always))
@@ -265,7 +267,7 @@ def _version_rules_table(made: DatasetVersion, scope: Scope) -> None:
 
 
 def _versions_frame(made: Sequence[DatasetVersion]) -> pd.DataFrame:
-    """The versions as the CSV has them."""
+    """Return the versions as they stand in the CSV."""
     rows = []
     for version in made:
         row, content = version.row, version.content

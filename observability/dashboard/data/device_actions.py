@@ -1,4 +1,4 @@
-"""Proposals and decisions about a collecting device, and their results."""
+"""Proposals and decisions about a device that collects data, and the results of these decisions."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -21,8 +21,8 @@ WHAT = {
 
 
 def what_came_after(made: datetime, batches: pd.DataFrame, found: Sequence[Finding]) -> str:
-    """The verdict on the batches that arrived after a decision: `5 batches since, none unusual`. batches: the batches of the device in the
-    window.
+    """Return how many batches arrived after a decision and how many of them are unusual, such as `5 batches since, none unusual`. batches:
+    the batches of the device in the window.
     """
     later = set(map(str, batches.loc[batches["at"] > naive_utc(made), "batch"]))
     if not later:
@@ -34,8 +34,8 @@ def what_came_after(made: datetime, batches: pd.DataFrame, found: Sequence[Findi
 
 
 def device_action_form(subject: str, found: Sequence[Finding], batches: pd.DataFrame) -> None:
-    """Draw the form for the next action about a device with the proposed one, below the earlier decisions and what was delivered after
-    each.
+    """Draw the form for the next action about a device, with the proposed action. Above it stand the earlier decisions and what was
+    delivered after each.
     """
     device = device_words(subject)
     bad = first_finding(finding for finding in found if finding.needs_action)

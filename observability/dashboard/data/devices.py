@@ -67,7 +67,7 @@ ANALYZERS = (judged.NAME, judged_batches.NAME)
 METRICS = (OUTSIDE, NULLS, STUCK, SATURATED, "batch_mean", "batch_std")
 MAX_TABLE_ROWS = 100
 MAX_DRAWN = 60
-"""Maximum number of devices that the heat map draws, the most urgent first."""
+"""Maximum number of devices that the heat map draws, starting with the most urgent."""
 HOW = """import observability as obs
 log = obs.Logger()
 log.batch(batch="d7 2026-03-02", source="greenhouse", device="d7", rows=1440, rejected_rows=2,
@@ -98,7 +98,7 @@ MEASURES: dict[str, tuple[str, str]] = {
     "batch_std": ("standard deviation, distance from its median", "standard deviations"),
     "batch_rows": ("rows ÷ its median", "factor"),
 }
-"""The value that the heat map shows for each device and day, with its unit. A measure of columns is shown for the column in which it
+"""The values that the heat map can show for each device and day, with their units. A measure of columns is shown for the column in which it
 is largest.
 """
 BAD = {"out-of-range values": OUTSIDE, "stuck values": STUCK, "saturated values": SATURATED, "missing values": NULLS}
@@ -109,7 +109,7 @@ PENDING_CELL: Cell = {"t": "Pending"}
 
 
 def no_devices() -> None:
-    """Draw the empty state: no batch in these dates, or none in the store and how to log one."""
+    """Draw the empty state: no batch in these dates, or no batch in the store and how to log one."""
     step = "One record per delivery, with column statistics, shows devices that fail."
     empty_states.not_logged_state(
         "batch", "batches", "No batch has been logged yet.", step, HOW, ("Missing values by device and day", _sample_figure)
@@ -129,7 +129,9 @@ def _sample_figure(folder: Path) -> Any:
 
 
 def devices_in_scope(scope: Scope) -> tuple[pd.DataFrame, Window]:
-    """The batches of the chosen dates with their column statistics as numbers and the `subject` of their device, and those dates."""
+    """Return the batches of the chosen dates, with their column statistics as numbers and the `subject` of their device, and these
+    dates.
+    """
     rows, window = batches.batches_in_scope(scope, BATCH_STATISTICS)
     return with_subjects(rows), window
 
@@ -138,7 +140,7 @@ def known_findings(scope: Scope, rows: pd.DataFrame) -> tuple[list[Finding] | No
     """The findings about the batches of devices, and whether newer findings are being computed. The findings are None if the page is drawn
     before they are known.
 
-    A figure that is opened alone waits for the findings. So does a page without batches, because there is little to analyze.
+    A figure that is opened on its own waits for the findings. A page without batches waits too, because there is little to analyze.
     """
     if rows.empty or figure_capture.COLLECTOR.get() is not None:
         return load_findings.scope_record_findings(scope, *ANALYZERS), False
@@ -146,18 +148,20 @@ def known_findings(scope: Scope, rows: pd.DataFrame) -> tuple[list[Finding] | No
 
 
 def pending_notice(scope: Scope) -> None:
-    """Say that findings are being computed, and draw the page again once they are known."""
+    """Show that findings are being computed, and draw the page again once they are known."""
     frame.refresh_when_known(partial(load_findings.record_findings_pending, scope, *ANALYZERS), lambda _: "Findings pending.")
 
 
 def with_subjects(rows: pd.DataFrame) -> pd.DataFrame:
-    """Batches with the `subject` of their device."""
+    """Return the batches with the `subject` of their device added."""
     devices = rows["device"].astype(object).where(rows["device"].notna(), None)
     return rows.assign(device=devices, subject=[device_subject(str(s), d) for s, d in zip(rows["source"], devices, strict=True)])
 
 
 def few_peers_note(rows: pd.DataFrame) -> None:
-    """Draw a note on what cannot be known about devices with few other devices of their kind in these dates; nothing if all have enough."""
+    """Draw a note on what cannot be known about devices that have few other devices of their kind in these dates; nothing if all have
+    enough.
+    """
     kinds = units_of_kinds(rows["subject"].tolist(), rows["stats"].tolist())
     few = sum(len(each) for each in kinds.values() if len(each) <= FOLLOWED)
     if few:
@@ -166,7 +170,9 @@ def few_peers_note(rows: pd.DataFrame) -> None:
 
 
 def devices_summary(rows: pd.DataFrame, found: Sequence[Finding] | None, window: Window) -> str:
-    """Numbers of devices and batches, and how many devices need attention, as Markdown. found: None if that is not known yet."""
+    """Return the numbers of devices and batches and how many devices need attention, as Markdown. found: None if the findings are not known
+    yet.
+    """
     named = rows["device"].notna()
     devices = formatting.plural(rows.loc[named, "subject"].nunique(), "device")
     if not named.all():
@@ -176,7 +182,7 @@ def devices_summary(rows: pd.DataFrame, found: Sequence[Finding] | None, window:
 
 
 def device_words(subject: str) -> str:
-    """A device in words: `device d7 of greenhouse`; of batches without a device, `source greenhouse`."""
+    """Return a device in words, such as `device d7 of greenhouse`; for batches without a device, `source greenhouse`."""
     source, slash, device = subject.removeprefix("source:").partition("/device:")
     return f"device {device} of {source}" if slash else f"source {source}"
 
@@ -187,15 +193,17 @@ def device_name(subject: str) -> str:
 
 
 def _named_by_subject(rows: pd.DataFrame) -> pd.DataFrame:
-    """Batches whose `device` is the subject, because devices of several sources may share a name; None without a device."""
+    """Return the batches with the subject as `device`, because devices of several sources may share a name; None for a batch without a
+    device.
+    """
     return rows.assign(device=rows["subject"].where(rows["device"].notna()))
 
 
 def device_concentrations(rows: pd.DataFrame) -> dict[str, Concentration]:
-    """For each kind of bad value or row, the few devices that delivered most of them. A kind is left out if these devices delivered no
-    more than their share.
+    """Return for each kind of bad value or row the few devices that delivered most of them. A kind is left out if these devices delivered
+    no more than their share.
 
-    A device is given by its name, and by its source too if another source has a device of this name.
+    A device is given by its name. If another source has a device of this name, the source is added.
     """
     named = _named_by_subject(rows)
     counts = {words: bad_values_by_device(named, NAMES[metric]) for words, metric in BAD.items()}
@@ -210,20 +218,22 @@ def device_concentrations(rows: pd.DataFrame) -> dict[str, Concentration]:
 
 
 def concentration_words(words: str, found: Concentration) -> str:
-    """The sentence about the devices behind bad values: `3 of 40 devices explain 81 % of out-of-range values (8 % of all): d1, d2, d3`."""
+    """Return the sentence about the devices behind bad values: `3 of 40 devices explain 81 % of out-of-range values, with 8 % of the data:
+    d1, d2, d3`.
+    """
     names = ", ".join(found.names[:5]) + (f" and {len(found.names) - 5} more" if len(found.names) > 5 else "")
     few = f"{len(found.names)} of {formatting.plural(found.devices, 'device')} {'explain' if len(found.names) > 1 else 'explains'}"
     return f"{few} {percent(found.share, 2)} of {words}, with {percent(found.of_rows, 2)} of the data: {names}."
 
 
 def concentration_lines(rows: pd.DataFrame) -> None:
-    """Draw a sentence for each kind of bad value that few devices explain."""
+    """Draw a sentence for each kind of bad value that comes mostly from few devices."""
     for words, found in device_concentrations(rows).items():
         st.markdown(formatting.escape_markdown(concentration_words(words, found)))
 
 
 def findings_about_device(found: Sequence[Finding], subject: str) -> list[Finding]:
-    """Findings about one device, worst first: its own, and those about its source that name it."""
+    """Return the findings about one device, worst first: those about the device itself, and those about its source that name it."""
     source, _, device = subject.partition("/device:")
 
     def is_about(finding: Finding) -> bool:
@@ -236,8 +246,8 @@ def findings_about_device(found: Sequence[Finding], subject: str) -> list[Findin
 
 
 def chosen_device(rows: pd.DataFrame, found: Sequence[Finding] | None) -> str | None:
-    """The device in the address, else the most urgent one, else the one with most batches. found: None if they are not known yet, and
-    so no device is the most urgent one.
+    """Return the device in the address; if there is none, the most urgent device, else the device with the most batches. found: None if the
+    findings are not known yet; then only the device in the address is returned.
     """
     names, missing = sorted(set(rows["subject"])), "The link names {}, which delivered nothing in these dates."
     chosen = choice_box.address_selectbox(
@@ -250,9 +260,10 @@ def chosen_device(rows: pd.DataFrame, found: Sequence[Finding] | None) -> str | 
 
 
 def devices_table(rows: pd.DataFrame, found: Sequence[Finding] | None, chosen: str | None, scope: Scope) -> None:
-    """Draw a row for each device, most urgent first, with its most urgent finding; the first MAX_TABLE_ROWS, and all as CSV.
+    """Draw a row for each device with its most urgent finding, the most urgent device first. The table has the first MAX_TABLE_ROWS
+    devices, and the CSV has all.
 
-    found: None if they are not known yet; then the devices stand in the order of their names.
+    found: None if the findings are not known yet; then the devices are sorted by name.
     """
     deliveries = {device_subject(each.source, each.device): each for each in device_deliveries(rows)}
     first = {subject: first_finding(findings_about_device(found or (), subject)) for subject in deliveries}
@@ -284,7 +295,7 @@ def devices_table(rows: pd.DataFrame, found: Sequence[Finding] | None, chosen: s
 
 
 def _deliveries_frame(deliveries: Mapping[str, Any]) -> pd.DataFrame:
-    """The deliveries as the CSV has them."""
+    """Return the deliveries as they stand in the CSV."""
     return pd.DataFrame(
         [
             {
@@ -304,9 +315,10 @@ def _deliveries_frame(deliveries: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def device_days(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """The value of a measure for each device and day: subject, day, value, n (batches), column (which has the value; None of rows).
+    """Return the value of a measure for each device and day: subject, day, value, n (number of batches), column (the one that has the
+    value; None for measures of rows).
 
-    Shares are the largest of any column and batch of the day; distances are from the device's own median over the rows.
+    A share is the largest of any column and batch of the day. A distance is measured from the median of the device itself over the rows.
     """
     (names, logged), days, found = _column_values(rows, metric), rows["at"].dt.floor("D").to_numpy(), []
     codes, subjects = pd.factorize(rows["subject"])
@@ -327,7 +339,7 @@ def device_days(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def _column_values(rows: pd.DataFrame, metric: str) -> tuple[list[str | None], Floats]:
-    """The columns that batches hold, by name, and the measure of each batch (batches × columns).
+    """Return the columns that the batches hold, sorted by name, and the measure of each batch (batches × columns).
 
     If the measure is about whole batches, the only column is None.
     """
@@ -342,8 +354,8 @@ def _column_values(rows: pd.DataFrame, metric: str) -> tuple[list[str | None], F
 
 
 def _on_chart_scale(values: Floats, metric: str) -> Floats:
-    """Values (batches × columns) as the heat map shows them: shares as they are, rows over their median, others in robust standard
-    deviations from it.
+    """Return values (batches × columns) on the scale of the heat map: shares unchanged, rows divided by their median, and other values as
+    distances from their median in robust standard deviations.
     """
     if MEASURES[metric][1] == "share":
         return values
@@ -363,10 +375,10 @@ def _on_chart_scale(values: Floats, metric: str) -> Floats:
 
 
 def device_day_chart(rows: pd.DataFrame, found: Sequence[Finding] | None, chosen: str | None) -> None:
-    """Draw the heat map of device × day for a measure that the reader chooses; without a choice, for the measure of the most urgent
+    """Draw the heat map of devices and days for a measure that the reader chooses. Without a choice, it is the measure of the most urgent
     finding.
 
-    A click chooses a device. found: None if they are not known yet; then the devices stand in the order of their names.
+    A click chooses a device. found: None if the findings are not known yet; then the devices are sorted by name.
     """
     days = cache(lambda metric: device_days(rows, metric))
     offered = [metric for metric in MEASURES if np.isfinite(_column_values(rows, metric)[1]).any()]
@@ -400,7 +412,7 @@ def device_day_chart(rows: pd.DataFrame, found: Sequence[Finding] | None, chosen
 
 
 def largest_value_words(worst: "pd.Series[Any]", name: str, value: str) -> str:
-    """The sentence about the cells of the heat map, and the largest of them with its column and place."""
+    """Return the sentence about the largest cell of the heat map, with its device, day, and column if it has one."""
     place = f"{device_words(worst['subject'])} on {formatting.format_day(worst['day'])}"
     if not isinstance(worst["column"], str):
         return f"Worst: {place}, {name} {value}."
@@ -422,7 +434,9 @@ def _choose_clicked_device(key: str) -> None:
 
 
 def column_chart(own: pd.DataFrame, found: Sequence[Finding]) -> None:
-    """Draw the statistic of the most urgent finding about a device, of each batch over time, with its usual value; nothing without one."""
+    """Draw the statistic of the most urgent finding about a device for each batch over time, with its usual value; nothing if there is no
+    such finding.
+    """
     bad = first_finding(finding for finding in found if finding.needs_action and finding.evidence.get("column"))
     if bad is None:
         return

@@ -30,8 +30,8 @@ COLUMNS = columns_on_phone(
 
 
 def item_history(item: str, projects: Sequence[str]) -> pd.DataFrame:
-    """A row for each assignment or label of the item, in order: project, annotator, given, reason, policy, score, at, label, gold,
-    suggestion, suggestion_confidence, seconds, guideline. A label is put into the row of the newest assignment before it.
+    """Return a row for each assignment or label of the item, in order: project, annotator, given, reason, policy, score, at, label, gold,
+    suggestion, suggestion_confidence, seconds, guideline. A label stands in the row of the newest assignment before it.
     """
     always, only = Window("", EPOCH, load.page_clock()), (("item", item), ("project", tuple(projects)))
     given = load.ask_store(Records("assignment", ASSIGNMENT_FIELDS, ever=True, only=only), always)
@@ -50,7 +50,7 @@ def item_history(item: str, projects: Sequence[str]) -> pd.DataFrame:
 
 
 def item_history_table(rows: pd.DataFrame, item: str, scope: Scope, key: str = "asked") -> None:
-    """Draw the table of an item, from its history."""
+    """Draw the history of an item as a table."""
     several = rows["project"].nunique() > 1
     lines = [table_row(_history_cells(each, scope, several)) for each in rows.to_dict("records")]
     draw_table(key, f"Assignments and labels of {item}", COLUMNS, lines, compact=True)
@@ -79,7 +79,7 @@ def _history_cells(entry: dict[Any, Any], scope: Scope, several: bool) -> dict[s
 
 
 def item_history_box(project: str, scope: Scope) -> None:
-    """Draw a box for an item of a project, kept in the address as `item`, and the history of that item."""
+    """Draw a box for an item of a project, and the history of the item. The item is stored in the address as `item`."""
     st.session_state["item-box"] = st.query_params.get("item", "")
     write = address_writer("item", "item-box", str.strip)
     item = st.text_input("Assignments of an item", key="item-box", placeholder="Id of an item", on_change=write, width=420)

@@ -1,4 +1,6 @@
-"""The page of label quality: agreement, annotators by several models, consensus, cost, suspect labels, and replayed policies."""
+"""The page of label quality: agreement, the quality of annotators by several models, consensus, cost, suspect labels, and replayed
+policies.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +31,7 @@ from observability.stats.agreement import RELIABLE, TENTATIVE
 
 MAX_RECORDS, MAX_SHOWN, MAX_CHARACTERS = 250_000, 20, 160
 MIN_ITEMS = 30
-"""Items that two annotators labelled, from which annotators and consensus are modelled."""
+"""Minimum number of items with labels of two annotators, from which annotators and consensus are modelled."""
 PEOPLE_COLUMNS = (
     column("annotator", "Annotator", strong=True),
     column("labels", "Labels", align="right", phone=False),
@@ -60,7 +62,9 @@ FACTS = (column("what", "Figure", strong=True), *number_columns(figure="Value"),
 
 @dataclass(frozen=True)
 class QualityOfLabels:
-    """All data that the page shows about one project. cost: None without a price. policies, skill: None with too few known answers."""
+    """All data that the page shows about one project. cost: None if no price is known. policies, skill: None if there are too few known
+    answers.
+    """
 
     crowd: Crowd
     agreement: Agreement
@@ -75,7 +79,7 @@ class QualityOfLabels:
 
 @cached_by_state(8)
 def quality_of_labels(project: str, model_name: str | None, window: Window) -> QualityOfLabels | None:
-    """The quality of a project's labels in a window; None without labels of two classes."""
+    """Return the quality of a project's labels in a window; None if there are no labels of two classes."""
     model = load.catalog().model(model_name) if model_name else None
     rows = load.ask_store(Records("annotation", FIELDS, rows=MAX_RECORDS, only=(("project", project),)), window)
     answers = crowd_quality.newest_answers(rows)
@@ -100,7 +104,9 @@ def quality_of_labels(project: str, model_name: str | None, window: Window) -> Q
 
 
 def _label_price(model: str | None, window: Window) -> tuple[float, str] | None:
-    """The newest price of a label at the end of the window, of the model or of all; None without one."""
+    """Return the newest price of a label at the end of the window; a price of the model itself is preferred to one for all models. None if
+    there is no price.
+    """
     prices = load.ask_store(PRICES, Window("", EPOCH, window.end))
     rows = prices[(prices["resource"] == "label") & (prices["model"].isna() | (prices["model"] == model))]
     rows = rows.assign(own=rows["model"].notna()).sort_values(["own", "from"], kind="stable")
@@ -117,8 +123,8 @@ def _labels_in_use(model: Model | None, crowd: Crowd) -> dict[str, str]:
 
 
 def labels_summary(shown: QualityOfLabels, window: Window) -> bool:
-    """Draw the numbers of labels, items and annotators. Return whether they suffice to model annotators; if not, draw how many more items
-    are needed.
+    """Draw the numbers of labels, items and annotators. Return whether there are enough labels to model annotators; if not, draw how many
+    more items are needed.
     """
     votes = shown.crowd.votes
     counts = f"{formatting.plural(len(votes.item), 'label')}** of {formatting.plural(votes.items, 'item')}"
@@ -134,7 +140,7 @@ def labels_summary(shown: QualityOfLabels, window: Window) -> bool:
 
 
 def agreement_section(shown: QualityOfLabels) -> None:
-    """Draw alpha and the kappas, over time, by guideline and by class."""
+    """Draw Krippendorff's alpha and the kappas, and the agreement over time, by guideline and by class."""
     st.header("Agreement", anchor=False)
     found = shown.agreement
     if found.alpha.value is None:
@@ -179,7 +185,7 @@ def agreement_section(shown: QualityOfLabels) -> None:
 
 
 def people_section(shown: QualityOfLabels, scope: Scope, project: str) -> None:
-    """Draw annotators by Dawid and Skene and by CROWDLAB, and the confusion of one of them or of all."""
+    """Draw the quality of annotators by Dawid and Skene's model and by CROWDLAB, and the confusion of one annotator or of all."""
     st.header("Annotators", anchor=False)
     rows = shown.people.sort_values(["rank", "accuracy"], ascending=[False, True], na_position="last", kind="stable")
     lines = []
@@ -283,12 +289,12 @@ def suspects_section(shown: QualityOfLabels, scope: Scope, project: str, model: 
 
 @cached_by_state(2, computed=False)
 def landed_contents(project: str) -> dict[str, Mapping[str, Any]]:
-    """The content of each item of a project that was landed without a prediction. Read-only."""
+    """Return the content of each item of a project that was stored without a prediction. Callers must not change it."""
     return {name: each.content for name, each in project_items.stored_items(load.store(), project).items()}
 
 
 def neighbours_section(shown: QualityOfLabels, scope: Scope, project: str) -> None:
-    """Draw the landed items that are most like one of them, with their labels; nothing for a project without landed items."""
+    """Draw the stored items that are most similar to one of them, with their labels; nothing for a project without stored items."""
     contents = landed_contents(project)
     if not contents:
         return
@@ -331,7 +337,7 @@ def item_excerpt(content: Mapping[str, Any]) -> str:
 
 
 def replay_section(shown: QualityOfLabels) -> None:
-    """Draw the estimated gain of orders of the queue and of assignment by skill, compared with random choice."""
+    """Draw the estimated gain of several orders of the queue, and of assignment by skill, compared with random choice."""
     st.header("Policies replayed", anchor=False)
     found = shown.policies
     if found is None:

@@ -36,7 +36,7 @@ from observability.stats.interval import Interval
 
 MAX_RECORDS, FEW_LABELS = 250_000, 30
 AGREEMENT = (annotator_agreement.METRIC, annotators.METRIC)
-"""Metrics of findings about how far annotators agree."""
+"""The metrics of findings about how well annotators agree."""
 ASSIGNED = Records("assignment", assignments.ASSIGNMENT_FIELDS)
 HOW = """import observability as obs
 log = obs.Logger()
@@ -101,19 +101,21 @@ class ShownProject:
 
     @cached_property
     def agreement(self) -> Interval:
-        """Krippendorff's alpha of the newest labels; n is the number of items with two labels or more."""
+        """Krippendorff's alpha of the newest labels; its `n` is the number of items with two labels or more."""
         return krippendorff_alpha_of_counts(self.newest.counts(np.ones(len(self.newest.item), bool)))
 
 
 def no_annotations() -> None:
-    """Draw the empty state: no label of an annotator in these dates, or none in the store and how to log one."""
+    """Draw the empty state: no label of an annotator in these dates, or no label in the store and how to log one."""
     message, step = "No annotation has been logged yet.", "One record per label shows accuracy, speed and agreement of each annotator."
     example = ("Accuracy of each annotator on gold items", annotator_figure)
     empty_states.not_logged_state("annotation", "labels of annotators", message, step, HOW, example)
 
 
 def labelled_projects(scope: Scope) -> pd.Series:
-    """The number of labels and assignments of each project, most first: of the chosen dates, else of all dates."""
+    """Return the number of labels and assignments of each project, the largest first. They are those of the chosen dates, or of all dates
+    if none are chosen.
+    """
     dates = scope.start is not None or scope.end is not None
     window = load.window_of_records(scope, judged.ANALYZER) if dates else Window(scope.model or "", EPOCH, load.page_clock())
     return _project_sizes(window, not dates)
@@ -121,14 +123,18 @@ def labelled_projects(scope: Scope) -> pd.Series:
 
 @cached_by_state(4, copied=True, computed=False)
 def _project_sizes(window: Window, ever: bool) -> pd.Series:
-    """The number of labels and assignments of each project, most first. ever: count all dates up to the window's end."""
+    """Return the number of labels and assignments of each project, the largest first. ever: whether all dates up to the end of the window
+    are counted.
+    """
     counts = [load.read_records(Records(kind, ("project",), ever=ever, counted=True), window) for kind in ("annotation", "assignment")]
     both = pd.concat(counts).astype({"project": str})
     return both.groupby("project")["n"].sum().sort_values(ascending=False, kind="stable")
 
 
 def project_window(scope: Scope, project: str) -> Window:
-    """The dates of one project: the chosen ones, else the last days with records of this project, regardless of other projects."""
+    """Return the dates of one project. They are the chosen dates, or the last days with records of this project, regardless of other
+    projects.
+    """
     always, only = Window(scope.model or "", EPOCH, load.page_clock()), (("project", project),)
     newest = [load.ask_store(Records(kind, ("at",), ever=True, rows=1, only=only), always)["at"] for kind in ("annotation", "assignment")]
     last = pd.concat([each for each in newest if len(each)] or newest[:1]).max()
@@ -136,13 +142,13 @@ def project_window(scope: Scope, project: str) -> Window:
 
 
 def findings_in_dates(scope: Scope, window: Window) -> list[Finding]:
-    """Findings about projects in the dates of one of them, worst first."""
+    """Return the findings about projects in the dates of one project, worst first."""
     own = scope if window == load.window_of_records(scope, judged.ANALYZER) else scope.at(window.start, window.end)
     return load_findings.scope_record_findings(own, judged.ANALYZER.name)
 
 
 def chosen_project(scope: Scope, projects: pd.Series) -> str:
-    """The project in the address, else the most urgent one, else the one with most labels."""
+    """Return the project in the address; if there is none, the most urgent project, else the project with the most labels."""
     names, chosen = sorted(projects.index), None
     if len(names) > 1 or "project" in st.query_params:
         missing = "The link names the project {}, which has no label in these dates."
@@ -155,7 +161,7 @@ def chosen_project(scope: Scope, projects: pd.Series) -> str:
 
 
 def earlier_labels_link(project: str, page: str, window: Window, scope: Scope) -> None:
-    """If the dates hold few labels, draw a link to the last labels before them, because labelling may have resumed after years."""
+    """If the dates have few labels, draw a link to the last labels before them, because labelling may have resumed after years."""
     if scope.start is not None or scope.span == "all" or window.start <= EPOCH:
         return
     only = (("project", project),)
@@ -178,7 +184,7 @@ def chosen_annotator(rows: pd.DataFrame) -> str | None:
 
 @cached_by_state(4)
 def project_labels(name: str, window: Window) -> ShownProject:
-    """One project, with the first answer of each annotator to each item. Read-only: sessions share it."""
+    """Return one project, with the first answer of each annotator to each item. Callers must not change it, because sessions share it."""
     labelled, assigned = labels_of_window(window).project(name), load.ask_store(ASSIGNED, window)
     return ShownProject(name, window, labelled.now, labelled.past, labelled.labels, assigned[assigned["project"] == name])
 
@@ -189,7 +195,7 @@ def _finding_project(finding: Finding) -> str:
 
 
 def _finding_annotator(finding: Finding) -> str:
-    """The annotator that a finding is about; empty if it is about none."""
+    """Return the annotator that a finding is about; empty if it is not about an annotator."""
     own, sign, name = finding.subject.partition("/annotator:")
     return name if sign else own.removeprefix("annotator=") if own.startswith("annotator=") else ""
 
@@ -200,8 +206,8 @@ def findings_about_project(found: Sequence[Finding], name: str) -> list[Finding]
 
 
 def model_agreement_findings(scope: Scope, project: str, window: Window) -> list[Finding]:
-    """Findings about the agreement of a project's annotators, from the models that the project belongs to. The page Labels of these models
-    has them as well. Empty for a project without a model.
+    """Return the findings about the agreement of a project's annotators, from the models that the project belongs to. They also stand on
+    the page Labels of these models. The list is empty for a project without a model.
     """
     dated = scope if scope.start is not None or scope.span == "all" else scope.at(window.start, window.end)
     models = [model.name for model in load.catalog().models if project in (model.settings.projects or (model.name,))]
@@ -210,8 +216,8 @@ def model_agreement_findings(scope: Scope, project: str, window: Window) -> list
 
 
 def labelling_summary(shown: ShownProject, found: Sequence[Finding]) -> str:
-    """Numbers of labels, annotators and gold answers, their agreement if no finding says it, and how many findings need attention, as
-    Markdown.
+    """Return as Markdown the numbers of labels, annotators and gold answers, the agreement of the annotators if no finding states it, and
+    how many findings need attention.
     """
     annotators_ = formatting.plural(shown.now["annotator"].nunique(), "annotator")
     gold, needy = int(shown.now["known"].sum()), sum(finding.needs_action for finding in found)
@@ -233,7 +239,7 @@ def agreement_words(alpha: Interval) -> str:
 
 
 def missing_fields_note(shown: ShownProject) -> None:
-    """Draw the fields of records that are not logged, and what each would show."""
+    """Draw which fields of records are not logged, and what each would show."""
     now, given = shown.now, shown.assigned
     confidence = bool(now["shown"].any()) and not now["suggestion_confidence"].notna().any()
     missing = [
@@ -268,7 +274,9 @@ def annotator_figures(name: str, window: Window) -> pd.DataFrame:
 
 
 def annotator_frame(shown: ShownProject, found: Sequence[Finding]) -> pd.DataFrame:
-    """The figures of each annotator with the severity of its findings, most urgent first; the columns of the CSV."""
+    """Return the figures of each annotator with the severity of the findings about them, most urgent first; they are the columns of the
+    CSV.
+    """
     rows = annotator_figures(shown.name, shown.window)
     severity = {name: finding.severity for finding in reversed(found) if (name := _finding_annotator(finding))}
     rows["severity"] = rows["annotator"].map(severity).astype(object).where(rows["annotator"].isin(list(severity)), None)
@@ -278,20 +286,20 @@ def annotator_frame(shown: ShownProject, found: Sequence[Finding]) -> pd.DataFra
 
 
 def _false_discovery_budget() -> float:
-    """The false discovery rate of one check, by which findings are judged."""
+    """Return the false discovery rate of one check, which is used to judge findings."""
     from observability.monitoring.check import RUNS_A_WEEK, WEEKLY_FALSE_DISCOVERIES
 
     return WEEKLY_FALSE_DISCOVERIES / RUNS_A_WEEK
 
 
 def _agreement_rows(shown: ShownProject) -> list[list[Any]]:
-    """Agreement of each annotator with the others, as data/labels counts it."""
+    """Return the agreement of each annotator with the others, counted in the same way as by data/labels."""
     days = shown.window.days
     return annotators.annotator_agreement_rows(annotators.agreement_comparisons(shown.newest, days), days)
 
 
 def annotators_table(rows: pd.DataFrame, scope: Scope, project: str, chosen: str | None) -> None:
-    """Draw the annotators, and all of them as CSV; columns without a value are left out."""
+    """Draw the table of annotators without columns that have no value, and offer all annotators as CSV."""
     lines = [table_row(_annotator_cells(each, scope, project), selected=each["annotator"] == chosen) for each in rows.to_dict("records")]
     draw_table("people", "Annotators", filled_columns(ANNOTATOR_COLUMNS, lines, ("annotator", "status")), lines)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
@@ -329,7 +337,7 @@ def _annotator_cells(person: dict[Any, Any], scope: Scope, project: str) -> dict
 
 
 def gold_accuracy_chart(rows: pd.DataFrame) -> None:
-    """Each annotator's accuracy on gold items with its interval, compared with the others."""
+    """Draw each annotator's accuracy on gold items with its interval, compared with the others."""
     drawn = rows[rows["n"] > 0].sort_values("value", kind="stable", ignore_index=True)
     if drawn.empty:
         return
@@ -343,7 +351,7 @@ def gold_accuracy_chart(rows: pd.DataFrame) -> None:
 
 
 def accuracy_by_class(shown: ShownProject, who: str | None) -> None:
-    """Draw accuracy by known answer, and the most frequent error of each."""
+    """Draw the accuracy by known answer, and the most frequent error for each known answer."""
     rows = gold_accuracy.gold_accuracy_by_class(shown.now, who)
     if rows.empty:
         return
@@ -366,7 +374,7 @@ def accuracy_by_class(shown: ShownProject, who: str | None) -> None:
 
 
 def accuracy_by_guideline(shown: ShownProject) -> None:
-    """Draw accuracy under each version of the guideline, where more than one was used."""
+    """Draw the accuracy under each version of the guideline, if more than one version was used."""
     rows = gold_accuracy.gold_accuracy_by_guideline(pd.concat([shown.past, shown.now], ignore_index=True))
     if len(rows) < 2:
         return

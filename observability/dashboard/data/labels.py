@@ -1,6 +1,6 @@
-"""The labels page: predictions with a label by now, the usual share at that age, and when the rest is expected.
+"""The labels page: the predictions that have a label so far, the usual share at that age, and when the other labels are expected.
 
-Counts and the usual share are those of serving/performance (metrics/label_maturity.py).
+The counts and the usual share are the same as in serving/performance (metrics/label_maturity.py).
 """
 
 from dataclasses import replace
@@ -42,8 +42,8 @@ PEOPLE = {
 
 
 def page_label_completion(here: ModelPage, now: datetime) -> LabelCompletion:
-    """Label counts of the days of the window and of the month before, and the usual shares of days of the same age, as known 7, 14 and 21
-    days before `now`.
+    """Return the label counts for the days of the window and of the four weeks before, and the usual shares of days of the same age, as
+    they were known 7, 14 and 21 days before `now`.
     """
     from observability.monitoring.check_windows import question_window
 
@@ -59,11 +59,12 @@ def page_label_completion(here: ModelPage, now: datetime) -> LabelCompletion:
 
 
 def label_maturity_by_day(of: LabelCompletion, here: ModelPage, arrived: LabelCompletion | None = None) -> pd.DataFrame:
-    """A row for each day of the window and of the month before: period, served, labelled, share, usual, final, complete_by.
+    """Return a row for each day of the window and of the four weeks before: period, served, labelled, share, usual, final, complete_by.
 
-    usual: share that days of this age usually have. final: share expected in the end, which is the day's share plus what days usually gain
-    after this age (Bornhuetter and Ferguson 1972). complete_by: the day by which 95 % of that are expected. arrived: counts of the labels
-    that had arrived by the end of the window, from which the delay is estimated; None: the delay is estimated from `of`.
+    usual: the share that days of this age usually have. final: the share expected in the end, which is the day's share plus what days
+    usually gain after this age (Bornhuetter and Ferguson 1972). complete_by: the day by which 95 % of the final share are expected.
+    arrived: counts of the labels that had arrived by the end of the window, from which the delay is estimated; with None, the delay is
+    estimated from `of`.
     """
     end, final, ready = here.window.end, of.final_share, (arrived or of).days_until_complete()
     settled = max(of.final_ages(), default=0)
@@ -80,8 +81,8 @@ def label_maturity_by_day(of: LabelCompletion, here: ModelPage, arrived: LabelCo
 
 
 def predictions_of_label_day(here: ModelPage, point: clicks.Point, days: pd.DataFrame) -> clicks.CaseQuery | None:
-    """The labelled predictions of a clicked day, or its unlabelled ones if the hatched part was clicked. The chart also has days before
-    the window.
+    """Return the query for the labelled predictions of a clicked day, or for its unlabelled predictions if the hatched part was clicked.
+    The chart also has days before the window.
     """
     around = clicks.ChartPeriod(here.scope, min(here.window.start, aware_utc(days["period"].min().to_pydatetime())), here.window.end)
     asked = {0: "label != null", 1: "label = null"}.get(int(point.get("curve_number") or 0), clicks.EVERY)
@@ -89,12 +90,12 @@ def predictions_of_label_day(here: ModelPage, point: clicks.Point, days: pd.Data
 
 
 def label_share_by_age(of: LabelCompletion) -> pd.DataFrame:
-    """Age (days since serving, from 1), usual and lowest share of labels in the three weeks before."""
+    """Return age (days since serving, from 1), and the usual and the lowest share of labels in the three weeks before."""
     return pd.DataFrame([(days, of.usual[days], of.lowest[days]) for days in sorted(of.usual)], columns=["age", "usual", "lowest"])
 
 
 def label_completion_sentence(days: pd.DataFrame, here: ModelPage) -> str:
-    """The number of labels that are still expected for the days of the window that have a usual share, and by when."""
+    """Return a sentence on how many labels are still expected for the days of the window that have a usual share, and by when."""
     inside = days[days["period"] >= naive_utc(here.window.start)]
     if inside.empty:
         return "No prediction of this window is old enough yet."
@@ -147,7 +148,9 @@ def label_maturity_section(here: ModelPage, found: list[Finding]) -> None:
 
 
 def label_delay_sentence(of: LabelCompletion) -> str:
-    """After how many days most of a day's labels have arrived, and which share of the predictions gets a label in the end."""
+    """Return a sentence on the number of days within which most of a day's labels arrive, and on the share of predictions that get a label
+    in the end.
+    """
     first = of.days_until_complete()
     when = f"{100 * COMPLETE:.0f} % of the labels of a day arrive within {formatting.plural(first, 'day')}; " if first else ""
     after = formatting.plural(max(of.final_ages()), "day")
@@ -157,8 +160,8 @@ def label_delay_sentence(of: LabelCompletion) -> str:
 def annotator_agreement_frame(found: list[Finding]) -> pd.DataFrame:
     """annotator, value (agreement with the majority of the others), low, high, n, others (agreement among the others), others_n, severity.
 
-    severity: the severity of the finding about the annotator; None without a finding. Lowest against the others first; empty if nobody can
-    be compared.
+    severity: the severity of the finding about the annotator; None if there is no finding. The annotator with the lowest agreement relative
+    to the others is first. The frame is empty if no annotator can be compared.
     """
     columns = ["annotator", "value", "low", "high", "n", "others", "others_n", "severity"]
     said = [each for each in found if each.metric == "annotator_agreement"]

@@ -1,4 +1,4 @@
-"""The lineage page: origins and products of one thing, as a picture and a table with links."""
+"""The lineage page: what one thing was made from and what was made from it, as a picture and a table with links."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -43,10 +43,10 @@ with obs.track_run(model="loan", version="3", dataset="people@2026-03") as run:
     run.step(1, loss=0.3)
 log.prediction(id="a1", model="loan", version="3", features={"age": 41}, score=0.62, batch="2026-03-02")"""
 OFFERED = ("version", "dataset", "run", "source", "device", "project")
-"""Kinds of things that the box offers; others are reached by a link or a click."""
+"""Kinds of things that the box offers; a link or a click leads to things of other kinds."""
 MAX_OFFERED = 300
 DEPTH = 6
-"""Links that are followed in each direction."""
+"""Maximum number of successive links that are followed in each direction."""
 MAX_SIBLINGS = 6
 """Maximum number of things of one kind that are drawn beside one thing."""
 COLUMNS = (
@@ -71,7 +71,7 @@ def lineage_button(thing: Thing, scope: Scope | None = None, *, key: str, label:
 
 @cached_by_state(2, computed=False)
 def all_links() -> Lineage:
-    """Every link that the records of the store name, with the number of predictions of each version."""
+    """Return every link that the records of the store name, and the number of predictions of each version."""
     always = Window("", EPOCH, load.page_clock())
     frames = {kind: load.ask_store(Records(kind, fields, ever=True), always) for kind, fields in FIELDS.items() if kind != "step"}
     models = load.catalog().models
@@ -86,8 +86,8 @@ def all_links() -> Lineage:
 
 
 def links_around(centre: Thing) -> Lineage:
-    """All links, and further ones that are only read for one centre: of the prediction itself, of predictions of batches, and of batches
-    of steps.
+    """Return all links, and further links that are only read for one centre: those of the prediction itself, of the predictions of batches,
+    and of the batches of training steps.
     """
     found = all_links()
     if centre.kind == "prediction":
@@ -110,15 +110,15 @@ def links_around(centre: Thing) -> Lineage:
 
 
 def _annotators_of(item: str) -> list[tuple[str, str]]:
-    """The project and the name of everyone who labelled an item of this id."""
+    """Return the project and the name of everyone who labelled an item with this id."""
     asked = Records("annotation", FIELDS["annotation"], ever=True, only=(("item", item),))
     labels = load.ask_store(asked, Window("", EPOCH, load.page_clock()))
     return [(str(project), str(annotator)) for project, annotator in zip(labels["project"], labels["annotator"], strict=True)]
 
 
 def _predictions_of_batches(centre: Thing, found: Lineage) -> list[tuple[Thing, str, int, int]]:
-    """For each model, the number of predictions that name the batch, or a batch of the device or source; and the number of predictions
-    whose batch name another source uses too. A prediction does not name the source of its batch.
+    """Return for each model the number of predictions that name the batch, or a batch of the device or source. Predictions whose batch name
+    is also used by another source are counted separately, because a prediction does not name the source of its batch.
     """
     own = {centre} if centre.kind == "batch" else {link.product for link in found.products.get(centre, ()) if link.product.kind == "batch"}
     if centre.kind == "source":
@@ -137,8 +137,8 @@ def _predictions_of_batches(centre: Thing, found: Lineage) -> list[tuple[Thing, 
 
 
 def thing_of_finding(finding: Finding) -> Thing | None:
-    """The thing that a finding is about. For a finding about records it is named by the subject, else it is the model's version; None if
-    the finding names no version.
+    """Return the thing that a finding is about. A finding about records names it in its subject. Otherwise it is the version of the model;
+    None if the finding names no version.
     """
     parts = dict(part.partition(":")[::2] for part in finding.subject.split("/") if ":" in part)
     if "run" in parts:
@@ -156,20 +156,22 @@ def thing_of_finding(finding: Finding) -> Thing | None:
 
 
 def no_lineage() -> None:
-    """Draw the empty state: nothing is linked yet, and the lines that link things."""
+    """Draw the empty state: nothing is linked yet, and the lines of code that link things."""
     example = ("A dataset, its source and the runs that read it", lineage_figure)
     empty_states.how_to_log_state("Nothing is linked yet.", "Records that name each other make the graph.", HOW, example)
 
 
 def offered_things(found: Lineage, scope: Scope) -> list[Thing]:
-    """The choices of the box, of limited number: versions of the scope's model first, then other kinds."""
+    """Return the choices of the box, limited in number: versions of the scope's model first, then other kinds."""
     things = sorted((thing for thing in found.things if thing.kind in OFFERED), key=lambda thing: (OFFERED.index(thing.kind), thing.names))
     things.sort(key=lambda thing: thing.kind != "version" or (scope.model is not None and thing.names[0] != scope.model))
     return things[:MAX_OFFERED]
 
 
 def chosen_thing(found: Lineage, scope: Scope) -> Thing | None:
-    """The thing in the address, else the newest version of the scope's model or of all, else the first with a link; None without any."""
+    """Return the thing in the address; if there is none, the newest version of the scope's model or of all models, else the first thing
+    that the box offers. None if there is nothing.
+    """
     offered = {thing.address: thing for thing in offered_things(found, scope)}
     named = thing_from_address(st.query_params.get("thing"))
     options = [*offered, *([named.address] if named and named.address not in offered else [])]
@@ -189,8 +191,8 @@ def chosen_thing(found: Lineage, scope: Scope) -> Thing | None:
 
 
 def newest_version(found: Lineage, scope: Scope) -> Thing | None:
-    """The version that was registered last among those with a link, of the scope's model or of all models. If several were registered at
-    the same time, the one with most links.
+    """Return the version that was registered last among those with a link, of the scope's model or of all models. If several were
+    registered at the same time, it is the one with the most links.
     """
     models = [model for model in load.catalog().models if scope.model in (None, model.name)]
     times = {Thing("version", (model.name, each.name)): each.registered_at for model in models for each in model.versions}
@@ -204,7 +206,7 @@ def newest_version(found: Lineage, scope: Scope) -> Thing | None:
 
 
 def drawn_rows(view: LineageView, facts: Mapping[Thing, str]) -> pd.DataFrame:
-    """The rows of the picture from the top: upstream with the farthest first, the centre, downstream."""
+    """Return the rows of the picture from the top: upstream things with the farthest first, the centre, and downstream things."""
     above = [_upside_down(view), [LineageStep(view.centre, 0, None, "")], list(view.downstream)]
     steps = [step for part in above for step in part]
     places = {step.thing: place for place, step in enumerate(steps) if not step.hidden}
@@ -234,12 +236,12 @@ def drawn_rows(view: LineageView, facts: Mapping[Thing, str]) -> pd.DataFrame:
 
 
 def _upside_down(view: LineageView) -> list[LineageStep]:
-    """The upstream steps in the order of drawing: each above the thing that it went into."""
+    """Return the upstream steps in the order of drawing: each stands above the thing that was made from it."""
     return list(reversed(view.upstream))
 
 
 def _link_sentence(step: LineageStep) -> str:
-    """`dataset people was read by training run r`; nothing for the centre."""
+    """Return a link in words, such as `dataset people was read by training run r`; empty for the centre."""
     if step.above is None:
         return ""
     own = f"{step.hidden:,} more {KINDS[step.thing.kind][1]}" if step.hidden else step.thing.words
@@ -248,7 +250,7 @@ def _link_sentence(step: LineageStep) -> str:
 
 
 def lineage_section(centre: Thing, depth: int, scope: Scope) -> None:
-    """Draw the picture around a thing, what it leaves out, and the table with a link to the page of each thing."""
+    """Draw the picture around a thing, a sentence on what it leaves out, and the table with a link to the page of each thing."""
     found = links_around(centre)
     view = lineage_around(found, centre, depth, MAX_SIBLINGS)
     rows = drawn_rows(view, found.facts)
@@ -272,7 +274,7 @@ def lineage_section(centre: Thing, depth: int, scope: Scope) -> None:
 
 
 class _Recentre:
-    """A callback for clicks on the picture: the clicked thing becomes the centre."""
+    """A callback for clicks on the picture, which makes the clicked thing the centre."""
 
     hint = "Click a mark to put it in the centre"
 
@@ -280,7 +282,7 @@ class _Recentre:
         self.key = key
 
     def __call__(self) -> None:
-        """Called by Streamlit after the click."""
+        """Handle the click; Streamlit calls this after it."""
         for point in clicks.clicked_points(self.key):
             if (given := point.get("customdata")) and thing_from_address(str(given[0])):
                 st.query_params["thing"] = str(given[0])
@@ -294,7 +296,7 @@ def _shown_steps(view: LineageView) -> list[LineageStep]:
 
 
 def _table_line(step: LineageStep, view: LineageView, found: Lineage, scope: Scope) -> dict[str, Any]:
-    """One thing of the table."""
+    """Return the table row of one thing."""
     thing = step.thing
     cells: dict[str, Cell] = {
         "thing": page_of_thing(thing, scope),
@@ -307,14 +309,16 @@ def _table_line(step: LineageStep, view: LineageView, found: Lineage, scope: Sco
 
 
 def _link_words(step: LineageStep) -> str:
-    """The words of a link, such as `cleaned dataset people`. For an origin, its own name is left out; for a product, the whole sentence."""
+    """Return the words of a link, such as `cleaned dataset people`. For an origin, its own name is left out; for a product, they are the
+    whole sentence.
+    """
     if step.above is None:
         return formatting.DASH
     return f"{step.relation} {step.above.words}" if step.origin else _link_sentence(step)
 
 
 def left_out_words(view: LineageView) -> str:
-    """A sentence, after a blank, about the things that the picture leaves out; empty if it leaves out nothing."""
+    """Return a sentence, beginning with a blank, about the things that the picture leaves out; empty if it leaves out nothing."""
     parts = [formatting.plural(n, *KINDS[kind]) for kind, n in view.hidden.items()]
     found = f" Not drawn: {formatting.join_words(parts)}." if parts else ""
     if view.beyond:
@@ -328,8 +332,8 @@ def page_of_thing(thing: Thing, scope: Scope) -> dict[str, Any]:
 
 
 def _predictions_page(thing: Thing, scope: Scope) -> dict[str, Any]:
-    """The link to the cases of a version or of a batch, in all dates. For a device or source it is the link to its page, because no search
-    condition names several batches. There, each of the newest batches has a link to its cases.
+    """Return the link to the cases of a version or of a batch, in all dates. For a device or source it is the link to its page, because no
+    search condition can name several batches. On that page, each of the newest batches has a link to its cases.
     """
     origin = thing_from_address(thing.names[1])
     own = replace(scope.about(thing.names[0]), start=None, end=None, span="all")

@@ -1,4 +1,4 @@
-"""The stored forms of pictures and sound on the storage page: the loss of each form, and the group that loses most."""
+"""The part of the storage page about stored forms of pictures and sound: the loss of each form, and the group of files that loses most."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,7 +25,7 @@ FORMS = columns_on_phone(
 
 
 def media_forms_section(audit: Mapping[str, Any]) -> None:
-    """Draw the measurement, and the table of exact and lossy forms."""
+    """Draw the sentence on the smallest exact form, and the table of exact and lossy forms."""
     media, base = audit["media"], float(audit["codecs"]["none"]["bytes"])
     codecs = ordered_codecs(audit)
     best = min(codecs, key=lambda name: codecs[name]["bytes"])
@@ -46,7 +46,7 @@ def media_forms_section(audit: Mapping[str, Any]) -> None:
 
 
 def _cells(name: str, size: float, base: float, figures: Mapping[str, Any]) -> dict[str, Cell]:
-    """Size of one form, and the mean figures of its files; exact forms have none."""
+    """Return the size of one form and the mean figures of its files; exact forms have no such figures."""
     cells: dict[str, Cell] = {
         "form": {"t": name},
         "bytes": {"t": formatting.format_bytes(size)},
@@ -65,7 +65,7 @@ def _figure_cell(key: str, ends: list[float | None]) -> Cell:
 
 
 def _worst_cell(groups: list[Mapping[str, Any]]) -> Cell:
-    """The group with the lowest PSNR; a dash without groups."""
+    """Return the cell of the group with the lowest PSNR; a dash if there are no groups."""
     if not groups:
         return dict(UNKNOWN_CELL)
     worst = min(groups, key=lambda group: group["psnr"][0])

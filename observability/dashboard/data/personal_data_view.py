@@ -1,5 +1,5 @@
-"""The page of personal data: the columns that hold personal data, its kinds and the reasons, how each column is protected, and the next
-steps.
+"""The page of personal data: the columns with personal data, the kinds and the reasons, how each column is protected, and
+the next steps.
 """
 
 from collections.abc import Sequence

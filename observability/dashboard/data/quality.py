@@ -1,4 +1,4 @@
-"""The data quality page: arrival against expectation, and the checks of each feature."""
+"""The data quality page: arrival compared with expectation, and the checks of each feature."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -20,15 +20,17 @@ from observability.dashboard.table import Cell, column, sparkline, table_row
 
 ARRIVAL_METRICS = (*ARRIVAL, "duplicate_rate", "rejected_rate", "unknown_columns")
 RATES = {"null_rate": NULL, "nan_rate": NAN, "absent_rate": ABSENT, "wrong_type_rate": WRONG_TYPE, "unseen_rate": UNSEEN}
-"""Checks that are the share of one special bin among all rows."""
+"""Checks that give the share of one special bin among all rows."""
 CHECKS = (*RATES, "out_of_range_rate", "constant", "stuck_hours")
 ON_PHONE = ("null_rate", "out_of_range_rate")
-"""Checks that a phone shows before the reader asks for all."""
+"""Checks that are shown on a phone until the reader asks for all."""
 By = dict[tuple[str, str], Finding]
 
 
 def volume_with_expectation(window: Window, found: Sequence[Finding]) -> pd.DataFrame:
-    """Predictions by hour or day: period, n, errors, error_share and, where the volume finding has them, expected, low, high."""
+    """Return the predictions by hour or day: period, n, errors, error_share, and, if the finding about volume has them, expected, low,
+    high.
+    """
     traffic = time_series.traffic_frame(window)
     judged = next((each for each in found if each.metric == "volume"), None)
     key, names = ("by_hour", ["expected", "low", "high"]) if time_series.chart_grain(window) == "hour" else ("by_day", ["expected"])
@@ -41,7 +43,7 @@ def volume_with_expectation(window: Window, found: Sequence[Finding]) -> pd.Data
 
 
 def arrival_finding(found: Sequence[Finding]) -> Finding | None:
-    """The worst finding about arrival; if all are OK, the one about volume."""
+    """Return the worst finding about arrival; if all are `ok`, the one about volume."""
     about = [each for each in found if each.metric in ARRIVAL_METRICS]
     if about and needs_action(about[0].severity):
         return about[0]
@@ -56,25 +58,25 @@ def feature_references(model: Model, window: Window) -> tuple[str, ...]:
 
 
 def listed_features(model: Model, window: Window, found: By) -> tuple[str, ...]:
-    """The references of the features that the page lists. Of very many features, it lists those that were searched, or one page of them,
-    with the boxes to choose.
+    """Return the references of the features that the page lists. If there are very many features, it lists those that were searched, or one
+    page of them, with the boxes to choose.
     """
     names = [reference.partition(".")[2] for reference in feature_references(model, window)]
     return tuple(f"feature.{name}" for name in paged_names(features_worst_first(names, found), "features", "checks"))
 
 
 def features_worst_first(names: Iterable[str], found: By) -> list[str]:
-    """Names of features, those with problems first, the others by name."""
+    """Return names of features: those with problems first, then the others by name."""
     known = set(names)
     bad = [subject for (subject, _), each in found.items() if needs_action(each.severity)]
     return list(dict.fromkeys([*(name for name in reversed(bad) if name in known), *sorted(known)]))
 
 
 def check_rates(model: Model, window: Window, asked: tuple[str, ...]) -> dict[str, dict[str, float]]:
-    """The share of rows that each check found, by feature, over the whole window. Checks that do not apply to the kind of a column are
+    """Return by feature the share of rows that each check found over the whole window. Checks that do not apply to the kind of a column are
     left out.
 
-    Special bins are shares of all rows; out of range is a share of the ordinary values.
+    The share of a special bin is a share of all rows; the share out of range is a share of the ordinary values.
     """
     version, _ = distributions.analyzed_version(model, window, window.version)
     frame = load.ask_store(Aggregate("predictions", keys=(Bucket("day"),), histogram=asked), window)
@@ -88,7 +90,7 @@ def check_rates(model: Model, window: Window, asked: tuple[str, ...]) -> dict[st
 
 
 def _check_shares(weights: Mapping[Any, float], kind: str, edges: Edges | None) -> dict[str, float]:
-    """The checks of one column from the weight in each bin."""
+    """Return the checks of one column, computed from the weight in each bin."""
     total = sum(weights.values()) or 1.0
     inapplicable = "unseen_rate" if kind == "number" else "nan_rate"
     known = [metric for metric in RATES if metric != inapplicable]
@@ -105,7 +107,7 @@ def findings_by_check(found: Sequence[Finding]) -> By:
 
 
 def check_columns(table: dict[str, dict[str, float]], found: By) -> list[dict[str, Any]]:
-    """A column for each check that some feature has."""
+    """Return the table columns: one for each check that at least one feature has."""
     seen = {metric for shares_ in table.values() for metric in shares_} | {metric for _, metric in found}
     made = [metric for metric in CHECKS if metric in seen]
     titles = {metric: formatting.metric_title(metric).removesuffix(" rate").removesuffix(" feature") for metric in made}
@@ -140,7 +142,9 @@ def check_rows(table: dict[str, dict[str, float]], found: By, days: pd.DataFrame
 
 
 def missing_values_sentence(days: pd.DataFrame, listed: int | None = None) -> str:
-    """A sentence with the largest share in the heatmap of missing values. listed: the number of features that are drawn, if not all are."""
+    """Return a sentence with the largest share in the heatmap of missing values. listed: the number of features that are drawn; None if all
+    are drawn.
+    """
     worst = days.iloc[int(days["value"].argmax())]
     of = f" of the {formatting.plural(listed, 'feature')} listed" if listed is not None else ""
     if worst["value"] == 0:
@@ -151,7 +155,7 @@ def missing_values_sentence(days: pd.DataFrame, listed: int | None = None) -> st
 
 
 def predictions_missing_value(here: ModelPage, point: clicks.Point, days: pd.DataFrame) -> clicks.CaseQuery | None:
-    """The predictions of the clicked day that lack the value of the clicked feature."""
+    """Return the query for the predictions of the clicked day in which the value of the clicked feature is missing."""
     data = point.get("customdata")
     subject = data[0] if isinstance(data, list | tuple) and data else None
     return clicks.cases_of_period(here, point, days["day"], clicks.missing_condition(str(subject)) if subject else None, clicks.NEWEST)

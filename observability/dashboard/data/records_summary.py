@@ -1,4 +1,4 @@
-"""The beginning of pages about records: the title, the scope, and parts of the one-line summaries."""
+"""The start of pages about records: the title, the scope, and parts of the one-line summaries."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -13,7 +13,9 @@ from observability.dashboard.scope import Scope, scope_from_state
 
 
 def begin_records_page(page: str) -> Scope:
-    """Draw title and help of a page of records that belong to no single model; its scope has no version and no slice."""
+    """Draw title and help of a page of records that do not belong to a single model, and return its scope, which has no version and no
+    slice.
+    """
     frame.store_page_heading(page)
     return replace(scope_from_state(st.session_state), version=None, slice=None)
 
@@ -24,6 +26,6 @@ def dates_note(window: Window, before: str = ", ") -> str:
 
 
 def attention_count(findings: Iterable[Finding], noun: str) -> str:
-    """A count of the different subjects of findings that need action: `2 sources need attention`."""
+    """Return the number of different subjects of findings that need action, in words such as `2 sources need attention`."""
     needy = len({finding.subject for finding in findings if finding.needs_action})
     return formatting.plural(needy, f"{noun} needs attention", f"{noun}s need attention")

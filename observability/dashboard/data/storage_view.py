@@ -78,7 +78,7 @@ QUESTIONS = (
 
 
 def logged_data_sets() -> pd.DataFrame:
-    """Every logged version, oldest first, with its storage audit in `storage` (None without one)."""
+    """Return every logged version, oldest first, with its storage audit in `storage` (None if it has none)."""
     fields = ("dataset", "version", "at", "rows", "added", "changed", "deleted", "columns", "extra")
     rows = load.ask_store(Records("dataset", fields, ever=True), Window("", EPOCH, load.page_clock()))
     audits: list[Any] = [extra.get("storage") if isinstance(extra, Mapping) else None for extra in rows["extra"]]
@@ -87,7 +87,7 @@ def logged_data_sets() -> pd.DataFrame:
 
 
 def _sample_figure(folder: Path) -> Any:
-    """The forms of the sample's first audit."""
+    """Draw the forms of the sample's first audit."""
     audit = sample_records(folder / "storage.jsonl", "dataset")["storage"].iloc[0]
     return charts_storage.storage_forms_chart(forms_frame(audit), change="largest change of a score")
 
@@ -96,12 +96,12 @@ EXAMPLE = ("Size of a dataset by form, and what less exact numbers change", _sam
 
 
 def no_data_sets() -> None:
-    """Draw the empty state without any logged dataset, with the command that audits one."""
+    """Draw the empty state for a store without logged datasets, with the command that audits one."""
     empty_states.how_to_log_state("No dataset has been logged yet.", "An audit measures a file, or a model's reference.", HOW, EXAMPLE)
 
 
 def storage_audit_empty_state() -> None:
-    """Draw the empty state without any audited dataset, with the command that audits one."""
+    """Draw the empty state for a store without audited datasets, with the command that audits one."""
     empty_states.how_to_log_state("No dataset was audited yet.", "An audit measures a file, or a model's reference.", HOW, EXAMPLE)
 
 
@@ -132,7 +132,7 @@ def freshness_table(rows: pd.DataFrame, scope: Scope) -> None:
 
 
 def unused_columns_of_data_sets(rows: pd.DataFrame) -> dict[str, UnusedColumns]:
-    """The columns of each dataset that no model trained on it reads, by the name of the dataset."""
+    """Return by dataset the columns that no model trained on it reads."""
     runs = load.ask_store(Records("run", ("run", "model", "dataset"), ever=True), Window("", EPOCH, load.page_clock()))
     read = {
         model.name: [each.name for each in model.columns if each.role in ("feature", "group")]
@@ -151,16 +151,16 @@ def unused_cell(found: UnusedColumns | None) -> Cell:
 
 
 def age_words(now: datetime, at: datetime) -> str:
-    """The time since an instant (naive UTC): hours below two days, else days."""
+    """Return the time that has passed since `at` (naive UTC): in hours if it is below two days, else in days."""
     age = max(now - aware_utc(at), timedelta(0))
     return hours_in_words(age.total_seconds() / 3600) if age < timedelta(days=2) else f"{age.days:,} days"
 
 
 def chosen_audit(rows: pd.DataFrame, scope: Scope) -> tuple[str, str, Mapping[str, Any]]:
-    """Name, version and audit of the dataset in the address. If it names none, of the dataset to show first.
+    """Return name, version and audit of the dataset in the address. If the address names none, the dataset to show first is chosen.
 
-    rows: of `logged_data_sets`, at least one of them with an audit. Audits about the scope's model come first. If no dataset is named,
-    audits that counted groups of tagged columns come next. Then come audits about any model, and then the newest audit.
+    rows: those of `logged_data_sets`, of which at least one has an audit. Audits about the scope's model come first. If no dataset is
+    named, audits that counted groups of tagged columns come next. Then come audits about any model, and then the newest audit.
     """
     audited = rows[rows["storage"].notna()]
     first = _first_audit(audited, scope, grouped=True)
@@ -177,7 +177,7 @@ def chosen_audit(rows: pd.DataFrame, scope: Scope) -> tuple[str, str, Mapping[st
 
 
 def _first_audit(audited: pd.DataFrame, scope: Scope, *, grouped: bool) -> Any:
-    """The row of the audit to show. grouped: whether an audit that counted groups comes before an audit about any model."""
+    """Return the row of the audit to show. grouped: whether an audit that counted groups is preferred to an audit about any model."""
 
     def rank(place: int) -> tuple[bool, bool, bool, int]:
         audit = audited["storage"].iloc[place]
@@ -188,7 +188,7 @@ def _first_audit(audited: pd.DataFrame, scope: Scope, *, grouped: bool) -> Any:
 
 
 def forms_section(audit: Mapping[str, Any]) -> None:
-    """Draw the picture of sizes and changed answers, and the table of all forms."""
+    """Draw the picture of sizes and changed scores, and the table of all forms."""
     drawn = forms_frame(audit)
     base = float(audit["codecs"]["none"]["bytes"])
     asked = next((form["model"] for form in audit.get("forms", {}).values() if form.get("model")), None)
@@ -219,7 +219,7 @@ def ordered_forms(audit: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def forms_frame(audit: Mapping[str, Any]) -> pd.DataFrame:
-    """Form, bytes, change and lossless of every codec and lossy form."""
+    """Return form, bytes, change and lossless for every codec and every lossy form."""
     rows = [[name, int(cost["bytes"]), 0.0, True] for name, cost in audit["codecs"].items()]
     for name, form in audit.get("forms", {}).items():
         said = form.get("model")
@@ -228,7 +228,7 @@ def forms_frame(audit: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _form_cells(name: str, form: Mapping[str, Any], base: float) -> dict[str, Cell]:
-    """Sizes and times of one form, which changes nothing."""
+    """Return the cells of an exact form, which changes no value: its sizes and times."""
     dash = formatting.DASH
     return {
         "form": {"t": name},
@@ -242,7 +242,7 @@ def _form_cells(name: str, form: Mapping[str, Any], base: float) -> dict[str, Ce
 
 
 def _lossy_cells(name: str, form: Mapping[str, Any], base: float, in_use: Any) -> dict[str, Cell]:
-    """One lossy form: sizes, times, and the model's answers to it."""
+    """Return the cells of one lossy form: its sizes and times, and how a model's answers change with it."""
     cells, said = _form_cells(f"{name}, zstd", form, base), form.get("model")
     if name == in_use:
         cells["form"]["sub"] = "in use"
@@ -255,7 +255,7 @@ def _lossy_cells(name: str, form: Mapping[str, Any], base: float, in_use: Any) -
 
 
 def _slices_table(audit: Mapping[str, Any]) -> None:
-    """Draw the share of decisions that each lossy form flips in each slice, in a fold; nothing if no slice was recorded."""
+    """Draw in a folded section the share of decisions that each lossy form flips in each slice; nothing if no slice was recorded."""
     forms = {name: form for name, form in ordered_forms(audit).items() if (form.get("model") or {}).get("slices")}
     rows: dict[tuple[str, str], dict[str, Cell]] = {}
     for place, form in enumerate(forms.values()):
@@ -276,9 +276,9 @@ def _slices_table(audit: Mapping[str, Any]) -> None:
 
 
 def stored_form_findings_section(name: str, found: Sequence[Finding]) -> None:
-    """Draw the findings about the stored form of this dataset, and the findings about other datasets that are not OK.
+    """Draw the findings about the stored form of this dataset, and the findings about other datasets that are not `ok`.
 
-    name: the name of the shown dataset. found: the findings of data/storage.
+    name: the name of the dataset that is shown. found: the findings of data/storage.
     """
     about = [each for each in found if "dataset" in each.evidence and (each.evidence["dataset"] == name or each.severity != "ok")]
     for each in about:
@@ -290,7 +290,7 @@ def stored_form_findings_section(name: str, found: Sequence[Finding]) -> None:
 
 
 def columns_table(audit: Mapping[str, Any]) -> None:
-    """Draw bytes of each column under each codec, and its tag."""
+    """Draw the bytes of each column under each codec, and the tag of the column."""
     codecs, tags = ordered_codecs(audit), audit.get("tags", {})
     names = sorted(codecs["none"]["columns"], key=lambda name: -codecs["none"]["columns"][name])
     shape = [
@@ -310,7 +310,7 @@ def columns_table(audit: Mapping[str, Any]) -> None:
 
 
 def groups_sentence(audit: Mapping[str, Any]) -> str:
-    """A paragraph without markup on the smallest groups."""
+    """Return a paragraph without markup about the smallest groups."""
     groups = audit.get("groups")
     if not groups:
         return "No column is tagged quasi-identifying, so no group was counted."
@@ -328,7 +328,7 @@ def groups_sentence(audit: Mapping[str, Any]) -> str:
 
 
 def store_columns_section(model: Model) -> None:
-    """Draw bytes and codecs of the columns of a model in the database, and which were read since the dashboard started."""
+    """Draw the bytes and codecs of a model's columns in the database, and which of the columns were read since the dashboard started."""
     held = load.column_storage(model.name)
     asked = load.asked_questions(model.name)
     own = {each.reference for each in model.columns}
@@ -356,7 +356,7 @@ def store_columns_section(model: Model) -> None:
 
 
 def unread_words(columns: int, unread: Sequence[str], asked: AskedQuestions) -> str:
-    """The number of columns that no query read, with their names if there are few."""
+    """Return the number of columns that no query has read, with their names if there are few."""
     since = f"since {time_zone.named_minute(asked.since)}"
     if not unread:
         return f"All {columns:,} logged columns were read {since}."
@@ -382,7 +382,7 @@ def questions_table(asked: AskedQuestions, about: str) -> None:
 
 
 def keeping_sentence(status: Mapping[str, Any]) -> str:
-    """A paragraph on the last backup, its test and the retention."""
+    """Return a paragraph on the last backup, the last restore test and the retention."""
     done = status["keeping"]
 
     def last(name: str) -> str:
@@ -393,12 +393,14 @@ def keeping_sentence(status: Mapping[str, Any]) -> str:
 
 
 def model_of_store(scope: Scope, audited: str | None = None) -> Model | None:
-    """The model of the scope, else the one whose answers the shown audit compares, else the first with columns."""
+    """Return the model of the scope; if there is none, the model whose answers the shown audit compares, else the first model with
+    columns.
+    """
     models = load.catalog().models
     named = {each.name: each for each in models}
     return named.get(scope.model or "") or named.get(audited or "") or next((each for each in models if each.columns), None)
 
 
 def audited_model(audit: Mapping[str, Any]) -> str | None:
-    """The name of the model whose answers to the forms an audit compares; None if it asked none."""
+    """Return the name of the model whose answers to the forms an audit compares; None if it compares none."""
     return next((str(form["model"]["name"]) for form in audit.get("forms", {}).values() if form.get("model")), None)

@@ -1,4 +1,4 @@
-"""The choice of a form for a dataset on the page of storage, and the result of the next audit of it."""
+"""The choice of a form for a dataset on the storage page, and the result of the dataset's next audit."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,10 +16,10 @@ from observability.metrics.stored_forms import EXACT, StorageAudit, latest_stora
 
 
 def stored_form_decision(dataset: str, rows: pd.DataFrame, model: str | None, found: Sequence[Finding], scope: Scope) -> None:
-    """Draw the decisions on the form of a dataset with the later audit results, and the boxes for the next decision.
+    """Draw the decisions on the form of a dataset with the results of later audits, and the boxes for the next decision.
 
-    rows: the logged datasets, with their audits. model: the model whose answers the audit compared. found: findings; those that are about
-    the dataset and need action are stored as evidence.
+    rows: the logged datasets with their audits. model: the model whose answers the audit compared. found: findings; those about the dataset
+    that need action are stored as evidence.
     """
     audit = next((each for each in latest_storage_audits(rows) if each.dataset == dataset), None)
     if audit is None or not audit.forms:

@@ -1,5 +1,5 @@
-"""The suggestions of a labelling project: how often annotators accept them, anchoring, and the effect of accepting confident
-suggestions.
+"""The suggestions of a labelling project: how often annotators accept them, how often annotators follow wrong suggestions (anchoring), and
+the effect of accepting confident suggestions.
 """
 
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ from observability.metrics.suggestions import AcceptanceOutcome
 from observability.stats.interval import Interval
 
 USUAL = 90
-"""Default of the slider: a confidence, in hundredths."""
+"""Default confidence of the slider, in hundredths."""
 LOWEST = 50
-"""Lowest confidence of the slider, in hundredths. It is lower if suggestions are less confident."""
+"""Lowest confidence of the slider, in hundredths. The slider begins lower if there are suggestions with a lower confidence."""
 EFFECT_COLUMNS = (
     column("what", "Figure", strong=True),
     *number_columns(figure="Value", reach="95 % interval"),
@@ -31,7 +31,7 @@ EFFECT_COLUMNS = (
 
 
 def suggestions_section(now: pd.DataFrame, found: Sequence[Finding]) -> None:
-    """Draw the section about suggestions; nothing if none was shown."""
+    """Draw the section about suggestions; nothing if no suggestion was shown."""
     if not now["shown"].any():
         return
     st.header("Suggestions", anchor=False)
@@ -43,7 +43,7 @@ def suggestions_section(now: pd.DataFrame, found: Sequence[Finding]) -> None:
 
 
 def _anchoring_chart(told: Finding | None) -> None:
-    """Draw how often annotators give a wrong answer if it is suggested to them and if nothing is suggested, on the same items."""
+    """Draw how often annotators give a wrong answer, on the same items: when it is suggested to them and when nothing is suggested."""
     if told is None:
         return
     both = (("it is suggested", told.evidence["here"]), ("nothing is suggested", told.evidence["there"]))
@@ -78,7 +78,7 @@ def _acceptance_section(now: pd.DataFrame) -> None:
 
 
 def _confidence_threshold(rows: pd.DataFrame) -> float:
-    """The slider, whose value is the parameter `confidence` of the address."""
+    """Draw the slider, whose value is the parameter `confidence` of the address, and return the threshold."""
     low = min(int(100 * rows["confidence"].min()), LOWEST)
     named = st.query_params.get("confidence", str(USUAL))
     known = named.isdigit() and low <= int(named) <= 100

@@ -1,1 +1,1 @@
-"""The scenario lab: choice of a fault, the job, and its result."""
+"""The scenario lab, which plants faults to see whether they are found: the choice of a fault, the job, and its result."""

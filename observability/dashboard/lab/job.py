@@ -1,4 +1,4 @@
-"""The job of the lab, whose results are kept for links."""
+"""The job of the lab; its results are stored so that links to them work."""
 
 from observability.dashboard.background_job import JobSlot
 

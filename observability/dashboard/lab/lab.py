@@ -38,11 +38,11 @@ DAY_COLUMNS = (
 
 
 FAULT_KINDS = {"predictions": "Predictions", "training": "Training runs", "labelling": "Labelling"}
-"""The records in which a fault can be planted."""
+"""The kinds of records in which a fault can be planted."""
 
 
 def fault_kind() -> str:
-    """The kind of fault that is chosen; it is a parameter of the address."""
+    """Return the chosen kind of fault, which is a parameter of the address."""
     named = st.query_params.get("of", "predictions")
     kinds, default = list(FAULT_KINDS), named if named in FAULT_KINDS else "predictions"
     words = FAULT_KINDS.__getitem__
@@ -51,14 +51,14 @@ def fault_kind() -> str:
 
 
 def _change_kind() -> None:
-    """Called when another kind is chosen: remove the fault of the former kind from the address."""
+    """Remove the fault of the former kind from the address; called when another kind is chosen."""
     st.query_params["of"] = str(st.session_state["lab-of"] or "predictions")
     for key in ("fault", "run"):
         st.query_params.pop(key, None)
 
 
 def query_number(key: str, usual: int, options: "tuple[int, ...]") -> int:
-    """A number in the address; the default if there is no number, or one that is not offered."""
+    """Return a number in the address; the default if there is no number or it is not offered."""
     try:
         found = int(st.query_params.get(key, usual))
     except ValueError:
@@ -77,7 +77,9 @@ def parameter_box(
     prefix: str = "lab",
     note: str | None = None,
 ) -> Any:
-    """The choice of a box that is a parameter of the address. side: its column; prefix: the beginning of the box's key; note: its help."""
+    """Draw a box and return its choice, which is a parameter of the address. side: the layout column of the box. prefix: the beginning of
+    the box's key. note: its help.
+    """
     key, texts = f"{prefix}-{parameter}", [str(option) for option in options]
     named = st.query_params.get(parameter, str(default))
     place = texts.index(named) if named in texts else list(options).index(default)
@@ -85,7 +87,9 @@ def parameter_box(
 
 
 def chosen_fault(here: ModelPage) -> "tuple[FaultTargets, TimelineRequest, str | None]":
-    """The targets of faults in the clean log, the choice in the boxes, and why the fault cannot be planted on this model (None: it can)."""
+    """Return the targets of faults in the clean log, the choice in the boxes, and why the fault cannot be planted on this model (None if it
+    can).
+    """
     from observability.simulation.faults import FAULTS
     from observability.simulation.timeline import TimelineRequest, fault_obstacles
 
@@ -125,8 +129,8 @@ def plant_prediction_fault(scene: "FaultTargets", choice: "TimelineRequest", why
 
 
 def plant_fault(choice: Hashable, title: str, tell: Callable[[Note], Any], why: str | None, takes: str, model: str | None = None) -> None:
-    """Draw the button that starts the job, or the running job. why: why the fault cannot be planted; takes: the duration in words; model:
-    the model of the job.
+    """Draw the button that starts the job, or the running job. why: why the fault cannot be planted, None if it can. takes: the duration in
+    words. model: the model of the job.
     """
     job = LAB.current()
     ahead = 0 if job is None or job.done else 1 + len(LAB.waiting)
@@ -204,7 +208,7 @@ def claim_words(subject: str, part: str | None, metric: str) -> str:
 
 
 def _show_twins_toggle(told: "FaultTimeline") -> bool:
-    """A toggle that also shows incidents that occur without the fault, which are hidden by default."""
+    """Draw a toggle that shows incidents that also occur without the fault, which are hidden by default; return whether it is on."""
     twins = sum(each.twin for each in told.reported())
     if not twins:
         return False
@@ -216,7 +220,9 @@ def _show_twins_toggle(told: "FaultTimeline") -> bool:
 
 
 def timeline_day_rows(told: "FaultTimeline", *, also: bool) -> "list[tuple[int, TimelineIncident | None]]":
-    """Each incident with its day, and a row for each day without one. also: with incidents that occur without the fault."""
+    """Return each incident with its day, and a row for each day without an incident. also: whether incidents that occur without the fault
+    are included.
+    """
     said = [each for each in told.reported() if also or not each.twin]
     found: list[tuple[int, TimelineIncident | None]] = []
     for day in told.planted:
@@ -226,7 +232,7 @@ def timeline_day_rows(told: "FaultTimeline", *, also: bool) -> "list[tuple[int, 
 
 
 def _day_row(day: int, said: "TimelineIncident | None") -> dict[str, Any]:
-    """One row of the table; said: an incident, None for a day without one."""
+    """Return one row of the table. said: an incident; None for a day without one."""
     cells: dict[str, Cell] = {"day": {"t": str(day)}}
     if said is None:
         return table_row(
@@ -242,7 +248,7 @@ def _day_row(day: int, said: "TimelineIncident | None") -> dict[str, Any]:
 
 
 def no_timeline_yet() -> None:
-    """Draw the empty state before the fault is planted."""
+    """Draw the empty state that is shown before a fault is planted."""
     empty_states.empty_state(
         "Choose a fault and plant it in a copy of this model's log. Each day is then checked as of its end.",
         "Works on any model with a reference. Every figure on this page is simulated.",

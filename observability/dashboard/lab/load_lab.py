@@ -1,4 +1,4 @@
-"""The clean log in which the lab plants faults, cached by the store's state."""
+"""The clean log in which the lab plants faults, cached by the state of the store."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 
 @cached_by_state(4)
 def lab_scene(model: str, seed: int) -> "FaultTargets":
-    """The clean log of a model and the targets of faults. Read-only: sessions share it. Raises UsageError without a reference."""
+    """Return the clean log of a model with the targets of faults. Callers must not change it, because sessions share it. Raises UsageError
+    if there is no reference.
+    """
     from observability.simulation.fault_targets import fault_targets
     from observability.simulation.log_from_store import simulation_base
 

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from observability.simulation.detection_result import RecordDetection
 
 NEWEST_RUN = ""
-"""Stands for the newest clean run that can have the fault."""
+"""Stands for the newest clean run in which the fault can be planted."""
 
 
 @dataclass(frozen=True)
 class RecordFaultChoice:
-    """The choice in the boxes. of: "training" or "labelling"; run: the name of a run, or "" for the newest clean run."""
+    """The choice in the boxes. of: "training" or "labelling". run: the name of a run, or "" for the newest clean run."""
 
     of: str
     model: str
@@ -45,7 +45,7 @@ def _record_faults(of: str) -> dict[str, Any]:
 
 
 def chosen_record_fault(here: ModelPage, of: str) -> RecordFaultChoice:
-    """The choice in the boxes, with a sentence on the fault."""
+    """Draw the boxes with a sentence on the fault, and return the choice."""
     faults = _record_faults(of)
     names, strengths = sorted(faults), list(lab.STRENGTHS)
     runs = [NEWEST_RUN, *(each.run.name for each in load_runs.analyzed_training_runs(here.model.name))] if of == "training" else []
@@ -73,7 +73,7 @@ def plant_record_fault(here: ModelPage, choice: RecordFaultChoice) -> None:
     store, now = load.store(), load.page_clock()
 
     def tell(note: Note) -> "RecordDetection":
-        """Plant the fault, and run the checks on it one after the other."""
+        """Plant the fault, and run the checks one after the other."""
         from observability.simulation import labelling_replay, training_replay
 
         fault = _record_faults(choice.of)[choice.fault]
@@ -131,7 +131,7 @@ def _look_row(said: dict[str, Any], unit: str) -> dict[str, Any]:
 
 
 def no_record_result_yet(of: str) -> None:
-    """Draw the empty state before the fault is planted."""
+    """Draw the empty state that is shown before a fault is planted."""
     copies = {
         "training": "of a training run's records. The run is then checked at ten points from there to its end.",
         "labelling": "of the model's labelling records, or in a simulated project if it has too few. Each day of a week is then checked.",

@@ -35,7 +35,7 @@ THROUGH_ORGANISATION = "Through your organisation (OpenID Connect): `access.toml
 
 
 def person_section() -> Person:
-    """Name, role and how the person signed in; without sign-in, how to turn it on."""
+    """Draw name, role and how the person signed in; if sign-in is off, draw how to turn it on."""
     person = current_person()
     if person.source == "here":
         st.markdown(OFF)
@@ -81,7 +81,7 @@ def password_section(person: Person) -> None:
 
 
 def may_administer(person: Person) -> bool:
-    """Whether the accounts and the audit log are shown: to administrators, if people sign in."""
+    """Return whether the accounts and the audit log are shown. They are shown to administrators, if sign-in is on."""
     return person.source != "here" and may_do(person, "audit") and may_do(person, "accounts")
 
 
@@ -107,7 +107,9 @@ def accounts_section() -> None:
 
 
 def audit_section() -> None:
-    """Draw the audit log: filters, the newest entries, all that match as CSV, and whether the file was changed after it was written."""
+    """Draw the audit log: filters, the newest entries, all matching entries as CSV, and a warning if the file was changed after it was
+    written.
+    """
     person = current_person()
     require_action(person, "audit")
     home = process_lock.current_store().home

@@ -1,4 +1,4 @@
-"""The page that adds a model: upload of a reference, inference and corrections, registration, and serving logs."""
+"""The page that adds a model: upload of a reference file, inference of its columns and corrections, registration, and serving logs."""
 
 import re
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ SCORE_HELP = (
 )
 ID_HELP = "Not a feature, and not stored with the reference. Serving logs use it as the prediction id."
 OPTION = re.compile(r"with --([a-z-]+)")
-"""An option in sentences shared with the command line; the page has a form instead."""
+"""An option in sentences that are also used by the command line; the page has a form instead."""
 SCORE_OF_EACH_CLASS = "--score class=COLUMN for each class"
 STATE = "adding"
 """Session key of the draft, a dict with the keys name, size, path, columns, changes, model, version, beside and done."""
@@ -40,7 +40,7 @@ def _draft() -> dict[str, Any]:
 
 
 def reference_step() -> None:
-    """Step 1: names and the reference file, copied to disk at once."""
+    """Draw step 1: the names and the reference file, which is copied to disk at once."""
     adding = _draft()
     left, right = st.columns([3, 1])
     words = "An existing model gets a new version."
@@ -83,7 +83,7 @@ def _discard_draft() -> None:
 
 
 def inference_step() -> "Inference | None":
-    """Step 2: the inference as sentences, and the form to correct it. None if it is incomplete."""
+    """Draw step 2, the inference as sentences and the form to correct it, and return the inference; None if it is incomplete."""
     adding = _draft()
     found: Inference | None = None
     try:
@@ -123,7 +123,7 @@ def _request(adding: dict[str, Any], *, artifact: bool = False) -> "Registration
 
 
 def _inference(adding: dict[str, Any]) -> "Inference":
-    """The inference for the current draft, cached until it changes."""
+    """Return the inference for the current draft, cached until the draft changes."""
     key = _draft_fingerprint(adding)
     if adding.get("looked") != key:
         adding.pop("inference", None)
@@ -134,25 +134,25 @@ def _inference(adding: dict[str, Any]) -> "Inference":
 
 
 def _draft_fingerprint(adding: dict[str, Any]) -> str:
-    """A key of everything that the inference depends on."""
+    """Return a key that changes with everything that the inference depends on."""
     beside: FileAndSettings = adding["beside"]
     read = (adding["changes"], beside.decimal, beside.timezone, beside.settings)
     return repr((adding["model"], adding["version"], adding["name"], adding["size"], *read))
 
 
 def _registered_state(adding: dict[str, Any]) -> tuple[Any, ...]:
-    """A key of everything that the registration depends on."""
+    """Return a key that changes with everything that the registration depends on."""
     artifact = adding["beside"].artifact
     return (adding.get("looked"), None if artifact is None else (artifact.name, artifact.size))
 
 
 def _correction_form(adding: dict[str, Any], found: "Inference | None") -> None:
-    """Draw the form of corrections. Values of unchanged boxes stay inferred."""
+    """Draw the form of corrections. The values of unchanged boxes remain inferred."""
     columns = adding["columns"]
     said = found.as_json() if found else adding["changes"]
 
     def box(side: Any, label: str, options: list[str], value: object, placeholder: str = "Infer", **more: Any) -> Any:
-        """A box whose content is a value, or nothing if the value is not among the options."""
+        """Draw a box that holds a value; it is empty if the value is not among the options."""
         return side.selectbox(label, options, index=_option_index(options, value), placeholder=placeholder, **more)
 
     with st.form("correct", border=False):
@@ -187,7 +187,7 @@ def _correction_form(adding: dict[str, Any], found: "Inference | None") -> None:
 
 
 def _label_levels(adding: dict[str, Any], label: str | None) -> list[str]:
-    """Values of the chosen label, read once, to choose the positive one from."""
+    """Return the values of the chosen label, among which the positive class is chosen. They are read once."""
     if label is None or label not in adding["columns"]:
         return []
     if adding.get("levels_of") != label:
@@ -197,9 +197,10 @@ def _label_levels(adding: dict[str, Any], label: str | None) -> list[str]:
 
 
 def _column_editor(columns: list[str], said: Mapping[str, Any], names: Mapping[str, str], known: bool) -> dict[str, Any]:
-    """The roles of the other columns in an editable table: name in the records, feature, kind, sensitive; unchanged cells stay inferred.
+    """Draw the roles of the other columns in an editable table (name in the records, feature, kind, sensitive), and return them. Unchanged
+    cells remain inferred.
 
-    names: by column, the name in the records that a person gave. known: whether the file could be read, so that `said` holds the inferred
+    names: by column, the name in the records that a person gave. known: whether the file could be read; `said` then has the inferred
     values.
     """
     used = {said.get("label"), said.get("prediction"), said.get("at"), *(each.rpartition("=")[2] for each in said.get("score") or [])}
@@ -272,7 +273,7 @@ def registration_step(found: "Inference") -> bool:
 
 
 def serving_logs_step(found: "Inference") -> None:
-    """Step 3: serving logs, each copied to disk, loaded with progress, and deleted."""
+    """Draw step 3, the serving logs. Each file is copied to disk, loaded with progress, and deleted."""
     words, endings = "Serving logs (.jsonl, .csv, both also as .gz, or .parquet)", list(intake.SUFFIXES)
     uploads = st.file_uploader(words, type=endings, accept_multiple_files=True, key="new-logs")
     if not uploads:
@@ -293,7 +294,7 @@ def serving_logs_step(found: "Inference") -> None:
 
 
 def _log_form(found: "Inference", columns: list[str]) -> dict[str, Any] | None:
-    """The columns of id, time, score and label; None until the form is submitted."""
+    """Draw the form for the columns of id, time, score and label, and return its content; None until the form is submitted."""
     likely = {ours: theirs for theirs, ours in intake.likely_renames(found, columns).items()} | {
         name: name for name in ("id", "at", "score", "label", "value") if name in columns
     }

@@ -19,14 +19,14 @@ WORDS = {
     "unit": "Unit of score and label (regression)",
     **{name: SETTING_WORDS[name] for name in ("cost_false_positive", "cost_false_negative", "cost_currency")},
 }
-"""Settings that are asked for at registration; the page *Rules and settings* has the others."""
+"""Settings that are asked for at registration; the other settings are on the page *Rules and settings*."""
 TEXTS = ("owner", "unit", "cost_currency")
 
 
 @dataclass(frozen=True)
 class FileAndSettings:
-    """The model file and the settings of a registration. artifact: the uploaded model file. decimal, timezone: as in RegistrationRequest.
-    settings: TOML as `register --settings` takes it.
+    """The model file and the settings of a registration. artifact: the uploaded model file. decimal, timezone: the same as in
+    RegistrationRequest. settings: TOML in the form that `register --settings` reads.
     """
 
     artifact: "UploadedFile | None" = None
@@ -36,7 +36,7 @@ class FileAndSettings:
 
 
 def file_and_settings() -> FileAndSettings:
-    """Draw the folded part, and return what its boxes hold."""
+    """Draw the folded part, and return the content of its boxes."""
     with st.expander(PART, icon=":material/tune:"):
         artifact = st.file_uploader("Model file, for explanations (LightGBM text, XGBoost JSON, skops or ONNX)", key="new-artifact")
         left, right = st.columns(2)
@@ -57,7 +57,7 @@ def file_and_settings() -> FileAndSettings:
 
 
 def _setting_box(side: Any, name: str) -> Any:
-    """The value of one setting in its box; None if it is empty."""
+    """Draw the box of one setting, and return its value; None if the box is empty."""
     key = f"new-{name}"
     if name in CHOICES:
         return side.selectbox(WORDS[name], CHOICES[name], None, format_func=choice_in_words, placeholder="Not set", key=key)

@@ -52,7 +52,7 @@ TEXTS, LISTS = ("owner", "description", "cost_currency", "budget_currency", "ven
 
 
 def edited_settings(here: ModelPage) -> ModelSettings | None:
-    """The settings in the boxes; None if they are invalid, with the reason on the page."""
+    """Draw the boxes and return the settings in them; None if they are invalid, in which case the page shows the reason."""
     model = here.model
     values: dict[str, Any] = {}
     with st.expander("Owner, costs, service level, budget, vendor, slices", icon=":material/tune:"):
@@ -77,7 +77,7 @@ def choice_in_words(choice: str) -> str:
 
 
 def _setting_box(model: Model, name: str) -> Any:
-    """The value of one setting in its box; None if it is not set."""
+    """Draw the box of one setting, and return its value; None if it is not set."""
     value, key = getattr(model.settings, name), f"setting-{model.name}-{name}"
     if options := CHOICES.get(name):
         place = options.index(value) if value else None
@@ -92,7 +92,7 @@ def _setting_box(model: Model, name: str) -> Any:
 
 
 def _limits_table(model: Model) -> dict[str, float]:
-    """The overrides of limits in the table of the rules, by rule."""
+    """Draw the table of the rules, and return the limits that are overridden in it, by rule."""
     known = ruling.alarm_rules_of(model.settings)
     alerts = list(load_review.current_alerts().values())
     shown = pd.DataFrame(
@@ -123,7 +123,7 @@ def _limits_table(model: Model) -> dict[str, float]:
 
 
 def _usefulness_words(alerts: Sequence[Any], rule: AlarmRule) -> str:
-    """The share of alerts of a rule that were rated useful, in words."""
+    """Return in words the share of a rule's alerts that were rated useful."""
     found = ruling.rule_precision(alerts, rule)
     if not found.judged:
         return formatting.DASH if not found.all else f"no rating, {formatting.plural(found.all, 'alert')}"
@@ -131,7 +131,7 @@ def _usefulness_words(alerts: Sequence[Any], rule: AlarmRule) -> str:
 
 
 def _setting_changes(model: Model, settings: ModelSettings) -> list[str]:
-    """The changed settings, one sentence each."""
+    """Return the changed settings, one sentence for each."""
     old, new = asdict(model.settings), asdict(settings)
     found = []
     for name, title in SETTING_WORDS.items():
@@ -146,7 +146,7 @@ def _setting_changes(model: Model, settings: ModelSettings) -> list[str]:
 
 
 def _setting_words(value: Any) -> str:
-    """The value of a setting as text; `not set` without one."""
+    """Return the value of a setting as text; `not set` if it has no value."""
     if value in (None, (), ""):
         return "not set"
     return ", ".join(map(str, value)) if isinstance(value, tuple | list) else f"{value:g}" if isinstance(value, float) else str(value)
@@ -182,7 +182,9 @@ def settings_change_preview(here: ModelPage, settings: ModelSettings) -> None:
 
 
 def _preview_with_progress(here: ModelPage, settings: ModelSettings) -> list[WeekPreview] | None:
-    """The preview of the settings on past weeks, computed behind a progress bar; None if it failed and the error is shown."""
+    """Compute the preview of the settings on past weeks behind a progress bar, and return it. If it fails, show the error and
+    return None.
+    """
     store, now = load.store(), datetime.now(UTC)
     with progress_bar("Checking past weeks") as note:
 
@@ -193,7 +195,7 @@ def _preview_with_progress(here: ModelPage, settings: ModelSettings) -> list[Wee
 
 
 def _preview_table(said: Sequence[WeekPreview], *, partial: bool) -> None:
-    """Draw the weeks under both settings, and their sum in a sentence. partial: whether analyzers that read single rows were left out."""
+    """Draw the weeks under both settings, and their sums in a sentence. partial: whether analyzers that read single rows were left out."""
     if not said:
         st.markdown("No predictions in the last eight weeks: no preview.")
         return
@@ -229,7 +231,7 @@ def _finding_words(finding: Finding) -> str:
 
 
 def _save_change(here: ModelPage, settings: ModelSettings, said: Sequence[str], key: str) -> None:
-    """Draw the form that saves the change. The ledger stores its author and reason."""
+    """Draw the form that saves the change. Its author and reason are stored in the ledger."""
     with st.container(border=True):
         action = action_of_settings(changed_settings(here.model.settings, settings))
         author = person_name.person_name_box(model=here.model.name, action=action)
@@ -252,7 +254,7 @@ USED_COLUMNS = (
 
 
 def alarm_rules_used(found: Sequence[Mapping[str, Any]]) -> None:
-    """Draw rules that raised alerts, with their usefulness. found: for each rule, in this order, the fields rule, fired, useful, judged
+    """Draw the rules that raised alerts, with their usefulness. found: for each rule, in this order, the fields rule, fired, useful, judged
     and useless.
     """
     rows = []
@@ -273,5 +275,5 @@ def silent_alarm_rules(names: Sequence[str]) -> None:
 
 
 def _alarm_rule_title(name: str) -> str:
-    """A rule's metric in words."""
+    """Return the metric of a rule in words."""
     return formatting.metric_title(name.rpartition("/")[2])

@@ -52,7 +52,7 @@ def alerts_table(alerts: Sequence[Alert], scope: Scope) -> None:
 
 
 def open_alerts_first(alerts: Sequence[Alert]) -> list[Alert]:
-    """The alerts by state, open ones first; newest first in each state."""
+    """Return the alerts by state, open ones first; in each state the newest is first."""
     places = list(incident_actions.STATES)
     return sorted(alerts, key=lambda alert: (places.index(alert.state), -alert.changed_at.timestamp(), alert.incident))
 
@@ -100,7 +100,7 @@ def alert_details(alerts: Sequence[Alert], scope: Scope) -> None:
 
 
 def _alert_actions(alert: Alert, author: str) -> None:
-    """Draw buttons to acknowledge, snooze, resolve or reopen an alert, and to rate it once."""
+    """Draw the buttons that acknowledge, snooze, resolve or reopen an alert, and those that rate it, which is possible once."""
     note = st.text_input("Note", key=f"note-{alert.incident}", max_chars=1000, placeholder="Optional")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if alert.state in ("open", "snoozed") and st.button("Acknowledge", icon=":material/visibility:", key="acknowledge"):
@@ -138,7 +138,7 @@ def _save_alert_record(alert: Alert, author: str, says: str, note: str, **more: 
 
 
 def alert_precision_note(alerts: Sequence[Alert]) -> None:
-    """Draw the precision of alerts, and the reasons of resolved ones."""
+    """Draw the precision of alerts, and the reasons given for resolved ones."""
     if alerts:
         plain_caption(open_tasks.precision_words(alerts))
 
@@ -189,7 +189,7 @@ def channels_section() -> None:
 
 
 def _channel_row(name: str, config: AlertConfig, sent: Sequence[Message]) -> dict[str, Any]:
-    """One channel, or one issue tracker."""
+    """Return the table row of a channel or an issue tracker."""
     owners = [owner for owner, names in config.routes.items() if name in names]
     failed = [each for each in sent if each.state == "failed"]
     repeat = "a message may arrive twice" if config.repeats(name) else "a repeat carries the same Idempotency-Key"

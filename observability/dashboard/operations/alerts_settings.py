@@ -22,8 +22,8 @@ LOWEST_SEVERITY_CHOICES = {"act": "Critical", "watch": "Warning and critical"}
 
 
 def alert_settings_form() -> None:
-    """Draw the form. If the file cannot be read, draw only the error. Draw nothing if only the owner of the store has the file, or if the
-    role may not change settings.
+    """Draw the form; if the file cannot be read, draw only the error. Draw nothing in a process that does not own the store and so lacks
+    the file, or if the role may not change settings.
     """
     if current_replica() is not None or not sign_in.role_allows("settings"):
         return
@@ -49,7 +49,7 @@ def alert_settings_form() -> None:
 
 
 def _settings_boxes(body: edit_config.Body, turn: str) -> edit_config.Body | None:
-    """Draw the boxes; return their content once the form is submitted, else None."""
+    """Draw the boxes, and return their content once the form is submitted; None before that."""
     own, channels = body["alerts"], list(body["channels"])
     with st.form(f"alerts-{turn}", border=False):
         st.markdown("**Channels**")
@@ -104,12 +104,12 @@ def _settings_boxes(body: edit_config.Body, turn: str) -> edit_config.Body | Non
 
 
 def _routable_owners(body: edit_config.Body) -> list[str]:
-    """Owners of models, and those with a route."""
+    """Return the owners of models, and those that have a route."""
     return sorted({each.settings.owner for each in load.catalog().models if each.settings.owner} | set(body["routes"]))
 
 
 def _as_list(value: Any) -> list[str]:
-    """A setting that may be one name or several."""
+    """Return as a list a setting that may be one name or several."""
     return [value] if isinstance(value, str) else list(value)
 
 

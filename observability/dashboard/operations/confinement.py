@@ -1,5 +1,5 @@
-"""The part of the page Store about model files: whether this system confines the process that opens them, and if not, who allowed it to
-run.
+"""The part of the page Store about model files: whether this system confines the process that opens them, and, if it does not, who allowed
+that process to run.
 """
 
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ CONFINED = "Model files run confined: they reach no other file, no network and n
 
 
 def confinement_section() -> None:
-    """Draw whether models run confined, the form for administrators, and every decision with its author."""
+    """Draw whether model files run confined, the form for administrators, and every decision with its author."""
     problems = confinement_problems()
     plain_paragraph("Model files do not run confined. The banner above states the reason." if problems else CONFINED)
     decision = confinement_decision()
@@ -46,7 +46,7 @@ def confinement_section() -> None:
 
 
 def _decision_form(allowed: bool) -> None:
-    """Draw the form that allows models without confinement, or withdraws the permission."""
+    """Draw the form that allows models to run without confinement, or that withdraws this permission."""
     author = person_name.person_name_box("unconfined")
     with st.form("unconfined-models", border=True):
         if not allowed:
@@ -64,7 +64,7 @@ def _decision_form(allowed: bool) -> None:
 
 
 def save_decision(allowed: bool, author: str, reason: str) -> None:
-    """Store a decision on confinement, and log it as an event. Raises ForbiddenError, StoreBrokenError."""
+    """Store a decision on confinement, and log it as an event. Raises ForbiddenError or StoreBrokenError."""
     sign_in.require_of_person("settings")
     what = "models without confinement"
     note_access(load.home(), author, "changed", what=what)

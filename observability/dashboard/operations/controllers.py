@@ -1,5 +1,5 @@
-"""The page of models that steer a system: the cost of their decisions compared with the old rule, on average and in the worst cases, and
-what steered.
+"""The page of controllers, which are models that steer a system: the cost of their decisions compared with the old rule, on average and in
+the worst cases, and what steered.
 """
 
 from collections.abc import Sequence
@@ -73,14 +73,14 @@ MAX_ROWS = 12
 
 
 def controllers_in_scope(scope: Scope) -> tuple[list[ControllerDecisions], Window]:
-    """The controllers with their decisions of the dates, and the dates."""
+    """Return the controllers with their decisions in the chosen dates, and these dates."""
     window = load.window_of_records(scope, judged.ANALYZER)
     found = controllers_of(load.ask_store(DECISIONS, window), window)
     return [each for each in found if scope.model in (None, "", each.model)], window
 
 
 def no_controllers() -> None:
-    """Draw the empty state: no decision in these dates, or none in the store and how to log one."""
+    """Draw the empty state: no decision in these dates, or no decision in the store and how to log one."""
     if len(load.ask_store(Records(DECISIONS.kind, ("at",), ever=True, rows=1), Window("", EPOCH, load.page_clock()))):
         empty_states.no_rows_state("decisions of controllers")
         return
@@ -89,7 +89,7 @@ def no_controllers() -> None:
 
 
 def _sample_figure(folder: Path) -> Any:
-    """The figure of the sample that shows by day what steered."""
+    """Draw the figure of the sample that shows by day what steered."""
     rows = pd.read_parquet(folder / "cache.predictions.parquet", columns=["at", "status", "steered_by", "kill_switch"])
     by = rows["steered_by"].where(rows["status"] == "ok", "guardrail").where(~rows["kill_switch"].astype(bool), "off")
     counts = pd.crosstab(sample_figures.naive_times(rows["at"]).dt.floor("D"), by)
@@ -108,13 +108,13 @@ def own_findings(found: Sequence[Finding], model: str) -> list[Finding]:
 
 
 def leading_finding(found: Sequence[Finding], model: str) -> Finding | None:
-    """The finding that needs attention most; if none does, the finding about the regret."""
+    """Return the finding that needs attention most; if none needs attention, the finding about the regret."""
     own = own_findings(found, model)
     return first_finding([each for each in own if each.needs_action] or [each for each in own if each.metric == judged.REGRET])
 
 
 def _most_urgent_first(controllers: Sequence[ControllerDecisions], found: Sequence[Finding]) -> list[ControllerDecisions]:
-    """The controllers that need attention, worst first; then the others by number of decisions, the most first."""
+    """Return the controllers that need attention, worst first, and then the others by number of decisions, the largest first."""
 
     def urgency(each: ControllerDecisions) -> tuple[int, int, str]:
         finding = leading_finding(found, each.model)
@@ -124,7 +124,7 @@ def _most_urgent_first(controllers: Sequence[ControllerDecisions], found: Sequen
 
 
 def chosen_controller(controllers: Sequence[ControllerDecisions], found: Sequence[Finding]) -> ControllerDecisions:
-    """The controller in the address, else the most urgent one."""
+    """Return the controller in the address; if there is none, the most urgent one."""
     names = [each.model for each in controllers]
     urgent = _most_urgent_first(controllers, found)[0].model
     missing = "The link names the controller {}, which decided nothing in these dates."
@@ -163,7 +163,7 @@ def controllers_table(controllers: Sequence[ControllerDecisions], found: Sequenc
 
 
 def regret_section(found: ControllerDecisions, own: Sequence[Finding]) -> None:
-    """Draw the cost against the heuristic by day."""
+    """Draw the cost compared with the heuristic by day."""
     st.header("Cost against the heuristic", anchor=False)
     noted = next((each for each in own if each.metric == judged.REGRET), None)
     days = regret_by_day(found)
@@ -179,7 +179,7 @@ def regret_section(found: ControllerDecisions, own: Sequence[Finding]) -> None:
 
 
 def versus_table(found: ControllerDecisions) -> None:
-    """Draw how often a decision of the model was better or worse than that of the heuristic, by pair of decisions."""
+    """Draw by pair of decisions how often a decision of the model was better or worse than that of the heuristic."""
     rows = decisions_against_rule(found)
     if rows.empty:
         return
@@ -231,8 +231,8 @@ def calibration_section(found: ControllerDecisions, own: Sequence[Finding]) -> N
 
 
 def feedback_section(found: ControllerDecisions, own: Sequence[Finding]) -> None:
-    """Draw whether decisions change their own inputs, and how far each input differs between the decisions of the model and those of the
-    heuristic, the largest difference first.
+    """Draw whether decisions change their own inputs, and how far each input differs between decisions of the model and those of the
+    heuristic. The input that differs most is first.
     """
     finding = next((each for each in own if each.metric == judged.FEEDBACK), None)
     inputs = sorted(feedback_by_feature(found), key=lambda each: -abs(each[1].value))

@@ -1,4 +1,4 @@
-"""The cost page: cost by part and period, the forecast of the month against its budget, and the cost of decisions and errors."""
+"""The cost page: cost by part and period, the forecast of the month compared with its budget, and the cost of decisions and errors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -51,7 +51,7 @@ SENTENCE_ORDER = ("month_cost", "cost_per_thousand", "cost_per_correct_decision"
 PRICED_METRICS = ("cost_per_thousand", "cost_per_correct_decision", "cost_per_error_avoided")
 """Metrics that multiply a quantity by a recorded price. The badge shows the basis of the quantity."""
 DAYS_UP_TO = 31
-"""Windows up to this many days are drawn by day, longer ones by week."""
+"""Maximum number of days of a window that is drawn by day; longer windows are drawn by week."""
 EXAMPLES = {
     "Price of a unit and its start (cpu_hour is an hour of one busy core; also gpu_hour, kwh, request, label and gb_month):": (
         '{"kind":"price","from":"2026-01-01T00:00:00Z","resource":"cpu_hour","amount":0.05,"currency":"EUR"}'
@@ -64,7 +64,7 @@ EXAMPLES = {
         '{"kind":"dataset","dataset":"loans","version":"7","at":"2026-03-01T10:00:00Z","rows":120000,"bytes":48000000}'
     ),
 }
-"""Records to log, with an example line each."""
+"""Records to log, each with an example line."""
 PART_COLUMNS = columns_on_phone(
     "part amount units",
     column("part", "Part", strong=True),
@@ -82,8 +82,8 @@ UNITS = {"training": "run", "labelling": "label", "serving": "prediction", "stor
 
 @dataclass(frozen=True)
 class CostBreakdown:
-    """The parts of the cost of a window, a note on the price of each part, the currencies (the currency of the findings first), and the
-    window.
+    """The parts of the cost of a window, a note on the price of each part, the currencies (with the currency of the findings first), and
+    the window.
     """
 
     parts: list[CostPart]
@@ -93,7 +93,7 @@ class CostBreakdown:
 
 
 def cost_breakdown(here: ModelPage) -> CostBreakdown:
-    """The cost of the window, computed as in the analyzer."""
+    """Return the cost of the window, computed in the same way as by the analyzer."""
     window = replace(window_without_slice(here), version=None)
     place, prices = price_place(here), load.ask_store(PRICES, window)
     served, use = load.ask_store(served_question(), window), load.ask_store(consumption_question(*cost_columns(here.model)), window)
@@ -113,8 +113,8 @@ def cost_breakdown(here: ModelPage) -> CostBreakdown:
 
 
 def cost_sentences(found: Sequence[Finding], *, first: bool) -> None:
-    """Draw the sentences of the findings. first: whether to draw findings about the month and findings that need action; else the findings
-    about predictions, decisions and errors are drawn.
+    """Draw the sentences of the findings. first: whether to draw the findings about the month and those that need action; otherwise the
+    others are drawn, which are about predictions, decisions and errors.
     """
     of = {each.metric: each for each in found}
     ordered = [of[metric] for metric in SENTENCE_ORDER if metric in of]
@@ -129,7 +129,7 @@ def month_forecast_chart(here: ModelPage, found: Sequence[Finding]) -> None:
     """Draw the cost of the month so far, its forecast as a fan, and the budget."""
     each = next((one for one in found if one.metric == "month_cost"), None)
     if each is None or each.value is None or not each.evidence.get("by_day"):
-        empty_states.empty_state("No forecast of the month yet.")  # the page's first sentence says why
+        empty_states.empty_state("No forecast of the month yet.")  # the page's first sentence gives the reason
         return
     currency = str(each.evidence.get("currency") or "")
     names = ["value", "low", "high"]
@@ -159,8 +159,8 @@ def budget_form(here: ModelPage, spent: CostBreakdown) -> None:
 
 
 def token_price_form(here: ModelPage) -> None:
-    """Draw the form that states the price of the tokens of a language model's calls. Draw nothing for another model, or if the role does
-    not allow it.
+    """Draw the form that states the price of tokens in calls of a language model. Draw nothing for another kind of model, or if the role
+    does not allow it.
     """
     settings = here.model.settings
     if not is_language_model(here.model) or not sign_in.may_change(here.model.name, *TOKEN_PRICES):
@@ -200,7 +200,7 @@ def cost_by_period_charts(spent: CostBreakdown) -> None:
 
 
 def _whole_days(window: Window) -> tuple[Any, Any]:
-    """The midnights at or before the start of a window and at or after its end."""
+    """Return the midnight at or before the start of a window, and the midnight at or after its end."""
     return pd.Timestamp(naive_utc(window.start)).floor("D"), pd.Timestamp(naive_utc(window.end)).ceil("D")
 
 

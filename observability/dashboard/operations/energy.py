@@ -38,7 +38,7 @@ EXAMPLES = {
     ),
     "Carbon intensity and PUE of your region, and their start:": PRICE + '"region":"north","carbon_g_per_kwh":120,"pue":1.2}',
 }
-"""Records to log, with an example line each."""
+"""Records to log, each with an example line."""
 VERSION_COLUMNS = (
     column("version", "Version", strong=True),
     column("served", "Predictions", align="right", phone=False),
@@ -52,7 +52,7 @@ VERSION_COLUMNS = (
 
 
 def basis_badge(source: str, what: str = "") -> str:
-    """The basis of a number as Markdown. what: the part of the number that it describes."""
+    """Return the basis of a number as Markdown. what: the part of the number that the basis describes."""
     return f":{BADGE_COLOURS.get(source, 'gray')}-badge[{f'{what} {source}'.strip()}]"
 
 
@@ -79,7 +79,7 @@ def window_findings(here: ModelPage, name: str) -> list[Finding]:
 
 
 def energy_of_serving(here: ModelPage, version: str | None = None) -> ServingEnergy:
-    """The energy of serving in the window: of the given version, else of the chosen version, else of all versions."""
+    """Return the energy of serving in the window: of the given version; if none is given, of the chosen version, else of all versions."""
     return serving_energy(*_energy_frames(window_without_slice(here)), price_place(here), version=version or here.window.version)
 
 
@@ -94,7 +94,7 @@ def energy_sentences(
     found: Sequence[Finding], metrics: Collection[str] = ("energy_per_thousand", "sci", "idle_share"), *, marked: bool = True
 ) -> None:
     """Draw the sentences of findings about serving, worst first and without repetition, each with the badge of its basis. An unknown idle
-    share is only in the list of findings. metrics: the metrics to show. marked: whether the badge is drawn.
+    share stands only in the list of findings. metrics: the metrics to show. marked: whether the badge is drawn.
     """
     said = set()
     for each in found:
@@ -108,7 +108,7 @@ def energy_sentences(
 
 
 def no_serving_energy(now: ServingEnergy) -> None:
-    """Draw the empty state of serving: the reason, and records to log."""
+    """Draw the empty state for serving: the reason, and records to log."""
     if now.served <= 0:
         empty_states.no_rows_state()
     else:
@@ -119,7 +119,9 @@ def no_serving_energy(now: ServingEnergy) -> None:
 
 
 def energy_by_day_charts(here: ModelPage, now: ServingEnergy, found: Sequence[Finding]) -> None:
-    """Energy and carbon per thousand predictions by day, or by hour below three days, side by side, each with its finding."""
+    """Draw energy and carbon per thousand predictions side by side, each with its finding. They are drawn by day, or by hour if the window
+    is below three days.
+    """
     rows = now.parts("wh", "emitted").reset_index()
     rows = rows[rows["served"] > 0]
     left, right = st.columns(2, gap="large")
@@ -143,7 +145,7 @@ def energy_by_day_charts(here: ModelPage, now: ServingEnergy, found: Sequence[Fi
 
 
 def energy_assumptions(here: ModelPage, now: ServingEnergy) -> None:
-    """Draw the assumed PUE and carbon intensity. The method and the sources are behind the question mark."""
+    """Draw the assumed PUE and carbon intensity. The method and the sources stand behind the question mark."""
     _, _, _, prices = _energy_frames(window_without_slice(here))
     place = price_place(here)
     known = energy_factors(prices, now.hours["period"], place)
@@ -171,7 +173,7 @@ def _range_words(values: Any) -> str:
 
 
 def energy_by_version_table(here: ModelPage) -> None:
-    """Energy and carbon by version: totals, per thousand predictions, and their basis."""
+    """Draw energy and carbon by version: totals, amounts per thousand predictions, and their basis."""
     served, *_ = _energy_frames(window_without_slice(here))
     rows, twin = [], []
     for name in sorted(set(served["version"])):
@@ -195,14 +197,14 @@ def energy_by_version_table(here: ModelPage) -> None:
 
 @dataclass(frozen=True)
 class EnergyRuns:
-    """The energy of training runs, newest first. outside: True if no run ended in the window, so that these are the newest runs of all."""
+    """The energy of training runs, newest first. outside: whether no run ended in the window, so that these are the newest runs of all."""
 
     rows: pd.DataFrame
     outside: bool
 
 
 def energy_of_training_runs(here: ModelPage) -> EnergyRuns:
-    """The energy of the runs that ended in the window; if none did, of the newest runs of the model."""
+    """Return the energy of the runs that ended in the window; if none did, of all runs of the model."""
     window = replace(window_without_slice(here), version=None)
     ever = replace(window, end=max(window.end, load.page_clock()))
     every = load.ask_store(RUNS, ever)
@@ -221,7 +223,7 @@ def energy_of_training_runs(here: ModelPage) -> EnergyRuns:
 
 
 def training_run_energy_chart(found: EnergyRuns) -> None:
-    """Energy and carbon of the newest training runs, as bars and as a table."""
+    """Draw energy and carbon of the newest training runs, as bars and as a table."""
     newest = found.rows.head(MAX_RUNS)
     rows = newest[newest["wh"].notna()]
     if rows.empty:

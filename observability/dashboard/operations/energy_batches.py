@@ -1,4 +1,4 @@
-"""The part of the page Energy about batch size and precision: joules of a thousand predictions, as `energy measure` found them."""
+"""The part of the page Energy about batch size and precision: joules of a thousand predictions, as measured by `energy measure`."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ from observability.metrics.trade_offs import SERVED_FORM
 
 
 def newest_energy_audit(here: ModelPage) -> EnergyAudit | None:
-    """The newest measurement of the chosen version, else of any version of the model."""
+    """Return the newest measurement of the chosen version; if there is none, of any version of the model."""
     rows = load.ask_store(ENERGY_AUDITS, Window(here.model.name, EPOCH, max(here.window.end, load.page_clock())))
     known = energy_audits(rows)
     own = [each for each in known if here.window.version in (None, each.version)]
@@ -25,7 +25,7 @@ def newest_energy_audit(here: ModelPage) -> EnergyAudit | None:
 
 
 def batch_frame(batches: Sequence[BatchEnergy]) -> pd.DataFrame:
-    """The measurement as a table: form, precision, batch, joules with their ends, processor seconds, rows, source."""
+    """Return the measurement as a table: form, precision, batch, joules with their ends, processor seconds, rows, source."""
     rows = [
         {
             "form": each.form, "precision": each.precision, "batch": each.batch, "value": each.joules[0], "low": each.joules[1],
@@ -38,7 +38,9 @@ def batch_frame(batches: Sequence[BatchEnergy]) -> pd.DataFrame:
 
 
 def batch_sentence(batches: Sequence[BatchEnergy]) -> str:
-    """A sentence on the energy that larger batches save in the served form, measured by processor time, which needs no assumed power."""
+    """Return a sentence on the energy that larger batches save in the served form. It compares processor times, which need no assumed
+    power.
+    """
     served = [each for each in batches if each.form == SERVED_FORM] or [each for each in batches if each.form == batches[0].form]
     one, best = min(served, key=lambda each: each.batch), min(served, key=lambda each: each.cpu_seconds[0])
     if best.batch == one.batch or best.cpu_seconds[0] <= 0:

@@ -1,4 +1,4 @@
-"""The part of the page Energy about what training can save: results against carbon, the hour of the start, and power caps."""
+"""The part of the page Energy about what training can save: the results of runs by their carbon, the hour of the start, and power caps."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -39,7 +39,9 @@ SAVING_EXAMPLES = {
 
 
 def early_stops_section(here: ModelPage) -> None:
-    """Draw a sentence on the energy that runs avoided which ended before their plan, and on those that state none; nothing without any."""
+    """Draw a sentence on the energy that was avoided by runs that ended before their plan, and on runs that stopped early without a plan;
+    nothing if there are no such runs.
+    """
     everything = load_runs.analyzed_training_runs(here.model.name)
     stops = early_stops(each.run for each in everything)
     said = early_stops_words(stops, energy_and_cost_of_runs(everything)) if stops else ""
@@ -51,7 +53,9 @@ def early_stops_section(here: ModelPage) -> None:
 
 
 def early_stops_words(stops: Sequence[EarlyStop], uses: Mapping[str, RunUse]) -> str:
-    """The total energy that early stops avoided, its basis and its formula in words; empty if no energy of these runs is known."""
+    """Return in words the total energy that early stops avoided, with its basis and its formula; empty if no energy of these runs
+    is known.
+    """
     avoided = avoided_energy(stops, {name: use.wh for name, use in uses.items()})
     if not avoided:
         return ""
@@ -68,7 +72,7 @@ def early_stops_words(stops: Sequence[EarlyStop], uses: Mapping[str, RunUse]) ->
 
 
 def results_section(here: ModelPage) -> None:
-    """Draw the results of the model's runs against their carbon."""
+    """Draw the results of the model's runs by their carbon."""
     everything = load_runs.analyzed_training_runs(here.model.name)
     uses = energy_and_cost_of_runs(everything)
     found = results_against_carbon([each.run for each in everything], {name: use.grams for name, use in uses.items()})
@@ -84,7 +88,7 @@ def results_section(here: ModelPage) -> None:
 
 
 def results_words(found: CarbonResults) -> str:
-    """A sentence with the carbon of the run with the best result, and the least carbon of a run with a result near it."""
+    """Return a sentence with the carbon of the run with the best result, and with the least carbon of a run whose result is close to it."""
     top, near = found.top, found.near
     best = f"Best {found.metric}: {format_figure(top.value)} for {with_si_prefix(top.grams, 'gCO₂e')} ({top.run})"
     if near.run == top.run:
@@ -96,7 +100,7 @@ def results_words(found: CarbonResults) -> str:
 
 
 def start_hour_section(here: ModelPage, runs: EnergyRuns) -> None:
-    """Draw the carbon of the runs by the hour at which they start."""
+    """Draw the carbon of the runs by the hour of their start."""
     st.subheader("Carbon by hour of the start", anchor=False)
     timed, end = timed_runs(runs.rows, set(runs.rows["run"])), here.window.end
     if runs.outside and timed:

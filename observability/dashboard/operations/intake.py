@@ -1,6 +1,6 @@
 """Uploads of the page that adds a model. A file is copied to disk, read by the inference, registered or loaded, and then deleted.
 
-Besides the removal of models (operations/store.py), this is the only module of the pages that writes to the store's registry.
+Besides the part that removes models (operations/store.py), this is the only module of the pages that writes to the store's registry.
 """
 
 import re
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 SUFFIXES = ("csv", "csv.gz", "parquet", "jsonl", "jsonl.gz")
 OLD_SECONDS = 24 * 3600
-"""Copies left by closed tabs are deleted after a day."""
+"""Age in seconds from which the copies that closed tabs left are deleted: a day."""
 CHUNK = 1 << 20
 MAX_VALUES = 20
 LONGEST_NAME = 60
 
 
 def _upload_folder() -> Path:
-    """The folder of temporary copies of uploads, readable by this user only."""
+    """Return the folder of temporary copies of uploads, which only this user can read. Old copies are deleted."""
     folder = load.home() / "uploads"
     folder.mkdir(mode=0o700, exist_ok=True)
     for old in folder.iterdir():
@@ -41,8 +41,8 @@ def _upload_folder() -> Path:
 
 
 def keep_upload(upload: "UploadedFile") -> Path:
-    """Copy an upload to disk under its own name, without special characters, in a folder with a generated name. Raises UsageError for a
-    file name with an unknown ending, and if only the owner of the store can load the file.
+    """Copy an upload to disk under its own name, without special characters, in a folder with a generated name. Raises UsageError if the
+    file name has an unknown ending, or if this process does not own the store and so cannot load the file.
     """
     require_owner()
     suffix = next((each for each in SUFFIXES if upload.name.lower().endswith(f".{each}")), None)
@@ -56,13 +56,13 @@ def keep_upload(upload: "UploadedFile") -> Path:
 
 
 def keep_artifact(upload: "UploadedFile", reference: Path) -> Path:
-    """Copy a model file beside the copy of its reference, with which it is deleted."""
+    """Copy a model file to a place beside the copy of its reference; both are deleted together."""
     ending = re.sub(r"[^a-z0-9.]", "", Path(upload.name).suffix.lower())[:16]
     return _copied(upload, reference.parent / "artifact" / f"model{ending}")
 
 
 def _copied(upload: "UploadedFile", path: Path) -> Path:
-    """The path of the copy."""
+    """Copy an upload to a path, and return the path."""
     path.parent.mkdir(mode=0o700, exist_ok=True)
     upload.seek(0)
     with path.open("wb") as file:
@@ -77,7 +77,7 @@ def discard_upload(path: Path | None) -> None:
 
 
 def upload_column_names(path: Path, decimal: str | None = None) -> list[str]:
-    """Names of the columns of a CSV or Parquet file, or of the fields of the first lines of a JSONL file. Raises UsageError."""
+    """Return the names of the columns of a CSV or Parquet file, or of the fields in the first lines of a JSONL file. Raises UsageError."""
     from observability.store.registry.infer import read_request_file
     from observability.store.types.registration import RegistrationRequest
 
@@ -96,7 +96,7 @@ def upload_label_values(path: Path, column: str) -> list[str]:
 
 
 def _label_text(value: object) -> str:
-    """A label as the store writes it: `true`, and whole numbers without a point."""
+    """Return a label in the form in which the store writes it: `true`, and whole numbers without a decimal point."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
@@ -140,7 +140,7 @@ def load_serving_logs(
     decimal: str | None = None,
     progress: Callable[[int, int, int], object],
 ) -> "LoadReport":
-    """Load serving logs of a registered version. Raises UsageError for a wrong file, before any row is stored."""
+    """Load serving logs of a registered version. If a file is wrong, UsageError is raised before any row is stored."""
     from observability.store.types.loading import LoadDefaults
 
     defaults = LoadDefaults(kind=kind, model=of.model, renames=renames, timezone=timezone, decimal=decimal)
@@ -150,7 +150,7 @@ def load_serving_logs(
 
 
 def likely_renames(inference: "Inference | None", columns: Sequence[str]) -> dict[str, str]:
-    """The likely renames of the log's columns. They map columns of the log to the reference's score, label, time and prediction."""
+    """Return the likely renames of the log's columns, which map columns of the log to the reference's score, label, time and prediction."""
     if inference is None:
         return {}
     likely = {inference.label: "label"}

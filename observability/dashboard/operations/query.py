@@ -10,14 +10,14 @@ from observability.server.access import may_do
 from observability.worker.limited_query import QUERY_MEMORY_MB, QUERY_ROWS, QUERY_SECONDS, LimitedAnswer
 
 PARAMETER, TEXT, LINKED, ANSWER = "sql", "sql-text", "sql-linked", "sql-answer"
-"""The parameter of the address; the session keys of the text, of the query of the last link, and of the last query with its answer."""
+"""The parameter of the address; and the session keys of the text, of the query in the last link, and of the last query with its answer."""
 FIRST = "SELECT * FROM view_columns"
 LIMITS = f"At most {QUERY_ROWS:,} rows, {QUERY_SECONDS:.0f} seconds and {QUERY_MEMORY_MB} MB. Times are UTC."
 VIEWS = "`SELECT * FROM view_columns` lists the views with their columns; docs/views.md explains them."
 
 
 def query_form() -> None:
-    """Draw the box of the query, which a link may fill in, and run the query when the person asks for it. Stops the page for people who may
+    """Draw the box of the query, which a link may fill in, and run the query when the person asks for it. The page stops for people who may
     not query.
     """
     if not may_do(sign_in.current_person(), "query"):
@@ -38,7 +38,7 @@ def query_form() -> None:
 
 
 def _answer_or_error(query: str) -> LimitedAnswer | str:
-    """The answer of a query, or a sentence on what is wrong with it."""
+    """Return the answer to a query, or a sentence on what is wrong with it."""
     try:
         with st.spinner("Running the query…"):
             return load.answer_query(query)
@@ -47,7 +47,7 @@ def _answer_or_error(query: str) -> LimitedAnswer | str:
 
 
 def answer_section() -> None:
-    """Draw the answer to the last query while the box still holds that query."""
+    """Draw the answer to the last query, as long as the box still holds that query."""
     query, answer = st.session_state.get(ANSWER, (None, None))
     if answer is None or query != st.session_state.get(TEXT):
         return

@@ -17,7 +17,7 @@ from observability.dashboard.widgets import answer_or_error, csv_button, plain_p
 from observability.store.types.erasing import forgotten_lines
 
 MAX_VERSIONS = 3
-"""Maximum number of versions of the product whose changes the page lists."""
+"""Maximum number of product versions whose changes the page lists."""
 MODEL_COLUMNS = (
     column("model", "Model", strong=True),
     column("task", "Task", phone=False),
@@ -63,7 +63,9 @@ def _count_or_dash(count: int | None) -> str:
 
 
 def landing_section(status: dict[str, Any]) -> None:
-    """Draw the waiting and the loaded records, the buttons that load waiting ones, and the log of repairs."""
+    """Draw the numbers of waiting and loaded segments (files of records), the buttons that load the waiting ones, and the log of
+    repairs.
+    """
     waiting, last = status["landing"]["segments"], status["loaded"]["last"]
     said = "The landing folder cannot be read." if waiting is None else f"{formatting.plural(waiting, 'segment')} waiting."
     said += " Loaded every second while the dashboard runs." if waiting is not None else ""
@@ -134,7 +136,7 @@ def keeping_section(status: dict[str, Any]) -> None:
 
 
 def _load_landing(*, again: bool = False) -> None:
-    """Load landing with progress, and show the counts. again: with the segments that were set aside."""
+    """Load landing with a progress bar, and show the counts. again: whether the segments that were set aside are loaded too."""
     store = load.store()
     with progress_bar("Loading") as note:
 
@@ -173,12 +175,12 @@ def stored_model_rows(status: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _status_instant(written: str | None) -> str:
-    """An instant of the status as text."""
+    """Return a time in the status as text."""
     return time_zone.zoned_minute(datetime.fromisoformat(written)) if written else formatting.DASH
 
 
 def rejected_lines_section(status: dict[str, Any]) -> None:
-    """Draw the reasons of rejected lines by frequency, and the newest lines as plain text."""
+    """Draw the reasons of rejected lines by frequency, and the newest of these lines as plain text."""
     lines = load.rejected_lines_frame(MAX_REJECTED)
     if lines.empty:
         st.markdown(f"{formatting.status_label('ok')}: no line was rejected.")
@@ -194,7 +196,7 @@ def rejected_lines_section(status: dict[str, Any]) -> None:
 
 
 def removal_forms() -> None:
-    """Draw forms to remove a model and the sample, each with a typed confirmation."""
+    """Draw forms that remove a model or the sample, each of which must be confirmed by typing."""
     models = load.catalog().models
     if not models:
         st.caption("No model to remove.")
@@ -221,7 +223,7 @@ def removal_forms() -> None:
 
 
 def _remove(remove: Callable[..., object], names: list[str]) -> None:
-    """Remove models, with the progress of rewriting the store, and rerun the page."""
+    """Remove models, show the progress of rewriting the store, and rerun the page."""
     with progress_bar("Removing") as note:
         frame.answer_or_stop(
             lambda: remove(progress=lambda done, total: note(done / max(total, 1), f"{done:,} of {total:,} rows rewritten"))
@@ -231,7 +233,7 @@ def _remove(remove: Callable[..., object], names: list[str]) -> None:
 
 
 def forget_form() -> None:
-    """Draw the form that erases a subject everywhere after a typed confirmation, and the result of the erasure."""
+    """Draw the form that erases a subject everywhere after it was confirmed by typing, and the result of the erasure."""
     author = person_name.person_name_box("forget")
     with st.form("forget", border=True):
         subject = st.text_input("Subject", help="The value of the field subject, as it was logged", autocomplete="off")
@@ -261,6 +263,6 @@ def changelog_section() -> None:
 
 
 def changelog_versions(text: str) -> list[tuple[str, str]]:
-    """Each version of a changelog, as it titles it, with its changes; newest first."""
+    """Return each version of a changelog with its changes, newest first. A version is named by its heading in the changelog."""
     parts = re.split(r"^## (.+)\n", text, flags=re.MULTILINE)
     return [(title.strip(), changes.strip()) for title, changes in zip(parts[1::2], parts[2::2], strict=True)]

@@ -1,4 +1,6 @@
-"""The page of trade-offs: forms of a model compared on the same rows, the Pareto front within the budgets, and the choice of a form."""
+"""The page of trade-offs: forms of a model (such as another precision or runtime, or fewer trees) compared on the same rows, the Pareto
+front within the budgets, and the choice of a form.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,15 +65,17 @@ COLUMNS = (
     column("unstable", "Unstable", align="right", phone=False, help="Rows whose decision changed when the same rows were scored again"),
     *(column(key, label, align="right", phone=False, help=HELP.get(key)) for key, label in FIGURES.items()),
 )
-"""Columns of the table of forms, except cost, whose unit is the audit's."""
+"""Columns of the table of forms, except the cost, whose unit depends on the audit."""
 MAX_SLICES = 12
 SERVE = "Serve form"
-"""Beginning of the sentence of a decision."""
+"""Beginning of the sentence that records a decision."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The choices of the reader: an audit, the measure on the horizontal axis, and the limits of this measure and of changed decisions."""
+    """The choices of the reader: an audit, the measure on the horizontal axis, and the limits for this measure and for changed
+    decisions.
+    """
 
     audit: TradeOffAudit
     axis: str
@@ -87,7 +91,7 @@ class Choice:
 
 
 def known_audits(scope: Scope) -> list[TradeOffAudit]:
-    """The newest audit of each model version, of the scope's model or of all."""
+    """Return the newest audit of each model version, of the scope's model or of all models."""
     rows = load.ask_store(PRECISION_AUDITS, Window("", EPOCH, load.page_clock()))
     return latest_audits([each for each in trade_off_audits(rows) if scope.model in (None, each.model)])
 
@@ -103,7 +107,7 @@ def trade_offs_empty_state() -> None:
 
 
 def _sample_figure(folder: Path) -> Any:
-    """The figure of the sample's first audit."""
+    """Draw the figure of the sample's first audit."""
     audits = latest_audits(trade_off_audits(sample_records(folder / "trade_offs.jsonl", "audit")))
     choice = Choice(audits[0], "p50_ms", None, None)
     return form_figure(choice, form_points(choice))
@@ -115,7 +119,7 @@ def audit_name(audit: TradeOffAudit) -> str:
 
 
 def chosen_comparison(audits: Sequence[TradeOffAudit]) -> Choice:
-    """Draw the boxes: the model version, the axis, and the budgets."""
+    """Draw the boxes for the model version, the axis and the budgets, and return the choice."""
     names = {audit_name(audit): audit for audit in audits}
     missing = "The link names {}, of which no form was compared."
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -139,7 +143,9 @@ def chosen_comparison(audits: Sequence[TradeOffAudit]) -> Choice:
 
 
 def shown_axis(name: str, audit: TradeOffAudit) -> Axis:
-    """The axis as the page shows it. Cost is in the audit's currency, for a number of answers that makes the figure readable."""
+    """Return the axis in the form that the page shows. Cost is in the audit's currency, for a number of answers that makes the figure
+    readable.
+    """
     axis = AXES[name]
     if name != "cost":
         return axis
@@ -176,7 +182,7 @@ def comparison_summary(choice: Choice) -> None:
 
 
 def form_points(choice: Choice) -> pd.DataFrame:
-    """The forms with a value on both axes, as the chart draws them."""
+    """Return the forms that have a value on both axes, in the form that the chart needs."""
     front = {form.name for form in front_of(choice)}
     axis, rows = shown_axis(choice.axis, choice.audit), []
     for form in choice.audit.forms:
@@ -191,7 +197,7 @@ def form_points(choice: Choice) -> pd.DataFrame:
 
 
 def form_figure(choice: Choice, points: pd.DataFrame) -> Any:
-    """The figure of changed decisions against the chosen cost. points: of `form_points`."""
+    """Return the figure of changed decisions by the chosen cost. points: the result of `form_points`."""
     x = shown_axis_title(choice.axis, choice.audit)
     return charts_trade_offs.form_scatter(
         points, x=x, y="changed decisions", share=True, budget=choice.budget, most_flips=choice.most_flips
@@ -199,7 +205,7 @@ def form_figure(choice: Choice, points: pd.DataFrame) -> Any:
 
 
 def trade_off_chart(choice: Choice) -> None:
-    """Draw changed decisions against the chosen cost."""
+    """Draw changed decisions and the chosen cost as a chart."""
     points = form_points(choice)
     if points.empty:
         plain_paragraph("No form has both changed decisions and this cost.")
@@ -212,7 +218,7 @@ def trade_off_chart(choice: Choice) -> None:
 
 
 def forms_table(choice: Choice, used: str) -> None:
-    """Draw a row for each form with all of its figures. Forms that another form beats are folded."""
+    """Draw a row for each form with all of its figures. Dominated forms, which are beaten by another form, are folded."""
     front, lines = {form.name for form in front_of(choice)}, list[tuple[bool, dict[str, Any]]]()
     cost = shown_axis("cost", choice.audit)
     columns = (*COLUMNS, column("cost", f"{cost.title} ({cost.unit})", align="right", phone=False))
@@ -265,7 +271,7 @@ def forms_table(choice: Choice, used: str) -> None:
 
 
 def slice_section(choice: Choice) -> None:
-    """Draw the changed decisions of a form by slice, the slice with most of them first."""
+    """Draw the changed decisions of a form by slice; the slice with the largest share is first."""
     forms = {form.name: form for form in choice.audit.forms if form.slices and form.flips}
     if not forms:
         return
@@ -290,8 +296,8 @@ def slice_section(choice: Choice) -> None:
 
 
 def form_to_serve(choice: Choice, used: str, found: Sequence[Finding], scope: Scope) -> FormToDecide:
-    """The thing that a decision on the forms of the chosen audit is about. found: the findings about the audit; those that need action are
-    evidence.
+    """Return what a decision on the forms of the chosen audit is about. found: the findings about the audit; those that need action are
+    stored as evidence.
     """
     audit = choice.audit
     address = links.page_address("trade_offs", scope, forms=audit_name(audit))

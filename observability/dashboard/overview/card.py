@@ -8,7 +8,7 @@ from observability.export import card as export_card
 
 
 def model_card_button(model: Model) -> None:
-    """Draw the download of the model card: one HTML file, made on request and stamped with the last review."""
+    """Draw the download of the model card, which is one HTML file, made on request and marked with the last review."""
     now = datetime.now(UTC)
     frame.download_button(
         export_card.card_file_name(model.name, now),

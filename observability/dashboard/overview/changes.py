@@ -35,9 +35,9 @@ DECIDED = {
     "options": "also considered: {}",
     "revisit": "revisit on {}",
 }
-"""Lines below a decision, by field."""
+"""The lines below a decision, by field."""
 STEPS = {"decision": {"step": "decide"}, "signature": {"step": "fairness"}}
-"""The step of a review that shows an entry. Entries of other kinds are shown on the agenda."""
+"""The step of a review that shows an entry of each kind. Entries of other kinds are shown on the agenda."""
 ID = re.compile(r" \[[^\[\]]+\](?=; |$)")
 """The id at the end of a piece of evidence."""
 RECENT = timedelta(days=7)
@@ -45,7 +45,7 @@ BY_ITSELF = "the dashboard"
 
 
 def change_row(entry: Entry, scope: Scope) -> dict[str, Any]:
-    """One entry. It links to its subject: a review step, an alert, a case or a model."""
+    """Return the table row of an entry. It links to what the entry is about: a review step, an alert, a case or a model."""
     about = dict(entry.about)
     title: Cell = {"t": entry.title}
     if about.get("review"):
@@ -85,12 +85,14 @@ def change_rows_by_event(entries: Sequence[Entry], scope: Scope) -> list[dict[st
 
 
 def recent_entries(entries: Sequence[Entry], end: datetime) -> list[Entry]:
-    """Entries by people from `end` on. They are dated by when they were written, and the log of a model may end long before that."""
+    """Return the entries by people from `end` on. Such an entry has the time at which it was written, and the log of a model may end long
+    before.
+    """
     return [entry for entry in entries if entry.at >= end and entry.author not in (None, BY_ITSELF)]
 
 
 def matching_entries(entries: Sequence[Entry], sorts: Sequence[str], words: str) -> list[Entry]:
-    """Entries of some sorts (none: all) that contain the words, ignoring case."""
+    """Return the entries of some sorts (none: all sorts) that contain the words, regardless of case."""
     wanted = words.strip().casefold()
 
     def text(entry: Entry) -> str:

@@ -54,7 +54,7 @@ COLUMNS = (
     column("n", "n", align="right", help="Rows behind the value", width="5rem", phone=False),
 )
 BASELINES = {"reference": "reference", "past": "own past", "level": "fixed level", "peers": "peers"}
-"""Words for the values of a finding's `against`."""
+"""Words for the values of a finding's field `against`."""
 FEW_UNKNOWN = 3
 """Maximum number of findings of severity `unknown` that are listed among the others."""
 MODEL_COLUMN = column("model", "Model", width="9rem", phone=False)
@@ -63,12 +63,14 @@ ACT_COLUMN = column("act", "", width="3rem", phone=False)
 
 
 def severity_counts(findings: Sequence[Finding]) -> dict[str, int]:
-    """The number of findings by displayed severity, worst first: acknowledged findings stay critical."""
+    """Return the number of findings by displayed severity, worst first. Acknowledged findings still count as critical."""
     return {severity: sum(finding.shown_severity == severity for finding in findings) for severity in SEVERITIES}
 
 
 def findings_table(key: str, caption: str, findings: Sequence[Finding], scope: Scope, *, most: int = 50, models: bool = False) -> None:
-    """Draw a table of findings in their order; each sentence links to the page that shows it. models: with a column for the model."""
+    """Draw a table of findings in their order; each sentence links to the page that shows the finding. models: whether there is a column
+    for the model.
+    """
     if not findings:
         empty_states.no_findings_state()
         return
@@ -79,13 +81,15 @@ def findings_table(key: str, caption: str, findings: Sequence[Finding], scope: S
 
 
 def analyzer_findings(here: frame.ModelPage, analyzer: str, *, wait: bool = False) -> list[Finding]:
-    """The findings of one analyzer in a page's window, computed while a skeleton is drawn. wait: also compute findings from samples."""
+    """Return the findings of one analyzer in a page's window, which are computed while a skeleton is shown. wait: whether to also compute
+    findings from samples.
+    """
     with frame.loading_skeleton(300):
         return [finding for finding in load_findings.findings_in_window(here.window, wait=wait) if finding.analyzer == analyzer]
 
 
 def stop_without_comparison(found: Sequence[Finding]) -> NoReturn:
-    """Stop a page whose findings have nothing to compare. It shows the next step, which is to register a reference unless the analysis
+    """Stop a page whose findings have nothing to compare with, and show the next step. It is to register a reference, unless the analysis
     failed.
     """
     step = "Register this version with held-out predictions, or choose a longer window."
@@ -100,9 +104,9 @@ def show_all_button(key: str, most: int, total: int, scope: Scope) -> None:
 
 
 def findings_section(key: str, caption: str, findings: Sequence[Finding], scope: Scope, *, models: bool = False) -> None:
-    """Draw the findings of one page that are not OK, and the downloads of all of them.
+    """Draw the findings of one page that are not `ok`, and the downloads of all its findings.
 
-    key: name of the files. models: show the model of each.
+    key: name of the files. models: whether to show the model of each finding.
     """
     st.header("Findings", anchor=False)
     open_findings_tables(caption, findings, scope, models=models)
@@ -110,8 +114,8 @@ def findings_section(key: str, caption: str, findings: Sequence[Finding], scope:
 
 
 def open_findings_tables(caption: str, findings: Sequence[Finding], scope: Scope, *, models: bool = False) -> None:
-    """Draw the findings that are not OK. Findings that the page has shown above, and unknown findings if there are several, are in folded
-    tables.
+    """Draw the findings that are not `ok`. Two kinds are in folded tables: findings that the page has shown above, and findings of severity
+    `unknown` if there are several.
     """
     unknown = [finding for finding in findings if finding.severity == "unknown"]
     few = unknown if len(unknown) <= FEW_UNKNOWN else []
@@ -132,17 +136,18 @@ def open_findings_tables(caption: str, findings: Sequence[Finding], scope: Scope
 
 
 def unfolded_findings(findings: Sequence[Finding], leads: Mapping[str, Incident], kept: Finding | None = None) -> list[Finding]:
-    """The findings without those that belong to an incident whose lead is among them.
+    """Return the findings without those that belong to an incident whose lead is among the findings.
 
-    leads: incidents by the id of their lead. kept: a finding that stays.
+    leads: incidents by the id of their lead. kept: a finding that is always returned.
     """
     folded = {leads[finding.id].id for finding in findings if finding.id in leads}
     return [finding for finding in findings if finding.id in leads or finding.incident not in folded or finding is kept]
 
 
 def findings_to_act_on(findings: Sequence[Finding], severities: Sequence[str], kept: Finding | None = None) -> list[Finding]:
-    """The findings that need action. Findings of severity `unknown` are added if they are few or if nothing needs action. If `severities`
-    are given, all findings are returned, because the caller has filtered them. kept: a finding that is always returned.
+    """Return the findings that need action. Findings of severity `unknown` are added if they are few or if nothing needs action. If
+    `severities` are given, all findings are returned, because the caller has already filtered them. kept: a finding that is always
+    returned.
     """
     if severities:
         return list(findings)
@@ -153,7 +158,7 @@ def findings_to_act_on(findings: Sequence[Finding], severities: Sequence[str], k
 
 
 def folded_note(related: int, others: Sequence[Finding]) -> None:
-    """Say how many of the counted findings are folded, under incidents and by status, so that the counts and the list agree."""
+    """Draw how many of the counted findings are folded, under incidents and by status, so that the counts and the list agree."""
     parts = [f"{related:,} under incidents"] if related else []
     by_status = {formatting.STATUS_WORDS[name]: n for name, n in severity_counts(others).items() if n}
     parts += [f"{n:,} {status}" for status, n in by_status.items()]
@@ -177,8 +182,8 @@ def finding_row(
 ) -> dict[str, Any]:
     """One finding as a table row.
 
-    details: the sentence links to the evidence of the finding instead of its page. incident: the incident that the finding leads; a second
-    line links to it.
+    details: whether the sentence links to the evidence of the finding instead of its page. incident: the incident that the finding leads,
+    to which a second line links.
     """
     own = {key: st.query_params[key] for key in ("analyzer", "subject") if details and key in st.query_params}
     target = (
@@ -223,11 +228,11 @@ def finding_subtitle(finding: Finding) -> str:
 
 
 WRITTEN_UNITS = {"ms": " ms", "days": " days", "s": " s", "°C": " °C"}
-"""Units that follow a value in a table of findings of every metric."""
+"""Units that are written after a value in a table of findings about several metrics."""
 
 
 def finding_value_cell(finding: Finding) -> Cell:
-    """Value over interval and limit; estimated and simulated values are marked."""
+    """Return the cell of a value, with interval and limit below it; estimated and simulated values are marked."""
     if finding.value is None:
         return {"t": formatting.DASH}
     under = []
@@ -244,7 +249,7 @@ def finding_value_cell(finding: Finding) -> Cell:
 
 
 def limit_in_words(finding: Finding) -> str:
-    """The limit in the finding's unit."""
+    """Return the limit of a finding, in the finding's unit."""
     if isinstance(finding.limit, tuple):
         return " to ".join(formatting.format_value(end, finding.unit) for end in finding.limit)
     if finding.unit in ("share", "Wh", "gCO₂e", "h") or finding.limit is None:
@@ -265,7 +270,7 @@ def severity_filter() -> list[str]:
 
 
 def finding_selectbox(findings: Sequence[Finding]) -> Finding | None:
-    """A box to choose one finding; its id stands in the address."""
+    """Draw a box to choose one finding, whose id is in the address, and return the finding."""
     label, missing = "Show the evidence of a finding", "The link names the finding {}, which is not in this list."
     claims = {each.id: (each.shown_severity, each.because, each) for each in findings}
     return claim_selectbox("finding", label, claims, "Choose a finding", missing, "Search findings")
@@ -274,8 +279,8 @@ def finding_selectbox(findings: Sequence[Finding]) -> Finding | None:
 def claim_selectbox(
     key: str, label: str, claims: Mapping[str, tuple[str, str, Item]], placeholder: str, missing: str, search: str
 ) -> Item | None:
-    """A box of claims whose choice, an id, is the parameter `key` of the address. claims: severity, sentence and item by id. search: the
-    label of the search field, which is shown for very many claims.
+    """Draw a box of claims and return the chosen item; its id is the parameter `key` of the address. claims: severity, sentence and item by
+    id. search: the label of the search field, which is shown if there are very many claims.
     """
 
     def words(identifier: str) -> str:
@@ -287,7 +292,7 @@ def claim_selectbox(
 
 
 def finding_card(finding: Finding, scope: Scope) -> None:
-    """One finding with its evidence and a link to the page that shows it."""
+    """Draw one finding with its evidence and a link to the page that shows it."""
     with st.container(border=True):
         st.markdown(f"{formatting.status_label(finding.shown_severity)} **{formatting.sentence_markdown(finding.because)}**")
         st.caption(formatting.escape_markdown(finding_subtitle(finding)))
@@ -324,9 +329,9 @@ def finding_card(finding: Finding, scope: Scope) -> None:
 
 
 def query_popover(findings: Sequence[Finding], key: str) -> None:
-    """Draw the popover with the SQL that gives a finding's value from raw rows; of several findings, one is chosen.
+    """Draw the popover with the SQL that computes a finding's value from raw rows. If there are several findings, one is chosen.
 
-    Draws nothing if none of them has such a query.
+    Draws nothing if no finding has such a query.
     """
     proven = [finding for finding in findings if finding.proof]
     if not proven:
@@ -347,7 +352,7 @@ def query_popover(findings: Sequence[Finding], key: str) -> None:
 
 
 def query_choice(finding: Finding) -> str:
-    """A finding in the box of queries: its subject, metric and value."""
+    """Return the words for a finding in the box of queries: its subject, metric and value."""
     subject = [] if finding.subject == "model" else [finding.subject]
     of_slice = [formatting.slice_in_words(finding.slice)] if finding.slice else []
     parts = [*subject, formatting.metric_title(finding.metric), *of_slice, formatting.format_value(finding.value, finding.unit)]
@@ -355,7 +360,7 @@ def query_choice(finding: Finding) -> str:
 
 
 def findings_frame(findings: Sequence[Finding]) -> "DataFrame":
-    """The findings as a flat table: the contract's fields, with the nested ones as JSON."""
+    """Return the findings as a flat table with the fields of the contract; nested fields are JSON."""
     import pandas as pd
 
     rows = []
@@ -368,10 +373,10 @@ def findings_frame(findings: Sequence[Finding]) -> "DataFrame":
 
 
 def findings_downloads(findings: Sequence[Finding], name: str, *, what: str = "") -> None:
-    """Draw the downloads of these findings as CSV and JSON, without figures of groups of few rows, and the popover with the queries behind
+    """Draw the downloads of these findings as CSV and JSON, without figures of groups of few rows, and the popover with the queries for
     their values.
 
-    what: the start of the buttons' labels, if there are other download buttons on the page.
+    what: the beginning of the buttons' labels, if the page has other download buttons.
     """
     with st.container(horizontal=True, gap="small"):
         query_popover(findings, f"{name}-query")

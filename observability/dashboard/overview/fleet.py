@@ -1,4 +1,4 @@
-"""The fleet: one row for each model, from rollups and findings only."""
+"""The fleet: one row for each model, computed only from rollups and findings."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -90,7 +90,7 @@ COLUMNS = (
     ),
 )
 SMALL = 76
-"""Pixels of a sparkline in a narrow column."""
+"""Width in pixels of a sparkline in a narrow column."""
 MEASURED_ON = {
     "traffic": "quality",
     "latency": "latency",
@@ -106,14 +106,14 @@ NO_GROUPS: Cell = {"t": formatting.DASH, "title": "No sensitive attribute is reg
 
 
 def controllers_note() -> str:
-    """The number of controllers besides the models, as the end of a sentence; empty without any."""
+    """Return the number of controllers besides the models, as the end of a sentence; empty if there are none."""
     known = len(load.catalog().controllers)
     return f" and {formatting.plural(known, 'controller')}" if known else ""
 
 
 def fleet_table_row(status: ModelStatus, scope: Scope, shared: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """The row of a model. If the model cannot be judged, a line below gives the reason, or the page that judges it instead. Its incidents
-    are in a table of their own. shared: the ids of incidents that are counted once with those of other models.
+    """Return the row of a model. If the model cannot be judged, a line below gives the reason, or the page that judges it instead. Its
+    incidents are in a table of their own. shared: the ids of incidents that several models share and that are counted only once.
     """
     about = scope.about(status.model.name)
     note: Cell | None = None
@@ -140,7 +140,7 @@ def fleet_table_row(status: ModelStatus, scope: Scope, shared: frozenset[str] = 
     }
     if status.failure:
         measured = {key: {"t": formatting.DASH} for key in measured}
-    if page or (note and not status.predictions):  # the page or the note replaces equal words in every cell
+    if page or (note and not status.predictions):  # the page or the note replaces the same words in every cell
         measured |= {
             key: {"t": formatting.DASH, "title": cell.get("title")} for key, cell in measured.items() if cell.get("s") == "unknown"
         }
@@ -165,8 +165,8 @@ def page_of_what_is_not_judged(status: ModelStatus) -> str | None:
 
 
 def status_cell(severity: Severity, found: Sequence[Incident], shared: frozenset[str] = frozenset()) -> Cell:
-    """The number of incidents of a severity above the number of milder ones; only the severity's word if it has none. The tooltip says how
-    many are shared.
+    """Return the cell with the number of incidents of a severity, above the numbers of milder ones; only the word of the severity if there
+    are none. The tooltip gives the number of shared incidents.
 
     shared: the ids of incidents that several models share and that are counted only once.
     """
@@ -199,14 +199,14 @@ def records_row(others: Sequence[Incident]) -> dict[str, Any]:
 
 
 def is_call_log(status: ModelStatus) -> bool:
-    """Whether a model consists of calls of a language model or of steps of their traces. Its row would show only dashes, so it has no row.
-    Its findings are counted above the table (`call_logs_note`), and its incidents are listed with the others.
+    """Return whether a model consists of calls of a language model or of steps of their traces. It then has no row, because the row would
+    have only dashes. Its findings are counted above the table (`call_logs_note`), and its incidents are listed with the others.
     """
     return bool(status.predictions) and page_of_what_is_not_judged(status) == "vendors"
 
 
 def call_logs_note(logs: Sequence[ModelStatus]) -> str:
-    """Words that follow the counts of the fleet: how many of the findings are in call logs, which have no row."""
+    """Return words that follow the counts of the fleet: how many of the findings are about call logs, which have no row."""
     if not logs:
         return ""
     found = [incident for status in logs for incident in status.incidents]
@@ -215,8 +215,8 @@ def call_logs_note(logs: Sequence[ModelStatus]) -> str:
 
 
 def _model_facts(status: ModelStatus, scope: Scope) -> Cell:
-    """Facts about the model: the last day of a relative window that does not end now; in the tooltip the task, the version if there are
-    several, and the dates.
+    """Return facts about the model: the last day of a relative window that does not end now. The tooltip has the task, the version if there
+    are several, and the dates.
     """
     served = sorted({finding.version for finding in status.findings if finding.version})
     known = len(status.model.versions)
@@ -230,7 +230,7 @@ def _model_facts(status: ModelStatus, scope: Scope) -> Cell:
 
 
 def _traffic_cell(status: ModelStatus) -> Cell:
-    """Predictions per day with a sparkline."""
+    """Return the cell with the predictions per day and a sparkline."""
     elapsed = min(status.window.end, load.page_clock()) - status.window.start
     days = max(elapsed / timedelta(days=1), 1 / 24)
     total, span = status.predictions, formatting.format_span(status.window.start, status.window.end)
@@ -245,7 +245,9 @@ def _traffic_cell(status: ModelStatus) -> Cell:
 
 
 def change_words(value: float | None, before: float | None, unit: str = "") -> str | None:
-    """The change of a value against the previous period, as `+4 % from 250`, of shares `−1.2 points from 76 %`; None if unknown."""
+    """Return the change of a value relative to the previous period, such as `+4 % from 250`, or for shares `−1.2 points from 76 %`; None if
+    it is unknown.
+    """
     if value is None or before is None or (before == 0 and unit != "share"):
         return None
     change = 100 * (value - before) if unit == "share" else 100 * (value / before - 1)
@@ -268,12 +270,12 @@ def visible_change(change: str | None) -> str | None:
 
 
 def in_previous_period(change: str | None) -> str:
-    """The change with the value of the previous period, as the end of a tooltip; empty without one."""
+    """Return the change with the value of the previous period, as the end of a tooltip; empty if there is no change."""
     return f"; {change} in the previous period" if change else ""
 
 
 def change_of_finding(status: ModelStatus, finding: Finding | None) -> str | None:
-    """The change of a finding's value over the whole window against the previous period; None if one is unknown."""
+    """Return the change of a finding's value over the whole window relative to the previous period; None if one of both is unknown."""
     if finding is None:
         return None
     claim = (finding.analyzer, finding.subject, finding.metric, finding.slice)
@@ -283,7 +285,7 @@ def change_of_finding(status: ModelStatus, finding: Finding | None) -> str | Non
 
 
 def inputs_drift_cell(status: ModelStatus) -> Cell:
-    """How many inputs drifted, with their mean PSI by day."""
+    """Return the cell with the number of inputs that drifted, and their mean PSI by day."""
     findings = status.of("serving/drift")
     cell = drift_cell(findings)
     days = time_series.drift_by_day_frame([finding for finding in findings if finding.subject != "score" and finding.metric == "psi"])
@@ -294,7 +296,7 @@ def inputs_drift_cell(status: ModelStatus) -> Cell:
 
 
 def outputs_cell(status: ModelStatus) -> Cell:
-    """The PSI of the scores against the reference, with its days."""
+    """Return the cell with the PSI of the scores relative to the reference, and its values by day."""
     found = next((finding for finding in status.of("serving/drift") if finding.subject == "score" and finding.metric == "psi"), None)
     if found is None or found.value is None:
         failed = failed_cell(status.of("serving/drift"))
@@ -311,7 +313,7 @@ def days_of_finding(finding: Finding, label: str, *, zero: bool = False) -> Cell
 
 
 def small_multiple(days: Sequence[DayValue], label: str, band: Band | None = None, *, zero: bool = False) -> Cell:
-    """A sparkline of values by day as a part of a cell, with a band: the same for all days, else the interval of each day."""
+    """Return a sparkline of values by day as a part of a cell. Its band is the given one for all days, or the interval of each day."""
     if sum(value is not None for _, value, _, _ in days) < 2:
         return {}
     low = [low for _, _, low, _ in days] if band is None else [band[0]] * len(days)
@@ -321,7 +323,7 @@ def small_multiple(days: Sequence[DayValue], label: str, band: Band | None = Non
 
 
 def fairness_cell(status: ModelStatus, found: Sequence[Finding]) -> Cell:
-    """The worst finding about groups in a word, with the daily difference of the most significant pair, and its change."""
+    """Return the cell with the worst finding about groups in a word, the difference of the most significant pair by day, and its change."""
     cell = worst_finding_cell(found, "unchanged")
     known = [finding for finding in found if finding.value is not None and pair_values(finding.evidence)]
     if not known:
@@ -366,13 +368,13 @@ def failed_share(status: ModelStatus) -> str:
 
 
 def model_finding(status: ModelStatus, analyzer: str, metric: str) -> Finding | None:
-    """The finding of an analyzer about the whole model by one metric; None if it has no value."""
+    """Return the finding of an analyzer about the whole model by one metric; None if there is none with a value."""
     found = (finding for finding in status.of(analyzer) if finding.metric == metric and finding.subject == "model")
     return next((finding for finding in found if finding.value is not None), None)
 
 
 def latency_cell(status: ModelStatus) -> Cell:
-    """p99 latency, with the worst finding about latency and the service level."""
+    """Return the cell with the p99 latency, and the worst finding about latency and the service level."""
     p99 = model_finding(status, "serving/latency", "latency_p99")
     problems = [finding for finding in status.of("serving/latency") if finding.needs_action]
     if p99 is None and not problems:
@@ -394,13 +396,13 @@ def _problem_cell(problems: Sequence[Finding], place: str = "t") -> Cell:
 
 
 def _plain_claim(finding: Finding | None) -> str | None:
-    """The sentence of a finding without the marks of names."""
+    """Return the sentence of a finding without the backticks around names."""
     return finding.because.replace("`", "") if finding else None
 
 
 def cost_cell(status: ModelStatus) -> Cell:
-    """Cost per thousand predictions, or per million if a thousand cost less than 0.01; it is marked if it was not measured. Energy is in
-    the tooltip, and in the cell if no cost is known.
+    """Return the cell with the cost per thousand predictions, or per million if a thousand cost less than 0.01; it is marked if it was not
+    measured. Energy is in the tooltip, and in the cell if no cost is known.
     """
     cost = model_finding(status, "operations/cost", "cost_per_thousand")
     energy = model_finding(status, "operations/energy", "energy_per_thousand")
@@ -444,7 +446,9 @@ def worst_finding_cell(findings: Sequence[Finding], good: str) -> Cell:
 
 
 def quality_cell(findings: Sequence[Finding]) -> Cell:
-    """The data quality of a model's values; unknown if only arrivals, or only changes against its own past, could be judged."""
+    """Return the data quality of a model's values. It is unknown if only arrivals, or only changes relative to the model's own past, could
+    be judged.
+    """
     cell = worst_finding_cell(findings, "normal")
     if cell["s"] != "ok" or any(map(is_verdict, findings)):
         return cell
@@ -452,14 +456,16 @@ def quality_cell(findings: Sequence[Finding]) -> Cell:
 
 
 def drift_cell(findings: Sequence[Finding]) -> Cell:
-    """How many inputs drifted, and how many cannot be judged."""
+    """Return the cell with the number of inputs that drifted, and the number that cannot be judged."""
     counts = drift_counts(findings)
     cell = {**worst_finding_cell(findings, "stable"), "sub": f"{counts.undecided} unknown" if counts.undecided else None}
     return {**cell, "t": f"{len(counts.drifted)} of {counts.columns}"} if counts.drifted else cell
 
 
 def outcome_cell(status: ModelStatus) -> tuple[Cell, str | None]:
-    """The main metric with its sparkline, its estimate if it was not measured; and its change in words, None if unknown."""
+    """Return the cell of the main metric with its sparkline, or with its estimate if it was not measured; and the change of the metric in
+    words, None if unknown.
+    """
     headline, unit = HEADLINE.get(status.model.task or ""), status.model.settings.unit
     performance = status.of("serving/performance")
     found = next((finding for finding in performance if finding.metric == headline), None)
@@ -491,7 +497,7 @@ def outcome_cell(status: ModelStatus) -> tuple[Cell, str | None]:
 
 
 def severity_without_action(findings: Sequence[Finding]) -> Severity:
-    """The severity of findings that need no action: OK if at least one is OK, unknown if nothing was judged."""
+    """Return the severity of findings that need no action: `ok` if at least one is `ok`, `unknown` if nothing was judged."""
     return "ok" if any(finding.severity == "ok" for finding in findings) else "unknown"
 
 

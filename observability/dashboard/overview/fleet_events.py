@@ -13,7 +13,7 @@ CHANGE_COLUMNS = (column("at", "When (UTC)", width="9rem"), column("what", "What
 
 
 def event_rows(statuses: Sequence[ModelStatus]) -> list[dict[str, Any]]:
-    """Events of the windows, newest first; an event of several models appears once."""
+    """Return the events of the windows as rows, newest first; an event of several models appears once."""
     found: dict[tuple[datetime, str, str], list[str]] = {}
     for status in statuses:
         for at, what, words in zip(status.events["at"], status.events["what"], status.events["text"]):

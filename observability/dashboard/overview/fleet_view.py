@@ -14,17 +14,19 @@ from observability.dashboard.overview.model_status import ModelStatus
 from observability.dashboard.scope import Scope
 
 FIXED = ("model", "status")
-"""Columns that are always there."""
+"""Columns that are always shown."""
 CHANGED = "fleet-view-changed"
-"""The session key that is set after a change of the view until the whole page is drawn again, because the link to copy holds the view."""
+"""The session key that is set after a change of the view, until the whole page is drawn again. This is needed because the link to copy
+contains the view.
+"""
 GroupedStatus = tuple[str | None, ModelStatus]
-"""A model and the group under which it is listed; None without groups."""
+"""A model, with the group under which it is listed; None if there are no groups."""
 GROUPS = {"status": "Status", "owner": "Owner", "team": "Team", "tag": "Tag"}
 
 
 @dataclass(frozen=True)
 class FleetView:
-    """The reader's choices. columns: keys of the chosen columns; empty for all. group: a key of GROUPS; None without groups."""
+    """The reader's choices. columns: keys of the chosen columns; empty for all. group: a key of GROUPS; None for no groups."""
 
     columns: tuple[str, ...] = ()
     group: str | None = None
@@ -43,12 +45,12 @@ def fleet_view_of(address: Mapping[str, Sequence[str]]) -> FleetView:
 
 
 def current_fleet_view() -> FleetView:
-    """The view of the page's address."""
+    """Return the view that the page's address names."""
     return fleet_view_of({key: st.query_params.get_all(key) for key in ("column", "group")})
 
 
 def model_groups(model: Model, severity: Severity, group: str) -> list[str]:
-    """The groups that a model belongs to, in words; several for its tags."""
+    """Return the groups that a model belongs to, in words; if the models are grouped by tag, there may be several."""
     settings = model.settings
     if group == "status":
         return [formatting.STATUS_WORDS[severity]]
@@ -58,8 +60,8 @@ def model_groups(model: Model, severity: Severity, group: str) -> list[str]:
 
 
 def grouped_statuses(statuses: Sequence[ModelStatus], group: str | None) -> list[GroupedStatus]:
-    """Models with their groups. Without groups they keep their order. With groups, the group of the worst model comes first, and each
-    model has its group and the number of models in it. A model with several tags is listed under each.
+    """Return the models with their groups. Without groups they keep their order. With groups, the group of the worst model comes first, and
+    the label of a group has the number of its models. A model with several tags is listed under each tag.
     """
     if group is None:
         return [(None, status) for status in statuses]
@@ -79,7 +81,7 @@ def grouped_fleet_rows(listed: Sequence[GroupedStatus], scope: Scope, shared: fr
 
 
 def fleet_view_popover(view: FleetView) -> None:
-    """Draw the choice of columns and groups. The boxes take their content from the address, since a closed popover keeps none."""
+    """Draw the choice of columns and groups. The boxes take their content from the address, because a closed popover does not keep it."""
     titles = {each["key"]: each["label"] for each in fleet.COLUMNS if each["key"] not in FIXED}
 
     def write(key: str, box: str) -> None:

@@ -1,5 +1,5 @@
-"""Actions of people on an incident: assign, acknowledge, snooze, mute, resolve with a reason, comment. Each action is a record about the
-incident's alert.
+"""Actions of people on an incident: assign, acknowledge, snooze, mute, resolve with a reason, comment. Each action is stored as a record
+about the incident's alert.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,13 +20,13 @@ from observability.incidents.grouping import Incident
 
 STATES = {"open": "Open", "acknowledged": "Acknowledged", "snoozed": "Snoozed", "resolved": "Resolved"}
 ENTRY_WORDS = {"worse": "Got worse", "woken": "Snooze over", "not_useful": "Not useful", "note": "Comment"}
-"""Words for kinds of entries; a kind that is missing here is shown by its own name."""
+"""Words for kinds of entries; a kind that is not listed here is shown by its own name."""
 Spoken = tuple[Incident, Alert | None]
-"""An incident with its alert; None if there is no entry about it."""
+"""An incident with its alert; None if there is no alert about it."""
 KEYS = {"a": "acknowledge", "e": "resolve", "s": "snooze"}
-"""Actions by the key that asks for one in a list of incidents."""
+"""Actions by the key that starts them in a list of incidents."""
 SNOOZE = timedelta(days=7)
-"""Length of a snooze if nobody chooses another day."""
+"""Length of a snooze, unless somebody chooses another day."""
 ACTIONS = {"assign": "Assign", "acknowledge": "Acknowledge", "snooze": "Snooze", "mute": "Mute", "resolve": "Resolve", "reopen": "Reopen"}
 ICONS = {
     "assign": "person_add",
@@ -42,8 +42,8 @@ ELSEWHERE = "Alerts and what people say about them are about production. Choose 
 
 
 def alert_of_incident(incident: Incident, alerts: Mapping[str, Alert], now: datetime) -> Alert | None:
-    """The alert about an incident: an open alert about the same fault, else the alert that the incident opened; None if there is
-    neither.
+    """Return the alert about an incident: an alert about the same fault that is unresolved, or that a person resolved recently; else the
+    alert that the incident opened. None if there is neither.
     """
     standing = {name: alert for name, alert in alerts.items() if alert.state != "resolved" or alert.is_held(now)}
     return same_fault(incident, standing) or alerts.get(incident.id)
@@ -65,12 +65,14 @@ def incident_state_words(alert: Alert | None) -> str:
 
 
 def is_settled(alert: Alert | None) -> bool:
-    """Whether the list of incidents folds an incident: it is snoozed, or resolved by a person."""
+    """Return whether the list of incidents folds an incident, which is the case if it is snoozed or was resolved by a person."""
     return alert is not None and (alert.state == "snoozed" or (alert.state == "resolved" and alert.reason is not None))
 
 
 def incident_owner(incident: Incident, alert: Alert | None) -> str | None:
-    """Who takes an incident: the person that it was assigned to, else the owner of its model; None without one."""
+    """Return the person who takes care of an incident: the person to whom it was assigned, else the owner of its model; None if there is
+    neither.
+    """
     if alert is not None and alert.assignee:
         return alert.assignee
     model = load.catalog().by_name.get(incident.model or "")
@@ -78,7 +80,9 @@ def incident_owner(incident: Incident, alert: Alert | None) -> str | None:
 
 
 def incident_owner_words(incident: Incident, alert: Alert | None) -> str:
-    """The owner of an incident in words: `assigned to Ben`, else `owner arrivals desk` of the model, else `no owner`."""
+    """Return the owner of an incident in words: `assigned to Ben`, else `owner arrivals desk` for the owner of the model, else `no
+    owner`.
+    """
     owner = incident_owner(incident, alert)
     if owner is None:
         return "no owner"
@@ -86,7 +90,7 @@ def incident_owner_words(incident: Incident, alert: Alert | None) -> str:
 
 
 def save_incident_entry(incident: Incident, alert: Alert | None, author: str, says: str, **more: Any) -> bool:
-    """Save a person's entry about an incident; False, with the reason on the page, if it cannot be saved."""
+    """Save a person's entry about an incident. Returns False if it cannot be saved; the page then shows the reason."""
     model = load.catalog().by_name.get(incident.model or "")
     owner = model.settings.owner if model else None
     return save_records(person_records(incident, alert, author, says, owner, datetime.now(UTC), **more))
@@ -108,12 +112,12 @@ def incident_history(alert: Alert | None) -> None:
 
 
 def about_production() -> bool:
-    """Whether the page is about production, whose incidents open alerts. An incident in another environment opens none."""
+    """Return whether the page is about production, whose incidents open alerts. Incidents in other environments open none."""
     return scope_from_state(st.session_state).environment is None
 
 
 def alerts_here() -> dict[str, Alert]:
-    """Every alert by the id of its incident; none if the page is about another environment than production."""
+    """Return every alert by the id of its incident; none if the page is about an environment other than production."""
     return load_review.current_alerts() if about_production() else {}
 
 
@@ -130,7 +134,9 @@ def offered_actions(alert: Alert | None) -> list[str]:
 
 
 def incident_action_buttons(incident: Incident, alert: Alert | None, key: str) -> None:
-    """Draw a button for each action that makes sense, which opens its form; it is closed after each save. key: unique on the page."""
+    """Draw a button for each action that makes sense, which opens the form of the action. The form is closed after each save. key: unique
+    on the page.
+    """
     if not about_production():
         st.caption(ELSEWHERE)
         return
@@ -148,10 +154,11 @@ def incident_action_buttons(incident: Incident, alert: Alert | None, key: str) -
 
 
 def _is_saved(spoken: Sequence[Spoken], author: str | None, does: str, entry: dict[str, Any] | None, note: str, key: str) -> bool:
-    """Draw the button of an action's form. Return whether it was pressed and the entry about each incident was saved. entry: the fields of
-    the entry.
+    """Draw the button of an action's form. Return whether it was pressed and the entries about all incidents were saved. entry: the fields
+    of the entry.
 
-    Before a name is given, the button cannot be pressed and a line says so. A role that may only read sees only the line.
+    As long as no name is given, the button cannot be pressed and a line gives the reason. People whose role may only read see only the
+    line.
     """
     missing = author is None or entry is None
     shown = author is not None or person_name.is_asked()
@@ -165,8 +172,8 @@ def _is_saved(spoken: Sequence[Spoken], author: str | None, does: str, entry: di
 
 
 def incident_forms(incident: Incident, alert: Alert | None, key: str, chosen: str | None = None, also: Sequence[Spoken] = ()) -> None:
-    """Draw the forms of every action on an incident. key: unique on the page. chosen: the action that is open at first. also: equal
-    incidents of other models, to which the action applies too.
+    """Draw the forms of every action on an incident. key: unique on the page. chosen: the action whose form is open at first. also: equal
+    incidents of other models, to which the action is also applied.
     """
     if not about_production():
         st.caption(ELSEWHERE)
@@ -188,8 +195,8 @@ def incident_forms(incident: Incident, alert: Alert | None, key: str, chosen: st
 
 
 def merge_form(kept: Spoken, others: Sequence[Spoken], headline: str, key: str) -> None:
-    """Draw the form that merges incidents into one: the others are resolved as its duplicates, with a note that names it. headline: the
-    headline of the kept incident. key: unique on the page.
+    """Draw the form that merges incidents into one. The others are resolved as its duplicates, with a note that names it. headline: the
+    headline of the incident that remains. key: unique on the page.
     """
     author = person_name.person_name_box(f"{key}-person")
     st.caption("The first stays; the others are resolved as its duplicates, and each entry names the other.")
@@ -200,7 +207,7 @@ def merge_form(kept: Spoken, others: Sequence[Spoken], headline: str, key: str) 
 
 
 def merge_incidents(kept: Spoken, others: Sequence[Spoken], author: str, headline: str) -> bool:
-    """Save that other incidents are duplicates of one; False, with the reason on the page, if it cannot be saved."""
+    """Save that other incidents are duplicates of one incident. Returns False if this cannot be saved; the page then shows the reason."""
     text = f"Merged into: {headline}"[:1000]
     if not all(save_incident_entry(*other, author, "resolved", reason="duplicate", text=text) for other in others):
         return False
@@ -209,7 +216,7 @@ def merge_incidents(kept: Spoken, others: Sequence[Spoken], author: str, headlin
 
 
 def _entry_box(incident: Incident, alert: Alert | None, does: str, key: str) -> dict[str, Any] | None:
-    """The boxes of one action, and the fields of its entry; None if something is missing."""
+    """Draw the boxes of one action, and return the fields of its entry; None if something is missing."""
     if does == "assign":
         owner = st.text_input("To", incident_owner(incident, alert) or "", key=f"{key}-to", max_chars=80).strip()
         return {"owner": owner} if owner else None
@@ -227,7 +234,7 @@ def _entry_box(incident: Incident, alert: Alert | None, does: str, key: str) -> 
 
 
 def comment_form(incident: Incident, alert: Alert | None, key: str) -> None:
-    """Draw the box to comment on an incident. It is empty after each save."""
+    """Draw the box to comment on an incident, which is emptied after each save."""
     if not about_production():
         return
     turn = int(st.session_state.setdefault(f"{key}-turn", 0))
@@ -242,7 +249,7 @@ def comment_form(incident: Incident, alert: Alert | None, key: str) -> None:
 
 
 def reason_counts(alerts: Iterable[Alert]) -> str | None:
-    """The number of resolved alerts by reason, as `3 real faults, 1 false alarm`; None without a reason."""
+    """Return the number of resolved alerts by reason, such as `3 real faults, 1 false alarm`; None if no reason was given."""
     given = [alert.reason for alert in alerts if alert.reason]
     words = {name: title.lower() for name, title in REASONS.items()}
     counts = [formatting.plural(given.count(name), words[name]) for name in REASONS if name in given]

@@ -1,4 +1,4 @@
-"""One incident on one screen: the claim, place, onset, certainty, affected predictions, suspected source, changes, examples and next
+"""One incident on one screen: the claim, its place, onset and certainty, affected predictions, suspected source, changes, examples and next
 steps.
 """
 
@@ -38,7 +38,7 @@ from observability.review import incident_stakes, sentences
 AROUND = timedelta(days=7)
 MAX_CHANGES, MAX_EXAMPLES, MAX_WEEKS = 4, 3, 8
 MAX_TITLE = 80
-"""Maximum number of characters of a change on this page; the page Changes has its whole title."""
+"""Maximum number of characters of a change's title on this page; the page Changes shows the whole title."""
 CERTAINTY = {"dated": "onset found in the daily values", "open": "began before these days", "vague": "onset not found"}
 FACTS = (column("name", "Fact", width="7.5rem"), column("value", "Value", wide=True))
 CHAIN = (
@@ -51,8 +51,8 @@ CHANGES = (column("at", "When (UTC)", width="9rem"), column("what", "Change", wi
 
 @dataclass(frozen=True)
 class OpenIncident:
-    """An incident as its page shows it. scope: the scope in which it was found. window: the window of its model, None if it is about other
-    records. alert: the entries of people about it. moved: a sentence if it was found in other dates than the reader's.
+    """An incident as it is shown on its page. scope: the scope in which it was found. window: the window of its model; None if it is about
+    other records. alert: the entries of people about it. moved: a sentence if it was found in other dates than the reader's.
     """
 
     incident: Incident
@@ -68,7 +68,9 @@ class OpenIncident:
 
 
 def open_incident(scope: Scope) -> OpenIncident:
-    """The incident that the address names. If it names none, or if the incident is not found, stop with the incidents of the scope."""
+    """Return the incident that the address names. If it names none, or if the incident is not found, draw the incidents of the scope and
+    stop.
+    """
     named = st.query_params.get("id")
     with frame.loading_skeleton(320):
         here = frame.answer_or_stop(lambda: find_incident(named, scope) if named else None)
@@ -100,7 +102,7 @@ def find_incident(named: str, scope: Scope) -> OpenIncident | None:
 
 
 def _opened(incident: Incident, scope: Scope, moved: str | None = None) -> OpenIncident:
-    """The incident with its window and alert."""
+    """Return the incident with its window and its alert."""
     known = incident.model in {model.name for model in load.catalog().models}
     window = load.window(scope, incident.model) if known and incident.model else None
     alert = alert_of_incident(incident, alerts_here(), datetime.now(UTC))
@@ -108,7 +110,7 @@ def _opened(incident: Incident, scope: Scope, moved: str | None = None) -> OpenI
 
 
 def _places_of(named: str) -> Iterator[tuple[Scope, str | None]]:
-    """The dates at which an incident was seen, from frozen weeks and from its alert, each with the claim of its lead."""
+    """Yield the dates at which an incident was seen, from frozen weeks and from its alert, each with the claim of the incident's lead."""
     for frozen in load_review.frozen_reviews()[:MAX_WEEKS]:
         body = load_review.frozen_review(frozen.review)
         for part in (body or {}).get("models", ()):
@@ -124,16 +126,16 @@ def _places_of(named: str) -> Iterator[tuple[Scope, str | None]]:
 
 
 def _same_incident(found: Sequence[Incident], named: str, claim: str | None) -> Incident | None:
-    """The incident with an id, else the incident with a claim. New labels may change the estimated onset, and the id depends
-    on the onset.
+    """Return the incident with an id, else the incident with a claim. New labels may change the estimated onset, on which
+    the id depends.
     """
     by_id = next((incident for incident in found if incident.id == named), None)
     return by_id or next((incident for incident in found if claim in [finding.claim for finding in incident.findings]), None)
 
 
 def _incident_of_address(found: Sequence[Incident]) -> Incident | None:
-    """The incident that holds the finding which the address names by analyzer, subject and metric, as links from a case do; None without
-    one.
+    """Return the incident with the finding that the address names by analyzer, subject and metric, which is how links from a case name it;
+    None if there is none.
     """
     named = tuple(st.query_params.get(key) for key in ("analyzer", "subject", "metric"))
     claims = ((incident, (each.analyzer, each.subject, each.metric)) for incident in found for each in incident.findings)
@@ -154,19 +156,19 @@ def incident_heading(here: OpenIncident) -> None:
 
 
 def drawn_finding(incident: Incident) -> Finding | None:
-    """The finding whose days the figure shows: the lead, else its worst related finding that has days; None if none has."""
+    """Return the finding whose days the figure shows: the lead, else the worst related finding that has days; None if none has days."""
     return first_daily_finding(incident.findings)
 
 
 def drawn_onset(incident: Incident) -> datetime | None:
-    """The onset if it is dated by day; else None. An incident that began before the analyzed days has no date, and the figure may show
-    earlier days of it.
+    """Return the onset if it is dated by day, else None. An incident that began before the analyzed days has no date, and the figure may
+    show earlier days of it.
     """
     return incident.onset if incident_onset_certainty(incident) == "dated" else None
 
 
 def finding_days(finding: Finding) -> pd.DataFrame:
-    """A finding's metric by day: period, value, low, high; empty if its evidence has no such days."""
+    """Return a finding's metric by day: period, value, low, high; empty if its evidence has no values by day."""
     return days_frame(daily_values(finding.analyzer, finding.evidence))
 
 
@@ -178,8 +180,8 @@ def days_frame(values: Sequence[DayValue]) -> pd.DataFrame:
 
 
 def incident_figure(here: OpenIncident) -> None:
-    """Draw the chart of the leading metric, also over the previous window, with onset, event marks and comparison band; none
-    without days.
+    """Draw the chart of the leading metric, also over the previous window, with onset, event marks and comparison band; nothing if no
+    values by day are known.
     """
     finding = drawn_finding(here.incident)
     if finding is None:
@@ -217,7 +219,7 @@ def incident_figure(here: OpenIncident) -> None:
 
 
 def incident_facts_table(here: OpenIncident) -> None:
-    """Draw the place of the incident, its onset, its certainty, who is affected, and its cost."""
+    """Draw where the incident occurs, its value, how sure it is, what is affected, its cost, and its suspected source."""
     lead, incident = here.lead, here.incident
     where = formatting.slice_in_words(lead.slice) if lead.slice else "all predictions" if is_about_predictions(incident) else lead.subject
     rows: list[tuple[str, Cell | str]] = [("Where", where)]
@@ -240,7 +242,7 @@ def worst_part(incident: Incident) -> Finding | None:
 
 
 def _compared_with(lead: Finding) -> str:
-    """The baseline and the limit of the lead, and the days that it is about."""
+    """Return the baseline and the limit of the lead, and the days that the lead is about."""
     baseline = lead.evidence.get("baseline")
     parts = [
         f"{findings.BASELINES[lead.against]} {formatting.format_value(baseline, lead.unit)}" if isinstance(baseline, int | float) else None
@@ -250,8 +252,8 @@ def _compared_with(lead: Finding) -> str:
 
 
 def how_sure(lead: Finding, onset: datetime | None = None) -> str:
-    """The corrected p-value, the interval, the number of rows, and whether the onset is dated. onset: the onset of the incident; if its
-    lead has none, a related finding gives it.
+    """Return the corrected p-value, the interval, the number of rows, and whether the onset is dated. onset: the onset of the incident; if
+    its lead has none, a related finding provides it.
     """
     chance = lead.evidence.get("p_adjusted")
     parts = [f"p {'< 0.001' if chance < 0.001 else f'= {chance:.2g}'}, corrected" if isinstance(chance, int | float) else None]
@@ -262,7 +264,7 @@ def how_sure(lead: Finding, onset: datetime | None = None) -> str:
 
 
 def _onset_words(lead: Finding, onset: datetime | None) -> str:
-    """Whether the onset is dated, and by which finding."""
+    """Return words on whether the onset is dated, and by which finding."""
     certainty, since = onset_certainty(lead), standing_since(lead)
     if since is not None and certainty != "dated":
         return "beyond its limit from the first day looked at" if since.earlier else "days beyond the limit found in the daily values"
@@ -270,7 +272,9 @@ def _onset_words(lead: Finding, onset: datetime | None) -> str:
 
 
 def incident_stake_words(here: OpenIncident) -> tuple[str, str, str]:
-    """Affected predictions, estimated cost of their errors, and affected groups, as the weekly review computes them."""
+    """Return affected predictions, the estimated cost of their errors, and affected groups, computed in the same way as in the weekly
+    review.
+    """
     if here.window is None or here.incident.model is None or not is_about_predictions(here.incident):
         return "", "", ""
     model = load.catalog().model(here.incident.model)
@@ -288,7 +292,9 @@ def incident_stake_words(here: OpenIncident) -> tuple[str, str, str]:
 
 
 def source_table(here: OpenIncident) -> None:
-    """Draw the findings by stage of the pipeline: the suspected one first; each with its worst finding besides the lead."""
+    """Draw the findings by stage of the pipeline, the suspected stage first. Each stage is shown with its worst finding other than the
+    lead.
+    """
     rows = []
     for place, (stage, own) in enumerate(pipeline_chain(here.incident)):
         name: Cell = {"t": STAGE_WORDS[stage], "sub": "suspected source" if place == 0 else "consistent with it"}
@@ -302,7 +308,7 @@ def source_table(here: OpenIncident) -> None:
 
 
 def nearest_changes(here: OpenIncident) -> None:
-    """Draw deploys and other changes nearest to the onset, before it first."""
+    """Draw deploys and other changes, the nearest to the onset first."""
     onset = here.incident.onset
     start, end = (onset - AROUND, onset + timedelta(days=1)) if onset else (here.lead.start, here.lead.end)
     entries = [entry for entry in load_review.change_ledger(here.incident.model, start, end) if entry.sort not in ("alert", "review")]
@@ -321,7 +327,7 @@ def nearest_changes(here: OpenIncident) -> None:
 
 
 def _distance(at: datetime, onset: datetime | None) -> str | None:
-    """`2 days before the onset`; None without an onset."""
+    """Return the distance in words, such as `2 days before the onset`; None if there is no onset."""
     if onset is None:
         return None
     hours = (at - onset) / timedelta(hours=1)
@@ -356,7 +362,7 @@ def example_predictions(here: OpenIncident) -> None:
 
 
 def what_to_do(here: OpenIncident) -> None:
-    """Draw the owner's runbook, else general steps; and links to the pages that help."""
+    """Draw the owner's runbook, or general steps if there is none; and links to the pages that help."""
     model = next((model for model in load.catalog().models if model.name == here.incident.model), None)
     written = runbook_of(here.incident, model.settings.runbooks) if model else None
     if written:
@@ -374,7 +380,7 @@ def what_to_do(here: OpenIncident) -> None:
 
 
 def review_link(incident: Incident) -> Cell | None:
-    """The newest frozen week with this incident, and its agenda item; None if no frozen week has it."""
+    """Return a link to the newest frozen week with this incident, and to its agenda item; None if no frozen week has it."""
     for frozen in load_review.frozen_reviews()[:MAX_WEEKS]:
         body = load_review.frozen_review(frozen.review) or {}
         for item in body.get("agenda", ()):

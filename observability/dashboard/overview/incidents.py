@@ -48,25 +48,29 @@ INBOX = (
     column("act", "", width="4rem"),
 )
 CONTROLLERS = "operations/controllers"
-"""The analyzer of controllers: models that steer a system. They are named as controllers and are not counted as models."""
+"""The analyzer of controllers, which are models that steer a system. They are named as controllers and are not counted as models."""
 PARENTHESES = re.compile(r" \([^()]*\)")
 WORD = re.compile(r"[^\s`]*`[^`]*`\S*|\S+")
-"""A word. A name between backticks counts as one word, even if it contains spaces."""
+"""Matches a word. A name between backticks counts as one word, even if it contains spaces."""
 IN_REFERENCE = re.compile(r"; (\S+(?: %)?) in the reference\b")
 VALUE_ALONE = re.compile(r"^([^`(]* [−\d][\d.,]*(?: \S{1,12})?)(?: \(.*)?$")
-"""A clause that ends with a value and unit, such as `Mean absolute error 46.7 minutes`. An interval in brackets may follow the unit."""
+"""Matches a clause that ends with a value and unit, such as `Mean absolute error 46.7 minutes`. An interval in brackets may follow the
+unit.
+"""
 ROWS_AT_END = re.compile(r"(?<=[%\d]) (?:of|on|over) [\d,]+ (?:labelled |sampled )?(?:predictions|values|labels|requests|rows)$")
-"""The number of rows after a share, such as `of 2,195 rows`. The list of incidents leaves it out of a headline; the tooltip shows it."""
+"""Matches the number of rows after a share, such as `of 2,195 rows`. The list of incidents leaves it out of a headline; the tooltip shows
+it.
+"""
 WHOLE_WORDS, MIN_WORDS = 16, 5
-"""Maximum number of words of a headline, and the minimum number that is left if a longer headline is cut at a comma."""
+"""Maximum number of words of a headline, and the minimum number that remains if a longer headline is cut at a comma."""
 DANGLING = frozenset(("a", "after", "and", "as", "at", "by", "from", "in", "is", "its", "of", "on", "over", "than", "the", "to", "with"))
 """Words that a shortened headline must not end with."""
 SOURCE_ICONS = {"input": ":material/input:", "label": ":material/label:", "model": ":material/network_node:", "system": ":material/dns:"}
 
 
 def incident_cell(incident: Incident, scope: Scope) -> Cell:
-    """A cell with the first clause of the incident's sentence, which links to the incident's page, and below it the incident's facts. The
-    tooltip is the whole sentence.
+    """Return a cell with the first clause of the incident's sentence, which links to the incident's page, and below it the facts of the
+    incident. The tooltip is the whole sentence.
     """
     link = links.link_cell(incident_headline(incident), "incident", scope.about(incident.model), id=incident.id)
     return {**link, "sub": incident_facts(incident), "title": incident.sentence.replace("`", "")}
@@ -94,7 +98,7 @@ def _undated_note(incident: Incident) -> str | None:
 
 
 def event_in_words(incident: Incident) -> str | None:
-    """The nearest earlier event in words; None without one. The event need not be the cause."""
+    """Return the nearest earlier event in words; None if there is none. The event need not be the cause."""
     if not incident.event:
         return None
     return f"after {incident.event.get('what', 'an event')}: {formatting.truncate(str(incident.event.get('text', '')))}"
@@ -126,8 +130,8 @@ def incident_headline(incident: Incident) -> str:
 
 
 def short_claim(sentence: str) -> str:
-    """The first clause of a sentence (`first_clause`). A clause that ends with a value is followed by the value in the reference, if the
-    sentence states that.
+    """Return the first clause of a sentence (`first_clause`). If the clause ends with a value and the sentence states the value in the
+    reference, that value is appended.
     """
     head = first_clause(sentence)
     before, value = IN_REFERENCE.search(sentence), VALUE_ALONE.search(sentence.split("; ", maxsplit=1)[0].rstrip("."))
@@ -135,7 +139,9 @@ def short_claim(sentence: str) -> str:
 
 
 def first_clause(sentence: str) -> str:
-    """The first clause of a sentence without parentheses. A long clause ends at a comma; without one, it is cut after some words."""
+    """Return the first clause of a sentence, without parentheses. A long clause ends at a comma; if it has none, it is cut after some
+    words.
+    """
     words: list[str] = []
     for word in WORD.findall(PARENTHESES.sub("", sentence)):
         words.append(word)
@@ -155,8 +161,8 @@ def first_clause(sentence: str) -> str:
 def inbox_row(
     incident: Incident, models: Sequence[str], scope: Scope, owner: str | None = None, state: str | None = None, unread: bool = False
 ) -> dict[str, Any]:
-    """One incident in one line. The tooltip has the whole sentence and the facts. The button of the row and keys on the row ask for an
-    action.
+    """Return one incident in one line. The tooltip has the whole sentence and the facts. The button of the row, and keys on the row, start
+    an action.
 
     models: all models that have the incident. owner: the person who works on the incident. state: the newest action of a person on the
     incident. unread: whether the row is bold and has a dot.
@@ -239,7 +245,9 @@ def shared_fault_row(
 def incidents_table(
     key: str, caption: str, found: Sequence[Incident], scope: Scope, *, most: int = 12, models: bool = True, once: bool = False
 ) -> None:
-    """Draw a table of incidents in their order. once: whether a fault that several models share gets a single row, as on Home."""
+    """Draw a table of incidents in their order. once: whether a fault that several models share has a single row, which is the case on
+    Home.
+    """
     if not found:
         empty_states.no_findings_state()
         return
@@ -259,12 +267,12 @@ def places_with_critical(found: Sequence[Incident], most: int) -> list[int]:
 
 
 def incident_counts(found: Sequence[Incident]) -> str | None:
-    """The numbers of critical incidents, of acknowledged ones and of warnings, one line each; None without incidents."""
+    """Return the numbers of critical incidents, of acknowledged ones and of warnings, one line each; None if there are no incidents."""
     return incident_action_counts(found).words.replace(", ", "\n") if found else None
 
 
 def incident_selectbox(found: Sequence[Incident]) -> Incident | None:
-    """A box to open one incident. The address of the page holds the id of the open incident."""
+    """Draw a box to open one incident, and return the incident. The address of the page has the id of the open incident."""
     missing = "The link names the incident {}, which is not in this window."
     claims = {incident.id: (incident.shown_severity, incident.sentence, incident) for incident in found}
     return claim_selectbox("incident", "Open an incident", claims, "All, folded", missing, "Search incidents")
@@ -284,7 +292,7 @@ def next_step_links(incident: Incident, scope: Scope) -> list[Cell]:
 
 
 def incident_card(incident: Incident, scope: Scope) -> None:
-    """Draw the incident above its findings."""
+    """Draw the card of an incident, which stands above its findings."""
     with st.container(border=True):
         st.markdown(f"{formatting.status_label(incident.shown_severity)} **{formatting.sentence_markdown(incident.sentence)}**")
         icon = SOURCE_ICONS[incident.source]

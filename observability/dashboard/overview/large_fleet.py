@@ -1,4 +1,4 @@
-"""The first page with many models: the result of each model's last check, a search and filters, and one page of rows at a time."""
+"""The first page for many models: the result of each model's last check, a search and filters, and one page of rows at a time."""
 
 import logging
 import time
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 WHOLE = 60
-"""Largest number of models that are drawn on one page; each of them is checked when the page is drawn."""
+"""Maximum number of models that are drawn on one page; each of them is checked when the page is drawn."""
 A_PAGE = 25
 COMPUTE_SECONDS = 0.5
-"""Maximum time of one drawing, in seconds, for checking models that were never checked; the watcher checks the remaining ones."""
+"""Maximum time in seconds that one drawing spends on checking models that were never checked; the watcher checks the others."""
 NO_ROWS = pd.DataFrame({"n": pd.Series(dtype=float), "errors": pd.Series(dtype=float)})
 NO_EVENTS = pd.DataFrame({"at": pd.Series(dtype="datetime64[us]"), "what": pd.Series(dtype=object), "text": pd.Series(dtype=object)})
 
 
 @dataclass(frozen=True)
 class FleetFilter:
-    """The filter of the listed models, as the address holds it. find: words of the row or of an incident's claim, in any case. owner, team,
-    tag, status: empty for all. page: from 1.
+    """The filter of the listed models, as stored in the address. find: words of the row or of an incident's claim, in any case. owner,
+    team, tag, status: empty for all. page: the page number, from 1.
     """
 
     find: str = ""
@@ -59,7 +59,7 @@ class FleetFilter:
         )
 
     def _finds(self, status: ModelStatus) -> bool:
-        """Whether a model's name, owner, team, tags, status and incidents contain every word of the search."""
+        """Return whether the name, owner, team, tags, status and incidents of a model together contain every word of the search."""
         settings, words = status.model.settings, self.find.lower().split()
         if not words:
             return True
@@ -69,7 +69,7 @@ class FleetFilter:
 
 
 def fleet_filter_of(address: Mapping[str, str]) -> FleetFilter:
-    """The filter of an address; an invalid page number stands for the first page."""
+    """Return the filter that an address names; an invalid page number stands for the first page."""
     texts = {field.name: address.get(field.name, "") for field in fields(FleetFilter) if field.name != "page"}
     page = address.get("page", "")
     return FleetFilter(**texts, page=max(int(page), 1) if page.isdecimal() else 1)
@@ -81,7 +81,7 @@ def is_large(models: Sequence[object]) -> bool:
 
 
 def fleet_statuses(scope: Scope) -> list[ModelStatus]:
-    """The status of every model, worst first. In a small fleet each model is checked now; in a large fleet the status is taken from the
+    """Return the status of every model, worst first. In a small fleet each model is checked now; in a large fleet the status comes from the
     last check.
     """
     models = load.catalog().fleet
@@ -101,8 +101,8 @@ def fleet_statuses(scope: Scope) -> list[ModelStatus]:
 
 
 def _status_or_failure(read: Callable[[Scope, Model], ModelStatus], scope: Scope, model: Model) -> ModelStatus:
-    """The status of a model. If its computation fails, its row says so and the other models are still drawn. Errors that a person can fix
-    are raised.
+    """Return the status of a model. If its computation fails, its row shows the failure and the other models are still drawn. Errors that a
+    person can fix are raised.
     """
     try:
         return read(scope, model)
@@ -114,7 +114,7 @@ def _status_or_failure(read: Callable[[Scope, Model], ModelStatus], scope: Scope
 
 
 def reported_status(model: Model, report: "CheckReport", acknowledged: "AcknowledgedClaims") -> ModelStatus:
-    """The status of a model by its last check, without its traffic."""
+    """Return the status of a model from its last check, without its traffic."""
     findings, formed = load_findings.acknowledged_report(model, report, acknowledged)
     return ModelStatus(model, report.windows[model.name], findings, NO_ROWS, NO_EVENTS, (), formed)
 
@@ -127,13 +127,13 @@ def checked_status(scope: Scope, model: Model) -> ModelStatus:
 
 
 def pending_status(model: Model) -> ModelStatus:
-    """The status of a model that was not checked yet, in the last seven days."""
+    """Return the status of a model that has not been checked yet, with a window of the last seven days."""
     end = load.midnight_after(load.page_clock())
     return ModelStatus(model, Window(model.name, end - timedelta(days=7), end), (), NO_ROWS, NO_EVENTS, (), pending=True)
 
 
 def with_traffic(scope: Scope, status: ModelStatus) -> ModelStatus:
-    """The status with its traffic and events, which its row shows."""
+    """Return the status with its traffic and events, which the row of the model shows."""
     if status.failure:
         return status
     if status.pending:
@@ -145,8 +145,8 @@ def with_traffic(scope: Scope, status: ModelStatus) -> ModelStatus:
 
 @dataclass(frozen=True)
 class ListedPage:
-    """One page of the table. rows: the models, each with the group under which it is listed; None without groups. models: how many match
-    the filter. pages: the number of pages of the table.
+    """One page of the table. rows: the models, each with the group under which it is listed; None for no groups. models: the number of
+    models that match the filter. pages: the number of pages of the table.
     """
 
     rows: list[GroupedStatus]
@@ -172,7 +172,9 @@ def oldest_check(statuses: Sequence[ModelStatus]) -> str:
 
 
 def filter_boxes(statuses: Sequence[ModelStatus], chosen: FleetFilter, listed: ListedPage) -> None:
-    """Draw search, filters and the choice of the page; each is written into the address. Draw below how many models match."""
+    """Draw the search, the filters and the choice of the page, each of which is written into the address; below them, draw how many models
+    match.
+    """
     settings = [status.model.settings for status in statuses]
     offered = {
         "owner": sorted({each.owner for each in settings if each.owner}),

@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 
 ELSEWHERE = {"operations/controllers": "controllers", "serving/vendors": "vendors"}
-"""Analyzers that judge models without requests, and the page that shows their findings."""
+"""Analyzers that judge models without requests, with the page that shows their findings."""
 
 
 @dataclass(frozen=True)
 class ModelStatus:
     """The status of one model in its window.
 
-    findings: of the window. incidents: of the window, most urgent first. traffic: predictions by day. fresh: findings that the previous
-    window did not have. before: findings of the previous window. traffic_before: the number of predictions in the previous window; None if
-    there are none. pending: whether the model was not checked yet. elsewhere: findings about its decisions in a system and its answers to
-    probes, which other pages show. failure: the kind of error that prevented the computation; empty without one. checked_at: time of the
-    last check; None if it is computed now.
+    findings: those of the window. incidents: those of the window, most urgent first. traffic: predictions by day. fresh: findings that the
+    previous window did not have. before: findings of the previous window. traffic_before: the number of predictions in the previous window;
+    None if there are none. pending: whether the model has not been checked yet. elsewhere: findings about its decisions in a system and its
+    answers to probes, which other pages show. failure: the kind of error that prevented the computation; empty if there was none.
+    checked_at: time of the last check; None if the status is computed now.
     """
 
     model: Model
@@ -53,7 +53,9 @@ class ModelStatus:
 
     @property
     def severity(self) -> Severity:
-        """The worst severity; `unknown` if neither performance, drift and quality nor decisions and answers to probes could be judged."""
+        """The worst severity of the incidents. Without incidents it is `unknown` if nothing could be judged: neither performance, drift and
+        quality nor decisions and answers to probes.
+        """
         if self.worst:
             return self.worst.shown_severity
         known = verdict_severity(self.findings)
@@ -65,11 +67,11 @@ class ModelStatus:
         return float(self.traffic["n"].sum())
 
     def is_new(self, incident: Incident) -> bool:
-        """Whether the window before did not have the incident."""
+        """Return whether the incident is new, which means that the previous window did not have it."""
         return any(finding.id == incident.lead.id for finding in self.fresh)
 
     def of(self, *analyzers: str) -> list[Finding]:
-        """Findings of some analyzers, in their order."""
+        """Return the findings of some analyzers, in the order of these analyzers."""
         return [finding for analyzer in analyzers for finding in self.findings if finding.analyzer == analyzer]
 
 
@@ -84,7 +86,7 @@ def load_model_status(scope: Scope, model: Model) -> ModelStatus:
 
 
 def worst_model_first(statuses: Sequence[ModelStatus]) -> list[ModelStatus]:
-    """Models by severity, then by the number of incidents of each severity, most first, then by name."""
+    """Return the models by severity, then by the number of incidents of each severity with the largest first, then by name."""
 
     def order(status: ModelStatus) -> tuple[int, list[int], str]:
         shown = [incident.shown_severity for incident in status.incidents]
@@ -94,8 +96,8 @@ def worst_model_first(statuses: Sequence[ModelStatus]) -> list[ModelStatus]:
 
 
 def with_records(statuses: Sequence[ModelStatus], found: Sequence[Finding]) -> tuple[list[ModelStatus], tuple[Incident, ...]]:
-    """The statuses with the findings about records of their models, worst first; and the incidents of records that name none of these
-    models. Findings of a model and of its records form incidents together, as in `check`.
+    """Return the statuses with the findings about records of their models, worst first; and the incidents of records that name none of
+    these models. Findings about a model and about its records form incidents together, which is also the case in `check`.
 
     found: findings of training runs, probes, controllers and other records.
     """

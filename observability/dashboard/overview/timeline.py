@@ -1,6 +1,6 @@
-"""Changes as marks on a line for each model: deploys and other events, registrations, and the beginning of incidents.
+"""Changes as marks on a line for each model: deploys and other events, registrations, and the starts of incidents.
 
-A line spans exactly the window of its model. The windows of models may lie years apart, so each line has its own dates.
+A line covers exactly the window of its model. The windows of models may lie years apart, so each line has its own dates.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ MAX_ROWS = 12
 
 @dataclass(frozen=True)
 class TimelineMark:
-    """One change. what: deploy, another event's sort, registered, or incident. state: the severity of an incident."""
+    """One change. what: deploy, the sort of another event, registered, or incident. state: the severity of an incident."""
 
     at: datetime
     what: str
@@ -52,20 +52,20 @@ def _marks(status: ModelStatus) -> Iterator[TimelineMark]:
 
 
 def registration_marks(status: ModelStatus) -> list[TimelineMark]:
-    """The versions that were registered in the model's window."""
+    """Return marks for the versions that were registered in the model's window."""
     start, end = status.window.start, status.window.end
     known = [(version.registered_at, version.name) for version in status.model.versions]
     return [TimelineMark(at, "registered", f"version {name} registered") for at, name in known if at is not None and start <= at < end]
 
 
 def timeline_rows(statuses: Sequence[ModelStatus], scope: Scope) -> list[dict[str, Any]]:
-    """A row for each model with changes in its window, most changes first."""
+    """Return a row for each model with changes in its window, the model with the most changes first; at most MAX_ROWS rows."""
     found = sorted(((status, marks_of_model(status)) for status in statuses), key=lambda each: -len(each[1]))
     return [timeline_row(status, marks, scope) for status, marks in found if marks][:MAX_ROWS]
 
 
 def timeline_row(status: ModelStatus, marks: Sequence[TimelineMark], scope: Scope) -> dict[str, Any]:
-    """The line of a model with its marks; their words are tooltips, and the label of the picture for screen readers."""
+    """Return the line of a model with its marks. Their words are tooltips, and also the label of the picture for screen readers."""
     window = status.window
     length = (window.end - window.start).total_seconds()
     drawn = [
@@ -81,7 +81,7 @@ def timeline_row(status: ModelStatus, marks: Sequence[TimelineMark], scope: Scop
     for mark in marks:
         counts[mark.what] = counts.get(mark.what, 0) + 1
     name = status.model.name
-    logged = any(mark.state is None for mark in marks)  # the page Changes does not list beginnings of incidents
+    logged = any(mark.state is None for mark in marks)  # the page Changes does not list the starts of incidents
     return table_row(
         model=links.link_cell(name, "changes" if logged else "incident", scope.about(name)),
         marks={
@@ -93,7 +93,7 @@ def timeline_row(status: ModelStatus, marks: Sequence[TimelineMark], scope: Scop
 
 
 def count_words(what: str, n: int) -> str:
-    """A number of changes of one sort in words: `2 deploys`, `1 version registered`."""
+    """Return a number of changes of one sort in words, such as `2 deploys` or `1 version registered`."""
     if what == "registered":
         return f"{formatting.plural(n, 'version')} registered"
     return formatting.plural(n, {"data": "data change", "export": "export"}.get(what, what))

@@ -15,8 +15,8 @@ TREND = column("trend", "Trend", width="6.4rem", help=HELP, phone=False)
 
 
 def trend_cell(found: Sequence[Finding]) -> Cell:
-    """A sparkline of the first of some findings whose metric is known by day, with its limit: the days of the incident's chart that lie in
-    the window, read from its evidence. A dash if that metric has fewer than two days.
+    """Return a sparkline, with its limit, of the first of some findings whose metric is known by day. It shows the days of the incident's
+    chart that lie in the window, read from the finding's evidence. A dash if that metric has fewer than two days.
     """
     finding = first_daily_finding(found)
     days = daily_values(finding.analyzer, finding.evidence) if finding else []
@@ -33,6 +33,6 @@ def trend_cell(found: Sequence[Finding]) -> Cell:
 
 
 def without_empty_trend(columns: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The columns of a table, without the trend if no row has one."""
+    """Return the columns of a table, without the trend column if no row has a trend."""
     drawn = any(row["cells"].get(TREND["key"], {}).get("spark") for row in rows)
     return [each for each in columns if drawn or each is not TREND]

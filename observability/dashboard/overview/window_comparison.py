@@ -1,7 +1,7 @@
 """The windows of a finding side by side: the last day, the last three and seven days, the whole window.
 
-A fault of one day is lost in a month, a slow one in a day, so several windows are compared with the same limits and corrected together. The
-main metric of a model has a sequential test besides, which tests every day at a stated rate of false alarms.
+A fault of one day is lost in a month, and a slow one in a day. Several windows are therefore compared with the same limits and corrected
+together. The main metric of a model also has a sequential test, which tests every day at a stated rate of false alarms.
 """
 
 from datetime import datetime, timedelta
@@ -38,7 +38,7 @@ def window_comparison_table(finding: Finding) -> None:
 
 
 def analyzed_days_note(finding: Finding) -> str | None:
-    """The days that were analyzed, if they differ from the window's because labels are missing; else None."""
+    """Return the days that were analyzed, if they differ from those of the window because labels are missing; else None."""
     first, last = finding.evidence.get("measured") or (None, None)
     if last is None or datetime.fromisoformat(last).date() >= (finding.end - timedelta(microseconds=1)).date():
         return None
@@ -47,7 +47,7 @@ def analyzed_days_note(finding: Finding) -> str | None:
 
 
 def window_row(window: dict[str, Any], finding: Finding, *, whole: bool) -> dict[str, Any]:
-    """One window as a table row. whole: all of the days."""
+    """Return one window as a table row. whole: whether the window has all days of the finding."""
     days = f"{window['days']:g}"
     claimed = window["days"] == finding.evidence.get("look_days")
     status = severity_cell(window["severity"])
@@ -84,11 +84,13 @@ def is_undecided_by_length(window: dict[str, Any], finding: Finding) -> bool:
 
 
 MAX_DAYS = 100_000
-"""Largest number of days between false alarms that is written out; above it a shift is called rarer."""
+"""Maximum number of days between false alarms that is written out; a larger one is written as rarer than this."""
 
 
 def sequential_test_note(finding: Finding) -> str | None:
-    """The result of the sequential test of every day of the last four weeks, with one rate; None for a metric without the test."""
+    """Return the result of the sequential test, which tests every day of the last four weeks at one common rate of false alarms; None for a
+    metric without the test.
+    """
     once_in = finding.evidence.get("creep_once_in")
     if once_in is None:
         return None

@@ -1,4 +1,4 @@
-"""Action items of a review: owner, due date, stage and effect on their metric."""
+"""Action items of a review: owner, due date, stage, and their effect on the target metric."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,9 +17,9 @@ from observability.dashboard.widgets import link_button
 from observability.review import meeting
 
 ANSWERS = {"yes": "ok", "no": "act"}
-"""Answers as severities; every other answer is unknown."""
+"""Severity for each answer to "Metric moved?"; any other answer is unknown."""
 STAGES = {"done": "ok", "verified": "ok", "unassigned": "watch"}
-"""Stages with an icon."""
+"""Stages that are shown with the icon of a severity."""
 LIST_COLUMNS = (
     column("what", "Action", wide=True),
     column("who", "Owner", width="9rem"),
@@ -51,14 +51,14 @@ def _action_tables(room: ReviewPage) -> None:
 
 
 def stage_counts(actions: Sequence[dict[str, Any]]) -> dict[str, int]:
-    """The number of actions by stage, in the order of stages, without those that have none."""
+    """The number of actions in each stage, in the order of the stages; stages without actions are left out."""
     stages = ("unassigned", "assigned", "done", "verified", "cancelled")
     counts = {stage: sum(action["stage"] == stage for action in actions) for stage in stages}
     return {stage: n for stage, n in counts.items() if n}
 
 
 def overdue_link() -> None:
-    """Draw the link to the actions if some are overdue today; nothing if none is."""
+    """Draw a link to the actions if some are overdue today; otherwise nothing."""
     late = sum(action["overdue"] for action in load_review.all_actions())
     if late:
         words = f"{formatting.plural(late, 'action item')} overdue"
@@ -66,7 +66,7 @@ def overdue_link() -> None:
 
 
 def actions_table(key: str, caption: str, actions: Sequence[dict[str, Any]], *, sort: bool = False) -> None:
-    """Draw actions in their current state. sort: with links to the reviews, sorted and filtered by the reader."""
+    """Draw actions in their current state. sort: link each action to its review, and let the reader sort and filter the table."""
     rows = []
     for action in actions:
         agreed = f"agreed in {action['review']}" if action["review"] else None
@@ -91,14 +91,14 @@ def _due_cell(action: dict[str, Any]) -> Cell:
 
 
 def issue_cell(action: dict[str, Any]) -> Cell:
-    """The issue of an action in a tracker, as a link that leaves the dashboard; a dash without one."""
+    """The issue of an action in an issue tracker, as a link to the tracker; a dash if the action has no issue."""
     address = str(action["issue_url"] or "")
     return {"t": action["issue"] or formatting.DASH, **({"href": address} if address.startswith(("https://", "http://")) else {})}
 
 
 def action_link(action: dict[str, Any], linked: bool) -> Cell:
-    """The text of an action as a link. linked: whether it links to the review in which it was agreed; else it links to its incident, if it
-    has one.
+    """The text of an action as a link. linked: link to the review in which the action was agreed; otherwise the link goes to its incident,
+    if it has one.
     """
     if linked and action["review"]:
         return links.link_cell(action["text"], "review", None, review=action["review"], step="promises")
@@ -142,12 +142,12 @@ def _earlier_actions(room: ReviewPage, found: Sequence[dict[str, Any]]) -> None:
 
 
 def _escalation_note(item: dict[str, Any]) -> str:
-    """The words for an item that has been open for too long; empty for others."""
+    """A note that an item was escalated because it has been open too long; empty if it was not escalated."""
     return f"Escalated: not done for {item['weeks']} weeks. " if item.get("escalated") else ""
 
 
 def _edit_action_item(room: ReviewPage, actions: Sequence[dict[str, Any]]) -> None:
-    """One item with its history, and the form to update it. The entry belongs to the week of this review."""
+    """Draw one item with its history, and the form that updates it. The new entry is saved under the week of this review."""
     item = action_update.choose_action(actions)
     if item is None:
         return
@@ -167,7 +167,7 @@ def _action_history(room: ReviewPage, action: str) -> None:
 
 
 def _change_since_freeze(room: ReviewPage, promise: dict[str, Any]) -> str | None:
-    """The change of an item since the week was frozen, in words; None without one."""
+    """The change of an item since the week was frozen, in words; None if nothing changed."""
     item = load_review.actions_by_id().get(promise["action"])
     frozen = datetime.fromisoformat(room.body["frozen_at"])
     if item is None or item.last.at <= frozen or item.state == promise["state"]:

@@ -17,13 +17,13 @@ from observability.dashboard.widgets import note_line, save_records, utc_midnigh
 from observability.store.types.decision_items import DecisionItem
 
 WORDS = {"open": "Assign", "done": "Done", "verified": "Verified", "extended": "Extend", "escalated": "Escalate", "cancelled": "Cancel"}
-"""States that the form can give an action item, as buttons."""
+"""The states that the form can set for an action item, with the words of their buttons."""
 WITHOUT_REASON = ("open", "done")
 WITH_OWNER = ("open", "escalated")
 
 
 def choose_action(actions: Sequence[dict[str, Any]]) -> DecisionItem | None:
-    """Draw the box that chooses one of the actions; the chosen one in its current state, None if none is chosen."""
+    """Draw the box in which one of the actions is chosen. Returns the chosen action in its current state; None if none is chosen."""
     found = {action["action"]: action for action in actions}
     if not found:
         return None
@@ -51,11 +51,11 @@ def action_history(item: DecisionItem) -> None:
 
 
 def update_form(item: DecisionItem, author: str, review: str | None, not_before: datetime) -> None:
-    """Draw the form that updates an action item. Assigning needs an owner, an extension a later date, and every outcome
-    except assigned and done a reason.
+    """Draw the form that updates an action item. Assigning needs an owner, extending needs a later date, and every outcome except assigned
+    and done needs a reason.
 
-    review: the review that the entry belongs to; None outside a review. not_before: an extension is proposed for later than this (aware
-    UTC).
+    review: the review under which the entry is saved; None outside a review. not_before: the date proposed for an extension is later than
+    this (aware UTC).
     """
     turn = form_turn(f"promise-{item.id}")
     key = f"{item.id}-{turn}"

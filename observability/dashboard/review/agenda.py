@@ -1,4 +1,4 @@
-"""The agenda of a review: its items in order, and the forms to arrange, close and comment them."""
+"""The agenda of a review: its items in order, and the forms that arrange, close and comment on an item."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,9 +34,9 @@ COLUMNS = (
     column("act", "", width="4rem", phone=False),
 )
 KEYS = {"a": "act", "w": "watch", "c": "accept"}
-"""The outcome with which a key opens an item, by key."""
+"""For each key of the keyboard, the outcome that is already chosen when the key opens an item."""
 OPENED = "agenda-item-opened"
-"""Session key that is set if a key opened an item."""
+"""Session key that is set when the keyboard opened an item."""
 NOTE_VERBS = {"pin": "Pinned", "unpin": "Removed", "rank": "Ranked again", "add": "Added", "reopen": "Reopened", "note": "Note"}
 
 
@@ -68,7 +68,7 @@ def _agenda_tables(room: ReviewPage) -> None:
             draw_table(
                 "agenda", "Agenda", COLUMNS, rows, large=True, on_act=lambda found, does: _begin_outcome(room, found[0], does), keys=KEYS
             )
-        else:  # nothing to decide, so no button and no key
+        else:  # nothing can be decided, so the table has no buttons and no keys
             draw_table("agenda", "Agenda", COLUMNS[:-1], rows, large=True)
     elif unknown := sum(part["severity"] == "unknown" for part in room.body["models"]):
         words = f"nothing needs attention this week, but {formatting.plural(unknown, 'model')} could not be judged"
@@ -84,7 +84,7 @@ def _agenda_tables(room: ReviewPage) -> None:
 
 
 def _short_title(item: Item) -> str:
-    """The claim of an item about an incident. For any other item it is the whole title, as a person wrote it."""
+    """The short title of an item: for an incident its claim, for any other item the whole title."""
     return incidents.short_claim(item.title) if item.sort == "incident" else item.title
 
 
@@ -114,7 +114,7 @@ def _agenda_row(room: ReviewPage, item: Item, place: int | None) -> dict[str, An
 
 
 def _edit_agenda_item(room: ReviewPage, item: Item) -> None:
-    """One item with its notes, and the forms to arrange, close and comment it."""
+    """Draw one item with its notes, and the forms that arrange, close and comment on it."""
     with st.container(border=True):
         short = _short_title(item)
         st.subheader(formatting.sentence_markdown(short), anchor=False)
@@ -132,7 +132,7 @@ def _edit_agenda_item(room: ReviewPage, item: Item) -> None:
 
 
 def _item_notes(room: ReviewPage, item: Item) -> None:
-    """Draw the notes and decisions about an item, and who else has it open."""
+    """Draw the notes and decisions about an item, and the people who have it open now."""
     for note in room.said:
         if note["item"] == item.item:
             verb = ENDS.get(note["does"]) or NOTE_VERBS[note["does"]]
@@ -141,8 +141,8 @@ def _item_notes(room: ReviewPage, item: Item) -> None:
 
 
 def _item_figure(room: ReviewPage, item: Item) -> None:
-    """Draw the figures of an item as frozen: the line of the metric with its comparison band, the reference beside the current
-    distribution, and the worst slice.
+    """Draw the frozen figures of an item: the metric by day with its comparison band, and sentences about the comparison and the worst
+    slice.
     """
     figure = agenda_figures.item_figure(room.body, item)
     if figure is None:
@@ -202,8 +202,8 @@ def _arrange_item(room: ReviewPage, item: Item) -> None:
 
 
 def _outcome_form(room: ReviewPage, item: Item) -> None:
-    """Draw the form of an outcome: accept, watch or act, with an action, with owner, due date and target metric. The boxes are empty after
-    each save.
+    """Draw the form for the outcome of an item: accept, watch or act. The outcome act records an action with owner, due date and target
+    metric. The boxes are empty after each save.
     """
     week = Week.parse(room.body["week"])
     form = f"finish-{room.review}-{item.item}"
@@ -237,7 +237,7 @@ def _outcome_form(room: ReviewPage, item: Item) -> None:
 
 
 def _begin_outcome(room: ReviewPage, item: str, does: str) -> None:
-    """Open an item with an outcome already chosen."""
+    """Open an item, with this outcome already chosen in its form."""
     st.session_state[OPENED] = True
     st.query_params["item"] = item
     form = f"finish-{room.review}-{item}"
@@ -246,7 +246,9 @@ def _begin_outcome(room: ReviewPage, item: str, does: str) -> None:
 
 
 def _remark_form(room: ReviewPage, item: Item) -> None:
-    """Comment on an item without closing it. The box is empty after each save; notes of others do not change it."""
+    """Draw the form that adds a note to an item without closing it. The box is empty after each save; notes of other people do not change
+    it.
+    """
     form = f"remark-{room.review}-{item.item}"
     turn = form_turn(form)
     with st.expander("Add a note", icon=":material/chat:"):
@@ -258,7 +260,7 @@ def _remark_form(room: ReviewPage, item: Item) -> None:
 
 
 def _outcome_records(room: ReviewPage, item: Item, does: str, words: str, more: dict[str, Any]) -> list[dict[str, Any]]:
-    """The records that close an item: its outcome and an action, or the cancellation of an earlier action."""
+    """The records that close an item: its outcome with a new action, or its outcome with the cancellation of the earlier action."""
     if does != "act":
         return [agenda_record(room, item.item, does, text=words), *_cancelled_action(room, item, "The item was closed differently.")]
     action = values.new_record_id()
@@ -269,7 +271,7 @@ def _outcome_records(room: ReviewPage, item: Item, does: str, words: str, more: 
 
 
 def _cancelled_action(room: ReviewPage, item: Item, reason: str) -> list[dict[str, Any]]:
-    """The record that cancels the open action of an item; none if it has none."""
+    """The record that cancels the open action of an item; empty if it has no open action."""
     end = room.ended.get(item.item)
     action = load_review.actions_by_id().get(str(end.get("action"))) if end else None
     if action is None or action.state in CLOSED:
@@ -284,13 +286,13 @@ def _model_owner(room: ReviewPage, model: str | None) -> str:
 
 
 def _movable_metrics(finding: dict[str, Any] | None, task: str | None) -> list[str]:
-    """Metrics that an action could target: the finding's metric, then the main metric of the model's task."""
+    """The metrics that an action could target: first the finding's metric, then the main metric of the model's task, then all others."""
     likely = (finding["metric"] if finding else None, HEADLINE.get(task or ""))
     return list(dict.fromkeys([*(metric for metric in likely if metric in METRICS), *METRICS]))
 
 
 def _add_item_form(room: ReviewPage) -> None:
-    """Add an item that no analyzer found."""
+    """Draw the form that adds an item that no analyzer found."""
     with st.expander("Add an item", icon=":material/add:"):
         if room.author is None:
             st.caption(room.read_only_words)

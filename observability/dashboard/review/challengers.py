@@ -1,4 +1,4 @@
-"""Challengers of a review: versions in shadow compared with the deployed one."""
+"""Challengers in a review: versions that run in shadow, compared with the deployed version."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ COLUMNS = (
     column("change", "Change", align="right", width="9rem"),
 )
 SECTIONS = {"pairs": "same requests", "performance": "all requests"}
-"""Titles of the parts of a comparison. A part without an entry is shown by its own name."""
+"""Words for the sections of a comparison. A section without an entry is shown under its own name."""
 
 
 def challenger_cards(room: ReviewPage) -> None:
@@ -36,7 +36,9 @@ def challenger_cards(room: ReviewPage) -> None:
 
 
 def _challenger_card(room: ReviewPage, challenger: dict[str, Any]) -> None:
-    """One challenger: the main metric on the same rows, slices, churn, and significant differences."""
+    """Draw one challenger: the main metric and changed decisions on the same requests, significant differences, and slices that became
+    worse.
+    """
     model, version, deployed = challenger["model"], challenger["version"], challenger["serves"]
     with st.container(border=True):
         heading = f"{model}: candidate version {version} compared with version {deployed} in production"
@@ -78,7 +80,7 @@ def _difference_row(difference: dict[str, Any]) -> dict[str, Any]:
 
 
 def _interval_words(difference: dict[str, Any]) -> str | None:
-    """The interval of a change in words, for shares in points; None if an end is unknown."""
+    """The interval of a change in words; in percentage points for shares. None if an end is unknown."""
     low, high = difference["low"], difference["high"]
     if difference["unit"] != "share" or difference["distance"] or low is None or high is None:
         return frozen_interval_words(difference)

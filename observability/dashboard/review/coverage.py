@@ -1,4 +1,4 @@
-"""Draw which models a step of a review could judge. Only these are reported as OK; for each other model the reason is given."""
+"""Draw which models a step of a review could judge. Only these models are reported as OK; for every other model the reason is given."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -37,7 +37,7 @@ def coverage_note(room: ReviewPage, analyzers: Sequence[str], good: str | None) 
 
 
 def _reason_not_judged(part: Body, analyzers: Sequence[str]) -> str | None:
-    """The reason why a model was not judged: the first analyzer has no finding about it, or an analyzer has only findings of severity
+    """The reason why a model was not judged: the first analyzer has no finding about it, or some analyzer has only findings of severity
     `unknown`. None for a model that was judged.
     """
     spoke = {name: counted for name in analyzers if (counted := _severity_counts(part, name))}
@@ -59,8 +59,8 @@ def _analyzer_words(analyzer: str) -> str:
 
 
 def _severity_counts(part: Body, analyzer: str) -> dict[str, int]:
-    """The number of findings of an analyzer by severity. Older weeks do not hold these numbers, so there only the stored findings are
-    counted.
+    """The number of findings of an analyzer by severity. Weeks that were frozen earlier do not hold these numbers; for them the stored
+    findings are counted.
     """
     if "judged" in part:
         return dict(part["judged"].get(analyzer, {}))

@@ -1,7 +1,7 @@
 """The draft of a week that is not frozen, with what its review would show if it were frozen now. A draft is computed once for everybody
 and never stored.
 
-A week is analyzed as of its end, so a draft changes only with settings and with earlier decisions of people.
+A week is analyzed as of its end, so its draft changes only if settings or earlier decisions of people change.
 """
 
 from datetime import datetime
@@ -15,13 +15,13 @@ from observability.server.access import may_do_everywhere
 
 DRAFTS = JobSlot("draft", cancelled="Cancelled. No draft was made.", failed="The draft failed", kept=4)
 Drafted = tuple[str, int, str]
-"""The key of a draft: the home, how often its store was rewritten, and the week. A removal rewrites the store, so earlier drafts are not
-shown any more.
+"""The key of a draft: the home folder, how often its store was rewritten, and the week. A removal rewrites the store, so drafts from before
+it are no longer shown.
 """
 
 
 def may_draft() -> bool:
-    """Whether the person may see drafts, which contain every model and groups of any size."""
+    """Whether this person may see drafts. Drafts contain every model, and groups of any size."""
     person = sign_in.current_person()
     return person.sees_all and may_do_everywhere(person, "reveal")
 

@@ -1,4 +1,4 @@
-"""Fairness in a review: the criterion of each model with its interval, and the audits with earlier results."""
+"""Fairness in a review: the criterion of each model with its interval, and the audits with their earlier results."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ AUDITS = (
 
 
 def fairness_criteria_table(room: ReviewPage) -> None:
-    """Draw the largest difference between groups by each model's criterion, as frozen."""
+    """Draw the largest difference between groups by the fairness criterion of each model, as frozen."""
     rows, small = [], 0
     for part in room.body["models"]:
         found = part.get("fairness", {})
@@ -42,9 +42,9 @@ def fairness_criteria_table(room: ReviewPage) -> None:
 
 
 def fairness_criterion_row(room: ReviewPage, model: str, figure: dict[str, Any]) -> dict[str, Any]:
-    """One attribute of a model."""
+    """The table row of one sensitive attribute of a model."""
     exceeded, limit = sentences.is_beyond_limit(figure), figure["limit"]
-    known_gap = figure["severity"] == "ok" and exceeded  # a pre-existing gap is neither new nor OK
+    known_gap = figure["severity"] == "ok" and exceeded  # a gap that also existed before: exceeded, but neither new nor OK
     status = {} if known_gap else {"s": figure["severity"]}
     title = f"{formatting.metric_title(figure['metric'])} by {figure['attribute']}"
     target = links.link_cell(title, "fairness", frozen_scope(room, model))
@@ -59,7 +59,7 @@ def fairness_criterion_row(room: ReviewPage, model: str, figure: dict[str, Any])
 
 
 def audits_table(room: ReviewPage) -> None:
-    """Draw the newest audit of each kind, its results and earlier ones, and its expiry."""
+    """Draw the newest audit of each kind, with its results, the earlier results, and its expiry date."""
     found = room.body.get("audits", [])
     if not found:
         return

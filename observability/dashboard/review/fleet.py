@@ -53,7 +53,7 @@ def _settings_row(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fleet_row(room: ReviewPage, part: dict[str, Any]) -> dict[str, Any]:
-    """The row of one model, with the positions of its agenda items."""
+    """The table row of one model, with the positions of its items on the agenda."""
     arranged = room.agenda
     agenda = [str(place) for place, item in enumerate(arranged.items, 1) if part["model"] in item.models]
     asked = model_action_counts(arranged, part["model"])
@@ -79,7 +79,7 @@ def _fleet_row(room: ReviewPage, part: dict[str, Any]) -> dict[str, Any]:
 
 
 def frozen_figure_cell(cell: dict[str, Any], sub: str | None = None, unit: str = "") -> Cell:
-    """A frozen figure as a table's cell: its value, its basis if it was not measured, and in the tooltip its interval and n."""
+    """A frozen figure as a table cell: its value, its basis if it was not measured, and a tooltip with its interval and n."""
     if cell["value"] is None:
         return dict(UNKNOWN_CELL)
     interval = frozen_interval_words(cell)
@@ -92,7 +92,7 @@ def frozen_figure_cell(cell: dict[str, Any], sub: str | None = None, unit: str =
 
 
 def _last_week_cell(cell: dict[str, Any]) -> Cell:
-    """Last week's figure, whether this week's differs significantly, and the reference's figure."""
+    """Last week's figure, whether this week's figure differs significantly from it, and the figure of the reference."""
     base = f"reference {formatting.format_value(cell['reference'], cell['unit'])}" if cell.get("reference") is not None else None
     if not cell["before"]:
         return {"t": formatting.DASH, "sub": base}
@@ -101,7 +101,7 @@ def _last_week_cell(cell: dict[str, Any]) -> Cell:
 
 
 def _findings_count_cell(cell: dict[str, Any], good: str, bad: str) -> Cell:
-    """The number of findings of a kind that need attention."""
+    """A table cell with the number of findings of one kind that need attention."""
     title = (cell["because"] or "").replace("`", "")
     sub = f"{cell['undecided']} cannot be judged" if cell.get("undecided") else None  # not in weeks that were frozen earlier
     if cell["bad"]:
@@ -111,6 +111,6 @@ def _findings_count_cell(cell: dict[str, Any], good: str, bad: str) -> Cell:
 
 
 def frozen_scope(room: ReviewPage, model: str | None) -> Scope:
-    """The scope of a model, or of all, in the frozen dates, for links to live pages."""
+    """The scope of a model (None: of all models) in the frozen dates, for links to live pages."""
     week = Week.parse(room.body["week"])
     return Scope(model=model).at(week.start, week.end)

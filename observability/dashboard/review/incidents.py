@@ -23,7 +23,7 @@ CHANGES: dict[str | None, str] = {
     "as before": "Recurring; ",
     "better": "Recurring, better; ",
 }
-"""Comparison with last week."""
+"""How an incident compares with last week, in words."""
 STAKE = "Predictions affected, estimated cost of errors on them, and groups affected more"
 COLUMNS = (
     column("what", "What", wide=True),
@@ -100,7 +100,7 @@ POSTMORTEM_LINES = ("Impact", "Trigger", "Detection", "What went well", "What we
 
 
 def _postmortems(room: ReviewPage) -> None:
-    """Draw postmortems of incidents of the week, and the form for one more."""
+    """Draw the postmortems of the week's incidents, and a form to write another one."""
     st.subheader("Postmortems", anchor=False)
     known = {each.item: each for each in (*room.agenda.items, *room.agenda.folded) if each.sort == "incident"}
     texts: dict[str, list[dict[str, Any]]] = {}
@@ -138,7 +138,7 @@ def _postmortem_card(note: dict[str, Any]) -> None:
 
 
 def _postmortem_form(room: ReviewPage, known: dict[str, Any], texts: dict[str, list[dict[str, Any]]]) -> None:
-    """Draw the form, filled with the newest postmortem of the incident, else with the facts of the frozen week."""
+    """Draw the form, filled with the newest postmortem of the incident; if there is none, with the facts of the frozen week."""
     titles = {key: item.title.replace("`", "")[:110] for key, item in known.items()}
     chosen = st.selectbox("Incident", titles, format_func=titles.__getitem__, **draft_arguments("postmortem-item", among=list(known)))
     if chosen is None:
@@ -160,7 +160,9 @@ def _postmortem_form(room: ReviewPage, known: dict[str, Any], texts: dict[str, l
 
 
 def _current_turn(form: str, texts: int) -> int:
-    """The turn of the form. If another author saved meanwhile and this form is untouched, it is a new turn with the newest text."""
+    """The turn of the form. If another author has saved meanwhile and nothing was typed in this form, a new turn starts, with the newest
+    text.
+    """
     turn = form_turn(form)
     began = st.session_state.setdefault(f"began-{form}-{turn}", texts)
     typed = any(str(key).startswith(f"draft-{form}-") and str(key).endswith(f"-{turn}") for key in st.session_state)
@@ -171,7 +173,7 @@ def _current_turn(form: str, texts: int) -> int:
 
 
 def _postmortem_draft(room: ReviewPage, item: Any) -> dict[str, str]:
-    """The draft from the frozen week: exposure, preceding event, detecting rule and alert."""
+    """A draft of the postmortem, made from the frozen week: exposure, preceding event, detecting rule and alert."""
     part = room.model(item.model) or {"incidents": [], "served": 0}
     found = next((each for each in part["incidents"] if each["incident"] == item.about.get("incident")), None)
     event = (found or {}).get("event")
@@ -187,7 +189,7 @@ def _postmortem_draft(room: ReviewPage, item: Any) -> dict[str, str]:
 
 
 def frozen_since(incident: Mapping[str, Any]) -> str:
-    """Words that say since when a frozen incident exists. Weeks that were frozen without these words give the day of its onset."""
+    """Words for when a frozen incident began. For weeks that were frozen without these words, the day of its onset."""
     if words := incident.get("since"):
         return str(words).removeprefix("since ")
     return formatting.format_iso_day(incident["onset"]) if incident["onset"] else formatting.DASH

@@ -1,4 +1,4 @@
-"""The most important inputs of a frozen week, and the first of them over the reference."""
+"""The most important inputs of a frozen week, and a chart of the first input over the reference."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ SHOWN = 5
 
 
 def ranked_inputs(room: ReviewPage) -> None:
-    """Draw the inputs of each model by drift × importance, and the first of them over the reference."""
+    """Draw the inputs of each model, ranked by drift × importance, and a chart of the first input over the reference."""
     for part in room.body["models"]:
         found = part.get("inputs", {"why": sentences.OLDER})
         if "why" in found:
@@ -56,7 +56,7 @@ def _ranked_input_row(room: ReviewPage, model: str, each: dict[str, Any], by: st
 
 
 def _input_overlay(model: str, found: dict[str, Any]) -> None:
-    """Draw the first input and the reference, from frozen counts."""
+    """Draw the distributions of the first input and of the reference, from frozen counts."""
     kept = found.get("overlay")
     known = load.catalog().model(model) if kept else None
     version = known.version(kept["version"]) if known and kept else None

@@ -1,5 +1,5 @@
-"""The effect of more labels: the expected interval of each main metric after labels for an amount of money, or without a price after a
-number of labels.
+"""The effect of more labels: the expected interval of each main metric after buying labels for some money or, if labels have no price,
+after a number of labels.
 """
 
 import math
@@ -15,7 +15,7 @@ from observability.dashboard.table import column, draw_table, number_columns, ta
 from observability.dashboard.widgets import plain_caption
 
 MAX_BUDGET, USUAL, STEP = 5000, 500, 100
-"""Maximum, default and step of the slider in labels."""
+"""Number of labels: maximum, default and step of the slider."""
 STEPS = MAX_BUDGET // STEP
 COLUMNS = (
     column("model", "Model", strong=True),
@@ -33,7 +33,7 @@ class LabelPrice:
 
 
 def label_budget_section(room: ReviewPage) -> None:
-    """Draw a slider for each currency of label prices and one for models without a price, and the resulting intervals."""
+    """Draw one slider for each currency of label prices, one slider for the models without a price, and the resulting intervals."""
     cells = {part["model"]: part["strip"]["performance"] for part in room.body["models"]}
     known = {name: cell for name, cell in cells.items() if cell["low"] is not None and cell["high"] is not None and cell["n"] > 0}
     if not known:
@@ -51,7 +51,7 @@ def label_budget_section(room: ReviewPage) -> None:
 
 
 def _label_price(part: Mapping[str, Any]) -> LabelPrice | None:
-    """The frozen price of a label of a model; None if it is unknown, or labels are free."""
+    """The frozen price of a label of a model; None if the price is unknown or zero."""
     found = part.get("labelling", {}).get("price")
     return LabelPrice(found["value"], found["currency"] or "") if found and found["value"] > 0 else None
 
@@ -69,7 +69,7 @@ def _labels_for_money(prices: Mapping[str, LabelPrice | None]) -> dict[str, int]
 
 
 def _labels_without_price(models: list[str]) -> dict[str, int]:
-    """Draw a slider with a number of labels for models whose labels have no price, and return that number by model."""
+    """Draw a slider for a number of labels, for the models whose labels have no price. Returns that number for each of these models."""
     if not models:
         return {}
     more = st.slider("More labels per week and model", 0, MAX_BUDGET, USUAL, step=STEP, key="more-labels")
@@ -77,12 +77,12 @@ def _labels_without_price(models: list[str]) -> dict[str, int]:
 
 
 def affordable_labels(money: float, price: float) -> int:
-    """Whole labels that an amount buys, with a tolerance for rounding."""
+    """The number of whole labels that an amount buys, with a tolerance for rounding errors."""
     return math.floor(money / price + 1e-9)
 
 
 def rounded_step(value: float) -> float:
-    """The next of 1, 2, 5, 10, 20, … (and their tenths): 0.7 gives 1, 12 gives 20."""
+    """The value rounded up to 1, 2, 5, 10, 20, … (or a tenth, a hundredth, … of these): 0.7 gives 1, 12 gives 20."""
     size = 10.0 ** math.floor(math.log10(value))
     return next(float(f"{each * size:.6g}") for each in (1, 2, 5, 10) if each * size >= value * (1 - 1e-9))
 

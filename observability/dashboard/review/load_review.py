@@ -1,4 +1,4 @@
-"""Read the decisions of people and of the dashboard (reviews, alerts, ledger), cached by the store's state."""
+"""Reads the decisions of people and of the dashboard (reviews, alerts, ledger). Results are cached until the store changes."""
 
 from datetime import date, datetime
 from typing import Any
@@ -34,7 +34,9 @@ def frozen_reviews() -> list[FrozenWeek]:
 
 @cached_by_state(8)
 def frozen_review(name: str) -> Body | None:
-    """The figures of a frozen week as the person may see them; None if it is not frozen. Read-only: sessions share it."""
+    """The figures of a frozen week, as far as this person may see them; None if the week is not frozen. Read-only, because sessions share
+    it.
+    """
     body = freeze.week_body(load.store(), name)
     return body if body is None or may_do_everywhere(sign_in.current_person(), "reveal") else week_without_small_groups(body)
 
@@ -47,7 +49,7 @@ def review_notes(name: str) -> list[dict[str, Any]]:
 
 @cached_by_state(4, copied=True)
 def meetings_written() -> dict[str, bool]:
-    """For each review in which people wrote, whether its meeting is closed."""
+    """For each review in which people wrote something, whether its meeting is closed."""
     return freeze.meetings_closed(load.store())
 
 
@@ -74,7 +76,7 @@ def alert_messages() -> dict[str, Message]:
 
 
 def watcher_state() -> Watching | None:
-    """The state of the thread that checks the models; None if none runs in this process."""
+    """The state of the thread that checks the models; None if no such thread runs in this process."""
     from observability.server import process_lock
 
     try:
@@ -91,12 +93,12 @@ def standing_decisions(name: str) -> list[Body]:
 
 @cached_by_state(8, copied=True)
 def verdicts_of_week(week: str) -> tuple[list[Concluded], str | None]:
-    """Verdicts about predictions of a week, and a sentence on the sources of the confirmed errors."""
+    """The verdicts about predictions of a week, and a sentence about the sources of the confirmed errors."""
     return week_verdicts(load.store(), Week.parse(week))
 
 
 def restated_figures(name: str) -> list[Restated]:
-    """Figures of a frozen week that have changed since, because labels arrived."""
+    """The figures of a frozen week that have changed since then, because labels arrived."""
     return _restated_at(name, load.page_clock())
 
 
@@ -118,7 +120,7 @@ def risk_acceptances() -> list[dict[str, Any]]:
 
 
 def today_naive_utc() -> datetime:
-    """Now as the store's frames hold instants: UTC without a zone."""
+    """Now, in the form in which the store's frames hold times: UTC without a time zone."""
     return naive_utc(load.page_clock())
 
 

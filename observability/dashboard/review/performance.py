@@ -76,8 +76,8 @@ def weekly_metric_chart(part: dict[str, Any], finding: dict[str, Any]) -> None:
 
 
 def finding_target(room: ReviewPage, part: dict[str, Any], each: dict[str, Any]) -> dict[str, Any]:
-    """The link of a finding. A finding about a slice links to its cases of the week, largest loss first; any other finding links to the
-    live page of its analyzer.
+    """The link of a finding. A finding about a slice links to the cases of the week in that slice, largest loss first; any other finding
+    links to the live page of its analyzer.
     """
     scope, page = frozen_scope(room, part["model"]), links.analyzer_page(each["analyzer"])
     if each["analyzer"] == "serving/slices" and each["slice"]:

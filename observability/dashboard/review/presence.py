@@ -1,4 +1,6 @@
-"""The people who have a part of a review open now. This is held in the process that runs every session, and nothing of it is stored."""
+"""The people who have a part of a review open now. This is kept only in the memory of the process that runs all sessions; nothing is
+stored.
+"""
 
 import threading
 import time
@@ -10,7 +12,7 @@ LASTS = 20.0
 
 @dataclass(frozen=True)
 class PresentSession:
-    """A session: the person's name, the part that it has open, and when it was last seen (monotonic seconds)."""
+    """A session: the person's name, the part that the person has open, and when the session was last seen (monotonic seconds)."""
 
     name: str
     part: str
@@ -22,7 +24,7 @@ _LOCK = threading.Lock()
 
 
 def note_presence(review: str, session: str, name: str, part: str, now: float | None = None) -> None:
-    """Store that a session has a part of a review open (an item, an action item, or a step). A session has one part open at a time."""
+    """Remember that a session has a part of a review open (an item, an action item or a step). A session has one part open at a time."""
     now = time.monotonic() if now is None else now
     with _LOCK:
         held = _SEEN.setdefault(review, {})
@@ -32,7 +34,7 @@ def note_presence(review: str, session: str, name: str, part: str, now: float | 
 
 
 def people_elsewhere(review: str, session: str, now: float | None = None) -> dict[str, list[str]]:
-    """The names of the people in other sessions by the part that they have open, each once, in order."""
+    """The names of the people in other sessions, by the part that they have open. Each name appears once; names are sorted."""
     now = time.monotonic() if now is None else now
     found: dict[str, set[str]] = {}
     with _LOCK:

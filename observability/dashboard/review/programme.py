@@ -1,4 +1,4 @@
-"""The part of the page Programme: its months as one frame, which the chart, the table and the CSV show."""
+"""The content of the page Programme: its months as one data frame, which the chart, the table and the CSV show."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from observability.dashboard.widgets import plain_caption
 from observability.review.programme import MEASURES, MIN_ITEMS, SHARES, MonthValue
 
 FEW = 10
-"""Number of items below which a value is drawn hollow."""
+"""A value of fewer items than this is drawn hollow."""
 MAX_MONTHS = 24
 PROGRAMME_COLUMNS = (
     column("month", "Month", strong=True, short=True),
@@ -59,7 +59,7 @@ def programme_frame(values: Sequence[MonthValue]) -> pd.DataFrame:
 
 
 def programme_section(values: Sequence[MonthValue]) -> None:
-    """Draw the months as small panels if one has a value, and as a table with the same numbers. values: not empty."""
+    """Draw the months as small panels (if any month has a value) and as a table with the same numbers. values: not empty."""
     months = sorted({found.month for found in values})[-MAX_MONTHS:]
     shown = [found for found in values if found.month in months]
     rows = programme_frame(shown)
@@ -81,7 +81,7 @@ def month_rows(values: Sequence[MonthValue]) -> list[dict[str, object]]:
 
 
 def latest_month_sentence(values: Sequence[MonthValue]) -> str:
-    """The sentence about the newest month with a value, or that no month has one yet."""
+    """A sentence about the newest month that has a value, or a sentence that no month has one yet."""
     months = [found.month for found in values if found.value is not None]
     if not months:
         return f"No month has {MIN_ITEMS} values of a measure yet."

@@ -1,6 +1,6 @@
-"""The week of a review: choice, draft, freezing, steps, downloads and forms.
+"""The page of a weekly review: choice of the week, draft, freezing, steps, downloads and forms.
 
-Figures are read from the frozen week, or from its draft; nothing is computed anew.
+Figures are read from the frozen week or from its draft; nothing is computed again.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -49,15 +49,15 @@ STEP_TITLES = {
 """Titles of the steps by their names in the address."""
 STEP_NAMES = tuple(STEP_TITLES)
 STEPS_WITH_FORMS = ("agenda", "promises", "incidents", "fairness", "decide")
-"""Steps with forms, which need the author's name."""
+"""Steps that have forms, for which the author's name is needed."""
 STEPS_WITH_FORMS_WHEN_CLOSED = ("promises", "decide")
-"""Steps that keep their forms after the meeting was closed, because actions are still updated and the meeting can be opened again."""
+"""Steps whose forms stay after the meeting was closed, because actions are still updated then, and the meeting can be opened again."""
 
 
 @dataclass(frozen=True)
 class ReviewPage:
-    """A week as participants see it. said: notes and outcomes, oldest first; author: the name of this participant; is_draft: the week is
-    not frozen, so that nothing can be written.
+    """A week as one participant sees it. said: notes and outcomes, oldest first; author: the name of this participant; is_draft: the week
+    is not frozen, so nothing can be written.
     """
 
     body: Body
@@ -73,7 +73,7 @@ class ReviewPage:
 
     @property
     def agenda(self) -> Arranged:
-        """The agenda with its arrangement by participants."""
+        """The agenda as the participants have arranged it."""
         return arranged_agenda(export_review.items_of(self.body), self.said)
 
     @property
@@ -104,11 +104,11 @@ class ReviewPage:
 
 
 def open_review() -> ReviewPage:
-    """The week in the address, frozen or as a draft. Without one, draw the choice of a week and stop."""
+    """The week that the address names, frozen or as a draft. If it names none, draws the choice of a week and stops the page."""
     frozen, drafts = load_review.frozen_reviews(), draft.drafted_weeks()
     names = [each.review for each in frozen]
     offered = [*names, *(week for week in drafts if week not in names)]
-    if "week" in st.query_params:  # in the spelling of the command's option --week
+    if "week" in st.query_params:  # written like the option --week of the command line
         st.query_params["review"] = _week_name(st.query_params.pop("week"))
     if offered and "review" not in st.query_params:
         st.query_params["review"] = offered[0]
@@ -125,7 +125,7 @@ def open_review() -> ReviewPage:
 
 
 def _chosen_week(frozen: list[FrozenWeek], offered: list[str]) -> str | None:
-    """The choice among the weeks that are frozen or drafted, beside the form that freezes another."""
+    """Draw the choice among the frozen and drafted weeks, beside the form that freezes another week. Returns the chosen week."""
     known = {each.review for each in frozen}
     with st.container(horizontal=True, vertical_alignment="bottom", key="review-weeks"):
         chosen = address_selectbox(
@@ -149,7 +149,7 @@ def _chosen_week(frozen: list[FrozenWeek], offered: list[str]) -> str | None:
 
 
 def _week_name(week: str) -> str:
-    """A week in the spelling of reviews; other text as it is."""
+    """A week as reviews write it; any other text unchanged."""
     try:
         return str(Week.parse(week))
     except ObservabilityError:
@@ -157,7 +157,7 @@ def _week_name(week: str) -> str:
 
 
 def _requested_week(frozen: set[str]) -> Week | None:
-    """The week in the address that is not frozen yet; None if there is none."""
+    """The week that the address names, if it is not frozen yet; None if it is frozen or the address names no week."""
     named = _week_name(st.query_params.get("review", ""))
     try:
         return None if named in frozen else Week.parse(named)
@@ -173,7 +173,9 @@ def _first_freeze() -> None:
 
 
 def _freeze_form(frozen: list[FrozenWeek]) -> None:
-    """Draw the form that freezes a week: by default the week of the chosen dates, else the last complete week."""
+    """Draw the form that freezes a week. It proposes a week that the address names, else the week of the chosen dates, else the usual week
+    to review.
+    """
     last = Week.before_now(datetime.now(UTC))
     known = {each.review for each in frozen}
     activity = load.stream_activity()
@@ -217,7 +219,7 @@ def weeks_to_freeze(seen: "DataFrame", last: Week) -> list[Week]:
 
 
 def week_of_dates(scope: Scope, weeks: Sequence[Week]) -> Week | None:
-    """The week in which the chosen dates end, if it is one of `weeks`; None for a relative window."""
+    """The week in which the chosen dates end, if it is one of `weeks`; None if the time range is relative."""
     if scope.span != "dates" or scope.end is None:
         return None
     week = Week.of(scope.end - timedelta(microseconds=1))
@@ -225,10 +227,10 @@ def week_of_dates(scope: Scope, weeks: Sequence[Week]) -> Week | None:
 
 
 def usual_week(seen: "DataFrame", registered: Collection[str], last: Week) -> Week:
-    """The default week to review. While a model is live, it is the last complete week; else the newest of the weeks with most registered
-    models in production. A model is counted in a week if it has records of the week's first half.
+    """The default week to review. While some model is live, this is the last complete week. Otherwise it is the week with the most
+    registered models in production, the newest of several. A model counts for a week if it has records from the week's first half.
 
-    seen: the activity of the streams. registered: names of models. last: the last complete week.
+    seen: the activity of the streams. registered: the names of the registered models. last: the last complete week.
     """
     covered: dict[Week, set[str]] = {}
     rows = seen[seen["environment"] == "production"]
@@ -243,10 +245,10 @@ def usual_week(seen: "DataFrame", registered: Collection[str], last: Week) -> We
 
 
 def _freeze_with_progress(week: Week, author: str) -> None:
-    """Freeze the week behind a progress bar, then open it."""
+    """Freeze the week while a progress bar is shown, then open its review."""
     if is_done_at_owner("Weeks are frozen", "review"):
         return
-    store, now = load.store().whole_groups(), datetime.now(UTC)  # the week is frozen for all people alike
+    store, now = load.store().whole_groups(), datetime.now(UTC)  # the frozen week is the same for everybody
     with progress_bar("Checking the week") as note:
 
         def progress(share: float, words: str) -> None:
@@ -265,7 +267,7 @@ def week_words(week: Week) -> str:
 
 
 def step_navigation(room: ReviewPage) -> None:
-    """Draw the steps, and buttons or arrow keys to the previous and the next one."""
+    """Draw the choice of the step, and buttons (also the arrow keys) for the previous and the next step."""
     place, last = STEP_NAMES.index(room.step), len(STEP_NAMES) - 1
 
     def to(name: str) -> None:
@@ -305,7 +307,7 @@ def review_downloads(room: ReviewPage) -> None:
 
 
 def form_turn(form: str) -> int:
-    """The turn of a form in this session. Part of its keys, so that it is empty after it was saved."""
+    """The turn of a form in this session: a number in the keys of its boxes. Saving starts a new turn, so the boxes are empty again."""
     return int(st.session_state.setdefault(f"turn-{form}", 0))
 
 

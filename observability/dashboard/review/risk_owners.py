@@ -1,4 +1,4 @@
-"""Who may accept a risk of a model: the persons that its settings name, and how a signature of anybody else is shown."""
+"""Who may accept a risk of a model: the people named in its settings. Also how the signature of anybody else is shown."""
 
 import streamlit as st
 
@@ -16,7 +16,7 @@ def _settings_of(name: str) -> ModelSettings:
 
 
 def signer_words(model: str) -> str:
-    """Who may accept a risk of a model, in a sentence."""
+    """A sentence that states who may accept a risk of a model."""
     names = _settings_of(model).risk_owners
     if not names:
         return "No risk owner is stated, so anybody may sign: set `risk_owners`."
@@ -24,12 +24,12 @@ def signer_words(model: str) -> str:
 
 
 def is_signed_by_risk_owner(model: str, author: str) -> bool:
-    """Whether the author of a signature may accept a risk of a model, by its present settings."""
+    """Whether the author of a signature may accept a risk of the model, according to the present settings."""
     return _settings_of(model).may_sign(author)
 
 
 def refuses_signature(model: str, author: str) -> bool:
-    """Whether the author may not accept a risk of a model. If so, the page says it, and names who may."""
+    """Whether the author may not accept a risk of a model. If so, the page shows an error that names the people who may."""
     if is_signed_by_risk_owner(model, author):
         return False
     said = (

@@ -1,8 +1,8 @@
-"""A review that several people write at the same time. Its shared parts show within seconds what others saved, and who has which part
-open.
+"""A review in which several people write at the same time. Its shared parts show within seconds what other people saved, and who has which
+part open.
 
-A shared part reruns alone. The boxes that people write in are outside of shared parts, so that no words and no cursor are lost when a part
-is drawn again.
+A shared part reruns on its own. The boxes in which people write are outside the shared parts, so no text and no cursor position is lost
+when a part is drawn again.
 """
 
 from collections.abc import Callable
@@ -32,8 +32,8 @@ def shared_part(room: ReviewPage, key: str, draw: Callable[[ReviewPage], None]) 
 
 
 def meeting_line(room: ReviewPage, part: str) -> None:
-    """Store that this person has a part of the review open. Draw who else has it open, and whether the meeting was closed. part: an item
-    or a step.
+    """Remember that this person has a part of the review open. Draw who else is in the review and in which part, and whether the meeting
+    was closed. part: an item or a step.
     """
     presence.note_presence(room.review, _session(), person_name.person_name_or_default(), part)
     if closed := meeting.closed_by(room.said):
@@ -47,13 +47,13 @@ def meeting_line(room: ReviewPage, part: str) -> None:
 
 
 def part_in_address(room: ReviewPage) -> str:
-    """The part of the review that this page has open: the item of the address, the chosen action item, else the step."""
+    """The part of the review that is open on this page: the item in the address or the chosen action item, else the step."""
     chosen = {"agenda": st.query_params.get("item"), "promises": st.session_state.get("promise")}.get(room.step)
     return str(chosen or room.step)
 
 
 def open_now_words(room: ReviewPage, part: str) -> str:
-    """Who else has a part of the review open, as a sentence; empty if nobody has."""
+    """A sentence that states who else has a part of the review open; empty if nobody has."""
     names = presence.people_elsewhere(room.review, _session()).get(part, [])
     return f"{formatting.join_words(names)} {'has' if len(names) == 1 else 'have'} this open now." if names else ""
 
@@ -65,7 +65,7 @@ def open_now_line(room: ReviewPage, part: str) -> None:
 
 
 def _part_words(part: str, titles: dict[str, str]) -> str:
-    """A part in words: the step, or the title of the item."""
+    """A part in words: the title of the step or of the item."""
     return STEP_TITLES.get(part) or formatting.truncate(titles.get(part, "an action item"), 50)
 
 

@@ -81,7 +81,7 @@ def performance_step(room: ReviewPage) -> None:
 
 
 def inputs_step(room: ReviewPage) -> None:
-    """Drifted or broken inputs, worst first."""
+    """Draw the drifted or broken inputs, worst first."""
     review_inputs.ranked_inputs(room)
     analyzers = ("serving/drift", "data/quality", "serving/multivariate_drift", "trust/explanations")
     _findings_table(room, analyzers, "inputs", "No input needs attention this week.")
@@ -171,7 +171,7 @@ def changes_step(room: ReviewPage) -> None:
 
 
 def _findings_table(room: ReviewPage, analyzers: tuple[str, ...], key: str, good: str) -> None:
-    """Draw the frozen findings of some analyzers that need attention. good: the sentence that is drawn if there are none."""
+    """Draw the frozen findings of some analyzers that need attention. good: the sentence to draw if there are no such findings."""
     rows = []
     for part in room.body["models"]:
         for finding in part["findings"]:
@@ -188,7 +188,7 @@ def _findings_table(room: ReviewPage, analyzers: tuple[str, ...], key: str, good
 
 
 def restated_since(room: ReviewPage) -> None:
-    """Draw the frozen figures that later labels changed."""
+    """Draw the frozen figures that labels which arrived later would change."""
     found = load_review.restated_figures(room.review)
     if not found:
         return
@@ -202,7 +202,7 @@ def restated_since(room: ReviewPage) -> None:
 
 
 def _cell_with_n(cell: dict[str, Any]) -> Cell:
-    """A figure over its number of rows."""
+    """A figure, with its number of rows below it."""
     return {**frozen_figure_cell(cell), "sub": f"n = {cell['n']:,}"}
 
 
@@ -217,4 +217,4 @@ STEPS_DRAWN: dict[str, Callable[[ReviewPage], None]] = {
     "spending": cost_step,
     "changes": changes_step,
 }
-"""The steps between agenda and decisions by their names."""
+"""The functions that draw the steps between agenda and decisions, by the name of the step."""

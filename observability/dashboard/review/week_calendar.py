@@ -1,4 +1,4 @@
-"""The calendar of reviews: a row for each month of a year, and in it the month's weeks with the state of their reviews."""
+"""The calendar of reviews: one row for each month of a year, with the weeks of that month and the state of their reviews."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
@@ -11,10 +11,11 @@ from observability.dashboard import links
 from observability.dashboard.table import Cell, column, draw_table, table_row
 
 STATES = {"closed": "Closed", "held": "Held", "frozen": "Frozen", "draft": "Draft", "missing": "Missing"}
-"""States of a week. closed: its meeting was closed. held: people wrote in its review. frozen: nobody wrote in it yet. draft: it is not
-frozen. missing: the week has predictions and no review."""
+"""States of a week. closed: the meeting of its review was closed. held: people wrote in its review, and the meeting is open. frozen: nobody
+has written in its review yet. draft: only a draft exists. missing: the week has predictions but no review.
+"""
 WIDTH = 520
-"""Pixels of the calendar."""
+"""Width of the calendar in pixels."""
 COLUMNS = (
     column("month", "Month", width="3rem"),
     *(column(f"week{place}", f"Week {place}", short=True) for place in range(1, 6)),
@@ -22,7 +23,7 @@ COLUMNS = (
 
 
 def week_states(frozen: Collection[str], drafts: Collection[str], served: Iterable[Week], written: Mapping[str, bool]) -> dict[Week, str]:
-    """The state of each week that is frozen, drafted or has predictions, oldest first: keys of STATES.
+    """The state (a key of STATES) of each week that is frozen, drafted or has predictions, oldest week first.
 
     served: the complete weeks with predictions. written: for each review in which people wrote, whether its meeting is closed.
     """
@@ -33,7 +34,7 @@ def week_states(frozen: Collection[str], drafts: Collection[str], served: Iterab
 
 
 def month_of_week(week: Week) -> tuple[int, int]:
-    """The year and month of a week's Thursday, in which most of its days lie."""
+    """The year and month of a week's Thursday; most days of the week are in that month."""
     thursday = week.start + (week.end - week.start) / 2
     return thursday.year, thursday.month
 
@@ -59,7 +60,7 @@ def weeks_of_year(year: int) -> list[Week]:
 
 
 def week_cell(week: Week, state: str | None, chosen: str | None) -> Cell:
-    """The days of a week above the state of its review, as a link to the review; only the days if no model was in production."""
+    """The days of a week with the state of its review below, as a link to the review; only the days if no model was in production."""
     last = week.end - (week.end - week.start) / 7
     days = f"{week.start:%-d}–{last:%-d}"
     if state is None:
@@ -81,5 +82,5 @@ def draw_calendar(states: Mapping[Week, str], chosen: str | None) -> None:
 
 
 def state_counts(counted: Sequence[str]) -> str:
-    """The number of weeks in each state, as `3 closed · 1 held · 40 missing`."""
+    """The number of weeks in each state, for example `3 closed · 1 held · 40 missing`."""
     return " · ".join(f"{counted.count(state):,} {title.lower()}" for state, title in STATES.items() if state in counted)

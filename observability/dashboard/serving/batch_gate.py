@@ -1,4 +1,4 @@
-"""The page of the batch gate: the batches of a model, why one is held, and a person's decision about it."""
+"""The page of the batch gate: the batches of a model, why a batch is held, and a person's decision about it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -44,12 +44,12 @@ COLUMNS = (
 
 
 def decisions_of(model: str) -> dict[str, dict[str, Any]]:
-    """The decision in force about each batch, by batch."""
+    """For each batch, the decision about it that is in force."""
     return judged.decisions_by_batch(load.ask_store(judged.DECISIONS, Window(model, EPOCH, datetime.now(UTC) + timedelta(days=1))), model)
 
 
 def batch_words(found: Sequence[Finding], name: str, decision: Mapping[str, Any] | None) -> tuple[str, str]:
-    """The gate of a batch as the severity whose icon is shown and a word."""
+    """The state of the gate for a batch: the severity whose icon is shown, and a word."""
     own = [each for each in found if each.subject == f"batch={name}"]
     if decision is not None:
         return ("ok", "Released") if decision["choice"] == "promote" else ("watch", "Held")
@@ -61,7 +61,7 @@ def batch_words(found: Sequence[Finding], name: str, decision: Mapping[str, Any]
 
 
 def batch_counts(here: frame.ModelPage) -> pd.DataFrame:
-    """The batches that belong to the dates (see the analyzer), newest first: batch, first (day), rows, expected."""
+    """The batches that belong to the dates (see the analyzer), newest first. Columns: batch, first (day), rows, expected."""
     window, settings = here.window, here.model.settings
     before = Window(window.model, window.start - timedelta(days=judged.PAST_DAYS), window.start)
     counted = load.ask_store(Aggregate("predictions", keys=(Bucket("day"), By("batch"))), replace(window, start=before.start))
@@ -83,7 +83,7 @@ def batch_counts(here: frame.ModelPage) -> pd.DataFrame:
 
 
 def batches_section(here: frame.ModelPage, found: Sequence[Finding]) -> bool:
-    """Draw the batches. Return False if there are none, or if the model does not serve in batches."""
+    """Draw the batches. Returns False if there is no batch in these dates."""
     table = batch_counts(here)
     if table.empty:
         empty_states.how_to_log_state(
@@ -118,7 +118,7 @@ def batches_section(here: frame.ModelPage, found: Sequence[Finding]) -> bool:
 
 
 def _sample_figure(folder: Path) -> Any:
-    """The rows of the sample's newest batches."""
+    """The number of rows of each of the sample's newest batches."""
     rows = pd.read_parquet(folder / "flights-delay.predictions.parquet", columns=["batch", "at"])
     table = rows.groupby("batch").agg(first=("at", "min"), value=("at", "size")).reset_index()
     table["first"] = sample_figures.naive_times(table["first"]).dt.floor("D")
@@ -162,13 +162,13 @@ def reason_words(finding: Finding) -> str:
 
 
 def beside_each_other(days: "pd.Series[Any]") -> "pd.Series[Any]":
-    """The shift of each row's mark in hours, so that the marks of batches of one day are drawn side by side."""
+    """The shift in hours for the mark of each row, so that the marks of batches of the same day are drawn side by side."""
     place, size = days.groupby(days).cumcount(), days.groupby(days).transform("size")
     return pd.to_timedelta(18 * (place - (size - 1) / 2) / size, unit="h")
 
 
 def _rows_chart(table: pd.DataFrame, words: dict[str, tuple[str, str]]) -> None:
-    """Draw the rows of each batch over time, each mark with the status of its gate."""
+    """Draw the number of rows of each batch over time; each mark shows the status of the batch's gate."""
     drawn = table.sort_values(["first", "batch"]).assign(
         at=lambda rows: rows["first"] + beside_each_other(rows["first"]),
         value=lambda rows: rows["rows"].astype(float),

@@ -1,4 +1,4 @@
-"""The calibration page: reliability diagram, ECE against sampling noise, and its course over time."""
+"""The calibration page: reliability diagram, ECE compared with sampling noise, and ECE over time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,14 +28,14 @@ from observability.stats.calibration import brier_decomposition
 from observability.stats.scores import SCORE_EDGES, bin_middles
 
 STEPS = 40
-"""Number of steps of the score in the counts below the diagram."""
+"""Number of equal steps of the score for the counts below the diagram."""
 
 
 @dataclass(frozen=True)
 class CalibrationSides:
     """Calibration now and in the reference if there is one.
 
-    counts: the counts of the window by day. decided: the decided class to which the rows are limited.
+    counts: the counts of the window by day. decided: the class to which the decisions of these rows are limited; None for all classes.
     """
 
     now: CalibrationErrors
@@ -45,7 +45,7 @@ class CalibrationSides:
 
 
 def decided_class_box(here: ModelPage) -> str | None:
-    """The box for the decided class of a multiclass model; None for all classes."""
+    """Draw the box for the decided class of a multiclass model, and return the chosen class; None for all classes."""
     if here.model.task != "multiclass":
         return None
     missing = "The link names the class {}, which this model does not have."
@@ -53,7 +53,7 @@ def decided_class_box(here: ModelPage) -> str | None:
 
 
 def calibration_sides(here: ModelPage, decided: str | None = None) -> CalibrationSides | None:
-    """Calibration of all rows, or of those decided as a class; None if no row is labelled."""
+    """Calibration of all rows, or only of the rows decided as one class; None if no row is labelled."""
     window, reference = distributions.compared_windows(here.model, here.window)
     counts = _decided_as(here, frame.answer_or_stop(lambda: load.ask_store(score_question(here.model, Bucket("day")), window)), decided)
     now = calibration_errors(scored_rows(here.model, counts))
@@ -67,12 +67,12 @@ def calibration_sides(here: ModelPage, decided: str | None = None) -> Calibratio
 
 
 def _decided_as(here: ModelPage, counts: pd.DataFrame, decided: str | None) -> pd.DataFrame:
-    """The counts of rows that were decided as a class; all counts if the class is None."""
+    """The counts of the rows that were decided as one class; all counts if `decided` is None."""
     return counts if decided is None else counts[counts["decision"] == here.model.classes.index(decided)].reset_index(drop=True)
 
 
 def class_confidence_sentence(both: CalibrationSides) -> None:
-    """Draw accuracy and mean confidence of the decisions for one class; nothing for all classes."""
+    """Draw accuracy and mean confidence of the decisions for one class; draws nothing if all classes are shown."""
     if both.decided is None:
         return
     rows = both.now.scored
@@ -84,15 +84,15 @@ def class_confidence_sentence(both: CalibrationSides) -> None:
 
 
 def calibration_claims(found: Sequence[Finding]) -> str:
-    """Draw the main finding and the findings that need action. Return the plain sentence of the main finding, which is the alternative
-    text of the charts.
+    """Draw the main finding and the findings that need action. Returns the sentence of the main finding as plain text, for use as the
+    alternative text of the charts.
     """
     main_finding_lines([each for each in found if each is found[0] or each.needs_action])
     return found[0].because.replace("`", "")
 
 
 def _groups_frame(side: CalibrationErrors | None) -> pd.DataFrame:
-    """score, rate, low, high, n of each group of equal mass."""
+    """One row for each group of equal mass: score, rate, low, high, n."""
     columns = ["score", "rate", "low", "high", "n"]
     if side is None:
         return pd.DataFrame(columns=columns, dtype=float)
@@ -101,14 +101,14 @@ def _groups_frame(side: CalibrationErrors | None) -> pd.DataFrame:
 
 
 def _score_step_counts(side: CalibrationErrors) -> pd.DataFrame:
-    """low, high, n: labelled rows by equal steps of the score."""
+    """The number of labelled rows in equal steps of the score: low, high, n."""
     place = np.minimum((bin_middles() * STEPS).astype(int), STEPS - 1)
     ends = np.arange(STEPS + 1) / STEPS
     return pd.DataFrame({"low": ends[:-1], "high": ends[1:], "n": np.bincount(place, side.scored.total, STEPS)})
 
 
 def reliability_section(here: ModelPage, both: CalibrationSides, alt: str) -> None:
-    """Draw the reliability diagram with the counts below."""
+    """Draw the reliability diagram, with the counts below it."""
     groups, before = _groups_frame(both.now), _groups_frame(both.before)
     score, truth = ("score", "observed rate") if here.model.task == "binary" else ("confidence (largest probability)", "accuracy")
     figure = charts_calibration.reliability_diagram(groups, _score_step_counts(both.now), before, score=score, truth=truth)
@@ -118,7 +118,7 @@ def reliability_section(here: ModelPage, both: CalibrationSides, alt: str) -> No
 
 
 def cases_of_reliability_mark(here: ModelPage, point: clicks.Point, both: CalibrationSides) -> clicks.CaseQuery | None:
-    """The predictions of a clicked group of equal mass, or of a clicked step of the counts; None for the reference."""
+    """The predictions in a clicked group of equal mass, or in a clicked step of the counts; None for a mark of the reference."""
     at, text = point.get("x"), str(point.get("customdata") or "")
     if not isinstance(at, int | float) or text.startswith("reference"):
         return None
@@ -176,7 +176,7 @@ def ece_over_time_section(here: ModelPage, both: CalibrationSides) -> None:
 
 
 def regression_calibration_section(finding: Finding) -> None:
-    """Draw truth against prediction of a regression, by tenths of the predictions in the sample."""
+    """Draw the truth against the prediction of a regression, by tenths of the sampled predictions."""
     groups, before = (_evidence_groups(finding.evidence.get(key)) for key in ("groups", "groups_before"))
     if not len(groups):
         return
@@ -187,5 +187,5 @@ def regression_calibration_section(finding: Finding) -> None:
 
 
 def _evidence_groups(rows: Any) -> pd.DataFrame:
-    """score, rate, low, high, n from a finding's evidence."""
+    """The groups in a finding's evidence as a table: score, rate, low, high, n."""
     return pd.DataFrame(rows or [], columns=["score", "rate", "low", "high", "n"], dtype=float)

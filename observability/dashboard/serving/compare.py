@@ -1,7 +1,7 @@
 """The two sides of the compare page.
 
-Side A is the scope of the page. Side B is chosen in four boxes of the page, which stand in the address as `b_version`, `b_from`, `b_to`,
-`b_slice`. A box that is empty takes side A's value; if all are empty, side B is the other version that served in these days, else the
+Side A is the scope of the page. Side B is chosen in four boxes on the page; the address holds them as `b_version`, `b_from`, `b_to`,
+`b_slice`. An empty box takes the value of side A. If all are empty, side B is the other version that served in these days, else the
 previous window.
 """
 
@@ -43,17 +43,17 @@ SIDES = columns_on_phone(
 
 @dataclass(frozen=True)
 class VersionChoices:
-    """The choices of a version: from the words of each to the version (None: all) and its environment."""
+    """The versions that can be chosen. offered: from the words of each choice to its version (None: all versions) and environment."""
 
     offered: dict[str, tuple[str | None, Environment]]
 
     def words(self, version: str | None, environment: Environment) -> str | None:
-        """The words for a version in an environment; None if it is not offered."""
+        """The words of the choice for a version in an environment; None if it is not offered."""
         return next((words for words, stream in self.offered.items() if stream == (version, environment)), None)
 
 
 def version_choices(model: str) -> VersionChoices:
-    """Every version of a model in every environment that has rows."""
+    """The choices for a model: every version in every environment that has rows."""
     seen = load.stream_activity()
     found = seen[seen["model"] == model]
     offered: dict[str, tuple[str | None, Environment]] = {}
@@ -84,7 +84,7 @@ def side_b_boxes(here: ModelPage) -> Window:
 
 
 def instant_box(key: str, label: str) -> datetime | None:
-    """Draw the boxes of an instant that is the parameter `key` of the address, and return the instant."""
+    """Draw the boxes for an instant, which the address holds as the parameter `key`, and return the instant."""
     named = st.query_params.get(key)
     held = parse_instant(named) if named else None
     if named and held is None:
@@ -101,8 +101,8 @@ def instant_box(key: str, label: str) -> datetime | None:
 
 
 def side_b_slice_box(here: ModelPage) -> str | None:
-    """Draw the box for side B's slice, which is like the box of the scope bar and also offers all rows. Return the choice; None if nothing
-    is chosen.
+    """Draw the box for side B's slice. It works like the slice box of the scope bar, and also offers all rows. Returns the choice; None if
+    nothing is chosen.
     """
     named = st.query_params.get("b_slice")
     offered = [ALL_ROWS, *scope_bar.slice_options(here.model)]
@@ -130,7 +130,9 @@ def side_b(a: Window, known: VersionChoices, named: str | None, start: datetime 
 
 
 def other_serving_version(a: Window) -> str | None:
-    """The only other version that served in the days of side A. None if side A is about all versions, or if there is not exactly one."""
+    """The only other version that served in the days of side A. None if side A covers all versions, or if the number of other versions is
+    not exactly one.
+    """
     from observability.core.questions import Aggregate, By
 
     if a.version is None:
@@ -141,7 +143,7 @@ def other_serving_version(a: Window) -> str | None:
 
 
 def swap_sides(known: VersionChoices, a: Window, b: Window) -> None:
-    """Exchange the two sides: the page's scope and the boxes of side B."""
+    """Swap the two sides: the page's scope takes the values of side B, and the boxes of side B take those of the scope."""
     state = st.session_state
     time_range.set_dates(b.start, b.end)
     state["version"], state["slice"] = b.version, str(b.slice) if b.slice else None
@@ -176,6 +178,6 @@ def compared_sides_table(found: WindowComparison) -> None:
 
 
 def _side_versions(side: ComparisonSide) -> str:
-    """The versions of a side, in their environment."""
+    """The names of the versions of a side, with their environment."""
     names = ", ".join(version.name for version in side.versions) or side.window.version or "none"
     return ENVIRONMENTS[side.window.environment].format(names)

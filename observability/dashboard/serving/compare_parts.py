@@ -1,4 +1,4 @@
-"""The parts of the compare page: verdict, differences of all metrics, distances of columns, overlays, paired rows."""
+"""The parts of the compare page: verdict, differences of all metrics, distances of columns, overlaid distributions, paired rows."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,7 +32,7 @@ SECTIONS: dict[Section, str] = {
     "latency": "Latency and failures",
     "cost": "Cost and energy",
 }
-"""Sections of the page that are a table of metrics."""
+"""The sections of the page that are drawn as tables of metrics."""
 SEVERITY = {"differs": "watch", "slight": "ok", "alike": "ok", "unknown": "unknown"}
 FIGURE_COLUMNS = columns_on_phone(
     "what change verdict",
@@ -57,8 +57,8 @@ DISTANCE_COLUMNS = columns_on_phone(
 
 
 def comparison_verdict(found: WindowComparison) -> None:
-    """Draw in how many comparisons the sides differ, with notes. Behind the question mark are the comparisons and the correction for
-    multiple tests.
+    """Draw in how many comparisons the sides differ, with notes. The help behind the question mark gives the comparisons and the correction
+    for multiple tests.
     """
     verdicts = {difference.verdict for difference in found.differences} - {"unknown"}
     verdict: Verdict = "differs" if "differs" in verdicts else "alike" if verdicts else "unknown"
@@ -66,7 +66,7 @@ def comparison_verdict(found: WindowComparison) -> None:
         f"{len(found.differences)} comparisons; at most {100 * FALSE_DISCOVERY_RATE:.0f} % false differences (Benjamini-Hochberg). "
         f"{VERDICTS['unknown']}: the interval contains both zero and a relevant change."
     )
-    claim, *named = found.sentence.split(": ", 1)  # the figure below names the metrics
+    claim, *named = found.sentence.split(": ", 1)  # the forest plot below names the metrics
     details = "\n\n".join(map(formatting.sentence_markdown, [*named, *([how] if found.differences else [])]))
     line = status_line(SEVERITY[verdict], formatting.with_full_stop(claim), VERDICTS[verdict], strong=True)
     st.markdown(line, help=details or None)
@@ -75,7 +75,7 @@ def comparison_verdict(found: WindowComparison) -> None:
 
 
 def forest_section(found: WindowComparison) -> None:
-    """Draw every change on one axis, in multiples of the smallest relevant change."""
+    """Draw the change of every metric on one axis, in multiples of its smallest relevant change."""
     rows = forest_frame(found)
     if not len(rows):
         return
@@ -86,7 +86,7 @@ def forest_section(found: WindowComparison) -> None:
 
 
 def forest_frame(found: WindowComparison) -> pd.DataFrame:
-    """name, multiple, low, high, verdict, said: changes in multiples of the smallest relevant one, the most important first."""
+    """Changes in multiples of the smallest relevant change, most important first. Columns: name, multiple, low, high, verdict, said."""
     held = []
     for difference in sentences.ordered_differences(found.differences):
         change = difference.change
@@ -99,25 +99,25 @@ def forest_frame(found: WindowComparison) -> pd.DataFrame:
 
 
 def section_label(title: str, found: Sequence[Difference]) -> str:
-    """The title of a section, and how many of its metrics differ."""
+    """The title of a section, with the number of its metrics that differ."""
     return f"**{title}** :gray[{sum(difference.verdict == 'differs' for difference in found)} of {len(found)} differ]"
 
 
 def differences_section(key: str, caption: str, found: Sequence[Difference], here: ModelPage) -> None:
-    """Draw differences as a table with its CSV."""
+    """Draw differences as a table, with a button for the CSV."""
     draw_table(key, caption, FIGURE_COLUMNS, [_difference_row(difference, here) for difference in found], compact=True)
     percentile_note(found)
     csv_button(f"compare-{key}", lambda: differences_frame(found), key=f"{key}-csv")
 
 
 def percentile_note(found: Sequence[Difference]) -> None:
-    """Draw what a percentile of latency is, and how exact it is, if one is among the differences."""
+    """If a percentile of latency is among the differences, draw what it means and how exact it is."""
     if any(difference.metric in QUANTILES for difference in found):
         plain_caption(PERCENTILE_WORDS)
 
 
 def _difference_row(difference: Difference, here: ModelPage) -> dict[str, Any]:
-    """One metric of both sides."""
+    """The table row of one metric, with both sides."""
     name = sentences.metric_words(difference.metric)
     what: Cell = {"t": name if difference.subject == "model" else f"{name}, {difference.subject}", "mark": _basis_mark(difference)}
     if difference.section == "performance" and difference.subject != "model":
@@ -145,13 +145,13 @@ def _difference_row(difference: Difference, here: ModelPage) -> dict[str, Any]:
 
 
 def _basis_mark(difference: Difference) -> str | None:
-    """The basis of a value that is estimated or assumed; None for a measured one."""
+    """The basis of a value that is estimated or assumed; None for a measured value."""
     source = difference.evidence.get("source")
     return str(source) if source in ("estimated", "assumed") else None
 
 
 def _side_cell(difference: Difference, side: str) -> Cell:
-    """One side's value over its interval."""
+    """The value of one side, with its interval below."""
     found, unit = getattr(difference, side), difference.unit
     known = found.low is not None and found.high is not None
     sub = f"{difference_amount(found.low, unit)} to {difference_amount(found.high, unit)}" if known else None
@@ -159,7 +159,7 @@ def _side_cell(difference: Difference, side: str) -> Cell:
 
 
 def difference_amount(value: float | None, unit: str) -> str:
-    """A value in its unit: energies with a prefix, tiny numbers in scientific notation."""
+    """A value with its unit: energies get an SI prefix, tiny numbers are in scientific notation."""
     if value is None or unit == "share":
         return formatting.format_value(value, unit)
     if unit == "Wh":
@@ -169,7 +169,7 @@ def difference_amount(value: float | None, unit: str) -> str:
 
 
 def signed_change(value: float | None, unit: str) -> str:
-    """A change with its sign; shares in points."""
+    """A change with its sign; a change of a share is in percentage points."""
     if value is None:
         return formatting.DASH
     text = f"{abs(100 * value):.1f} pts" if unit == "share" else difference_amount(abs(value), unit)
@@ -177,7 +177,7 @@ def signed_change(value: float | None, unit: str) -> str:
 
 
 def difference_verdict_cell(difference: Difference) -> Cell:
-    """The verdict with its reason."""
+    """The verdict as a cell, with its reason."""
     under, parts = None, []
     if difference.verdict == "unknown":
         parts.append(difference.why or "")
@@ -194,7 +194,7 @@ def difference_verdict_cell(difference: Difference) -> Cell:
 
 
 def better_side(difference: Difference) -> str | None:
-    """The better side; None if neither is better."""
+    """Words for the side that is better; None if neither side is better."""
     known = METRICS.get(difference.metric)
     wanted = "low" if difference.section in ("fairness", "latency", "cost") else known.better if known else None
     if wanted is None or difference.distance or not difference.change.value:
@@ -203,7 +203,7 @@ def better_side(difference: Difference) -> str | None:
 
 
 def differences_frame(found: Sequence[Difference]) -> pd.DataFrame:
-    """All numbers of each difference, one per row, for the CSV."""
+    """All numbers of the differences for the CSV, one row per difference."""
     rows = []
     for difference in found:
         row: dict[str, Any] = {name: getattr(difference, name) for name in ("section", "subject", "metric", "unit")}
@@ -217,7 +217,7 @@ def differences_frame(found: Sequence[Difference]) -> pd.DataFrame:
 
 
 def distances_section(here: ModelPage, found: WindowComparison) -> None:
-    """Draw the distances of all columns, ranked, and both distributions of one of them."""
+    """Draw the distances of all columns, largest first, and both distributions of one column."""
     distances = sorted([*found.of("score"), *found.of("inputs")], key=lambda difference: -(difference.change.value or 0.0))
     st.header("Inputs and score", anchor=False)
     if not distances:
@@ -245,7 +245,7 @@ def distances_section(here: ModelPage, found: WindowComparison) -> None:
 
 
 def distance_frame(held: Sequence[Difference]) -> pd.DataFrame:
-    """The rows of the bars: column, psi, low, high, null_95, the other distances, verdict, n_a, n_b and basis."""
+    """The data of the bars, one row per column: column, psi, low, high, null_95, the other distances, verdict, n_a, n_b and basis."""
     distances = ("null_95", "jensen_shannon_distance", "kolmogorov_smirnov", "l_infinity")
     rows = [
         {"column": difference.subject, "psi": difference.change.value, "low": difference.change.low, "high": difference.change.high}
@@ -257,7 +257,7 @@ def distance_frame(held: Sequence[Difference]) -> pd.DataFrame:
 
 
 def distance_row(difference: Difference) -> dict[str, Any]:
-    """The distances of one column."""
+    """The table row with the distances of one column."""
     of, change = difference.evidence, difference.change
     ks = of.get("kolmogorov_smirnov") if of.get("kolmogorov_smirnov") is not None else of.get("l_infinity")
     return table_row(
@@ -273,8 +273,8 @@ def distance_row(difference: Difference) -> dict[str, Any]:
 
 
 def distance_overlay(here: ModelPage, found: WindowComparison, difference: Difference, held: HistogramPair | None) -> None:
-    """Draw both distributions of one column. A step of the line links to its predictions on side A, a bar to the predictions on its own
-    side.
+    """Draw both distributions of one column. A click on a step of the line opens its predictions on side A; a click on a bar opens the
+    predictions on the bar's own side.
     """
     if held is None or difference.change.value is None:
         return
@@ -304,7 +304,7 @@ def distance_overlay(here: ModelPage, found: WindowComparison, difference: Diffe
 def cases_of_side(
     here: ModelPage, found: WindowComparison, held: HistogramPair, twin: pd.DataFrame, point: clicks.Point
 ) -> clicks.CaseQuery | None:
-    """The predictions of a side behind a clicked step or bar; None for the reference."""
+    """The predictions behind a clicked step or bar, on the side that was clicked; None if this side is the reference."""
     side = found.b if held.edges.levels and point.get("curve_number") == 0 else found.a
     window = side.window
     if window.environment == "reference":

@@ -1,4 +1,6 @@
-"""How often the answers of devices agree with those of the server to the same request, on the page of devices that serve a model."""
+"""How often the answers of devices agree with the server's answers to the same requests, shown on the page of devices that serve a
+model.
+"""
 
 from collections.abc import Sequence
 
@@ -24,7 +26,7 @@ WORDS = {"watch": "Wrong", "ok": "Agrees", "unknown": "Cannot tell yet", "act": 
 
 
 def agreement_findings(scope: Scope, model: str) -> list[Finding]:
-    """The findings of serving/device_agreement about a model, worst first; none for an unknown model."""
+    """The findings of serving/device_agreement about a model, worst first; empty for an unknown model."""
     if model not in load.catalog().by_name:
         return []
     found = load_findings.findings_in_window(load.window(scope, model), wait=True)
@@ -32,8 +34,8 @@ def agreement_findings(scope: Scope, model: str) -> list[Finding]:
 
 
 def server_agreement_section(found: Sequence[Finding]) -> None:
-    """Draw a row for each version on devices: the share of answers that differ, by rows and by the devices' own counts; nothing without
-    findings.
+    """Draw a row for each version on devices, with the share of answers that differ: by rows, and by the devices' own counts. Draws nothing
+    without findings.
     """
     shares = {str(each.subject.partition("=")[2]): each for each in found if each.metric == SHARE}
     counts = {str(each.subject.partition("=")[2]): each for each in found if each.metric == GAP}

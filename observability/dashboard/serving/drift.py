@@ -1,4 +1,4 @@
-"""The drift page: ranking of columns, distributions of one column, notes about them."""
+"""The drift page: ranking of columns, distributions of one column, and notes about the values that the distributions leave out."""
 
 from collections.abc import Sequence
 
@@ -18,17 +18,17 @@ from observability.detection.histogram_distance import ACT, WATCH
 from observability.incidents.model_state import drift_counts
 
 BEYOND = 0.05
-"""Share of values beyond the reference's range from which a note is drawn."""
+"""A note is drawn if the share of values beyond the reference's range is this much larger than in the reference."""
 
 MOST_BY_DAY = 39
-"""Maximum number of columns that are drawn by day: those that drifted most."""
+"""Maximum number of columns that are drawn by day; the columns that drifted most are drawn."""
 DAYS_HELP = "Each cell compares one day of a column with the whole reference; small samples read higher by chance."
 MOST_LINES = 5
-"""Maximum number of claims other than about the PSI that have a line of their own above the bars."""
+"""Maximum number of claims, other than claims about the PSI, that get their own line above the bars."""
 
 
 def drift_summary(found: Sequence[Finding]) -> str:
-    """A sentence on how many columns drifted, how many cannot be judged, and which drifted most."""
+    """A sentence that states how many columns drifted, how many cannot be judged, and which column drifted most."""
     drifted = [finding.subject for finding in most_drifted_first([each for each in found if each.needs_action and each.metric == "psi"])]
     known = set(drifted)
     levels = [finding.subject for finding in found if finding.metric == "level_trade" and finding.subject not in known]
@@ -43,23 +43,25 @@ def drift_summary(found: Sequence[Finding]) -> str:
 
 
 def besides_lines(besides: Sequence[Finding]) -> None:
-    """Draw a line for each claim that is not about the PSI. If there are more, draw how many more are in the table of findings below."""
+    """Draw a line for each claim that is not about the PSI. If there are too many, also draw how many more are in the table of findings
+    below.
+    """
     finding_lines(besides[:MOST_LINES])
     if len(besides) > MOST_LINES:
         plain_caption(f"{formatting.plural(len(besides) - MOST_LINES, 'more finding')} below.")
 
 
 def drawn_by_day(columns: Sequence[Finding], chosen: Finding) -> list[Finding]:
-    """The columns that are drawn by day: those that drifted most, and the chosen one."""
+    """The columns that are drawn by day: those that drifted most, and always the chosen column."""
     most = list(columns[:MOST_BY_DAY])
     return most if chosen in most else [*most, chosen]
 
 
 def drift_ranking_frame(columns: Sequence[Finding], settings: ModelSettings) -> pd.DataFrame:
-    """The rows of the bars in the order of `most_drifted_first`.
+    """The data of the bars, one row per column, in the order of `most_drifted_first`.
 
-    Columns: subject, value, low, high, limit, whose limit it is, severity as shown, and n of the whole window. If only the last days
-    drifted beyond the limit, also their name (`worst_look`) and value.
+    Columns: subject, value, low, high, limit, who set the limit, severity as shown, and n, all of the whole window. If only the last days
+    drifted beyond the limit, also the name of these days (`worst_look`) and their value.
     """
     names = ["subject", "value", "low", "high", "limit", "n"]
     rows = []
@@ -72,7 +74,7 @@ def drift_ranking_frame(columns: Sequence[Finding], settings: ModelSettings) -> 
 
 
 def limit_source(limit: float | tuple[float, float] | None, settings: ModelSettings) -> str | None:
-    """Words for who set the limit of a PSI; None without a limit."""
+    """Words that state where the limit of a PSI comes from; None without a limit."""
     if limit is None:
         return None
     if limit == settings.limits.get("serving/drift/psi"):
@@ -81,7 +83,7 @@ def limit_source(limit: float | tuple[float, float] | None, settings: ModelSetti
 
 
 def drift_bars_note(bars: pd.DataFrame) -> str:
-    """A note on the meaning of the marks that occur on the bars."""
+    """A note that explains the marks that occur on the bars."""
     parts = ["Bars: whole window, by severity, then PSI."]
     if (bars["limit_of"] == "the column's own daily range").any():
         parts.append("Strokes: the limit of a column whose daily range exceeds the common limit.")
@@ -91,17 +93,17 @@ def drift_bars_note(bars: pd.DataFrame) -> str:
 
 
 def most_drifted_first(findings: Sequence[Finding]) -> list[Finding]:
-    """Findings by their severity as shown, the worst first, then by their value over the whole window, the largest first.
+    """The findings ordered by shown severity, worst first, then by value over the whole window, largest first.
 
-    Findings are not ordered by their rank, because the rank also depends on the importance of a column. It orders incidents and does not
-    say how far a column drifted.
+    Findings are not ordered by their rank: the rank orders incidents and also depends on the importance of a column, so it does not say how
+    far a column drifted.
     """
     return sorted(findings, key=lambda finding: (SEVERITIES.index(finding.shown_severity), -(value_in_window(finding) or 0.0)))
 
 
 def chosen_drift_finding(columns: Sequence[Finding]) -> Finding:
-    """The finding about the column of the address. Without one, it is about the column that drifted most, as the summary names it, or if
-    none drifted, about the first column.
+    """The finding about the column that the address names. If it names none, the finding about the column that drifted most, as in the
+    summary; if no column drifted, about the first column.
     """
     ordered = most_drifted_first(columns)
     drifted = next((finding for finding in ordered if finding.needs_action), ordered[0])
@@ -109,13 +111,15 @@ def chosen_drift_finding(columns: Sequence[Finding]) -> Finding:
 
 
 def drift_column_box(columns: Sequence[Finding]) -> None:
-    """Draw the box to choose a column, bound to the address; clicks on the charts write to it. columns: those that drifted most first."""
+    """Draw the box to choose a column, bound to the address; clicks on the charts also set it. columns: in the order of drift, largest
+    first.
+    """
     st.header("Reference and current", anchor=False)
     choice_box.column_selectbox([finding.subject for finding in columns], "The one that drifted most")
 
 
 def drift_overlay(here: ModelPage, finding: Finding) -> None:
-    """Draw reference and current of one column on top of each other, with n and effect sizes."""
+    """Draw the distributions of one column in the reference and in the window on top of each other, with n and effect sizes."""
     version, window = distributions.analyzed_version(here.model, here.window, finding.version)
     finding_line(finding)
     if version is None:
@@ -141,7 +145,7 @@ def drift_overlay(here: ModelPage, finding: Finding) -> None:
 
 
 def effect_sizes(finding: Finding) -> tuple[str, str]:
-    """The PSI of a finding with its interval, and its other effect sizes, in words."""
+    """Two texts about a finding: its PSI with the interval, and its other effect sizes."""
     words = {
         "kolmogorov_smirnov": "Kolmogorov-Smirnov D",
         "value_shift": "mean shift (reference sd)",
@@ -162,7 +166,7 @@ def effect_sizes(finding: Finding) -> tuple[str, str]:
 
 
 def _beyond_range_note(twin: pd.DataFrame) -> None:
-    """Draw a note if a large share of values lies beyond the reference's range."""
+    """Draw a note if the share of values beyond the reference's range has grown much."""
     for place in (0, -1):
         step = twin.iloc[place]
         if step["current"] - step["reference"] >= BEYOND:
@@ -171,7 +175,7 @@ def _beyond_range_note(twin: pd.DataFrame) -> None:
 
 
 def _missing_values_note(current: pd.DataFrame, reference: pd.DataFrame) -> None:
-    """Draw a note on the values of both sides that the steps leave out."""
+    """Draw a note about the values that the distributions leave out, on both sides."""
     now, then = distributions.special_value_shares(current), distributions.special_value_shares(reference)
     parts = [
         f"{name} {formatting.format_share(now.get(name, 0.0))} (reference {formatting.format_share(then.get(name, 0.0))})"
@@ -182,14 +186,16 @@ def _missing_values_note(current: pd.DataFrame, reference: pd.DataFrame) -> None
 
 
 def worst_day_sentence(days: pd.DataFrame) -> str:
-    """A sentence with the largest value of the heatmap."""
+    """A sentence that names the largest value in the heatmap."""
     worst = days.iloc[int(days["value"].argmax())]
     day, psi = formatting.format_day(worst["day"]), formatting.format_number(worst["value"])
     return f"Largest daily value: {worst['subject']} on {day}, PSI {psi}."
 
 
 def not_by_day_note(columns: Sequence[Finding]) -> str | None:
-    """A note on the columns that the heatmap leaves out because they have only one value on each day; None if it shows all columns."""
+    """A note about the columns that the heatmap leaves out because nearly all rows of a day share one value; None if no column is
+    left out.
+    """
     names = [finding.subject for finding in columns if finding.evidence.get("one_value_a_day")]
     return (
         f"Left out: {formatting.join_words(names, MOST_LINES)}. Nearly all rows of a day share one value, so daily drift is not measured."

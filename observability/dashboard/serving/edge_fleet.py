@@ -1,4 +1,4 @@
-"""The page of devices that serve a model: groups of them side by side, versions by day, late answers, and the rings of a roll-out."""
+"""The page of devices that serve a model: groups of devices compared, versions by day, late answers, and the rings of a roll-out."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -85,14 +85,14 @@ RINGS = columns_on_phone(
 
 
 def reports_in_scope(scope: Scope) -> tuple[pd.DataFrame, Window]:
-    """The reports of the window of device reports, and the window."""
+    """The reports in the window of device reports, and that window."""
     window = load.window_of_records(scope, judged.ANALYZER)
     rows = load.ask_store(REPORTS, window)
     return (rows[rows["model"] == scope.model] if scope.model else rows), window
 
 
 def no_reports() -> None:
-    """Draw the empty state: no report in these dates, or none in the store and how to log one."""
+    """Draw the empty state: no report in these dates, or, if the store has no report at all, how to log one."""
     step = "One record per synchronisation shows late, crashing and differing devices."
     empty_states.not_logged_state(
         "device_report",
@@ -110,7 +110,7 @@ def one_model(reports: pd.DataFrame, scope: Scope) -> str:
 
 
 def fleet_summary(model: str, reports: pd.DataFrame, spans: pd.DataFrame, window: Window) -> None:
-    """Draw how many devices reported, and whether the reports are simulated."""
+    """Draw how many devices and reports there are, and whether the reports are simulated."""
     versions = formatting.plural(spans["version"].nunique(), "version")
     said = f"**{formatting.plural(len(spans), 'device')}** of {formatting.escape_markdown(model)} on {versions}"
     said += f"{dates_note(window)}: {len(reports):,} reports"
@@ -122,7 +122,7 @@ def fleet_summary(model: str, reports: pd.DataFrame, spans: pd.DataFrame, window
 
 
 def groups_table(spans: pd.DataFrame) -> None:
-    """Draw a row for each level of the chosen column, with the share of devices that have each property."""
+    """Draw a table with a row for each level of the chosen column: the share of its devices with each property, and its figures."""
     with_levels = [name for name in GROUPS if spans[name].notna().any()]
     missing = "The link groups devices by {}, which no report says."
     chosen = address_selectbox(
@@ -151,13 +151,15 @@ def groups_table(spans: pd.DataFrame) -> None:
 
 
 def versions_seen(model: str, window: Window) -> dict[str, datetime]:
-    """The time at which each version of a model was first reported, even before the window."""
+    """For each version of a model, the time at which it was first reported, which may be before the window."""
     rows = load.ask_store(VERSIONS_EVER, window)
     return first_seen([rows[rows["model"] == model]])
 
 
 def version_days(reports: pd.DataFrame, seen: Mapping[str, datetime]) -> tuple[pd.DataFrame, list[str]]:
-    """For each version and day, the reporting devices and their share, and all versions in the order of their first report."""
+    """For each version and day, the number and share of the devices that reported it; and all versions in the order of their first
+    report.
+    """
     table = reports.assign(day=reports["at"].dt.floor("D"))
     newest = table.sort_values("at", kind="stable").groupby(["day", "device"], as_index=False).last()
     counts = newest.groupby(["version", "day"]).agg(devices=("device", "nunique")).reset_index()
@@ -171,14 +173,16 @@ def version_days(reports: pd.DataFrame, seen: Mapping[str, datetime]) -> tuple[p
 
 
 def _sample_figure(folder: Path) -> Any:
-    """The versions by day of the sample's reports."""
+    """The chart of versions by day from the reports of the sample."""
     reports = pd.read_parquet(folder / "edge.reports.parquet")
     reports["at"] = sample_figures.naive_times(reports["at"])
     return charts_edge_fleet.version_shares(*version_days(reports, first_seen([reports])))
 
 
 def version_chart(reports: pd.DataFrame, seen: Mapping[str, datetime], found: Sequence[Finding]) -> None:
-    """Draw the share of reporting devices on each version by day, and the share on an old version. found: findings about the devices."""
+    """Draw, by day, the share of reporting devices on each version, and name the share on an old version. found: findings about the
+    devices.
+    """
     shown, versions = version_days(reports, seen)
     last = shown[shown["day"] == shown["day"].max()].sort_values("share").iloc[-1]
     alt = f"On the last day {formatting.format_share(last['share'])} of devices reported version {last['version']}."
@@ -192,7 +196,7 @@ def version_chart(reports: pd.DataFrame, seen: Mapping[str, datetime], found: Se
 
 
 def lag_chart(reports: pd.DataFrame) -> None:
-    """Draw how late reports arrive by day."""
+    """Draw, by day, how late reports arrive."""
     table = pd.DataFrame({"day": reports["at"].dt.floor("D"), "lag": report_lag_hours(reports)}).dropna()
     if table.empty:
         return
@@ -209,7 +213,9 @@ def lag_chart(reports: pd.DataFrame) -> None:
 
 
 def restated_table(reports: pd.DataFrame) -> None:
-    """Draw the newest days whose figures changed because reports came late, before and after the change; nothing if no report came late."""
+    """Draw the newest days whose figures changed because reports came late, with the figures before and after. Draws nothing if no report
+    came late.
+    """
     days = restated_days(reports)
     if days.empty:
         return
@@ -228,8 +234,8 @@ def restated_table(reports: pd.DataFrame) -> None:
 
 
 def late_answers_table(scope: Scope, model: str) -> None:
-    """Draw the newest days whose figures changed after they were shown, because answers of a model came late; nothing if no day changed
-    much.
+    """Draw the newest days whose figures changed after they were shown, because answers of a model came late. Draws nothing if no day
+    changed much.
     """
     if model not in load.catalog().by_name:
         return
@@ -246,9 +252,10 @@ def late_answers_table(scope: Scope, model: str) -> None:
 
 
 def ring_section(reports: pd.DataFrame, model: str, seen: Mapping[str, datetime]) -> None:
-    """Draw the rings of the roll-out of the newest version with their stop criterion, if devices of the window are on two versions.
+    """Draw the rings of the roll-out of the newest version, each with its stop criterion. Draws nothing unless devices in the window are on
+    two versions.
 
-    seen: when each version was first reported.
+    seen: for each version, when it was first reported.
     """
     newest = rolled_out_version(reports, seen)
     if newest is None:

@@ -29,7 +29,7 @@ from observability.stats.difference_intervals import difference_interval
 from observability.stats.interval import Interval
 
 MAX_DAYS = 62
-"""Maximum number of days of a window that is drawn by day; longer windows are drawn by week."""
+"""Maximum length in days of a window that is drawn by day; longer windows are drawn by week."""
 COLUMNS = columns_on_phone(
     "metric value baseline status",
     column("metric", "Metric", strong=True),
@@ -46,17 +46,17 @@ UNKNOWN = Interval(None, None, None, 0.0)
 
 
 def estimates_by_metric(found: Sequence[Finding]) -> dict[str, Finding]:
-    """Findings with an estimate, by metric."""
+    """The findings that have an estimate, by metric."""
     return {finding.metric: finding for finding in reversed(found) if finding.value is not None and finding.metric != "estimate_error"}
 
 
 def estimated_metric_box(metrics: dict[str, Finding], here: ModelPage) -> Finding:
-    """Draw the box for the metric and return its finding; by default the model's main metric."""
+    """Draw the box for the metric, and return the finding of the chosen metric; the default is the model's main metric."""
     return metrics[metric_selectbox(sorted(metrics), here.model.task, "was not estimated here")]
 
 
 def label_sample_button(here: ModelPage, finding: Finding) -> None:
-    """Draw the button that makes a worksheet of a random sample of the window to label, if the estimate extrapolates."""
+    """If the estimate extrapolates, draw the button that downloads a worksheet: a random sample of the window's predictions to label."""
     needed = finding.evidence.get("labels_needed")
     if needed is None:
         return
@@ -76,10 +76,10 @@ def label_sample_button(here: ModelPage, finding: Finding) -> None:
 
 
 def estimate_frame(here: ModelPage, metric: str) -> pd.DataFrame:
-    """Estimate, measurement and error by day or week.
+    """Estimate, measurement and error of the estimate, by day or by week.
 
-    period, measured, measured_low, measured_high, estimated, low, high, labelled, served, error, error_low, error_high. The error is the
-    estimate minus the measurement; it is known where most labels have arrived.
+    Columns: period, measured, measured_low, measured_high, estimated, low, high, labelled, served, error, error_low, error_high. The error
+    is the estimate minus the measurement; it is known only where most labels have arrived.
     """
     columns = [*("measured", "measured_low", "measured_high", "estimated", "low", "high"), *("labelled", "served")]
     columns += ["error", "error_low", "error_high"]
@@ -90,7 +90,7 @@ def estimate_frame(here: ModelPage, metric: str) -> pd.DataFrame:
 
 
 def _estimate_row(day: EstimatedDay, metric: str) -> list[float | None]:
-    """The columns of `estimate_frame` after the period."""
+    """The values of one row of `estimate_frame`, without the period."""
     estimate, truth = day.estimated.get(metric), day.measured.get(metric, UNKNOWN)
     value = estimate.interval if estimate else UNKNOWN
     same = truth if day.same_rows is None else day.same_rows.get(metric, UNKNOWN)
@@ -103,7 +103,7 @@ def _estimate_row(day: EstimatedDay, metric: str) -> list[float | None]:
 
 
 def _estimate_periods(here: ModelPage) -> Iterable[tuple[Any, EstimatedDay]]:
-    """Estimated and measured metrics of each day, or of each week of a long window."""
+    """Estimated and measured metrics of each day; of each week if the window is long."""
     window, reference = distributions.compared_windows(here.model, here.window)
     if reference is None:
         return []
@@ -123,7 +123,7 @@ def estimate_section(here: ModelPage, finding: Finding, rows: pd.DataFrame) -> N
 
 
 def estimate_error_section(here: ModelPage, finding: Finding, rows: pd.DataFrame) -> None:
-    """Draw the error of the estimate, where labels have arrived."""
+    """Draw the error of the estimate for the periods whose labels have arrived."""
     shown = rows[["period", "error", "error_low", "error_high", "labelled", "served"]]
     known = shown["error"].dropna()
     if known.empty:
@@ -143,13 +143,13 @@ def estimate_error_section(here: ModelPage, finding: Finding, rows: pd.DataFrame
 
 
 def estimate_rows(found: Sequence[Finding]) -> list[dict[str, Any]]:
-    """The rows of the table of all estimated metrics."""
+    """The table rows of all estimated metrics."""
     order = list(METRICS)
     return [_estimate_table_row(finding) for finding in sorted(found, key=lambda finding: order.index(finding.metric))]
 
 
 def _estimate_table_row(finding: Finding) -> dict[str, Any]:
-    """The table row of one estimated metric: value, interval, baseline, and the last estimate that labels could check."""
+    """The table row of one estimated metric: value, interval, baseline, and the last estimate that could be checked with labels."""
     check = finding.evidence.get("check") or {}
     return table_row(
         metric=formatting.metric_title(finding.metric),

@@ -34,19 +34,19 @@ from observability.metrics.traffic import (
 HOW_MEASURED = f"{PERCENTILE_WORDS} Errors and rejections are excluded, timeouts included. The p99 interval needs 500 responses."
 FIELDS = {"replica": "Replica", "version": "Version", "device": "Device"}
 MAX_SENTENCES = 3
-"""Maximum number of claims above the charts."""
+"""Maximum number of claims that are drawn above the charts."""
 MAX_LEVELS = 50
 
 
 def requests_by_period(here: ModelPage, *, histogram: bool) -> pd.DataFrame:
-    """Requests of the window by hour or day and by status; with `histogram` also by bin of latency."""
+    """The number of requests in the window, by hour or day and by status; with `histogram` also by latency bin."""
     bucket = Bucket("hour") if time_series.chart_grain(here.window) == "hour" else Bucket("day")
     question = Aggregate("predictions", keys=(bucket, By("status")), histogram=("latency_ms",) if histogram else ())
     return frame.answer_or_stop(lambda: load.ask_store(question, here.window))
 
 
 def status_counts_frame(counts: pd.DataFrame) -> pd.DataFrame:
-    """Period, and a column of rows for each status, `ok` first."""
+    """The number of requests by period, with one column for each status, `ok` first."""
     wide = counts.pivot_table(index="period", columns="status", values="n", aggfunc="sum", fill_value=0)
     names = [status for status in charts_latency.STATUSES if status in wide]
     found = wide[names].astype(int).rename_axis(columns=None).reset_index()
@@ -54,7 +54,7 @@ def status_counts_frame(counts: pd.DataFrame) -> pd.DataFrame:
 
 
 def percentile_frame(latencies: pd.DataFrame) -> pd.DataFrame:
-    """period, p50, p95, p99, low, high (of p99) in ms, n; the interval is missing where p99 has too few responses."""
+    """Columns: period, p50, p95, p99, low, high (of p99) in ms, n. The interval of p99 is missing where it has too few responses."""
     rows: list[list[Any]] = []
     for period, part in latencies.groupby("period", sort=True):
         requests = request_counts(part, part)
@@ -69,8 +69,8 @@ def percentile_frame(latencies: pd.DataFrame) -> pd.DataFrame:
 
 
 def service_frame(here: ModelPage, field: str) -> pd.DataFrame:
-    """One row for each replica, device or version: name, n, answers, error rate and percentiles with their intervals, and whether n is
-    large enough.
+    """One row for each replica, device or version: name, n, answers, error rate and percentiles with their intervals, and for each
+    percentile whether n is large enough.
     """
     keys = (By(field), By("status")) if field == "version" else (Bucket("day"), By(field), By("status"))
     question = Aggregate("predictions", keys=keys, histogram=("latency_ms",))
@@ -83,7 +83,7 @@ def service_frame(here: ModelPage, field: str) -> pd.DataFrame:
 
 
 def _service_figures(name: str, requests: RequestCounts) -> dict[str, Any]:
-    """The row of one level."""
+    """The row of one replica, device or version."""
     errors = requests.error_rate()
     found: dict[str, Any] = {"name": name, "n": requests.n, "answers": requests.timed, "error_rate": errors.value}
     found |= {"error_rate_low": errors.low, "error_rate_high": errors.high}
@@ -95,8 +95,8 @@ def _service_figures(name: str, requests: RequestCounts) -> dict[str, Any]:
 
 
 def latency_claims(found: Sequence[Finding]) -> str:
-    """Draw the worst claims, those about replicas and devices before those about the whole model. Return the first as the alternative text
-    of the charts.
+    """Draw the worst claims; claims about replicas and devices come before claims about the whole model. Returns the first claim as plain
+    text, for use as the alternative text of the charts.
     """
     order = ("latency_p99", "error_rate", "latency_p95", "latency_p50", "request_rate")
 
@@ -121,7 +121,7 @@ def latency_claims(found: Sequence[Finding]) -> str:
 
 
 def requests_section(here: ModelPage) -> bool:
-    """Draw requests stacked by status, and return whether there were any."""
+    """Draw the requests stacked by status. Returns whether there were any."""
     counts = requests_by_period(here, histogram=False)
     if not counts["n"].sum():
         empty_states.no_rows_state()
@@ -138,7 +138,7 @@ def requests_section(here: ModelPage) -> bool:
 
 
 def cases_of_status(here: ModelPage, point: clicks.Point, shown: pd.DataFrame) -> clicks.CaseQuery | None:
-    """The requests of a clicked status and period. The order of the bars is the order of the table's columns."""
+    """The requests of the clicked status and period. The bars are stacked in the order of the table's columns."""
     statuses = [column for column in shown.columns if column != "period"]
     number = point.get("curve_number")
     q = clicks.equality_condition("status", statuses[number]) if isinstance(number, int) and number < len(statuses) else None
@@ -153,14 +153,14 @@ def cases_slower_than(here: ModelPage, point: clicks.Point, shown: pd.DataFrame)
 
 
 def untimed_words(latencies: pd.DataFrame) -> str | None:
-    """A note on how many requests logged no latency and are therefore missing in the percentiles; None if all logged one."""
+    """A note on how many requests logged no latency and are therefore not in the percentiles; None if every request logged it."""
     counting = latencies[latencies["status"].isin(ANSWERED)]
     total, untimed = int(counting["n"].sum()), int(counting.loc[counting["bin"] < 0, "n"].sum())
     return f"{untimed:,} of {formatting.plural(total, 'answer')} logged no latency; the percentiles are of the others." if untimed else None
 
 
 def latency_section(here: ModelPage, alt: str) -> None:
-    """Draw percentiles by hour or day; without latencies, how to log them."""
+    """Draw latency percentiles by hour or day; if no latency was logged, draw how to log it."""
     latencies = requests_by_period(here, histogram=True)
     shown = percentile_frame(latencies[latencies["bin"] >= 0]) if len(latencies) else None
     if shown is None or not shown["n"].sum():
@@ -180,7 +180,9 @@ def latency_section(here: ModelPage, alt: str) -> None:
 
 
 def service_comparison_section(here: ModelPage, found: Sequence[Finding]) -> None:
-    """Draw replicas, versions and devices side by side, each if there are at least two: p99 with its interval, and a table."""
+    """Compare replicas, versions and devices: for each of these fields with at least two levels, draw p99 with its interval, and a
+    table.
+    """
     compared = False
     for field, title in FIELDS.items():
         rows = service_frame(here, field)
@@ -193,10 +195,10 @@ def service_comparison_section(here: ModelPage, found: Sequence[Finding]) -> Non
 
 
 def _field_comparison(here: ModelPage, field: str, title: str, rows: pd.DataFrame, found: Sequence[Finding]) -> None:
-    """Draw the dot plot and the table of one field."""
+    """Draw the dot plot and the table for one of these fields."""
     problems = [finding for finding in reversed(found) if finding.needs_action]
     about = {finding.subject.partition("=")[2]: finding for finding in problems if finding.subject.startswith(f"{field}=")}
-    if field == "version":  # a finding about the whole model compares one version with its own past
+    if field == "version":  # here a finding about the whole model compares one version with its own past
         about |= {finding.version: finding for finding in problems if finding.version and finding.subject == "model"}
     timed = rows[rows["answers"] > 0]
     if len(timed) >= 2:
@@ -230,7 +232,7 @@ def cases_of_service_level_mark(here: ModelPage, field: str, names: Sequence[str
 
 
 def _service_row(here: ModelPage, field: str, figures: dict[Any, Any], about: dict[str, Finding]) -> dict[str, Any]:
-    """One level as a row. A click on its name makes it the slice of the page; a click on the name of a version chooses the version."""
+    """The table row of one level. A click on its name makes it the slice of the page; for a version, a click chooses the version."""
     name = str(figures["name"])
     scope = replace(here.scope, version=name) if field == "version" else replace(here.scope, slice=Slice(((field, name),)))
     rate, low, high = (fine_share(figures[key]) for key in ("error_rate", "error_rate_low", "error_rate_high"))
@@ -247,7 +249,7 @@ def _service_row(here: ModelPage, field: str, figures: dict[Any, Any], about: di
 
 
 def _percentile_cell(figures: dict[Any, Any], metric: str) -> Cell:
-    """A percentile over its interval; a dash without responses."""
+    """A percentile with its interval below; a dash if there are no responses."""
     if not figures["answers"]:
         return {"t": formatting.DASH}
     cell = interval_cell(figures[metric], figures[f"{metric}_low"], figures[f"{metric}_high"], "")

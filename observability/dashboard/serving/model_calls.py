@@ -1,4 +1,4 @@
-"""Calls of language models on the page of vendors: traffic by route, drift of questions and answers, and traces."""
+"""Calls of vendors and language models, shown on the page of vendors: traffic by route, drift of questions and answers, and traces."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -36,7 +36,7 @@ from observability.metrics.token_prices import (
 
 MAX_ROUTES = 50
 MAX_CALLS = 20_000
-"""Maximum number of calls of a model whose labels are looked for."""
+"""Maximum number of calls of a model that are sampled to look up their labels."""
 LABELS = Records("label", ("id", "value"), ever=True, rows=10 * MAX_CALLS)
 TRAFFIC = columns_on_phone(
     "model route calls",
@@ -74,8 +74,8 @@ DRIFT = columns_on_phone(
 
 
 def called_models(scope: Scope) -> list[Model]:
-    """The models whose calls are traffic of a vendor or of a language model, the chosen one or all. Their calls are logged with tokens, or
-    their settings say that a third party serves them.
+    """The models (only the chosen one, if one is chosen) whose calls go to a vendor or to a language model: their calls are logged with
+    tokens, or their settings say that a third party serves them.
     """
     return [
         model
@@ -85,9 +85,9 @@ def called_models(scope: Scope) -> list[Model]:
 
 
 def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
-    """Calls of a model by route: model, route, calls, errors, latency, tokens_in, tokens_out, cost, cost_source, currency,
-    labelled (a share), feedback (its most frequent value) with feedback_share, and simulated: whether all of them say that they are.
-    Costs in several currencies are no cost; `amounts` then has the logged amount in each, in words.
+    """Calls of a model by route: model, route, calls, errors, latency, tokens_in, tokens_out, cost, cost_source, currency, labelled (a
+    share), feedback (the most frequent label) with feedback_share, and simulated: whether all of these calls are declared as simulated. If
+    the costs are in several currencies, `cost` is None, and `amounts` lists the logged amount in each currency, in words.
     """
     names = [name for name in ("feature.operation", "feature.service") if model.column(name) is not None]
     keys = tuple(By(name) for name in names)
@@ -137,7 +137,9 @@ def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
 
 
 def what_calls_state(calls: pd.DataFrame, currencies: Sequence[str | None]) -> dict[str, Any]:
-    """The currency of the costs of some calls, their feedback, and whether all are simulated. currencies: of all their costs."""
+    """The currency of the costs of some calls, their feedback, and whether all calls are simulated. currencies: every currency in which
+    these calls were charged, also those outside the sample.
+    """
     shares = calls["feedback"].dropna().astype(str).value_counts(normalize=True)
     return {
         "currency": currencies[0] if len(currencies) == 1 else "several currencies",
@@ -149,8 +151,8 @@ def what_calls_state(calls: pd.DataFrame, currencies: Sequence[str | None]) -> d
 
 
 def amounts_by_currency(costs: pd.DataFrame, usual: str | None) -> str:
-    """The logged costs of calls in each currency, in words. costs: answer to `currency_question`. usual: the currency of calls that state
-    none.
+    """The logged costs of calls in each currency, in words. costs: answer to `currency_question`. usual: the currency of calls that do not
+    state a currency.
     """
     names = [name if isinstance(name, str) else usual or "" for name in costs["currency"]]
     totals = costs["total"].groupby(names).sum()
@@ -158,7 +160,7 @@ def amounts_by_currency(costs: pd.DataFrame, usual: str | None) -> str:
 
 
 def _routes(rows: pd.DataFrame, names: Sequence[str]) -> list[str]:
-    """Operation and service of each row in words."""
+    """The route of each row in words: its operation and service."""
     if not names:
         return ["all"] * len(rows)
     return [
@@ -168,8 +170,8 @@ def _routes(rows: pd.DataFrame, names: Sequence[str]) -> list[str]:
 
 
 def traffic_section(scope: Scope, found: Sequence[Finding]) -> None:
-    """Draw the traffic of vendors and language models by model and route, their drift and a trace; nothing without calls. found: the
-    findings about their drift.
+    """Draw the traffic of vendors and language models by model and route, the drift of their calls, and a trace. Draws nothing without
+    calls. found: the findings about this drift.
     """
     windows = [load.window(scope, model.name) for model in called_models(scope)]
     tables = {window: traffic_of_model(load.catalog().model(window.model), window) for window in windows}
@@ -214,7 +216,7 @@ def call_drift_findings(scope: Scope) -> list[Finding]:
 
 
 def drift_section(found: Sequence[Finding]) -> None:
-    """Draw the changes of language models' inputs and outputs from the eight weeks before; nothing without findings."""
+    """Draw how the inputs and outputs of language models changed against the eight weeks before. Draws nothing without findings."""
     if not found:
         return
     st.header("Drift of inputs and outputs", anchor=False)
@@ -255,7 +257,9 @@ def drift_table(key: str, caption: str, found: Sequence[Finding]) -> None:
 
 
 def trace_section(scope: Scope) -> None:
-    """Draw traces of several steps, and the steps of the trace in the address, each with a link to its case; nothing without spans."""
+    """Draw the traces that have several steps, and the steps of the trace in the address, each with a link to its case. Draws nothing
+    without spans.
+    """
     windows = {model.name: load.window(scope, model.name) for model in trace_steps.tracing_models()}
     if not windows:
         return

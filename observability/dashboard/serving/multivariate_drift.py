@@ -1,4 +1,4 @@
-"""Multivariate drift: domain-classifier AUC, permutation importance, correlation changes."""
+"""Multivariate drift: AUC of the domain classifier, permutation importance, and changes of correlations."""
 
 import pandas as pd
 import streamlit as st
@@ -14,7 +14,7 @@ ANALYZER, METRIC, PAIRS = "serving/multivariate_drift", "domain_auc", "rank_corr
 
 
 def multivariate_drift_summary(here: ModelPage) -> None:
-    """Draw the findings about all inputs together, with a link to their page, on the page about single columns."""
+    """Draw, on the page about single columns, the findings about all inputs together, with a link to their own page."""
     st.header("Multivariate drift", anchor=False)
     finding_lines([finding for finding in load_findings.findings_in_window(here.window) if finding.analyzer == ANALYZER])
     frame.sampling_notice([here.window])
@@ -27,7 +27,7 @@ def sampled_rows_note(finding: Finding) -> str:
 
 
 def domain_auc_section(finding: Finding) -> None:
-    """Draw the AUC with its interval beside the AUC of single features, with the band of the null distribution."""
+    """Draw the AUC with its interval, the AUC of single features, and the band of the null distribution."""
     evidence = finding.evidence
     rows = pd.DataFrame(
         [
@@ -46,8 +46,8 @@ def domain_auc_section(finding: Finding) -> None:
 
 
 def permutation_importance_section(here: ModelPage, finding: Finding) -> None:
-    """Draw the inputs that separate window and reference, and the most informative pair. If the AUC is within the null distribution, draw
-    a sentence that no input stands out.
+    """Draw the inputs that separate the window from the reference, and the most informative pair. If the AUC is within the null
+    distribution, draw a sentence that no input stands out.
     """
     if finding.value is None or finding.value <= finding.evidence["null_95"]:
         st.markdown("The AUC is within sampling noise, so no input stands out.")
@@ -64,14 +64,16 @@ def permutation_importance_section(here: ModelPage, finding: Finding) -> None:
 
 
 def correlation_pairs_frame(finding: Finding) -> pd.DataFrame:
-    """pair, days, reference, value, n, limit (of the change), severity: each pair of numbers, the most significant changes first."""
+    """One row for each pair of numeric inputs, most significant change first: pair, days, reference, value, n, limit (of the change),
+    severity.
+    """
     columns = ["one", "other", "days", "reference", "value", "n", "limit", "severity"]
     rows = pd.DataFrame(finding.evidence["pairs"], columns=columns)
     return rows.assign(pair=rows["one"] + " and " + rows["other"])[["pair", *columns[2:]]]
 
 
 def correlation_section(finding: Finding) -> None:
-    """Draw the correlations of pairs of numbers in the reference and now."""
+    """Draw the correlations of pairs of numeric inputs, in the reference and now."""
     rows = correlation_pairs_frame(finding)
     first = rows.iloc[0]
     reference, now = (formatting.format_number(first[side]) for side in ("reference", "value"))

@@ -36,17 +36,17 @@ COLUMNS = columns_on_phone(
 
 
 def measured_by_metric(found: Sequence[Finding]) -> dict[str, Finding]:
-    """Findings with a value, by metric, without the label maturity."""
+    """The findings that have a value, by metric; label maturity is left out."""
     return {finding.metric: finding for finding in reversed(found) if finding.value is not None and finding.metric != "label_maturity"}
 
 
 def measured_metric_box(metrics: dict[str, Finding], model: Model) -> Finding:
-    """Draw the box for the metric and return its finding; by default the model's main metric."""
+    """Draw the box for the metric, and return the finding of the chosen metric; the default is the model's main metric."""
     return metrics[choice_box.metric_selectbox(sorted(metrics), model.task, "was not measured here")]
 
 
 def metric_rows(found: Sequence[Finding]) -> list[dict[str, Any]]:
-    """The rows of all metrics over the whole window; worse last days are shown below the status."""
+    """The table rows of all metrics over the whole window. If the last days are worse, they are shown below the status."""
     rows = []
     for finding in found:
         whole, days = with_window_value(finding), claim_period(finding)
@@ -67,7 +67,7 @@ def metric_rows(found: Sequence[Finding]) -> list[dict[str, Any]]:
 
 
 def metrics_section(found: Sequence[Finding]) -> None:
-    """Draw the table of all metrics with its CSV and the findings behind it."""
+    """Draw the table of all metrics, with downloads of its CSV and of the findings behind it."""
     draw_table("metrics", "Measured metrics", COLUMNS, metric_rows(found), compact=True)
     with st.container(horizontal=True, gap="small"):
         csv_button("metrics", lambda: metrics_frame(found), label="Table as CSV")
@@ -75,7 +75,9 @@ def metrics_section(found: Sequence[Finding]) -> None:
 
 
 def metrics_frame(found: Sequence[Finding]) -> pd.DataFrame:
-    """The table of all metrics: metric, value, low, high, baseline and n of the window, severity, and the days and value of the claim."""
+    """The table of all metrics: metric, value, low, high, baseline and n of the window, severity, and the days and the value that the claim
+    is about.
+    """
     names = ("metric", "value", "low", "high", "n", "severity")
     rows = []
     for finding in found:
@@ -86,7 +88,7 @@ def metrics_frame(found: Sequence[Finding]) -> pd.DataFrame:
 
 
 def errors_section(here: ModelPage) -> None:
-    """Draw the confusion matrix of a classifier, or the error distribution of a regression."""
+    """Draw the confusion matrix of a classifier, or the distribution of errors of a regression."""
     if here.model.task == "regression":
         _regression_errors(here)
         return
@@ -118,7 +120,7 @@ def cases_of_confusion_cell(here: ModelPage, point: clicks.Point, classes: Seque
 
 
 def confusion_frame(matrix: Any, classes: Sequence[str]) -> pd.DataFrame:
-    """The confusion matrix as a table: label, decision, n, share of the label's rows."""
+    """The confusion matrix as a table: label, decision, n, and share of the rows with that label."""
     totals = matrix.sum(axis=1)
     cells = [
         [label, decision, round(float(matrix[i, j])), float(matrix[i, j] / totals[i]) if totals[i] else None]
@@ -129,7 +131,7 @@ def confusion_frame(matrix: Any, classes: Sequence[str]) -> pd.DataFrame:
 
 
 def _regression_errors(here: ModelPage) -> None:
-    """Draw the errors of a regression on the reference's edges."""
+    """Draw the distribution of errors of a regression, with the bin edges of the reference."""
     version, window = distributions.analyzed_version(here.model, here.window, here.window.version)
     edges = version.edges.get("error") if version else None
     if edges is None:
@@ -155,10 +157,10 @@ def _regression_errors(here: ModelPage) -> None:
 
 
 def error_sides(steps: pd.DataFrame, unit: str | None = None) -> str:
-    """A sentence with the shares of labelled predictions that are too high and too low. steps: the steps of the error, with low, high and
-    current. unit: the label's unit.
+    """A sentence with the shares of labelled predictions that are too high and too low. steps: the histogram steps of the error, with low,
+    high and current. unit: the label's unit.
 
-    The step that holds zero has errors of both signs, so it belongs to neither side: the sides begin at its ends.
+    The step that contains zero has errors of both signs, so it belongs to neither side; the sides start at its ends.
     """
     above, below = steps[steps["low"] >= 0], steps[steps["high"] <= 0]
     high, low = float(above["current"].sum()), float(below["current"].sum())
@@ -174,12 +176,12 @@ def error_sides(steps: pd.DataFrame, unit: str | None = None) -> str:
 
 
 def _ordinary_bins(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows without the bins of special values, whose numbers are negative."""
+    """The rows without the bins of special values, which have negative numbers."""
     return rows[rows["bin"] >= 0]
 
 
 def slice_levels_section(here: ModelPage, finding: Finding) -> None:
-    """Draw the box for a column and its worst levels by the metric, each a link that makes it the slice."""
+    """Draw the box to choose a column, and the column's worst levels by the metric. Each level is a link that makes it the slice."""
     offered = slices.slice_columns(here.model)
     names = searched_options(list(offered), "Search columns", "by", st.session_state.get("by") or st.query_params.get("by"))
     name = st.selectbox("Column", names, index=None, placeholder="Choose a column to slice by", key="by", bind=BIND, width=280)
@@ -206,7 +208,7 @@ def slice_levels_section(here: ModelPage, finding: Finding) -> None:
 
 
 def _worst_levels_anywhere(here: ModelPage, finding: Finding) -> bool:
-    """Draw the levels of rolled-up columns that are significantly worse than all rows, each as a link to its column. Return whether there
+    """Draw the levels of rolled-up columns that are significantly worse than all rows, each as a link to its column. Returns whether there
     are any.
     """
     found = frame.answer_or_stop(lambda: slices.worst_levels_of_all_columns(here.model, here.window, finding.metric, finding.value or 0.0))
@@ -229,7 +231,7 @@ def _worst_levels_anywhere(here: ModelPage, finding: Finding) -> bool:
 
 
 def _slice_level_rows(here: ModelPage, name: str, finding: Finding, levels: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows of the slice table, with intervals on one scale."""
+    """The rows of the slice table; their intervals are drawn on one common scale."""
     shown = levels.head(slices.MAX_LEVELS)
     ends = shown.loc[shown["enough"], ["low", "high", "value"]].astype(float)
     low, high = (float(np.nanmin(ends)), float(np.nanmax(ends))) if ends.notna().any(axis=None) else (0.0, 1.0)

@@ -1,4 +1,4 @@
-"""The service level: objectives with their error budgets, burn-rate alerts, and a form to set it."""
+"""The service level: objectives with their error budgets, burn-rate alerts, and a form that sets the service level."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -20,7 +20,7 @@ from observability.detection.service_levels import URGENT
 from observability.stats.service_level import BUDGET_DAYS, MINIMUM_REQUESTS, RULES
 
 OBJECTIVES = {"model": "Availability", "latency_ms": "Latency"}
-"""Titles of the subjects of findings about a service level."""
+"""Titles of the objectives, by the subject of the findings about them."""
 OBJECTIVE_COLUMNS = columns_on_phone(
     "objective achieved left status",
     column("objective", "Objective", strong=True),
@@ -68,13 +68,13 @@ def service_level_section(here: ModelPage, found: Sequence[Finding]) -> None:
 
 
 def _claim_captions(found: Iterable[Finding]) -> None:
-    """Draw the sentences of findings as captions."""
+    """Draw the sentence of each finding as a caption."""
     for finding in found:
         st.caption(formatting.sentence_markdown(finding.because))
 
 
 def _objective_row(finding: Finding, settings: ModelSettings) -> dict[str, Any]:
-    """One objective with target, achieved share and error budget."""
+    """The table row of one objective: target, achieved share and error budget."""
     target, achieved = finding.evidence.get("target"), finding.evidence.get("achieved")
     if finding.subject == "latency_ms":
         wanted = f"99 % within {settings.service_level_latency_ms:g} ms"
@@ -97,7 +97,7 @@ def _objective_row(finding: Finding, settings: ModelSettings) -> dict[str, Any]:
 
 
 def _burn_rate_row(finding: Finding, place: int) -> dict[str, Any]:
-    """One burn-rate alert of one objective. place: the index of its rule in RULES."""
+    """The table row of one burn-rate alert of an objective. place: the index of the alert's rule in RULES."""
     rule, known = RULES[place], finding.evidence.get("rules")
     window = _hours_or_days(rule.long) + (f", and the last {_hours_or_days(rule.short)}" if rule.long != rule.short else "")
     cells: dict[str, Cell] = {
@@ -118,14 +118,14 @@ def _burn_rate_row(finding: Finding, place: int) -> dict[str, Any]:
 
 
 def _hours_or_days(hours: int) -> str:
-    """A number of hours in words: `1 hour`, `6 hours`, `3 days`."""
+    """A number of hours in words, such as `1 hour`, `6 hours`, `3 days`."""
     return formatting.plural(hours, "hour") if hours < 48 else formatting.plural(hours // 24, "day")
 
 
 def service_level_form(here: ModelPage, settings: ModelSettings) -> None:
-    """Draw the form that sets the service level in the model's settings; an empty field means none.
+    """Draw the form that sets the service level in the model's settings; an empty field removes the objective.
 
-    Draws nothing if the role does not allow it.
+    Draws nothing if the person's role does not allow the change.
     """
     if not sign_in.may_change(here.model.name, "service_level_availability", "service_level_latency_ms"):
         return

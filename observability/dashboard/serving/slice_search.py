@@ -22,7 +22,7 @@ from observability.metrics.performance import HEADLINE
 ANALYZER = "serving/slices"
 MAX_SLICES = 12
 SIGNIFICANT = 0.05
-"""Largest corrected p-value of a significant slice."""
+"""A slice is significant if its corrected p-value is at most this."""
 WATCHED = (
     column("slice", "Slice", strong=True, width="16rem"),
     column("status", "Status", width="8rem"),
@@ -31,15 +31,15 @@ WATCHED = (
 
 
 def split_slice_findings(found: Sequence[Finding]) -> tuple[list[Finding], Finding | None]:
-    """The findings that need action, and the finding about the search. If there are several versions, it is that of the version with most
-    rows.
+    """The findings that need action, and the finding that summarizes the search. If there are several versions, the summary of the version
+    with most rows is returned.
     """
     summaries = [finding for finding in found if finding.metric == "slices_named" and finding.subject == "model"]
     return [finding for finding in found if finding.needs_action], max(summaries, key=lambda finding: finding.n, default=None)
 
 
 def watched_slices_section(here: ModelPage, found: Sequence[Finding]) -> None:
-    """Draw the watched slices, each with its finding in this window."""
+    """Draw the watched slices, each with the finding about it in this window."""
     watched = here.model.settings.slices
     if not watched:
         return
@@ -51,7 +51,7 @@ def watched_slices_section(here: ModelPage, found: Sequence[Finding]) -> None:
 
 
 def _watched_slice_row(here: ModelPage, part: str, finding: Finding | None) -> dict[str, Any]:
-    """One watched slice, a link to the performance page of this slice."""
+    """The table row of one watched slice, which links to the performance page of this slice."""
     scope = replace(here.scope, slice=Slice.parse(part))
     return table_row(
         slice=links.link_cell(formatting.slice_in_words(part), "performance", scope),
@@ -61,7 +61,7 @@ def _watched_slice_row(here: ModelPage, part: str, finding: Finding | None) -> d
 
 
 def slice_metric_box(here: ModelPage, summary: Finding) -> str:
-    """Draw the box for the metric and return it; by default the model's main metric."""
+    """Draw the box for the metric, and return the chosen metric; the default is the model's main metric."""
     return choice_box.metric_selectbox(list(summary.evidence["ranked"]), here.model.task, "was not compared by slice here")
 
 
@@ -73,8 +73,8 @@ def slice_frame(slices: Sequence[dict[str, Any]]) -> pd.DataFrame:
 
 
 def changed_slices_section(here: ModelPage, summary: Finding, metric: str, urgent: Sequence[Finding]) -> None:
-    """Draw the slices with the largest change relative to the rest, significant or not. urgent: findings that need action; the search may
-    have missed the slices of these.
+    """Draw the slices that changed most relative to the rest, whether or not the change is significant. urgent: findings that need action;
+    the search may have missed their slices.
     """
     rows = slice_frame(summary.evidence["ranked"][metric]).head(MAX_SLICES)
     if rows.empty:
@@ -93,30 +93,30 @@ def changed_slices_section(here: ModelPage, summary: Finding, metric: str, urgen
 
 
 def with_significance(rows: pd.DataFrame, metric: str, urgent: Sequence[Finding]) -> pd.DataFrame:
-    """The slices with the column `sure`: whether the change of the metric is significant according to the search or to a finding that
-    needs action.
+    """The slices with the added column `sure`: whether the change of the metric is significant, according to the search or to a finding
+    that needs action.
     """
     named = {slice_of_finding(finding) for finding in urgent if finding.metric == metric}
     return rows.assign(sure=(rows["p_adjusted"] <= SIGNIFICANT) | rows["slice"].isin(named))
 
 
 def slice_of_finding(finding: Finding) -> str | None:
-    """The slice that a finding is about, as the search writes it. A sensitive group, a replica or a device is the subject of
-    its finding.
+    """The slice that a finding is about, written as the search writes slices. A sensitive group, a replica or a device is written in the
+    subject of its finding.
     """
     name, sign, level = finding.subject.partition("=")
     return str(Slice(((name, level),))) if sign else finding.slice
 
 
 def cases_of_slice_dot(here: ModelPage, point: clicks.Point, rows: pd.DataFrame, metric: str) -> clicks.CaseQuery | None:
-    """The errors (or the failed requests) of a clicked slice."""
+    """The wrong predictions (or the failed requests) of a clicked slice."""
     number = clicks.row_of_mark(point, "y", len(rows))
     part = None if number is None else Slice.parse(rows["slice"].iloc[len(rows) - 1 - number])
     return clicks.cases_of_slice(here, part.conditions if part else (), clicks.error_condition(here.model.task, metric))
 
 
 def weakest_slices_section(here: ModelPage, summary: Finding) -> None:
-    """Draw the slices with a significantly higher main loss than the rest, changed or not."""
+    """Draw the slices whose main loss is significantly higher than that of the rest, whether or not it changed."""
     rows = slice_frame(summary.evidence.get("weak", []))
     rows = rows[rows["p_adjusted"] <= SIGNIFICANT].head(MAX_SLICES)
     metric = HEADLINE.get(here.model.task or "", "accuracy")
@@ -129,7 +129,9 @@ def weakest_slices_section(here: ModelPage, summary: Finding) -> None:
 
 
 def _slices_table(here: ModelPage, key: str, caption: str, rows: pd.DataFrame, metric: str, beside: str) -> None:
-    """Draw slices as a table; each links to the performance page of this slice. beside: the column that a phone shows beside the value."""
+    """Draw slices as a table; each row links to the performance page of its slice. beside: the column that a phone shows next to
+    the value.
+    """
     columns = columns_on_phone(
         f"slice value {beside}",
         column("slice", "Slice", strong=True),

@@ -1,4 +1,4 @@
-"""A metric by the levels of columns, with intervals, worst first."""
+"""A metric for each level of a column, with intervals, worst level first."""
 
 from typing import Any
 
@@ -13,19 +13,19 @@ from observability.dashboard import load
 from observability.metrics.performance import outcome_aggregates, performance_by_key
 
 MINIMUM_LABELS = 100
-"""A level with fewer labelled rows is grey and not ranked (the analyzer's minimum)."""
+"""A level with fewer labelled rows is grey and not ranked. The analyzer has the same minimum."""
 MAX_LEVELS = 15
 
 
 def slice_columns(model: Model) -> dict[str, str]:
-    """Columns to slice a model's rows by: name → column reference, sensitive ones first."""
+    """The columns by which a model's rows can be sliced, from name to column reference; sensitive columns first."""
     own = sorted((column for column in model.columns if column.kind != "number"), key=lambda column: (not column.sensitive, column.id))
     return {column.name: column.reference for column in own} | {name: name for name in FIELDS_TO_GROUP_BY if name != "status"}
 
 
 def worst_levels(model: Model, window: Window, column: str, metric: str) -> pd.DataFrame:
-    """Levels of a column by one metric: level, value, low, high, n (labelled), served, enough. The worst come first, levels with too few
-    rows last.
+    """The levels of a column by one metric, worst first; levels with too few rows last. Columns: level, value, low, high, n (labelled),
+    served, enough.
     """
     aggregates = outcome_aggregates(model, By(column))
     rows: list[list[object]] = []
@@ -37,7 +37,7 @@ def worst_levels(model: Model, window: Window, column: str, metric: str) -> pd.D
         ends = (found.value, found.low, found.high) if found and known else (None, None, None)
         rows.append([_level_text(level), *ends, int(labelled), int(served), known and labelled >= MINIMUM_LABELS])
     frame = pd.DataFrame(rows, columns=["level", "value", "low", "high", "n", "served", "enough"])
-    frame = frame.astype({"value": float, "low": float, "high": float})  # pandas would keep columns that hold only None as objects
+    frame = frame.astype({"value": float, "low": float, "high": float})  # otherwise pandas keeps columns that hold only None as objects
     up = METRICS[metric].better == "high"
     order = frame["value"].abs() if METRICS[metric].better is None else frame["value"]
     return (
@@ -49,10 +49,10 @@ def worst_levels(model: Model, window: Window, column: str, metric: str) -> pd.D
 
 
 def worst_levels_of_all_columns(model: Model, window: Window, metric: str, whole: float) -> pd.DataFrame:
-    """Levels of every rolled-up column that are significantly worse than all rows, the worst first. The frame is that of `worst_levels`
-    with the further field `column`.
+    """The levels of all rolled-up columns that are significantly worse than all rows, worst first. The frame is like that of
+    `worst_levels`, with an additional field `column`.
 
-    whole: the metric of all rows.
+    whole: the metric over all rows.
     """
     rolled_up = rolled_up_columns(model)
     kept = {name: reference for name, reference in slice_columns(model).items() if reference in rolled_up}
@@ -70,18 +70,18 @@ def worst_levels_of_all_columns(model: Model, window: Window, metric: str, whole
 
 
 def rolled_up_columns(model: Model) -> set[str]:
-    """References of the columns by which outcomes are rolled up: sensitive ones, replica, device, version."""
+    """References of the columns by which outcomes are rolled up (counted as rows arrive): sensitive columns, replica, device, version."""
     return {column.reference for column in model.columns if column.sensitive and column.kind != "number"} | {"replica", "device", "version"}
 
 
 def _nearest_to_zero(levels: pd.DataFrame) -> "pd.Series[Any]":
-    """The absolute end of each interval that is nearer to zero; zero where the interval contains it."""
+    """The smallest absolute value in each interval: that of the end nearer to zero, or zero if the interval contains zero."""
     inside = (levels["low"] <= 0) & (levels["high"] >= 0)
     return levels[["low", "high"]].abs().min(axis=1).where(~inside, 0.0)
 
 
 def _level_text(level: object) -> str:
-    """A level's text; `null` for a missing one."""
+    """The text of a level; `null` for a missing value."""
     if level is None or level != level:
         return "null"
     if isinstance(level, bool):

@@ -1,5 +1,5 @@
-"""The timeline of a vendor: the share of answers that flipped in each nightly round of every set of questions, for every model that it
-serves.
+"""The timeline of a vendor: the share of answers that flipped, for each nightly round of every set of questions, across all models that the
+vendor serves.
 """
 
 from collections.abc import Sequence
@@ -30,11 +30,13 @@ COLUMNS = {
 }
 
 OF_ANSWERS = (probe_claims.CHANGED, probe_claims.FLIPS)
-"""The metrics whose findings are marked. They are about answers that differ; other measures may change while no answer does."""
+"""The metrics whose findings are marked on the timeline: those about answers that differ. Other measures may change although no answer
+changes.
+"""
 
 
 def vendor_of(model: str) -> str:
-    """The vendor of a model: as the settings name it, else the part of the model's name before a slash, else the model's name."""
+    """The vendor of a model: the vendor in the settings, else the part of the model's name before a slash, else the model's name."""
     known = load.catalog().by_name.get(model)
     return (known.settings.vendor if known else None) or model.partition("/")[0]
 
@@ -43,8 +45,8 @@ def timeline_rows(sets: Sets, found: Sequence[Finding]) -> pd.DataFrame:
     """A row for each round of each set with a share of flipped answers: at, name, value, version, mark, severity, label (a short name) and
     words.
 
-    mark: `change` in the first round of a change of the answers that a finding names, `version` where the vendor declares another one than
-    before, else empty. found: the findings about the sets.
+    mark: `change` in the round in which a change of answers begins according to a finding, `version` where the vendor declares a different
+    version than before, else empty. found: the findings about the sets.
     """
     rows, alone = [], len({rounds.model for rounds, _ in sets}) == 1
     for rounds, changes in sets:
@@ -78,7 +80,9 @@ def timeline_rows(sets: Sets, found: Sequence[Finding]) -> pd.DataFrame:
 
 
 def timeline_section(sets: Sets, found: Sequence[Finding], model: str) -> None:
-    """Draw the timeline of a model's vendor; nothing if the vendor has a single set, because the timeline of that set shows the same."""
+    """Draw the timeline of the vendor of a model. Draws nothing if the vendor has only one set, because the timeline of that set shows the
+    same.
+    """
     vendor = vendor_of(model)
     own = [each for each in sets if vendor_of(each[0].model) == vendor]
     rows = timeline_rows(own, found)

@@ -1,4 +1,4 @@
-"""The page of vendors: each set of fixed questions round by round, the answers that changed, and the traffic of language models."""
+"""The page of vendors: each set of fixed questions with its rounds, the answers that changed, and the traffic of language models."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +36,7 @@ from observability.detection.probe_rounds import ProbeRounds, probe_rounds
 
 MAX_CHANGED = 50
 SHOWN_ANSWER = 300
-"""Maximum number of characters of an answer in the table; the CSV has all that is stored."""
+"""Maximum number of characters of an answer in the table; the CSV has the full stored text."""
 HOW = """# vendor.toml states the address, the questions and where the answer stands in the response (docs/third-party-models.md)
 python -m observability probe vendor.toml --schedule
 
@@ -61,7 +61,7 @@ MEASURES: dict[str, tuple[str, str]] = {
     probe_claims.COST: ("cost per round", "number"),
     probe_claims.RUBRIC: ("mean score of a rubric", "number"),
 }
-"""The measures of a round that the timeline can show."""
+"""The measures of a round that the timeline can show, each with its words and its kind."""
 COLUMNS = (
     column("model", "Model", strong=True),
     column("status", "Status", width="7rem"),
@@ -86,8 +86,8 @@ CHANGES = (
 
 
 def sets_in_scope(scope: Scope) -> tuple[list[tuple[ProbeRounds, AnswerChanges | None]], Window]:
-    """Each set of questions of each model, with the comparison of its newest round before the end of the dates; and the
-    dates as a window.
+    """Each set of questions of each model, with the comparison of its newest round before the end of the dates. Also returns the dates as a
+    window.
     """
     window = load.window_of_records(scope, judged.ANALYZER)
     answers, events = load.ask_store(judged.ANSWERS, window), load.ask_store(judged.ACCEPTED, window)
@@ -99,12 +99,12 @@ def sets_in_scope(scope: Scope) -> tuple[list[tuple[ProbeRounds, AnswerChanges |
 
 
 def simulated_note(sets: Sequence[tuple[ProbeRounds, AnswerChanges | None]]) -> str:
-    """A sentence if every answer is declared as simulated; else empty."""
+    """A sentence if all answers are declared as simulated; otherwise empty."""
     return " These answers are simulated." if all(rounds.source == "simulated" for rounds, _ in sets) else ""
 
 
 def probes_empty_state() -> None:
-    """Draw the empty state: no fixed question was asked."""
+    """Draw the empty state for dates, or for a store, without answers to fixed questions."""
     if len(load.ask_store(Records("prediction", ("at",), ever=True, rows=1), Window("", EPOCH, load.page_clock()))):
         empty_states.no_rows_state("answers to fixed questions")
     else:
@@ -113,7 +113,7 @@ def probes_empty_state() -> None:
 
 
 def _sample_figure(folder: Path) -> Any:
-    """The share of the sample's answers by round that are not the expected ones."""
+    """A chart of the share of the sample's answers that are not the expected ones, by round."""
     answers = pd.read_parquet(folder / "vendor.predictions.parquet", columns=["round", "at", "prediction", "expected"])
     drawn = (
         answers.assign(value=answers["prediction"] != answers["expected"]).groupby("round").agg(at=("at", "min"), value=("value", "mean"))
@@ -123,12 +123,12 @@ def _sample_figure(folder: Path) -> Any:
 
 
 def set_key(rounds: ProbeRounds) -> str:
-    """The name of a set of questions in the address."""
+    """The text that identifies a set of questions in the address."""
     return f"{rounds.model}/{rounds.name}"
 
 
 def chosen_set(sets: Sequence[tuple[ProbeRounds, AnswerChanges | None]], found: Sequence[Finding]) -> str | None:
-    """The set in the address, else the most urgent one."""
+    """The set that the address names, else the most urgent set."""
     keys = [set_key(rounds) for rounds, _ in sets]
     chosen = choice_box.address_selectbox(
         "probes",
@@ -179,7 +179,7 @@ def sets_table(
 
 
 def cost_currency(model: str, rounds: ProbeRounds | None = None) -> str | None:
-    """The currency of a model's call costs: from its probes, else from its settings; None without either."""
+    """The currency in which a model's calls are charged: from its probes, else from its settings; None if neither states it."""
     if rounds is not None and rounds.currency:
         return rounds.currency
     known = load.catalog().by_name.get(model)
@@ -187,30 +187,30 @@ def cost_currency(model: str, rounds: ProbeRounds | None = None) -> str | None:
 
 
 def _mean(values: Any) -> float | None:
-    """The mean of the known values; None without one."""
+    """The mean of the known values; None if no value is known."""
     known = values[np.isfinite(values)]
     return float(known.mean()) if known.size else None
 
 
 def _median(values: Any) -> float | None:
-    """The median of the known values; None without one."""
+    """The median of the known values; None if no value is known."""
     known = values[np.isfinite(values)]
     return float(np.median(known)) if known.size else None
 
 
 def _sum(values: Any) -> float | None:
-    """The sum of the known values; None without one."""
+    """The sum of the known values; None if no value is known."""
     known = values[np.isfinite(values)]
     return float(known.sum()) if known.size else None
 
 
 def shown_score(rounds: ProbeRounds, finding: Finding | None) -> str | None:
-    """The score of a rubric that a finding names, else the first one; None if no answer has one."""
+    """The rubric score that a finding names, else the first rubric score by name; None if no answer has one."""
     return (finding.evidence.get("score") if finding else None) or min(rounds.rubric, default=None)
 
 
 def round_values(rounds: ProbeRounds, changes: AnswerChanges | None, metric: str, finding: Finding | None = None) -> list[float | None]:
-    """The values of a measure for every round; None if it is not known. finding: the finding about the measure."""
+    """The value of a measure in every round; None for a round in which it is not known. finding: the finding about the measure."""
     places = range(len(rounds.times))
     if metric in (probe_claims.CHANGED, probe_claims.FLIPS):
         if changes is None:
@@ -243,7 +243,7 @@ def round_values(rounds: ProbeRounds, changes: AnswerChanges | None, metric: str
 
 
 def rounds_table(rounds: ProbeRounds, changes: AnswerChanges | None, metric: str, finding: Finding | None) -> pd.DataFrame:
-    """Each round with a measure: at, value, version, role (baseline or compared), severity and words of its mark."""
+    """Each round in which a measure is known: at, value, version, role (baseline or compared), and severity of its mark."""
     values = round_values(rounds, changes, metric, finding)
     baseline = set(changes.baseline) if changes else set()
     onset = finding.onset if finding is not None and finding.needs_action else None
@@ -299,7 +299,9 @@ def rounds_chart(rounds: ProbeRounds, changes: AnswerChanges | None, found: Sequ
 
 
 def similarity_caption(rounds: ProbeRounds) -> None:
-    """Draw how free text or numbers of a set are compared, and which rounds cannot be compared; nothing for classes."""
+    """Draw how the free text or the numbers of a set are compared, and how many rounds cannot be compared. Draws nothing if the answers are
+    classes.
+    """
     if rounds.values is not None:
         apart = format_figure(rounds.tolerance) if rounds.tolerance is not None else f"{SPREADS:g} times their spread in the baseline"
         plain_caption(f"Answers are numbers: they differ where they are more than {apart} apart.")
@@ -312,7 +314,7 @@ def similarity_caption(rounds: ProbeRounds) -> None:
 
 
 def changed_answers(rounds: ProbeRounds, changes: AnswerChanges) -> pd.DataFrame:
-    """The answers of the newest round that differ from the baseline: item, question, before, after, unchanged."""
+    """The answers of the newest round that differ from the baseline: item, question, before (baseline), after (newest), as stored."""
     last = len(rounds.times) - 1
     rows = [
         {
@@ -328,7 +330,7 @@ def changed_answers(rounds: ProbeRounds, changes: AnswerChanges) -> pd.DataFrame
 
 
 def changed_section(rounds: ProbeRounds, changes: AnswerChanges) -> None:
-    """Draw the changed answers side by side."""
+    """Draw the changed answers beside the answers of the baseline."""
     table = changed_answers(rounds, changes)
     if table.empty:
         st.markdown("Every answer of the newest round equals the baseline.")
@@ -345,7 +347,7 @@ def changed_section(rounds: ProbeRounds, changes: AnswerChanges) -> None:
 
 
 def accept_form(rounds: ProbeRounds) -> None:
-    """Draw the form by which a person makes the answers since the newest change the new baseline."""
+    """Draw the form with which a person accepts the answers from a chosen day on as the new baseline."""
     turn = st.session_state.get("answers-accepted", 0)
     with st.popover("Accept these answers", icon=":material/check:", key="accept-answers"):
         st.markdown("The rounds from the chosen day on become the baseline. Five rounds are needed before the next comparison.")

@@ -19,29 +19,29 @@ from observability.dashboard.widgets import plain_caption, plain_paragraph
 ANALYZER = "serving/why_changed"
 INPUTS, RELATION = "change_from_inputs", "change_from_relation"
 BEFORE = {"reference": "Sample of the reference", "past": "Sample of the month before"}
-"""Title of the earlier level, by the baseline of the finding."""
+"""Titles of the earlier level, by what the finding compares with."""
 STEPS = {"before": "Before", "inputs": "Covariate shift", "relation": "Concept drift", "now": "Now"}
-"""Titles of the parts in the finding's evidence."""
+"""Titles of the levels and parts, by their names in the finding's evidence."""
 
 
 def change_parts(found: Sequence[Finding]) -> dict[str, Finding]:
-    """The findings about parts with a value, by metric. If there are several versions, they are those of the version with most rows."""
+    """The findings about parts that have a value, by metric. If there are several versions, those of the version with most rows."""
     return {finding.metric: finding for finding in sorted(found, key=lambda finding: finding.n) if finding.value is not None}
 
 
 def distinct_sentences(found: Sequence[Finding]) -> list[Finding]:
-    """The findings without repeated sentences: both parts of a change that cannot be split have the same sentence."""
+    """The findings without repeated sentences. If a change cannot be split, the findings about both parts have the same sentence."""
     return [finding for place, finding in enumerate(found) if finding.because not in {earlier.because for earlier in found[:place]}]
 
 
 def _loss(here: ModelPage) -> tuple[str, str]:
-    """Name and unit of the mean loss."""
+    """Name and unit of the mean loss of the model's task."""
     return ("Mean absolute error", "") if here.model.task == "regression" else ("Error rate", "share")
 
 
 def _change_steps_frame(finding: Finding) -> pd.DataFrame:
-    """The waterfall as a table: step, value (of the level before, of the level now, or of a part), low, high, start, end, whole (True for
-    a level), sure.
+    """The waterfall as a table. Columns: step, value (of the level before, of the level now, or of a part), low, high, start, end, whole
+    (True for a level), sure (the interval excludes zero).
     """
     parts = finding.evidence["parts"]
     level, rows = parts["before"][0], []
@@ -56,7 +56,7 @@ def _change_steps_frame(finding: Finding) -> pd.DataFrame:
 
 
 def change_waterfall_section(here: ModelPage, found: Mapping[str, Finding]) -> None:
-    """Draw the change from before to now, part by part."""
+    """Draw the change from the earlier level to the present one, part by part."""
     finding = found[RELATION]
     rows, (name, unit) = _change_steps_frame(finding), _loss(here)
     before, inputs, relation, now = rows["value"]
@@ -76,7 +76,7 @@ def change_waterfall_section(here: ModelPage, found: Mapping[str, Finding]) -> N
 
 
 def covariate_shift_section(here: ModelPage, found: Mapping[str, Finding]) -> None:
-    """Draw the inputs whose shift explains most of the change, each as a link to its drift."""
+    """Draw the inputs whose shift explains most of the change, each as a link to the drift of that input."""
     inputs = found[INPUTS].evidence["carried"] if INPUTS in found else []
     if not inputs:
         st.caption("No single input has a significant effect.")
@@ -93,7 +93,7 @@ def covariate_shift_section(here: ModelPage, found: Mapping[str, Finding]) -> No
 
 
 def concept_drift_section(here: ModelPage, found: Mapping[str, Finding]) -> None:
-    """Draw the slices whose share of the concept drift is larger than their share of the rows, each as a link to its performance page."""
+    """Draw the slices whose share of the concept drift is larger than their share of the rows; each slice links to its performance page."""
     slices = found[RELATION].evidence["carried"]
     if not slices:
         st.caption("No slice has more of the concept drift than its share of the rows.")

@@ -1,4 +1,4 @@
-"""The part of the page Studies about augmentations: whether each helps, which groups it harms, its affinity and diversity."""
+"""The augmentation part of the page Studies: whether each augmentation helps, which groups it harms, its affinity and diversity."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,7 @@ HOW = {
 python -m observability audit-augmentation predictions.parquet --model loan --name jitter --group region"""
 }
 WORDS = {"helps": "helps", "harms": "harms", "none": "no effect", "small": "small", "unknown": "cannot tell"}
-"""The words of the page for the effects, by the word of the analyzer."""
+"""For each effect that the analyzer names, the words on the page."""
 COLUMNS = (
     column("name", "Augmentation", strong=True, wide=True),
     column("effect", "Effect", width="7rem"),
@@ -57,13 +57,13 @@ COLUMNS = (
 
 
 def known_augmentations(scope: Scope) -> list[AugmentationAudit]:
-    """The newest audit of each augmentation, of the scope's model or of all."""
+    """The newest audit of each augmentation of the scope's model, or of all models if none is chosen."""
     rows = load.ask_store(AUGMENTATION_AUDITS, Window("", EPOCH, load.page_clock()))
     return [each for each in augmentation_audits(rows) if scope.model in (None, each.model)]
 
 
 def augmentation_section(audits: Sequence[AugmentationAudit], scope: Scope) -> None:
-    """Draw the effect of each augmentation, and of one augmentation by class and group."""
+    """Draw the effect of each augmentation, and the effect of one chosen augmentation by class and group."""
     st.header("Augmentation", anchor=False)
     if not audits:
         plain_caption("No augmentation of training data has been measured.")
@@ -84,14 +84,14 @@ def augmentation_section(audits: Sequence[AugmentationAudit], scope: Scope) -> N
 
 
 def effect_of(audit: AugmentationAudit, found: Sequence[Finding]) -> str:
-    """The effect of an augmentation on accuracy, as the analyzer found it."""
+    """The effect of an augmentation on accuracy according to the analyzer, in words."""
     own = (each for each in found if (each.metric, each.evidence.get("augmentation")) == (judged.GAIN, audit.name))
     finding = next((each for each in own if (each.model, each.version) == (audit.model, audit.version)), None)
     return WORDS[str(finding.evidence.get("effect", "unknown")) if finding else "unknown"]
 
 
 def verdict_on(audit: AugmentationAudit, found: Sequence[Finding]) -> AugmentationVerdict | None:
-    """The verdict on an augmentation, from its findings; None if too few seeds ran."""
+    """The verdict on an augmentation, derived from the findings about it; None if too few seeds ran."""
     return augmentation_verdict(
         [
             each
@@ -102,7 +102,7 @@ def verdict_on(audit: AugmentationAudit, found: Sequence[Finding]) -> Augmentati
 
 
 def verdict_cell(audit: AugmentationAudit, told: AugmentationVerdict | None) -> Cell:
-    """The cell with the verdict and below it the reason. It has a severity only if the augmentation is in use."""
+    """A cell with the verdict, and the reason below it. It shows a severity only if the augmentation is in use."""
     if told is None:
         return dict(UNKNOWN_CELL)
     word = told.verdict.capitalize()
@@ -112,7 +112,7 @@ def verdict_cell(audit: AugmentationAudit, told: AugmentationVerdict | None) -> 
 
 
 def augmentation_summary(audits: Sequence[AugmentationAudit], found: Sequence[Finding]) -> str:
-    """A sentence on how many augmentations help and how many harm."""
+    """A sentence that states how many augmentations help and how many harm."""
     words = [effect_of(audit, found) for audit in audits]
     parts = [f"{words.count(word)} {said}" for word, said in (("helps", "with a gain"), ("harms", "with a loss")) if word in words]
     told = ", ".join(parts) or f"none with a gain or loss of {100 * judged.EFFECT:g} point or more"
@@ -120,12 +120,12 @@ def augmentation_summary(audits: Sequence[AugmentationAudit], found: Sequence[Fi
 
 
 def augmentation_name(audit: AugmentationAudit) -> str:
-    """An augmentation with its model and version, as the address names it."""
+    """The text that identifies an augmentation in the address: model, version and name."""
     return f"{audit.model} {audit.version} {audit.name}"
 
 
 def augmentation_points(audits: Sequence[AugmentationAudit], found: Sequence[Finding]) -> pd.DataFrame:
-    """The augmentations with affinity and diversity, as the chart draws them."""
+    """The data of the chart: the augmentations whose affinity and diversity are known."""
     rows = []
     for audit in audits:
         affinity, diversity = audit.affinity, audit.diversity
@@ -162,7 +162,7 @@ def augmentations_table(audits: Sequence[AugmentationAudit], found: Sequence[Fin
 
 
 def gain_cell(audit: AugmentationAudit) -> Cell:
-    """The cell with the gain and below it its interval. A gain of accuracy is in points, a gain of error in per cent of the error."""
+    """A cell with the gain, and its interval below it. A gain of accuracy is in points; a gain of error is in per cent of the error."""
     change = audit.whole.change
     if change is None:
         return dict(UNKNOWN_CELL)
@@ -180,7 +180,7 @@ def ratio_cell(interval: Interval | None) -> Cell:
 
 
 def slices_of_augmentation(audits: Sequence[AugmentationAudit]) -> None:
-    """Draw the gain of an augmentation by class and group, the worst first."""
+    """Draw the gain of an augmentation by class and group, smallest gain first."""
     names = {augmentation_name(audit): audit for audit in audits if audit.slices and audit.seeds > 1}
     if not names:
         return

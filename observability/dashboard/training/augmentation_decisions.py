@@ -1,4 +1,4 @@
-"""Decisions about augmentations on the page Studies: keep, drop or hold, with later measurements."""
+"""Decisions about augmentations on the page Studies (keep, drop or hold), with what was measured after each decision."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from observability.metrics.augmentation import AugmentationAudit
 from observability.store.types.decision_items import DecisionItem
 
 BEGIN = "augmentation:"
-"""Beginning of the id of the decisions about an augmentation: `augmentation:MODEL:VERSION:NAME`."""
+"""Prefix of the id of the decisions about an augmentation, `augmentation:MODEL:VERSION:NAME`."""
 CHOICES: dict[Verdict, tuple[str, str]] = {"keep": ("Keep", "promote"), "drop": ("Drop", "reject"), "hold": ("Hold", "hold")}
 """For each verdict, the word on the page and the choice in the record."""
 MADE = (
@@ -27,14 +27,14 @@ MADE = (
 
 
 def augmentation_decision_id(audit: AugmentationAudit) -> str:
-    """The id of the decisions about an augmentation of a model version."""
+    """The id of the decisions about one augmentation of one model version."""
     return f"{BEGIN}{audit.model}:{audit.version}:{audit.name}"
 
 
 def augmentation_decision(
     audit: AugmentationAudit, verdict: Verdict, author: str, reason: str, told: AugmentationVerdict | None
 ) -> dict[str, object]:
-    """The record of a decision. told: the verdict of the measurements, which is stored in the record as evidence."""
+    """The record of a decision. told: the verdict that follows from the measurements; the record stores it as evidence."""
     word, choice = CHOICES[verdict]
     about = f"{word} augmentation {audit.name} of {audit.model} {audit.version}: {reason}"
     evidence = [told.finding.id, f"audit of {iso(audit.at)}"] if told else [f"audit of {iso(audit.at)}"]
@@ -43,7 +43,7 @@ def augmentation_decision(
 
 
 def measured_since(made: DecisionItem, audits: Sequence[AugmentationAudit]) -> str:
-    """Words on the result of a decision: whether a later audit of the same augmentation, for any version, says that it is in use."""
+    """Words for what followed a decision: whether the same augmentation was measured later (with any version), and whether it is in use."""
     _, model, rest = made.id.split(":", 2)
     later = [
         audit
@@ -58,7 +58,7 @@ def measured_since(made: DecisionItem, audits: Sequence[AugmentationAudit]) -> s
 
 
 def decisions_about_augmentations(audits: Sequence[AugmentationAudit], verdicts: Sequence[AugmentationVerdict | None]) -> None:
-    """Draw the form for a decision, and the decisions in force with later measurements. verdicts: the verdict on each audit."""
+    """Draw the form for a decision, and the decisions in force with later measurements. verdicts: for each audit the verdict on it."""
     models = {audit.model for audit in audits}
     made = [each for model in sorted(models) for each in load.store().decisions(model) if each.id.startswith(BEGIN)]
     _decision_form(audits, verdicts)

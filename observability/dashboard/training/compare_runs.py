@@ -1,4 +1,4 @@
-"""Up to twenty runs side by side: which parameters differ, and which value of the metric each run reached."""
+"""Compare up to twenty runs: which parameters differ, and which value of the metric each run reached."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,9 @@ MAX_PARAMETERS = 10
 
 
 def compared_runs(everything: Sequence[RunVerdict], shown: Sequence[RunVerdict]) -> list[RunVerdict]:
-    """The runs that the box holds, which the address names. Without any, the newest runs that share study or model with the newest run."""
+    """The runs chosen in the box, which the address holds. If none is chosen, the newest runs of the same study (or model) as the newest
+    run.
+    """
     by_name = {each.run.name: each for each in everything}
     named = runs.runs_in_address(by_name)[:MAX_COMPARED]
     options = list(dict.fromkeys([*(each.run.name for each in shown), *named]))
@@ -43,8 +45,8 @@ def compared_runs(everything: Sequence[RunVerdict], shown: Sequence[RunVerdict])
 
 
 def parameter_values(chosen: Sequence[RunVerdict]) -> tuple[dict[str, list[Any]], dict[str, Any]]:
-    """Two results: the parameters (and the seed) that differ between runs, by name, with one value per run; and the parameters that all
-    runs share.
+    """Returns two results: the parameters (and the seed) that differ between runs, by name, with one value per run; and the parameters that
+    all runs share.
     """
     names = dict.fromkeys(name for judged in chosen for name in judged.run.params)
     values = {name: [judged.run.params.get(name) for judged in chosen] for name in names}
@@ -55,8 +57,8 @@ def parameter_values(chosen: Sequence[RunVerdict]) -> tuple[dict[str, list[Any]]
 
 
 def run_differences_section(chosen: Sequence[RunVerdict], costs: Mapping[str, runs.RunUse], scope: Scope) -> None:
-    """Draw the runs, best first, with the parameters that differ. The shared parameters are in one sentence, and all parameters in the
-    CSV.
+    """Draw the runs, best first, with the parameters that differ. The shared parameters are given in one sentence; the CSV has all
+    parameters.
     """
     differ, shared = parameter_values(chosen)
     metric = runs_curves.shared_metric(chosen)
@@ -88,7 +90,7 @@ def run_differences_section(chosen: Sequence[RunVerdict], costs: Mapping[str, ru
 
 
 def best_cost(judged: RunVerdict, metric: str | None) -> float:
-    """The best value of a metric as a cost, by which runs are ordered; infinite for a run without a value."""
+    """The best value of a metric as a cost (smaller is better), by which runs are ordered; infinite for a run without a value."""
     curve = judged.run.curves.get(metric or "")
     if curve is None or not len(curve.finite.values):
         return float("inf")
@@ -113,7 +115,7 @@ def _row(judged: RunVerdict, metric: str | None, values: Sequence[Any], costs: M
 
 
 def comparison_frame(chosen: Sequence[RunVerdict]) -> pd.DataFrame:
-    """One row a run: its metric and best value, and every parameter."""
+    """One row per run: its metric, the best value, and every parameter."""
     metric = runs_curves.shared_metric(chosen)
     differ, shared = parameter_values(chosen)
     rows = []
@@ -131,7 +133,7 @@ def comparison_frame(chosen: Sequence[RunVerdict]) -> pd.DataFrame:
 
 
 def parallel_runs_section(chosen: Sequence[RunVerdict]) -> None:
-    """Draw the compared runs as lines over the parameters that differ. Draw nothing for few runs, or if no parameter differs."""
+    """Draw the compared runs as lines over the parameters that differ. Draws nothing if there are few runs, or if no parameter differs."""
     rows = runs_curves.study_frame([judged.run for judged in chosen])
     if rows is None:
         return

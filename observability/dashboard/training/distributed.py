@@ -1,4 +1,4 @@
-"""The efficiency of a distributed run: time by phase, goodput, scaling, FLOPs and the cost of waiting."""
+"""The efficiency of a distributed run: time by phase, goodput, scaling, FLOPs, and the cost of waiting for slow ranks."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -39,7 +39,7 @@ VERBS = {
     "Leave": "it is not the cause; give the reason",
 }
 MAX_DECIDED = 3
-"""Maximum number of hosts of slow ranks that get a form for actions."""
+"""A form for actions is drawn for at most this many hosts with slow ranks."""
 FIGURES = (
     column("name", "Figure", strong=True, width="13rem"),
     column("value", "Value", align="right"),
@@ -64,14 +64,16 @@ def rank_findings(judged: RunVerdict) -> None:
 
 
 def slow_hosts(judged: RunVerdict) -> list[str]:
-    """The hosts of the slow ranks of a run, that of the slowest rank first. Ranks without a logged host are left out."""
+    """The hosts of a run's slow ranks; the host of the slowest rank comes first. Ranks without a logged host are left out."""
     claims = [each for each in judged.claims or () if each.metric == "straggler_score" and needs_action(each.severity)]
     ordered = sorted(claims, key=lambda one: (SEVERITIES.index(one.severity), -one.rank))
     return list(dict.fromkeys(str(each.evidence["host"]) for each in ordered if "host" in each.evidence))
 
 
 def host_actions(judged: RunVerdict, everything: Sequence[RunVerdict]) -> None:
-    """Draw for each host of a slow rank the earlier decisions, each with the results of later runs, and a form for the next decision."""
+    """For each host with a slow rank, draw the earlier decisions about it, each with what later runs showed, and a form for the next
+    decision.
+    """
     for place, host in enumerate(slow_hosts(judged)[:MAX_DECIDED]):
         words = f"host {host}"
         choices = ActionChoices(key=f"host-{place}", thing=words, verbs=VERBS, button=f"Decide about {words}", proposed="Inspect")
@@ -79,7 +81,7 @@ def host_actions(judged: RunVerdict, everything: Sequence[RunVerdict]) -> None:
 
 
 def host_runs_since(host: str, everything: Sequence[RunVerdict], made: datetime) -> str:
-    """Words on how many runs began on a host after a time (aware UTC), and in how many of them a rank on this host is slow."""
+    """Words for how many runs on a host started after a time (aware UTC), and in how many of them a rank on this host is slow."""
     later = [each for each in everything if host in each.run.hosts.values() and each.run.started is not None and each.run.started > made]
     if not later:
         return "no run on it since"
@@ -88,8 +90,8 @@ def host_runs_since(host: str, everything: Sequence[RunVerdict], made: datetime)
 
 
 def efficiency_section(judged: RunVerdict, times: RankTimes | None, everything: Sequence[RunVerdict]) -> None:
-    """Draw goodput, scaling efficiency, FLOPs and the cost of the straggler. Each has a note on how it was computed, or on the records
-    that are missing for it.
+    """Draw goodput, scaling efficiency, FLOPs and the cost of the slowest rank. Each has a note that states how it was computed, or which
+    records are missing.
 
     times: the times of the run's ranks; None if no step was logged by all ranks.
     """
@@ -136,14 +138,14 @@ def efficiency_section(judged: RunVerdict, times: RankTimes | None, everything: 
 
 
 def step_time_row(run: TrainingRun) -> dict[str, str]:
-    """The row about the wall time of a step."""
+    """The table row for the wall time per step."""
     seconds = seconds_per_step(run)
     value = formatting.DASH if seconds is None else duration_words(seconds)
     return {"name": "Time per step", "value": value, "how": "Wall time from the first to the last step"}
 
 
 def flops_rows(run: TrainingRun) -> list[dict[str, str]]:
-    """The rows about model FLOPs utilisation and the position under the roofline, or about the records that are missing for them."""
+    """The table rows for model FLOPs utilisation and the share of the roofline, with the records that are missing if a value is unknown."""
     flops, found = model_flops_utilisation(run), roofline_position(run)
     ranks = " × ranks" if len(run.ranks) > 1 else ""
     return [
@@ -165,7 +167,9 @@ def flops_rows(run: TrainingRun) -> list[dict[str, str]]:
 
 
 def one_process_efficiency(run: TrainingRun) -> None:
-    """Draw time per step, FLOPs utilisation and roofline of a run of one process; nothing if it states no FLOPs or logged only one step."""
+    """For a run of one process, draw time per step, FLOPs utilisation and roofline. Draws nothing if the run states no FLOPs or logged only
+    one step.
+    """
     if len(run.ranks) > 1 or stated_number(run, ("flops_per_step",)) is None or seconds_per_step(run) is None:
         return
     st.header("Efficiency", anchor=False)
@@ -174,7 +178,9 @@ def one_process_efficiency(run: TrainingRun) -> None:
 
 
 def _scaling_table(judged: RunVerdict, everything: Sequence[RunVerdict]) -> None:
-    """Draw the runs of the study by their number of processes, or the records that are missing for the scaling efficiency."""
+    """Draw the runs of the study by their number of processes. If there are none to compare, draw which records the scaling efficiency
+    needs.
+    """
     points = scaling_points(judged.run, [each.run for each in everything])
     if not points:
         st.caption("Scaling efficiency: needs a run of the same study with another number of processes.")

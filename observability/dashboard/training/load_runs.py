@@ -1,4 +1,4 @@
-"""The training runs that pages show, cached by the state of the store."""
+"""Loads the training runs that pages show; cached until the store changes."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 def analyzed_training_runs(model: str | None) -> "tuple[RunVerdict, ...]":
-    """Every training run of a model, or of all models, with its curves and findings, newest first. Read-only, because sessions share the
-    runs.
+    """Every training run of a model (None: of all models), with its curves and findings, newest first. Read-only, because sessions share
+    the result.
     """
     return _training_runs(model, load.page_clock())
 
 
 def followed_training_runs(names: tuple[str, ...], searches: Mapping[str, int] | None = None) -> "tuple[RunVerdict, ...]":
-    """The named runs as the store has them now. They are read again at each call, so that a running job is followed without the lag of
-    other pages.
+    """The named runs as they are in the store now. They are read again at each call, so that a running job can be followed without the
+    delay of other pages.
 
-    searches: the number of runs of each study that is a search.
+    searches: for each study that is a search, its number of runs.
     """
     from observability.analyzers.training.runs import judged_runs
 
@@ -34,8 +34,8 @@ def followed_training_runs(names: tuple[str, ...], searches: Mapping[str, int] |
 
 
 def runs_read_alone(names: tuple[str, ...], searches: Mapping[str, int]) -> "tuple[RunVerdict, ...]":
-    """Return the named runs. Each is read without other runs, and therefore with more of its steps. searches: the number of runs of each
-    study that is a search.
+    """The named runs, read without any other run, so that more steps of each are read. searches: for each study that is a search, its
+    number of runs.
     """
     return _runs_read_alone(names, tuple(sorted(searches.items())), load.page_clock())
 
@@ -50,7 +50,7 @@ def _runs_read_alone(names: tuple[str, ...], searches: tuple[tuple[str, int], ..
 
 @cached_by_state(4, computed=False)
 def _training_runs(model: str | None, instant: datetime) -> "tuple[RunVerdict, ...]":
-    """The cached result of `analyzed_training_runs`: the runs as the findings about them were computed from one reading."""
+    """The cached result of `analyzed_training_runs`. The runs and the findings about them come from the same reading of the store."""
     from observability.analyzers.training.runs import ANALYZER
     from observability.monitoring import check_windows
 
@@ -59,5 +59,5 @@ def _training_runs(model: str | None, instant: datetime) -> "tuple[RunVerdict, .
 
 
 def _with_short_claims(verdicts: "Iterable[RunVerdict]") -> "tuple[RunVerdict, ...]":
-    """The runs with their claims shortened like the sentences of findings. The further clauses are in the details of a claim."""
+    """The runs, with their claims shortened like the sentences of findings. The remaining clauses of a claim are in its details."""
     return tuple(each if each.claims is None else replace(each, claims=tuple(map(with_short_claim, each.claims))) for each in verdicts)

@@ -1,4 +1,4 @@
-"""The training page: the list of runs, the chosen runs, and their findings and facts."""
+"""The training page: the list of runs, and the chosen runs with their findings and facts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -38,7 +38,7 @@ with obs.track_run(model="loan", params={"learning_rate": 0.05}) as run:
     for step in range(1, 101):
         run.step(step, train_loss=…, validation_loss=…)"""
 FOLLOW_SECONDS = 1
-"""Seconds between two drawings of an active run. A record is shown within 3 seconds, the sum of three times:
+"""Seconds between two drawings of an active run. A new record is shown within 3 seconds, the sum of three times:
 client.runs.RUN_SEGMENT_SECONDS until it can be loaded, server.process_lock.LOAD_EVERY until it is loaded, and these seconds.
 """
 COLUMNS = columns_on_phone(
@@ -57,7 +57,7 @@ COLUMNS = columns_on_phone(
 
 @dataclass(frozen=True)
 class RunUse:
-    """Energy (Wh) and cost of a run, with the basis of the energy and the currency. None if unknown."""
+    """Energy (Wh), carbon (grams) and cost of a run, with the basis of the energy and the currency. None if unknown."""
 
     wh: float | None = None
     source: str | None = None
@@ -67,7 +67,7 @@ class RunUse:
 
 
 def runs_in_window(everything: Sequence[RunVerdict], window: Window, version: str | None) -> list[RunVerdict]:
-    """Runs with a record in the window, of the chosen version if any."""
+    """The runs that have a record in the window; only those of the chosen version, if one is chosen."""
     inside = [each for each in everything if window.start <= each.run.last and each.run.first < window.end]
     return [each for each in inside if version is None or each.run.version == version]
 
@@ -91,9 +91,9 @@ def runs_summary(shown: Sequence[RunVerdict], everything: Sequence[RunVerdict], 
 
 
 def refreshed_runs(chosen: Sequence[RunVerdict], everything: Sequence[RunVerdict]) -> list[RunVerdict]:
-    """The same runs in their present state. The comparison of their devices with earlier runs is taken from before.
+    """The same runs in their present state. Claims that compare their devices with earlier runs are kept from before.
 
-    everything: all runs; they show which studies are searches.
+    everything: all runs, needed to know which studies are searches.
     """
     searches = search_sizes([each.run for each in everything])
     now = {each.run.name: each for each in load_runs.followed_training_runs(tuple(each.run.name for each in chosen), searches)}
@@ -101,17 +101,16 @@ def refreshed_runs(chosen: Sequence[RunVerdict], everything: Sequence[RunVerdict
 
 
 def _with_own_past(now: RunVerdict, before: RunVerdict) -> RunVerdict:
-    """A run that was read alone, with the claims about its own past that were computed when all runs were read."""
+    """A run that was read alone, together with the claims about its own past that were computed when all runs were read."""
     if now is before or now.claims is None:
         return now
     return replace(now, claims=(*now.claims, *(each for each in before.claims or () if each.against == "past")))
 
 
 def closely_read_runs(chosen: Sequence[RunVerdict], everything: Sequence[RunVerdict]) -> list[RunVerdict]:
-    """Return the same runs. A run that was read with far fewer steps than the limit for one run is read again alone, with more of its
-    steps.
+    """The same runs. A run of which far fewer steps were read than the limit for one run is read again alone, with more of its steps.
 
-    everything: all runs; they show which studies are searches.
+    everything: all runs, needed to know which studies are searches.
     """
     coarse = tuple(each.run.name for each in chosen if each.run.stride != 1 and 2 * len(each.run.step_times) < MAX_STEPS_A_RUN)
     if not coarse:
@@ -121,9 +120,9 @@ def closely_read_runs(chosen: Sequence[RunVerdict], everything: Sequence[RunVerd
 
 
 def follow_runs(chosen: Sequence[RunVerdict], everything: Sequence[RunVerdict], draw: Callable[[list[RunVerdict]], None]) -> None:
-    """Draw runs. While some of them are active, these are read and drawn again every FOLLOW_SECONDS.
+    """Draw runs. While some of them are active, these are read again, and all runs are drawn again, every FOLLOW_SECONDS.
 
-    everything: all runs; they show which studies are searches.
+    everything: all runs, needed to know which studies are searches.
     """
     active = [each for each in chosen if is_run_active(each)]
 
@@ -150,7 +149,7 @@ def running_runs_note(chosen: Sequence[RunVerdict]) -> None:
 
 
 def _run_state(judged: RunVerdict) -> tuple[str | None, str]:
-    """Severity and word of the state of a run."""
+    """The state of a run, as a severity and a word."""
     said = {each.metric: each.severity for each in judged.claims or ()}
     if judged.run.failed:
         return "act", (judged.run.status or "failed").capitalize()[:16]
@@ -162,7 +161,7 @@ def _run_state(judged: RunVerdict) -> tuple[str | None, str]:
 
 
 def _state_cell(severity: str | None, word: str, bad: RunClaim | None) -> Cell:
-    """The cell of a run's state. A run that ended is not marked as OK if a claim about it needs action."""
+    """The cell with the state of a run. A run that has ended is not marked as OK if a claim about it needs action."""
     if severity is None:
         return {"t": word, "mark": "live"}
     return {"t": word} if severity == "ok" and bad is not None else {"s": severity, "t": word}
@@ -174,17 +173,17 @@ def is_run_active(judged: RunVerdict) -> bool:
 
 
 def best_value_of_run(each: TrainingRun) -> tuple[MetricCurve, int] | None:
-    """The main curve of a run and the index of its best value; None without one."""
+    """The main curve of a run and the index of its best value; None if the run has no main curve."""
     curve = each.main()
     return (curve, curve.best()) if curve is not None else None
 
 
 NAMELESS = " "
-"""The name that stands for no model. It has the prices that name no model, but not those of the sample fleet."""
+"""A name that stands for "no model". It gets the prices that name no model, but not those of the sample fleet."""
 
 
 def energy_and_cost_of_runs(everything: Sequence[RunVerdict]) -> dict[str, RunUse]:
-    """Energy, carbon and cost of each run by its name, computed as on the pages Energy and Cost."""
+    """Energy, carbon and cost of each run, by the run's name, computed in the same way as on the pages Energy and Cost."""
     of_model: dict[str, list[str]] = {}
     for each in everything:
         of_model.setdefault(each.run.model or "", []).append(each.run.name)
@@ -204,7 +203,7 @@ def energy_and_cost_of_runs(everything: Sequence[RunVerdict]) -> dict[str, RunUs
 
 
 def records_of_energy(everything: Sequence[RunVerdict]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The records of runs and the readings of their devices from which their energy is computed."""
+    """The records from which the energy of these runs is computed: the records of the runs, and the readings of their devices."""
     named = (("run", tuple(sorted(each.run.name for each in everything))),)
     always = Window("", EPOCH, load.page_clock())
     runs, readings = (load.ask_store(replace(asked, ever=True, only=named), always) for asked in (RUNS, RESOURCES))
@@ -212,7 +211,7 @@ def records_of_energy(everything: Sequence[RunVerdict]) -> tuple[pd.DataFrame, p
 
 
 def _known_number(value: Any) -> float | None:
-    """A number of a frame; None if it is missing."""
+    """A number from a frame; None if it is missing."""
     return None if value is None or value != value else float(value)
 
 
@@ -225,7 +224,7 @@ def settings_of_model(model: str) -> ModelSettings:
 
 
 def training_runs_table(shown: Sequence[RunVerdict], costs: dict[str, RunUse], chosen: Sequence[str], scope: Scope) -> None:
-    """Draw the runs with their worst finding, chosen and urgent ones first, then the newest; and their CSV."""
+    """Draw the table of runs, each with its worst finding, and a CSV of it. Chosen and urgent runs come first, then the newest."""
     first = sorted(shown, key=lambda each: (each.run.name not in chosen, run_urgency(each) > 1))
     many = len(shown) > SHOWN_AT_FIRST + 2
     whole = not many or bool(st.session_state.get("all-runs"))
@@ -242,7 +241,7 @@ def training_runs_table(shown: Sequence[RunVerdict], costs: dict[str, RunUse], c
 
 
 def run_cost_words(amount: float, currency: str | None) -> str:
-    """The cost of a run, such as `USD 0.0012`. Below 0.0001 the text only says that it is less."""
+    """The cost of a run, such as `USD 0.0012`. For less than 0.0001 the text only says that it is less."""
     return " ".join(filter(None, (currency, formatting.format_number(amount, 2))))
 
 
@@ -289,7 +288,7 @@ def _run_row(judged: RunVerdict, cost: RunUse, chosen: Sequence[str], scope: Sco
 
 
 def _of_read_steps(run: TrainingRun) -> str:
-    """Words on the steps among which the best one was searched; empty if every step was read."""
+    """Words that state among which steps the best one was searched; empty if every step was read."""
     return f", of every {run.stride:,}th" if run.stride > 1 else ""
 
 
@@ -313,7 +312,7 @@ def _runs_frame(shown: Sequence[RunVerdict], costs: dict[str, RunUse]) -> pd.Dat
 
 
 def runs_in_address(by_name: Mapping[str, RunVerdict]) -> list[str]:
-    """The names of the runs in the address, with a warning for each that is unknown."""
+    """The names of the runs in the address. Draws a warning for each unknown name."""
     asked = st.query_params.get_all("run")
     for name in asked:
         if name not in by_name:
@@ -322,7 +321,7 @@ def runs_in_address(by_name: Mapping[str, RunVerdict]) -> list[str]:
 
 
 def chosen_run(everything: Sequence[RunVerdict], shown: Sequence[RunVerdict], hint: str = "Most urgent") -> RunVerdict | None:
-    """The run that the box holds, which the address names. Without one, the most urgent run; None if no run is shown."""
+    """The run chosen in the box, which the address holds. If none is chosen, the most urgent run; None if no run is shown."""
     by_name = {each.run.name: each for each in everything}
     named = runs_in_address(by_name)
     options = list(dict.fromkeys([*(each.run.name for each in shown), *named]))
@@ -350,7 +349,7 @@ def run_findings(chosen: Sequence[RunVerdict]) -> None:
 
 
 def spike_batch_links(chosen: Sequence[RunVerdict], scope: Scope) -> None:
-    """Draw links to the batches that claims about these runs name, and to their devices, if these batches were logged."""
+    """Draw links to the batches (of devices and data) that claims about these runs name, if these batches were logged."""
     named = [str(batch) for judged in chosen for claim in judged.claims or () for batch in claim.evidence.get("batches", ())]
     if not named or not (targets := batch_links(list(dict.fromkeys(named)), scope)):
         return
@@ -384,7 +383,7 @@ def run_facts(chosen: Sequence[RunVerdict], costs: dict[str, RunUse]) -> None:
 
 
 def early_stop_words(stop: EarlyStop, use: RunUse) -> str:
-    """A sentence on how early a run ended. If the run's energy is known, also on the energy that this avoided."""
+    """A sentence that states how early a run ended, and, if its energy is known, how much energy this avoided."""
     ended = f"Ended at {numerals.format_figure(stop.done, 6)} of {stop.planned:,} {stop.unit}"
     if use.wh is None:
         return f"{ended}."

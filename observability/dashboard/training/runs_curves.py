@@ -1,4 +1,4 @@
-"""The chosen runs side by side: curves of one metric, parameters, and the study."""
+"""Compare the chosen runs: curves of one metric, parameters, and the runs of a study."""
 
 import json
 from collections.abc import Sequence
@@ -24,25 +24,25 @@ from observability.stats.curve import exponential_moving_average
 
 MAX_PARAMETERS = 8
 MANY_RUNS = 3
-"""Number of runs above which parallel coordinates are drawn."""
+"""Parallel coordinates are drawn only for more runs than this."""
 AXES = ("Step", "Time")
 
 
 def _metrics_of_runs(chosen: Sequence[RunVerdict]) -> list[str]:
-    """Names of the metrics of the chosen runs, without the part of the data (such as validation), main metrics first."""
+    """The metrics of the chosen runs, without the name of the data part (such as validation); main metrics first."""
     found = [base_metric(each.name) for judged in chosen if (each := judged.run.main()) is not None]
     found += [base_metric(name) for judged in chosen for name in judged.run.curves]
     return list(dict.fromkeys(found))
 
 
 def shared_metric(chosen: Sequence[RunVerdict]) -> str | None:
-    """The metric that is the main metric of most runs; None if no run has one."""
+    """The metric that most runs have as their main metric; None if no run has one."""
     names = [each.name for judged in chosen if (each := judged.run.main()) is not None]
     return max(sorted(set(names)), key=names.count) if names else None
 
 
 def run_curves_section(chosen: Sequence[RunVerdict]) -> None:
-    """Draw boxes for metric, smoothing, axis and scale, and the chart."""
+    """Draw the boxes for metric, smoothing, axis and scale, and the chart of the curves."""
     names = _metrics_of_runs(chosen)
     if not names:
         st.caption("These runs logged no metric by step.")
@@ -73,18 +73,18 @@ def run_curves_section(chosen: Sequence[RunVerdict]) -> None:
 
 
 def _curves_of_metric(each: TrainingRun, metric: str) -> list[MetricCurve]:
-    """The curves of one metric of a run, on held-out and on training rows."""
+    """The curves of one metric of a run, both on held-out and on training rows."""
     return [curve for name, curve in each.curves.items() if base_metric(name) == metric]
 
 
 def _seconds_since_start(each: TrainingRun, curve: MetricCurve) -> Any:
-    """Seconds since the start of a run at each step."""
+    """For each step of a curve, the seconds since the start of the run."""
     start = np.datetime64(naive_utc(each.first), "us")
     return (curve.at - start).astype(float) / 1e6
 
 
 def curve_frame(chosen: Sequence[RunVerdict], metric: str, weight: float, *, by_time: bool) -> pd.DataFrame:
-    """run, part, metric, step, x, value, smoothed: every step of the chosen runs' curves of one metric."""
+    """Every step of the chosen runs' curves of one metric: run, part, metric, step, x, value, smoothed."""
     parts = []
     for judged in chosen:
         for curve in _curves_of_metric(judged.run, metric):
@@ -105,7 +105,9 @@ def _has_several_parts(each: TrainingRun, metric: str) -> bool:
 
 
 def mark_frame(chosen: Sequence[RunVerdict], metric: str, *, by_time: bool) -> pd.DataFrame:
-    """run, x, value, kind, what: the best value of each curve by which a metric is judged, and the steps that findings name."""
+    """The marks on the curves: run, x, value, kind, what. Marked are the best value of each held-out curve (of each training curve, if the
+    run has no held-out curve), and the steps that findings name.
+    """
     rows: list[dict[str, Any]] = []
 
     def add(each: TrainingRun, curve: MetricCurve, step: int, kind: str, what: str) -> None:
@@ -134,7 +136,7 @@ def mark_frame(chosen: Sequence[RunVerdict], metric: str, *, by_time: bool) -> p
 
 
 def _curves_alt_text(chosen: Sequence[RunVerdict], metric: str) -> str:
-    """The best value of each curve in one sentence, which is the alternative text of the chart."""
+    """A sentence with the best value of each curve, used as the alternative text of the chart."""
     said = []
     for judged in chosen:
         for curve in _curves_of_metric(judged.run, metric):
@@ -164,8 +166,8 @@ def parameter_text(value: Any) -> str:
 
 
 def study_frame(members: Sequence[TrainingRun]) -> pd.DataFrame | None:
-    """A frame with the columns run, up to 8 parameters that differ, and the best value of the most frequent main metric; None if no
-    parameter differs.
+    """One row per run: run, up to 8 parameters that differ, and the best value of the most frequent main metric. None if no parameter
+    differs, or if there are too few runs.
     """
     known = [(each, found) for each in members if (found := runs.best_value_of_run(each)) is not None]
     names = [curve.name for _, (curve, _) in known]

@@ -1,4 +1,4 @@
-"""The devices of a training run: power, utilisation, memory and temperature, and energy by phase."""
+"""The devices of a training run: their power, utilisation, memory and temperature, and the energy by phase."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -43,7 +43,7 @@ PHASES = columns_on_phone(
 
 
 def run_devices_section(judged: RunVerdict, costs: Mapping[str, RunUse]) -> None:
-    """Draw the devices of a run and its phases; nothing without readings."""
+    """Draw the devices of a run, and its phases. Draws nothing without readings."""
     always = Window("", EPOCH, load.page_clock())
     found = load.ask_store(Records("resource", FIELDS, ever=True, only=(("run", judged.run.name),)), always)
     if found.empty:
@@ -57,7 +57,7 @@ def run_devices_section(judged: RunVerdict, costs: Mapping[str, RunUse]) -> None
 
 
 def _phases_table(judged: RunVerdict, found: pd.DataFrame, costs: Mapping[str, RunUse]) -> None:
-    """Draw the energy of each phase of a run, in all and per step; nothing if no reading has a phase or step."""
+    """Draw the energy of each phase of a run, in total and per step. Draws nothing if no reading has a phase or a step."""
     if not (found["phase"].notna().any() or found["step"].notna().any()):
         return
     rows, wh = energy_by_phase(found), costs.get(judged.run.name, RunUse()).wh
@@ -76,7 +76,7 @@ def _phases_table(judged: RunVerdict, found: pd.DataFrame, costs: Mapping[str, R
 
 
 def _phase_cells(each: dict[Any, Any], total: float, wh: float) -> dict[str, Cell]:
-    """The table cells of one phase: its share of the run's energy, and the energy per step."""
+    """The table cells of one phase: its time, its share of the run's energy, and its energy per step."""
     part, steps = each["joules"] / total, each["last"] - each["first"] + 1
     known = steps == steps
     return {
@@ -90,7 +90,7 @@ def _phase_cells(each: dict[Any, Any], total: float, wh: float) -> dict[str, Cel
 
 
 def _device_cells(device: str, host: str, part: pd.DataFrame) -> dict[str, Cell]:
-    """The table cells of one device of a run: samples, power, utilisation, memory and temperature."""
+    """The table cells of one device of a run: readings, power, utilisation, memory and temperature."""
     busy = part["utilisation"].dropna()
     return {
         "device": {"t": device, "sub": host or None},
@@ -106,7 +106,7 @@ def _device_cells(device: str, host: str, part: pd.DataFrame) -> dict[str, Cell]
 
 
 def _mean_and_max(values: "pd.Series[Any]", unit: str) -> Cell:
-    """The cell with the mean, and below it the maximum."""
+    """A cell with the mean, and the maximum below it."""
     known = values.dropna()
     if known.empty:
         return dict(UNKNOWN_CELL)

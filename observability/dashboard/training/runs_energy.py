@@ -1,4 +1,4 @@
-"""The forecast energy of a training run that has not ended, as on the page Energy."""
+"""The energy forecast of a training run that has not ended, computed as on the page Energy."""
 
 from collections.abc import Sequence
 
@@ -18,13 +18,13 @@ from observability.metrics.training_curves import TrainingRun
 
 
 def forecast_line(judged: RunVerdict, everything: Sequence[RunVerdict]) -> None:
-    """Draw the forecast energy of a run that is active and has readings; nothing for any other run."""
+    """Draw the energy forecast of a run that is active and has readings. Draws nothing for any other run."""
     if is_run_active(judged) and (claim := run_forecast(judged, everything)) is not None:
         run_claim_line(claim)
 
 
 def run_forecast(judged: RunVerdict, everything: Sequence[RunVerdict]) -> RunClaim | None:
-    """The claim about the forecast energy of a run; None if there is no forecast. everything: all runs, with the steps that were read."""
+    """The claim about the energy forecast of a run; None if there is no forecast. everything: all runs, with their steps that were read."""
     model = judged.run.model or ""
     alike = {each.run.name: each.run for each in everything if (each.run.model or "") == model} | {judged.run.name: judged.run}
     runs, readings = records_of_energy(everything)
@@ -38,6 +38,6 @@ def run_forecast(judged: RunVerdict, everything: Sequence[RunVerdict]) -> RunCla
 
 
 def steps_frame(runs: Sequence[TrainingRun]) -> pd.DataFrame:
-    """The records of the steps that were read for some runs: run, at, step, stride."""
+    """The steps that were read for some runs, one row per step: run, at, step, stride."""
     parts = [pd.DataFrame({"run": each.name, "at": each.step_times, "step": each.step_numbers, "stride": each.stride}) for each in runs]
     return pd.concat(parts, ignore_index=True)

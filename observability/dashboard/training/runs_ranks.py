@@ -1,4 +1,4 @@
-"""The ranks of one distributed run, compared by step and by phase."""
+"""Compares the ranks of one distributed run, by step and by phase."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,8 +22,8 @@ ALL = "all own work"
 
 
 def ranks_section(judged: RunVerdict, times: RankTimes) -> None:
-    """Draw the own work of each rank by step, the ratio of the slowest rank to the median, and the phases by rank. times: the times of the
-    run's ranks.
+    """Draw each rank's own work by step (without waiting), the ratio of the slowest rank to the median, and the phases by rank. times: the
+    times of the run's ranks.
     """
     st.header("Ranks", anchor=False)
     st.caption("Own work of each rank: its phases without the wait for the slowest rank. Click a cell for the phases of that step.")
@@ -63,14 +63,14 @@ def ranks_section(judged: RunVerdict, times: RankTimes) -> None:
 
 
 def _choose_clicked_step() -> None:
-    """Put the step of the clicked cell into the address."""
+    """Write the step of the clicked cell to the address."""
     points = st.session_state[KEY].selection.points
     if points and points[0].get("customdata"):
         st.query_params["cell"] = str(points[0]["customdata"][0])
 
 
 def _chosen_step(times: RankTimes) -> int | None:
-    """The step in the address; None, with a warning, for an unknown one."""
+    """The step that the address names; None, with a warning, if it is unknown."""
     named = st.query_params.get("cell")
     if named is None:
         return None
@@ -115,7 +115,7 @@ def _hosts_sentence(times: RankTimes, hosts: Mapping[str, str]) -> str | None:
 
 
 def _own_work_frame(times: RankTimes, hosts: Mapping[str, str]) -> pd.DataFrame:
-    """rank, host (if logged), step, own_ms, wait_ms, and the milliseconds of each phase, for every compared rank and step."""
+    """One row for each compared rank and step: rank, host (if logged), step, own_ms, wait_ms, and the milliseconds of each phase."""
     n = len(times.steps)
     columns: dict[str, Any] = {"rank": np.repeat(times.ranks, n)}
     columns |= {"host": np.repeat([hosts.get(rank) for rank in times.ranks], n)} if hosts else {}
@@ -124,8 +124,8 @@ def _own_work_frame(times: RankTimes, hosts: Mapping[str, str]) -> pd.DataFrame:
 
 
 def phase_frame(times: RankTimes, step: int | None, hosts: Mapping[str, str]) -> pd.DataFrame:
-    """Rank (with its host), phase, ms: medians over all steps, or the values of one step. The wait for the slowest rank is a phase of its
-    own.
+    """One row for each rank (with its host) and phase: rank, phase, ms. ms is the median over all steps, or the value of one step. The wait
+    for the slowest rank counts as a phase.
     """
     order = ("data", "compute", "communication")
     names = sorted(times.phases, key=lambda name: (order.index(name) if name in order else 1, name))

@@ -14,7 +14,7 @@ SEARCHED = "validation_log_loss"
 
 
 def run_curve_figure(folder: Path) -> Any:
-    """The mean absolute error of one run of the sample by step, on training and on held-out rows."""
+    """A chart of the mean absolute error of one sample run by step, on training rows and on held-out rows."""
     from observability.dashboard.charts import runs as charts_runs
 
     steps = sample_records(folder / "training.jsonl", "step")
@@ -31,7 +31,7 @@ def run_curve_figure(folder: Path) -> Any:
 
 
 def phase_figure(folder: Path) -> Any:
-    """The mean time of each phase of a step, by process of one distributed run of the sample."""
+    """A chart of the mean time of each phase of a step, by process, for one distributed run of the sample."""
     from observability.dashboard.charts import runs as charts_runs
 
     steps = sample_records(folder / "distributed.jsonl", "step")
@@ -42,7 +42,7 @@ def phase_figure(folder: Path) -> Any:
 
 
 def search_figure(folder: Path) -> Any:
-    """The held-out loss of each trial of a search of the sample, and the best so far."""
+    """A chart of the held-out loss of each trial of a search in the sample, with the best value so far."""
     from observability.dashboard.charts import studies as charts_studies
 
     runs = sample_records(folder / "study.jsonl", "run")

@@ -1,4 +1,4 @@
-"""Challenger against champion: which version to serve, the reasons, the slices, and the decision with its later results."""
+"""Challenger against champion: which version to serve and why, the slices, and the decision with what followed it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -77,11 +77,11 @@ class SelectionSides:
 
 
 def selection_boxes(here: ModelPage) -> SelectionSides | None:
-    """Draw the boxes for challenger and champion, and return the windows of both; None if the model has only one version.
+    """Draw the boxes for challenger and champion. Returns the windows of both; None if the model has only one version.
 
     The default challenger is the newest registered version in shadow. If no registered version is in shadow, it is the newest version in
-    shadow, because versions on devices may not be registered; else the version with fewest predictions. The champion is the serving
-    version.
+    shadow, because versions on devices may not be registered. Without any version in shadow, it is the last of the other offered versions.
+    The champion is the serving version with the most predictions.
     """
     known = version_choices(here.model.name)
     offered = {words: stream for words, stream in known.offered.items() if stream[0] is not None and stream[1] != "reference"}
@@ -117,8 +117,8 @@ def _most_predictions(here: ModelPage, known: VersionChoices, serving: list[str]
 
 @cached_by_state(8, copied=True, by_model=lambda challenger, champion: challenger.model)
 def selection_slices(challenger: Window, champion: Window) -> dict[str, Any]:
-    """The slices in which the challenger is worse on the rows that both versions answered. Without such rows, no slice is tested. `churn`:
-    the changed decisions of each slice.
+    """The slices in which the challenger is worse, on the rows that both versions answered. Without such rows, no slice is tested. `churn`:
+    for each slice, the decisions that change.
     """
     model = load.catalog().model(challenger.model)
     versions = [[model.version(str(each.version)) or Version(str(each.version))] for each in (challenger, champion)]
@@ -129,7 +129,9 @@ def selection_slices(challenger: Window, champion: Window) -> dict[str, Any]:
 
 
 def selection_verdict(here: ModelPage, sides: SelectionSides) -> Recommendation:
-    """Draw the decision that the comparison favours, the criteria, churn and the slices, and return the recommendation."""
+    """Draw the decision that the comparison favours, the criteria, the churn (changed decisions) and the slices. Returns the
+    recommendation.
+    """
     found = answer_or_stop(lambda: load.window_comparison_of(sides.challenger, sides.champion))
     slices = answer_or_stop(lambda: selection_slices(sides.challenger, sides.champion)) if found.pairs is not None else {}
     told = recommendation(here.model, found, len(slices.get("rows", [])), slices.get("looked_at", 0))
@@ -164,7 +166,7 @@ def selection_verdict(here: ModelPage, sides: SelectionSides) -> Recommendation:
 
 
 def churn_section(found: WindowComparison) -> None:
-    """Draw how many answers change on the rows that both versions answered, and in whose favour."""
+    """Draw how many decisions change on the rows that both versions answered, and which version is right more often."""
     pairs = found.pairs
     st.header("Churn", anchor=False)
     if pairs is None or not pairs.n:
@@ -179,7 +181,7 @@ def churn_section(found: WindowComparison) -> None:
 
 
 def churn_table(churn: Sequence[SliceChurn]) -> None:
-    """Draw the slices with most changed decisions, and all of them as CSV; nothing without slices."""
+    """Draw the slices with the most changed decisions; the CSV has all slices. Draws nothing without slices."""
     if not churn:
         return
     lines = [
@@ -252,7 +254,7 @@ def decision_form(here: ModelPage, sides: SelectionSides, told: Recommendation) 
 
 
 def past_decisions(here: ModelPage) -> None:
-    """Earlier decisions on versions of this model, and their results."""
+    """Draw earlier decisions on versions of this model, and what followed them."""
     made = [each for each in load.store().decisions(here.model.name) if each.fields.get("choice") and each.fields.get("version")]
     if not made:
         return
@@ -282,7 +284,7 @@ def past_decisions(here: ModelPage) -> None:
 
 
 def comparison_link(here: ModelPage, sides: SelectionSides) -> None:
-    """Draw the link to the comparison of both versions in every metric."""
+    """Draw the link to the page that compares both versions in every metric."""
     scope = replace(here.scope, version=sides.champion.version)
     label = next(
         (words for words, stream in version_choices(here.model.name).offered.items() if stream[0] == sides.challenger.version), None

@@ -1,5 +1,5 @@
-"""One study: best value against budget, importance of parameters, the winner compared with chance, pruning, the price of a gain, and
-whether to continue.
+"""One study (a search over settings): best value against budget, importance of parameters, the winner compared with chance, pruning, the
+price of a gain, and whether to continue.
 """
 
 import math
@@ -74,7 +74,7 @@ STUDIES_ALWAYS = ("study", "trials", "settings", "best", "gain", "pruned", "time
 VERBS = {"Stop": "start no further trial", "Continue": "more trials are worth it; give the reason"}
 IMPORTANT = 0.05
 MOST_LINES = 6
-"""Maximum number of studies in one figure."""
+"""Maximum number of studies that are drawn in one figure."""
 BEST = 5
 """Number of settings in the table of the best settings."""
 
@@ -85,7 +85,7 @@ def studies_of(everything: Sequence[RunVerdict]) -> list[StudyResults]:
 
 
 def chosen_study(known: Sequence[StudyResults]) -> StudyResults:
-    """The study that the box holds, which the address names. Without one, the study with most settings."""
+    """The study chosen in the box, which the address holds. If none is chosen, the study with the most settings."""
     names = [each.name for each in known]
     missing = "The link names the study {}, which is not among the studies of this store or model."
     default = max(known, key=lambda each: len(each.settings))
@@ -94,10 +94,10 @@ def chosen_study(known: Sequence[StudyResults]) -> StudyResults:
 
 
 def use_of_studies(known: Sequence[StudyResults]) -> dict[str, dict[str, RunUse]]:
-    """Energy and cost of each run, by the names of its study and of itself.
+    """Energy and cost of each run: by the name of its study, then by the name of the run.
 
-    All studies are read with one query if it returns every reading of their devices. A query returns only the newest `rows` readings; if
-    there are more, each study is read with a query of its own.
+    All studies are read with one query if it returns every reading of their devices. A query returns only the newest `rows` readings; if it
+    returns that many, each study is read with its own query.
     """
     runs = {study.name: [RunVerdict(each.run, ()) for each in study.trials] for study in known}
     everything = [each for own in runs.values() for each in own]
@@ -108,7 +108,7 @@ def use_of_studies(known: Sequence[StudyResults]) -> dict[str, dict[str, RunUse]
 
 
 def study_sections(study: StudyResults, scope: Scope, uses: dict[str, RunUse]) -> None:
-    """Draw the answers about one study, its charts, and its settings, best first. uses: energy and cost of its runs by the name of the
+    """Draw the conclusions about one study, its charts, and its settings, best first. uses: energy and cost of its runs, by the name of the
     run.
     """
     st.header(formatting.escape_markdown(study.name), anchor=False)
@@ -147,20 +147,22 @@ def study_sections(study: StudyResults, scope: Scope, uses: dict[str, RunUse]) -
 
 
 def chance_words(study: StudyResults) -> str:
-    """The name of the band in which chance alone moves the metric, with the limit that the finding states; empty if there are too few
-    seeds.
+    """Words for the band in which chance alone moves the metric, with the same limit as in the finding; empty if there are
+    too few seeds.
     """
     band = seed_band(study)
     return f"chance, by {len(band.values)} runs of one setting: {run_figure(band.mean)} ± {run_figure(band.reach())}" if band else ""
 
 
 def _figure_row(figure: dict[str, Any]) -> dict[str, Any]:
-    """A figure with its basis below its name."""
+    """The table row of a figure, with its basis below its name."""
     return table_row(name={"t": figure["name"], "sub": figure["how"]}, value=figure["value"])
 
 
 def gain_in_words(gain: Interval) -> str:
-    """A gain with its interval. All numbers have the same decimals, which are two significant digits of the width of the interval."""
+    """A gain with its interval. All three numbers have the same number of decimals, so that the width of the interval has two significant
+    digits.
+    """
     value, low, high = (float(part or 0.0) for part in gain.triple)
     width = high - low or abs(value)
     decimals = max(0, 1 - math.floor(math.log10(width))) if width > 0 else 0
@@ -169,7 +171,7 @@ def gain_in_words(gain: Interval) -> str:
 
 
 def search_checks(study: StudyResults) -> None:
-    """Draw the checks of the search itself, each with its figure, and with the next step if one is needed."""
+    """Draw the checks of the search itself, each with what it found, and the next step if one is needed."""
     claims = [with_short_claim(claim) for claim, _ in claims_about_searches([each.run for each in study.trials])]
     lines = [
         table_row(
@@ -194,7 +196,7 @@ def search_checks(study: StudyResults) -> None:
 
 
 def winner_line(study: StudyResults) -> None:
-    """Draw a sentence on whether the best setting is better than chance."""
+    """Draw a sentence that states whether the winner's gain is larger than chance explains."""
     found = winner_against_chance(study)
     if found is None:
         st.markdown(
@@ -218,7 +220,7 @@ def winner_line(study: StudyResults) -> None:
 
 
 def search_actions(study: StudyResults, found: FurtherTrials | None) -> None:
-    """Draw the earlier decisions about a search, each with the number of later trials, and a form for the next decision. found: the gain
+    """Draw the earlier decisions about a search, each with the number of trials since, and a form for the next decision. found: the gain
     that further trials can bring.
     """
     proposed = None if found is None else "Stop" if found.stop else "Continue"
@@ -233,7 +235,7 @@ def trials_since(study: StudyResults, made: datetime) -> str:
 
 
 def further_line(study: StudyResults, found: FurtherTrials | None) -> None:
-    """Draw a sentence on the gain that can be expected of further trials."""
+    """Draw a sentence about the gain to expect from further trials."""
     if found is None:
         more = MIN_TRIALS - len(study.settings)
         st.markdown(
@@ -257,8 +259,8 @@ def further_words(found: FurtherTrials, metric: str) -> str:
 
 
 def search_use(study: StudyResults, uses: dict[str, RunUse]) -> tuple[float | None, float | None, str]:
-    """Energy in Wh and cost of all runs of a search, and its currency. A figure is None if it is unknown for a run or if the currencies
-    differ.
+    """Energy in Wh and cost of all runs of a search, and the currency of the cost. A figure is None if it is unknown for any run; the cost
+    is also None if the currencies differ.
     """
     wh = energy_of_runs(study, {name: use.wh for name, use in uses.items()})
     amounts = [use.amount for use in uses.values()]
@@ -268,7 +270,7 @@ def search_use(study: StudyResults, uses: dict[str, RunUse]) -> tuple[float | No
 
 
 def study_figures(study: StudyResults, uses: dict[str, RunUse]) -> list[dict[str, Any]]:
-    """The figures of a search: pruning, its energy and cost, and the cost of a point gained."""
+    """The figures of a search: savings by pruning, its energy and cost, and the cost per 1 % of improvement."""
     saved, gained = pruning_savings(study), study_gain(study)
     wh, money, currency = search_use(study, uses)
     sources = {use.source for use in uses.values() if use.source}
@@ -319,7 +321,7 @@ def study_figures(study: StudyResults, uses: dict[str, RunUse]) -> list[dict[str
 
 
 def importance_section(study: StudyResults) -> None:
-    """Draw the importance of each parameter. Parameters whose importance chance explains are marked."""
+    """Draw the importance of each parameter. Parameters whose importance can be explained by chance are grey."""
     st.header("Which parameters mattered", anchor=False)
     found = parameter_importances(study)
     if not found:
@@ -334,7 +336,7 @@ def importance_section(study: StudyResults) -> None:
 
 
 def parallel_section(study: StudyResults) -> None:
-    """Draw the runs as lines over their parameters, folded."""
+    """Draw the runs as lines over their parameters, in a closed expander."""
     rows = study_frame([each.run for each in study.trials])
     if rows is None:
         return
@@ -363,8 +365,8 @@ def settings_table(study: StudyResults, scope: Scope) -> None:
 
 
 def studies_of_metric(chosen: StudyResults, known: Sequence[StudyResults]) -> list[StudyResults]:
-    """The studies about the same model, metric and better direction as the chosen one. The chosen study comes first, then those with most
-    settings.
+    """The studies with the same model, metric and better direction as the chosen study. The chosen study comes first, then the studies with
+    most settings.
     """
 
     def measured(study: StudyResults) -> tuple[str | None, str, str]:
@@ -375,7 +377,8 @@ def studies_of_metric(chosen: StudyResults, known: Sequence[StudyResults]) -> li
 
 
 def studies_side_by_side(chosen: StudyResults, known: Sequence[StudyResults]) -> None:
-    """Draw the best value so far of the studies about the model and metric of the chosen study; nothing if there is no other study.
+    """Draw the best value so far of all studies with the model and metric of the chosen study. Draws nothing if there is no other such
+    study.
 
     At most `MOST_LINES` studies are drawn; the table of the figure has all studies.
     """
@@ -399,7 +402,7 @@ def studies_side_by_side(chosen: StudyResults, known: Sequence[StudyResults]) ->
 def all_studies_table(
     known: Sequence[StudyResults], scope: Scope, uses: dict[str, dict[str, RunUse]], chosen: StudyResults | None = None
 ) -> None:
-    """Draw the studies side by side, folded: a table, and the figure of the chosen study's metric. uses: the result of `use_of_studies`."""
+    """Draw all studies in a closed expander: a table, and the figure of the chosen study's metric. uses: the result of `use_of_studies`."""
     rows = []
     for study in known:
         gained = study_gain(study)

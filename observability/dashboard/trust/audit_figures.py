@@ -1,4 +1,4 @@
-"""The figures of an audit and the cases behind it, for each kind of audit on the page of audits."""
+"""For each kind of audit on the page of audits, its figures and the cases behind them."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,7 +40,9 @@ SHOWN = 8
 
 
 def audit_figure(here: ModelPage, audit: StoredAudit, found: Sequence[Finding]) -> None:
-    """Draw the main figure of one audit. found: findings about the forms of the model."""
+    """Draw the main figure of one audit. found: findings about the forms of the model (such as the same model in another precision or
+    runtime, or a smaller one).
+    """
     if audit.kind == form_audits.KIND:
         with as_far_as_recorded():
             form_audits.form_audit_figure(here, audit, found)
@@ -55,8 +57,8 @@ def audit_figure(here: ModelPage, audit: StoredAudit, found: Sequence[Finding]) 
 
 @contextmanager
 def as_far_as_recorded() -> Iterator[None]:
-    """Draw a part of a record's results. If the results lack a field or have another form, a note replaces the rest of the part, and the
-    page goes on.
+    """Draw one part of an audit's results. If the results lack a field or have another format, a note replaces the rest of this part, and
+    the page continues.
     """
     try:
         yield
@@ -84,12 +86,12 @@ def audit_details(here: ModelPage, audit: StoredAudit) -> None:
 
 
 def curve_points(curve: Sequence[Mapping[str, Any]], at: str, name: str) -> list[dict[str, Any]]:
-    """The points of a curve for a figure."""
+    """The points of a curve as rows of a figure."""
     return [{"curve": name, "at": point[at], **{part: point[part] for part in ("value", "low", "high", "n")}} for point in curve]
 
 
 def _budget(here: ModelPage, audit: StoredAudit) -> None:
-    """Draw accuracy against the budget, of all rows or by group."""
+    """Draw accuracy against the budget (the cost of the change), of all rows or by group."""
     results = audit.results
     groups = {f"{name}: {level}": curve for name, levels in results.get("groups", {}).items() for level, curve in levels.items()}
     names = list(results.get("groups", {}))
@@ -118,8 +120,8 @@ def _budget(here: ModelPage, audit: StoredAudit) -> None:
 
 
 def attack_terms_words(results: Mapping[str, Any]) -> str:
-    """The rules of an attack in words: the features that the attack may not change, or only in one direction, and the costs of changes.
-    Empty without rules.
+    """The rules of an attack in words: features that it may not change, features that it may change in one direction only, and the costs of
+    changes. Empty if there are no rules.
     """
     parts = [f"Locked: {', '.join(results['locked'])}."] if results.get("locked") else []
     ways = {"up": "rises", "down": "falls"}
@@ -131,7 +133,7 @@ def attack_terms_words(results: Mapping[str, Any]) -> str:
 
 
 def attacked_group_words(results: Mapping[str, Any]) -> str:
-    """A sentence on the group that is most clearly easier to attack than others: within the budget of the headline, or because its
+    """A sentence about the group that is most clearly easier to attack than other groups: within the budget of the headline, or because its
     training records are found more often.
 
     If no group is easier to attack, the sentence says so. Empty if no attribute has two groups to compare.
@@ -157,12 +159,14 @@ def attacked_group_words(results: Mapping[str, Any]) -> str:
 
 
 def _cost_unit(results: Mapping[str, Any]) -> str:
-    """The unit of the cost of a change in an audit; empty if the audit gave features their own costs."""
+    """The unit in which the cost of a change is measured; empty if the audit defined its own costs of features."""
     return "" if results.get("costs") else " (standard deviations)"
 
 
 def _robustness(here: ModelPage, audit: StoredAudit) -> None:
-    """Draw the cheapest flips, accuracy with noise and without features, and changed texts."""
+    """Draw the cheapest changes that flip a prediction, the accuracy with noise and with absent features, and the effect of changed
+    texts.
+    """
     results = audit.results
     st.header("Cheapest changes", anchor=False)
     flips = results.get("flips", [])
@@ -226,7 +230,7 @@ def _roc(_here: ModelPage, audit: StoredAudit) -> None:
 
 
 def gap_words(gap: Mapping[str, Mapping[str, Any]]) -> str:
-    """A sentence on how much lower the loss of training records is, and on what an attacker gains who only compares losses."""
+    """A sentence that states how much lower the loss is on training records, and what an attacker gains who only compares losses."""
     loss, low, high, inside, outside = (
         format_figure(gap[part][name], 3)
         for part, name in (
@@ -262,7 +266,7 @@ def _canaries(found: Mapping[str, Any]) -> None:
 
 
 def _membership(here: ModelPage, audit: StoredAudit) -> None:
-    """Exposure by group, and the most exposed records."""
+    """Draw the exposure by group, and the most exposed training records."""
     results = audit.results
     if results.get("groups"):
         st.header("Exposure by group", anchor=False)
@@ -282,7 +286,7 @@ def _membership(here: ModelPage, audit: StoredAudit) -> None:
 
 
 def _deletion(_here: ModelPage, audit: StoredAudit) -> None:
-    """Draw the deletion curves of an audit, which measure how faithful its attributions are."""
+    """Draw the deletion curves of an audit, which show how faithful its attributions are to the model."""
     results = audit.results
     deletion = pd.DataFrame(results["deletion"])
     ahead = results["faithfulness"]
@@ -292,7 +296,7 @@ def _deletion(_here: ModelPage, audit: StoredAudit) -> None:
 
 
 def _explanations(here: ModelPage, audit: StoredAudit) -> None:
-    """Agreement with another method, surrogates, and the least stable explanations."""
+    """Draw the agreement with another method of explanation, surrogate models, and the least stable explanations."""
     results = audit.results
     if agreement := results.get("agreement"):
         st.header("Another method", anchor=False)
@@ -328,17 +332,17 @@ def _case_cell(prediction: str, here: ModelPage) -> Cell:
 
 
 def _flip_cell(flip: Mapping[str, Any], here: ModelPage) -> Cell:
-    """The cell with the changed values, and if the model can answer them, the link to the case with these values as its what-if input."""
+    """A cell with the changed values. If the model can answer them, the cell links to the case with these values as its what-if input."""
     after = {name: values[-1] for name, values in flip["changes"].items()}
     scope = Scope().about(here.model.name)
     return links.link_cell(_changes_words(flip["changes"]), "case", scope, id=flip["id"], what_if=json.dumps(after))
 
 
 def _changes_words(changes: Mapping[str, Sequence[Any]]) -> str:
-    """Changed features in words: `SCHL 19 → 21`."""
+    """Changed features in words, such as `SCHL 19 → 21`."""
     return ", ".join(f"{name} {_written(before)} → {_written(after)}" for name, (before, after) in changes.items())
 
 
 def _written(value: Any) -> str:
-    """The value as text; `missing` without one."""
+    """A value as text; `missing` if there is no value."""
     return "missing" if value is None else measured_value_text(value)

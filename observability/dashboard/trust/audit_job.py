@@ -1,4 +1,4 @@
-"""The audit that runs in this dashboard. The audit stores its result as a record, so the job keeps no result."""
+"""The slot for the audit that runs in this dashboard. The audit stores its result as a record, so the slot holds no result."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ AUDIT = JobSlot("audit", cancelled="Cancelled. Finished steps are kept: the next
 
 
 def start_audit(store: "Store", request: "AuditRequest") -> bool:
-    """Start an audit in a worker of its own, so that pages need not wait for it. Return False if another audit is running."""
+    """Start an audit in its own worker process, so that pages need not wait for it. Returns False if another audit is running."""
     from observability.enrichment.audits import run_audit
     from observability.worker.process import Worker
 

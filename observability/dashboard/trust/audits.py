@@ -1,4 +1,4 @@
-"""The audits page: the audits with their times and results, the start of an audit, and the sign-off."""
+"""The audits page: the audits with their times and results, how an audit is started, and how a risk owner accepts it."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -58,7 +58,7 @@ def no_model_audits() -> None:
 
 
 def _sample_figure(folder: Path) -> Any:
-    """The curve of the sample's first audit of robustness."""
+    """The chart of the sample's first robustness audit."""
     rows = sample_records(folder / "audits.jsonl", "audit")
     results = rows[rows["audit"] == "robustness"]["results"].iloc[0]
     points = pd.DataFrame(curve_points(results["epsilon"], "epsilon", "any features"))
@@ -69,8 +69,8 @@ EXAMPLE = PageExample("Accuracy against the cost of a change", _sample_figure, H
 
 
 def model_audits(model: str) -> list[StoredAudit]:
-    """Every audit of a model of the kinds that can be run here, oldest first. Audits of forms are included only if they compared at least
-    one form.
+    """Every audit of a model, oldest first; only kinds that can be run here. Audits of forms (precision or runtime) are included only if
+    they compared at least one form.
     """
     rows = load.ask_store(AUDITS, Window(model, FIRST, AFTER_LAST)).to_dict("records")
     known = [audit for audit in audits_for_schedule(rows) if audit.model == model]
@@ -78,7 +78,7 @@ def model_audits(model: str) -> list[StoredAudit]:
 
 
 def signed_subject(audit: StoredAudit) -> str:
-    """The subject of the signature with which a risk owner accepts an audit."""
+    """The subject of the signature by which a risk owner accepts an audit."""
     return f"{audit.kind} audit of version {audit.version}"
 
 
@@ -109,8 +109,8 @@ def model_audits_table(here: ModelPage, audits: Sequence[StoredAudit], found: Se
 
 def _accepted_until(signature: Mapping[str, Any], audit: StoredAudit, due_at: datetime) -> str:
     """Words about a signature: until when it accepts the audit, or when the acceptance ended, and whether it was given for an earlier run.
-    A signature of anybody except a risk owner does not count, and the words say so. due_at: the time at which the expiry is judged, as in
-    findings: the end of the page's window, or now if that is earlier; naive UTC.
+    If it was not signed by a risk owner, the words say only that. due_at: the time at which expiry is judged, as in findings: the end of
+    the page's window, or now if that is earlier; naive UTC.
     """
     if not risk_owners.is_signed_by_risk_owner(audit.model, str(signature["author"])):
         return risk_owners.NOT_A_RISK_OWNER
@@ -121,18 +121,18 @@ def _accepted_until(signature: Mapping[str, Any], audit: StoredAudit, due_at: da
 
 
 def findings_about(audit: StoredAudit, found: Sequence[Finding]) -> list[Finding]:
-    """The findings about an audit, if they are about the version that it audited."""
+    """The findings about an audit that concern the version that was audited."""
     return [each for each in found if each.subject == audit.kind and each.evidence.get("audited_version") == audit.version == each.version]
 
 
 def validity_of(audit: StoredAudit, found: Sequence[Finding]) -> Finding | None:
-    """The finding that an audit is no longer valid; None while it is."""
+    """The finding that states that an audit is no longer valid; None while it is valid."""
     return next((each for each in findings_about(audit, found) if each.metric == "audit_days_left"), None)
 
 
 def audit_state(audit: StoredAudit, found: Sequence[Finding]) -> tuple[str, str | None]:
-    """Severity and word of the state of an audit, from the findings about its version. A missing audit of another version does not change
-    the state.
+    """Severity and word for the state of an audit, from the findings about the version that it audited. Findings about other versions do
+    not change the state.
     """
     own, ended = findings_about(audit, found), validity_of(audit, found)
     if audit.kind == form_audits.KIND:
@@ -162,7 +162,7 @@ def headline_words(audit: StoredAudit) -> str:
 
 
 def _value_cell(audit: StoredAudit) -> Cell:
-    """The headline of an audit with its interval."""
+    """A cell with the headline value of an audit and its interval."""
     if audit.kind == form_audits.KIND:
         return form_audits.changed_decisions_cell(audit)
     if audit.value is None or audit.low is None or audit.high is None:
@@ -173,7 +173,7 @@ def _value_cell(audit: StoredAudit) -> Cell:
 
 
 def chosen_audit(audits: Sequence[StoredAudit], version: str | None) -> StoredAudit | None:
-    """The newest audit of the chosen kind: of the given version, else of the newest version that has such an audit."""
+    """The newest audit of the kind that is chosen in the box, among the audits of the given version; if it has none, among all versions."""
     own = [audit for audit in audits if version in (None, audit.version)] or list(audits)
     kinds = [kind for kind in RUN_HERE if any(audit.kind == kind for audit in own)]
     kind = st.segmented_control(
@@ -189,7 +189,7 @@ def chosen_audit(audits: Sequence[StoredAudit], version: str | None) -> StoredAu
 
 
 def audit_result(audit: StoredAudit, found: Sequence[Finding]) -> None:
-    """Draw the result of the audit in words, with its state. If the audit is no longer valid, draw since when."""
+    """Draw the result of the audit in words, with its state. If the audit is no longer valid, also draw why."""
     if audit.value is not None:
         severity, word = audit_state(audit, found)
         ended = validity_of(audit, found)
@@ -197,12 +197,12 @@ def audit_result(audit: StoredAudit, found: Sequence[Finding]) -> None:
 
 
 def running_audit() -> None:
-    """Draw the progress of the running audit, and the outcome of the last one."""
+    """Draw the progress of the running audit, or the outcome of the last one."""
     draw_job(audit_job.AUDIT, "audit")
 
 
 def start_button(here: ModelPage) -> None:
-    """Draw the button that starts an audit; nothing for people whose role may not start computations."""
+    """Draw the button that starts an audit. Draws nothing for people whose role may not start computations."""
     if not sign_in.role_allows("explain", here.model.name):
         return
     job = audit_job.AUDIT.current()
@@ -235,7 +235,7 @@ def start_button(here: ModelPage) -> None:
 
 
 def _accepted_figure(audit: StoredAudit) -> str:
-    """The figure that is accepted if no reason is given."""
+    """The text that is stored with an acceptance if the person gives no reason: the audit's figure."""
     if audit.kind != form_audits.KIND:
         return f"{audit.metric} {audit.value}"
     form = form_audits.used_form(audit)

@@ -16,11 +16,11 @@ from observability.dashboard.trust.explanations import ExplanationView
 from observability.dashboard.widgets import plain_caption, plain_error, progress_bar
 
 WAIT_SECONDS = 120.0
-"""Time limit of the button in seconds; the background thread or the command explains the rest."""
+"""Maximum number of seconds that the button works; the background thread or the command explains the remaining predictions."""
 
 
 def unexplained_note(here: ModelPage, view: ExplanationView) -> None:
-    """Draw how many predictions are not explained, the reason, and the button that explains them now."""
+    """Draw how many predictions are not explained yet, the reason, and the button that explains them now."""
     now, state = view.now, view.state
     if state is not None and state.failure:
         words = f"{state.failure[:1].upper()}{state.failure[1:]} Retried after a new registration of the artifact or a change of a library."
@@ -46,7 +46,9 @@ def unexplained_note(here: ModelPage, view: ExplanationView) -> None:
 
 
 def _background_work_note() -> None:
-    """Draw the state of the background thread that explains predictions; nothing while it works on a model that the person may not see."""
+    """Draw the state of the background thread that explains predictions. Draws nothing while it works on a model that the person may not
+    see.
+    """
     from observability.core.errors import StoreBusyError
     from observability.server import process_lock
 
@@ -63,7 +65,7 @@ def _background_work_note() -> None:
 
 
 def _explain_with_progress(here: ModelPage, view: ExplanationView) -> None:
-    """Explain the reference and the days of the window, with progress."""
+    """Explain the reference and the days of the window, while progress is shown."""
     from observability.enrichment.enrich import enrichment_step
     from observability.enrichment.explanations import explain_rows
 

@@ -1,4 +1,6 @@
-"""The explanations page: importance, direction and trend of attributions, the dependence on one feature, and provenance."""
+"""The explanations page: importance, direction and trend of attributions, the dependence on one feature, and how the attributions were
+computed.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -38,11 +40,11 @@ SPACES = {"logit": "log odds", "log": "log of the score", "raw": "raw class scor
 
 @dataclass(frozen=True)
 class ExplanationView:
-    """The data of the page: version, window, state of the explanations, and the explained predictions now and before (None if there are
-    none).
+    """The data of the page: version, window, state of the explanations, and the explained predictions in the window and in the baseline
+    (None if there are none).
 
-    rows: the frame of `now`. against: the name of the baseline that `before` holds. decided: the decided class of all predictions of a
-    multiclass model; None for all classes.
+    rows: the frame from which `now` was made. against: the name of the baseline in `before`. decided: the class to which all predictions
+    are limited (multiclass model); None for all classes.
     """
 
     version: Version
@@ -64,7 +66,7 @@ class ExplanationView:
         return [self.now.names[place] for place in largest_first(self.now.names, self.now.importance().mean)]
 
     def single_features(self) -> list[str]:
-        """The features that are explained individually, most important first; without the sum of the others."""
+        """The features that are explained individually, most important first; the sum of the other features is left out."""
         return [name for name in self.order() if not is_other_inputs(name, self.version.features)]
 
 
@@ -89,7 +91,9 @@ def explanation_view(here: ModelPage) -> ExplanationView | None:
 
 
 def chosen_explained_class(here: ModelPage, view: ExplanationView) -> ExplanationView:
-    """The view of the class that a box chooses (multiclass). A prediction is explained for its decided class."""
+    """The view of the class that is chosen in a box (multiclass only). Each prediction is explained for the class that the model
+    decided.
+    """
     if here.model.task != "multiclass":
         return view
     missing = "The link names the class {}, which this model does not have."
@@ -98,7 +102,7 @@ def chosen_explained_class(here: ModelPage, view: ExplanationView) -> Explanatio
 
 
 def view_of_class(view: ExplanationView, place: int, name: str) -> ExplanationView:
-    """The part of a view that explains one class. Rows keep their weights among all classes."""
+    """The part of a view that explains one class. The rows keep the weights that they have among all classes."""
     before = None if view.before is None else _masked_rows(view.before, view.before.classes == place)
     rows = view.rows[(view.rows["class"] == place).to_numpy(bool)]
     now = _masked_rows(view.now, view.now.classes == place)
@@ -118,8 +122,8 @@ def newest_version(versions: Sequence[Version]) -> Version | None:
 
 
 def main_explanation_finding(view: ExplanationView, found: Sequence[Finding]) -> str:
-    """Draw the finding about importance, and other findings that need attention. Return the first sentence, which is the alternative text
-    of the charts.
+    """Draw the finding about importance, and other findings that need attention. Returns the first sentence, for use as the alternative
+    text of the charts.
     """
     own = [each for each in found if each.version == view.version.name]
     if view.now.n == 0 and view.state is not None and view.state.failure:
@@ -136,7 +140,9 @@ def main_explanation_finding(view: ExplanationView, found: Sequence[Finding]) ->
 
 
 def importance_frame(view: ExplanationView) -> pd.DataFrame:
-    """feature, mean, low, high, share, share_low, share_high, n; mean_before, share_before, n_before if known; largest first."""
+    """Importance by feature, largest first. Columns: feature, mean, low, high, share, share_low, share_high, n; and mean_before,
+    share_before, n_before if they are known.
+    """
     now = view.now.importance()
     names = ("mean", "low", "high", "share", "share_low", "share_high", "n")
     rows = pd.DataFrame({"feature": list(view.now.names), **{name: getattr(now, name) for name in names}})
@@ -147,7 +153,7 @@ def importance_frame(view: ExplanationView) -> pd.DataFrame:
 
 
 def importance_chart(view: ExplanationView, said: str) -> None:
-    """Mean absolute attributions, and their provenance."""
+    """Draw the mean absolute attributions, and how they were computed."""
     rows = importance_frame(view)
     against = None if view.before is None else ("reference" if view.against == "reference" else f"the {PAST_DAYS} days before")
     figure = charts_explanations.importance_bars(rows, unit=view.unit, against=against)
@@ -158,8 +164,8 @@ def importance_chart(view: ExplanationView, said: str) -> None:
 
 
 def explanation_provenance(view: ExplanationView) -> list[str]:
-    """Parts of a sentence: the number of explained predictions, then their sampling and method, base value, largest residual and
-    background.
+    """Parts of a sentence: first the number of explained predictions; then how they were sampled, the method, base value, largest residual
+    and background.
     """
     now, state = view.now, view.state
     of = f"{now.n:,} explained predictions of {now.served:,}"
@@ -186,7 +192,7 @@ def explanation_provenance(view: ExplanationView) -> list[str]:
 
 
 def beeswarm_chart(here: ModelPage, view: ExplanationView) -> None:
-    """Draw the beeswarm of a small sample."""
+    """Draw a beeswarm plot of the attributions of a small sample."""
     order = view.order()[: charts_explanations.MAX_ROWS]
     rows = _attribution_points(here, view, order, SWARM_ROWS)
     n = rows["id"].nunique()
@@ -204,7 +210,7 @@ def _attributions_chart(here: ModelPage, figure: Any, rows: pd.DataFrame, key: s
 
 
 def _attribution_points(here: ModelPage, view: ExplanationView, features: Sequence[str], most: int) -> pd.DataFrame:
-    """A row for each explained prediction and feature: id, at, feature, value (text), raw, rank, attribution."""
+    """One row for each explained prediction and feature: id, at, feature, value (as text), raw, rank, attribution."""
     references = {name: column for name in features if (column := here.model.column(f"feature.{name}")) is not None}
     asked = Attributions(most if view.decided is None else ROWS, tuple(each.reference for each in references.values()))
     rows = load.ask_store(asked, view.window)
@@ -225,7 +231,7 @@ def _attribution_points(here: ModelPage, view: ExplanationView, features: Sequen
 
 
 def attribution_value_words(value: object, *, known: bool) -> str:
-    """A feature's value as text. known: whether the store has a column of that name."""
+    """The value of a feature as text. known: whether the store has a column for this feature."""
     if not known:
         return "not stored"
     if value is None:
@@ -238,7 +244,9 @@ def attribution_value_words(value: object, *, known: bool) -> str:
 
 
 def attribution_share_by_period(view: ExplanationView) -> tuple[pd.DataFrame, str]:
-    """Share of attribution by day, or by week in long windows: period, feature, share, low, high, n; and the step."""
+    """The share of attribution by day, or by week in long windows (period, feature, share, low, high, n), and the length of a period in
+    words.
+    """
     step = charts_explanations.DAY if view.window.days <= DAYS_BY_DAY else charts_explanations.WEEK
     rows = view.rows[view.rows["adds_up"] & view.rows["sampled"] & (view.rows["link"] == view.now.link)]
     period = rows["at"].dt.floor("D")
@@ -277,7 +285,7 @@ def attribution_over_time_chart(here: ModelPage, view: ExplanationView) -> None:
 
 
 def dependence_section(here: ModelPage, view: ExplanationView) -> None:
-    """Draw the attribution of one feature by its value; the feature is in the address."""
+    """Draw the attribution of one feature against its value; the address holds the feature."""
     order = view.single_features()
     named = feature_in_address()
     if named and named not in order:
@@ -301,7 +309,7 @@ def dependence_section(here: ModelPage, view: ExplanationView) -> None:
 
 
 def unexplained_feature_words(view: ExplanationView, named: str) -> str:
-    """The sentence that the feature in the address has no explanation, or is explained only together with others."""
+    """A sentence that the feature in the address has no explanation, or is explained only as part of a sum."""
     others = set(view.now.names) - set(view.single_features())
     if others and named in view.version.features:
         return f"The link names {named}, one of the {min(others)}, which are explained as one sum."
@@ -327,7 +335,7 @@ def _marked_case(here: ModelPage, feature: str, link: str | None) -> dict[str, A
 
 
 def dependence_sentence(rows: pd.DataFrame, feature: str, kind: str, unit: str) -> str:
-    """The values with the highest and the lowest attribution, in one sentence."""
+    """A sentence that names the values with the highest and the lowest attribution."""
     n = len(rows)
     known = rows[rows["raw"].map(lambda each: each is not None and each == each)]
     if not len(known):

@@ -1,5 +1,5 @@
-"""The page of exports: privacy budgets, recipients and their limits, the ledger of exports, checklists of training on machines of others,
-and files that the product itself made.
+"""The page of exports: privacy budgets, recipients and their limits, the ledger of exports, checklists for training on third-party
+machines, and files that this product itself made.
 """
 
 from collections import Counter
@@ -89,8 +89,8 @@ CHECK_WORDS = {True: ("ok", "Met"), False: ("act", "Unmet"), None: ("unknown", "
 
 @dataclass(frozen=True)
 class ExportsPage:
-    """The data of the page. recent: exports of the window; own: files that the product made since its start, which do not
-    move the window.
+    """The data of the page. recent: exports in the window; own: files that this product made since the start of the window, which do not
+    count when the window is chosen.
     """
 
     scope: Scope
@@ -101,8 +101,8 @@ class ExportsPage:
     findings: Sequence[Finding]
 
     def seen(self, planted: Iterable[str]) -> dict[str, int]:
-        """The number of canaries that came back, by the kind of record that holds them. The kind is `record` if an older finding names
-        none.
+        """The number of canaries that came back, by the kind of record in which they were found; `record` if an older finding does not name
+        the kind.
         """
         back = [each.evidence for each in self.findings if each.evidence.get("canary")]
         sightings = {(str(each["canary"]), str(kind)) for each in back for kind in each.get("records") or ("record",)}
@@ -116,7 +116,7 @@ def load_exports(scope: Scope) -> ExportsPage:
     ever = export_events(load.ask_store(EXPORTS, Window(scope.model or "", EPOCH, scope.end or load.page_clock())), models)
     newest = max((each.at for each in ever if not each.own), default=None)
     window = load.window_of_records(scope, judged.ANALYZER, newest)
-    levels = load.ask_store(LEVELS, replace(window, model=""))  # a level belongs to a recipient and does not depend on the chosen model
+    levels = load.ask_store(LEVELS, replace(window, model=""))  # levels belong to recipients and do not depend on the chosen model
     ledger = export_ledger(load.ask_store(EXPORTS, window), levels, models, f"{judged.NAME}/{judged.K}")
     found = load_findings.scope_record_findings(scope, judged.NAME)
     own = [each for each in ever if each.own and each.at >= window.start]
@@ -132,7 +132,7 @@ def no_exports() -> None:
 
 
 def exports_summary(page: ExportsPage) -> None:
-    """Draw how many exports were made and to how many recipients."""
+    """Draw the number of exports, and the number of recipients."""
     recipients = {each.recipient for each in page.recent}
     rows = sum(each.rows or 0 for each in page.recent)
     said = (
@@ -143,7 +143,9 @@ def exports_summary(page: ExportsPage) -> None:
 
 
 def budget_frame(ledger: ExportLedger) -> pd.DataFrame:
-    """The privacy loss after each release of every recipient and dataset with a budget: who, at, epsilon, budget, share."""
+    """The privacy loss after each release to a recipient, by recipient and dataset, where a budget is set: who, at, epsilon,
+    budget, share.
+    """
     rows = []
     for pair, events in ledger.by_pair().items():
         if (budget := ledger.level(events[-1]).epsilon) is None:
@@ -179,7 +181,7 @@ def _budget_state(page: ExportsPage, pair: tuple[str, str]) -> str:
 
 
 def _sample_figure(folder: Path) -> Any:
-    """The figure of the sample with the budgets of its exports."""
+    """The sample's chart of the privacy budgets of its exports."""
     events = sample_figures.sample_records(folder / "exports.jsonl", "event")
     decisions = sample_figures.sample_records(folder / "exports.jsonl", "decision")
     events = events[events["what"] == "export"].reindex(columns=list(EXPORT_COLUMNS)).astype(object)
@@ -203,7 +205,7 @@ def recipients_table(page: ExportsPage) -> None:
 
 
 def _is_of(finding: Finding, pair: tuple[str, str]) -> bool:
-    """Whether a finding about a canary or a run is about exports to this pair of recipient and dataset."""
+    """Whether a finding about a canary or a run concerns exports to this pair of recipient and dataset."""
     return (finding.evidence.get("recipient"), finding.evidence.get("dataset")) == pair
 
 
@@ -241,7 +243,7 @@ def recipient_cells(page: ExportsPage, pair: tuple[str, str], events: Sequence[E
 
 
 def delta_words(delta: float) -> str:
-    """The δ at which an ε holds, in words."""
+    """Words for the δ at which an ε holds."""
     return f"at δ = {delta:.2g}"
 
 
@@ -275,7 +277,7 @@ def export_cells(event: ExportEvent) -> dict[str, Cell | str | None]:
 
 
 def exports_frame(events: Sequence[ExportEvent]) -> pd.DataFrame:
-    """Exports as a table for a file. Of canaries it has only the number."""
+    """Exports as a table for a file. It contains only the number of canaries, not the canaries."""
     rows = [
         {
             "at": each.at.isoformat(), "recipient": each.recipient, "dataset": each.dataset, "text": each.text, "model": each.model,
@@ -289,8 +291,8 @@ def exports_frame(events: Sequence[ExportEvent]) -> pd.DataFrame:
 
 
 def checklist_section(page: ExportsPage) -> None:
-    """Draw what the newest training on machines of others does not meet, and the whole checklist in a folded table whose rows are items
-    and whose columns are runs.
+    """Draw which items the newest training on third-party machines does not meet. Also draw the whole checklist as a folded table, with a
+    row for each item and a column for each run.
     """
     runs = [each for each in page.recent if each.checklist is not None][-MAX_RUNS:][::-1]
     if not runs:
@@ -320,7 +322,7 @@ def checklist_section(page: ExportsPage) -> None:
 
 
 def own_files_section(page: ExportsPage) -> None:
-    """Draw the files that this product made and that left it."""
+    """Draw the files that this product made and that were taken out of it."""
     if not page.own:
         return
     st.header(f"{formatting.plural(len(page.own), 'file')} of this product", anchor=False)
@@ -334,7 +336,7 @@ def own_files_section(page: ExportsPage) -> None:
 
 
 def level_form(page: ExportsPage) -> None:
-    """Draw the form in which an owner states what a recipient may get. The statement is a record of kind decision."""
+    """Draw the form in which an owner states what a recipient may get. It is saved as a record of kind decision."""
     turn = int(st.session_state.get("export-turn", 0))
     pairs = list(page.ledger.by_pair())
     with st.popover("State what a recipient may get", icon=":material/policy:", key="export-level"):
@@ -380,7 +382,7 @@ def key_problem(pem: str) -> str | None:
 
 
 def level_decision(pair: tuple[str, str], stated: Mapping[str, Any], reason: str, author: str) -> dict[str, Any]:
-    """The decision that states what a recipient may get."""
+    """The decision record that states what a recipient may get."""
     named = {"epsilon": "ε", "delta": "δ", "k": "k", "attestation": "hash", "checklist": "checklist"}
     told = [f"{named.get(name, name)} {value}" for name, value in stated.items() if name != "attestation_key"]
     parts = ", ".join([*told, *(["a registered key"] if "attestation_key" in stated else [])])

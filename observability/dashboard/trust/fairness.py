@@ -35,9 +35,9 @@ INCOMPATIBLE_CRITERIA = (
 
 @dataclass(frozen=True)
 class FairnessView:
-    """The data of the page: attribute, shown criterion, and the groups now and in the reference (None: no reference).
+    """The data of the page: attribute, shown criterion, and the groups now and in the reference (None if there is no reference).
 
-    of: the class whose rates are shown (multiclass). If it is None, the rates of the criterion are shown.
+    of: the class whose rates are shown (multiclass); None to show the rates of the criterion.
     """
 
     attribute: Attribute
@@ -72,7 +72,9 @@ def _no_sensitive_attribute(here: ModelPage) -> None:
 
 
 def fairness_view(here: ModelPage) -> FairnessView | None:
-    """The boxes for attribute and criterion, and their data; None, with an empty state, if there is nothing to show."""
+    """Draw the boxes for attribute and criterion, and return the data for the choice; None, with an empty state, if there is nothing to
+    show.
+    """
     found, window = groupable_attributes(here)
     if not found:
         _no_sensitive_attribute(here)
@@ -96,19 +98,19 @@ def fairness_view(here: ModelPage) -> FairnessView | None:
 
 
 def _chosen_fairness_class(here: ModelPage) -> str | None:
-    """The class in a box (multiclass); None for accuracy."""
+    """Draw the box for a class (multiclass), and return the chosen class; None for accuracy."""
     classes, missing = here.model.classes[:MAX_CLASSES], "The link names the class {}, which this model does not have."
     return address_selectbox("class", "Class", classes, placeholder="Accuracy", width=280, missing=missing)
 
 
 def rate_title(rate: str) -> str:
-    """The title of a rate; for one class, of its recall or its share of decisions."""
+    """The title of a rate. For the rate of one class: the title of its recall or of its share of decisions."""
     name, _, of = rate.partition(" of ")
     return f"{'Recall' if name == 'true_positive_rate' else 'Selection rate'} of {of}" if of else formatting.metric_title(name)
 
 
 def rate_rows_words(rate: str) -> str:
-    """The name of the rows of a rate."""
+    """Words for the rows from which a rate is computed."""
     name, _, of = rate.partition(" of ")
     if of:
         return f"labelled {of}" if name == "true_positive_rate" else "decisions"
@@ -116,8 +118,8 @@ def rate_rows_words(rate: str) -> str:
 
 
 def class_differences(chosen: FairnessView) -> None:
-    """Draw the differences between groups in the rates of the chosen class, about which no finding is made; nothing without a chosen
-    class.
+    """Draw how the rates of the chosen class differ between groups. No findings are made about these differences. Draws nothing if no class
+    is chosen.
     """
     if chosen.of is None:
         return
@@ -132,7 +134,7 @@ def class_differences(chosen: FairnessView) -> None:
 
 
 def _chosen_criterion(usual: Criterion) -> Criterion:
-    """Draw a box that chooses the shown criterion; the model's own criterion comes first. Returns the choice."""
+    """Draw the box for the shown criterion, with the model's own criterion first. Returns the chosen criterion."""
     of_metric = {each.metric: each for each in CRITERIA.values()}
     order = [usual.metric, *(each for each in of_metric if each != usual.metric)]
     titles, missing = {name: criterion.title for name, criterion in of_metric.items()}, "The link names the unknown criterion {}."
@@ -143,7 +145,7 @@ def _chosen_criterion(usual: Criterion) -> Criterion:
 
 
 def groups_now_and_reference(here: ModelPage, window: Window, chosen: Sequence[Attribute]) -> tuple[GroupMetrics, GroupMetrics | None]:
-    """The groups now, and in the reference in the same order."""
+    """The metrics of the groups now, and those in the reference in the same order of groups."""
     asked = group_question(here.model, chosen)
     now = group_metrics(here.model, frame.answer_or_stop(lambda: load.ask_store(asked, window)), chosen)
     if window.version is None:
@@ -153,7 +155,7 @@ def groups_now_and_reference(here: ModelPage, window: Window, chosen: Sequence[A
 
 
 def fairness_sentence(here: ModelPage, chosen: FairnessView, found: Sequence[Finding]) -> str:
-    """Draw the sentence about the shown criterion, and return it as alternative text of the charts."""
+    """Draw the sentence about the shown criterion. Returns it as plain text, for use as the alternative text of the charts."""
     about = [each for each in found if each.subject == chosen.attribute.name]
     metrics = (chosen.criterion.metric, *(("demographic_parity_ratio",) if chosen.criterion.name == "demographic_parity" else ()))
     held = next((each for each in about if each.metric in metrics), None)
@@ -176,7 +178,9 @@ def fairness_sentence(here: ModelPage, chosen: FairnessView, found: Sequence[Fin
 
 
 def criterion_note(here: ModelPage, chosen: FairnessView) -> None:
-    """Draw the definition of the criterion, a note on incompatible criteria, and the button that makes it the criterion of the model."""
+    """Draw the definition of the criterion, a note on criteria that cannot hold together, and the button that makes it the criterion of the
+    model.
+    """
     criterion, settled = chosen.criterion, here.model.settings.fairness_criterion
     asked = f"{criterion.title}: {criterion.asks}"
     owner = f"Criterion of {here.model.name}, chosen by its owner." if settled == criterion.name else None
@@ -195,7 +199,7 @@ def criterion_note(here: ModelPage, chosen: FairnessView) -> None:
 
 
 def _incompatible_criteria(chosen: FairnessView) -> str | None:
-    """The reason why no model satisfies every criterion here; None if base rates do not differ significantly."""
+    """Why no model can satisfy every criterion here: the base rates differ. None if they do not differ significantly."""
     rates, keep = chosen.now.metrics["base_rate"], groups_with_enough_rows(chosen.now, "base_rate")
     if keep.sum() < 2 or rates.at(keep).spread().p_value >= 0.05:
         return None
@@ -205,7 +209,7 @@ def _incompatible_criteria(chosen: FairnessView) -> str | None:
 
 
 def surest_difference_words(metric: str, names: Sequence[str], spread: GroupSpread) -> str:
-    """The most significant difference between two groups, and the difference expected by chance, in words. names: the groups in the order
+    """Words for the most significant difference between two groups, and the difference to expect by chance. names: the groups in the order
     of the spread.
     """
     pair = spread.surest

@@ -26,11 +26,13 @@ COUNTED = {
     "true_positive_rate": {"label": 1, "answer": 0},
     "false_positive_rate": {"label": 0, "answer": 1},
 }
-"""Label and answer of the predictions that a click on a rate opens. A click on any other rate opens the wrong predictions."""
+"""For each rate, the label and the answer of the predictions that a click opens. For any other rate a click opens the wrong predictions."""
 
 
 def rate_frame(now: GroupMetrics, before: GroupMetrics | None, metric: str) -> pd.DataFrame:
-    """One row per group: group, value, low, high, n, what, enough, reference, needs (number of missing rows; None if there are enough)."""
+    """One row per group: group, value, low, high, n, what, enough, reference, needs (how many more rows it needs; None if it has
+    enough).
+    """
     measured, keep = now.metrics[metric], groups_with_enough_rows(now, metric)
     needs = [None if enough else group_rows_needed(now, metric, place) for place, enough in enumerate(keep)]
     reference = np.full(len(now.names), np.nan) if before is None else before.metrics[metric].value
@@ -40,7 +42,7 @@ def rate_frame(now: GroupMetrics, before: GroupMetrics | None, metric: str) -> p
 
 
 def group_rates_charts(here: ModelPage, chosen: FairnessView, alt: str) -> None:
-    """Draw a dot plot for each rate of the criterion, and for a binary model the ratios of selection rates."""
+    """Draw a dot plot for each rate of the criterion. For a binary model, also draw the ratios of selection rates."""
     charts: list[tuple[str, Any]] = [(rate, rate_frame(chosen.now, chosen.before, rate)) for rate in chosen.rates]
     places = st.columns(2, gap="large") if here.model.task == "binary" or chosen.of else [st.container()]
     for number, (rate, rows) in enumerate(charts):
@@ -59,7 +61,7 @@ def group_rates_charts(here: ModelPage, chosen: FairnessView, alt: str) -> None:
 
 
 def predictions_of_group(here: ModelPage, chosen: FairnessView, rate: str, point: clicks.Point) -> clicks.CaseQuery | None:
-    """The predictions of a clicked group: the selected ones for a selection rate, else those that the rate counts as errors."""
+    """The predictions of a clicked group: for a selection rate the selected ones, for any other rate those that it counts as errors."""
     count = len(chosen.now.names)
     number = clicks.row_of_mark(point, "y", count)
     if number is None:
@@ -92,7 +94,9 @@ def _selection_ratio_chart(here: ModelPage, chosen: FairnessView) -> None:
 
 
 def ratio_frame(now: GroupMetrics, before: GroupMetrics | None) -> pd.DataFrame | None:
-    """`rate_frame` with selection rates divided by that of the largest usable group, and Koopman intervals; None without usable groups."""
+    """`rate_frame` of the selection rates, divided by the rate of the largest usable group, with Koopman intervals; None if no group is
+    usable.
+    """
     rows = rate_frame(now, before, "selection_rate")
     measured = now.metrics["selection_rate"]
     usable = np.array(rows["enough"]) & (measured.value > 0)
@@ -110,7 +114,7 @@ def ratio_frame(now: GroupMetrics, before: GroupMetrics | None) -> pd.DataFrame 
 
 
 def group_rates_table(here: ModelPage, chosen: FairnessView) -> None:
-    """Draw every rate of every group with its interval as a table."""
+    """Draw a table with every rate of every group and its interval."""
     rates = ("selection_rate", "true_positive_rate", "false_positive_rate", "precision", "accuracy", "mae")
     shown: list[str] = [rate for rate in rates if rate in chosen.now.metrics]
     shown += chosen.rates if chosen.of is not None else ()
@@ -135,7 +139,7 @@ def group_rates_table(here: ModelPage, chosen: FairnessView) -> None:
 
 
 def _group_rate_cell(groups: GroupMetrics, metric: str, place: int) -> Cell:
-    """A cell with the value above its interval. Its status is unknown if the group has too few rows."""
+    """A cell with the value, and its interval below. It is marked as unknown if the group has too few rows."""
     measured, unit = groups.metrics[metric], "share" if groups.metrics[metric].successes is not None else ""
     low, high = measured.low[place], measured.high[place]
     cell: Cell = {
@@ -149,12 +153,12 @@ def _group_rate_cell(groups: GroupMetrics, metric: str, place: int) -> Cell:
 
 
 def long_rate_frame(now: GroupMetrics, before: GroupMetrics | None, metrics: Sequence[str]) -> pd.DataFrame:
-    """Every group and rate, one per row, for the CSV."""
+    """One row for each group and rate, for the CSV."""
     return pd.concat([rate_frame(now, before, each).assign(metric=each) for each in metrics], ignore_index=True)
 
 
 def group_link(here: ModelPage, chosen: Sequence[Attribute], levels: Sequence[str], name: str) -> Cell:
-    """A link that opens the performance page with the group as its slice. Bands of numbers are not slices, so they get no link."""
+    """A link that opens the performance page with the group as its slice. Bands of numbers cannot be slices, so they get no link."""
     if any(each.reference.startswith("band.") for each in chosen):
         return {"t": name}
     slice_ = Slice(tuple((each.name, one) for each, one in zip(chosen, levels, strict=True)))

@@ -26,8 +26,8 @@ MAX_PAIRS = 40
 
 
 def group_pairs_section(here: ModelPage, chosen: FairnessView) -> None:
-    """Draw the groups of two attributes, largest first, at most MAX_PAIRS in the table. They are computed once a second attribute is
-    chosen.
+    """Draw the groups formed by two attributes, largest first, at most MAX_PAIRS in the table. They are computed only when a second
+    attribute is chosen.
     """
     others = [each for each in groupable_attributes(here)[0] if each != chosen.attribute]
     if not others:
@@ -60,7 +60,7 @@ def group_pairs_section(here: ModelPage, chosen: FairnessView) -> None:
 
 
 def _pairs_table(here: ModelPage, two: Sequence[Attribute], now: GroupMetrics, metric: str, rows: pd.DataFrame) -> None:
-    """Draw the largest pairs with their intervals on one scale."""
+    """Draw the largest pairs; their intervals are on one common scale."""
     unit = "share" if now.metrics[metric].successes is not None else ""
     ends = rows.loc[rows["enough"], ["low", "high"]].to_numpy(float)
     low, high = (float(np.nanmin(ends)), float(np.nanmax(ends))) if ends.size else (0.0, 1.0)

@@ -1,5 +1,5 @@
-"""Audits of forms on the page of audits: the decisions that the form in use changes, as a figure and a short table. The page Trade-offs
-has the complete audit.
+"""Audits of forms (such as the same model in another precision or runtime, or a smaller one) on the page of audits: a chart and a short
+table of the decisions that the served form changes. The complete audit is on the page Trade-offs.
 """
 
 from collections.abc import Sequence
@@ -31,13 +31,13 @@ FORMS = (
 
 
 def compared_forms_of(audit: StoredAudit) -> TradeOffAudit:
-    """An audit of forms in the type that the page of trade-offs uses."""
+    """An audit of forms, converted to the type that the page of trade-offs uses."""
     forms = tuple(form_results(audit.results.get("forms")))
     return TradeOffAudit(audit.model, audit.version, audit.at, audit.expires, forms, audit.results)
 
 
 def form_findings(here: ModelPage, audits: Sequence[StoredAudit]) -> list[Finding]:
-    """Findings about the forms of the page's model; none if no form was audited."""
+    """The findings about the forms of the page's model; empty if no form was audited."""
     if not any(audit.kind == KIND for audit in audits):
         return []
     scope = replace(here.scope, version=None, slice=None, environment=None)
@@ -45,26 +45,28 @@ def form_findings(here: ModelPage, audits: Sequence[StoredAudit]) -> list[Findin
 
 
 def used_form(audit: StoredAudit) -> FormResult | None:
-    """The measured form that is served: the decided form, else the form that the audit names. None if this form was not measured."""
+    """The measurement of the form that is served: the form that was decided, else the form that the audit names. None if this form was not
+    measured.
+    """
     compared = compared_forms_of(audit)
     made = form_decision.made_form_decisions(lambda each: each.serves(audit.model, audit.version))
     return compared.form(made[0].form if made else compared.in_use)
 
 
 def form_words(audit: StoredAudit) -> str:
-    """Words for the quantity that the headline of an audit of forms is a share of."""
+    """Words that state what the share in the headline of an audit of forms counts."""
     form = used_form(audit)
     return "form in use not measured" if form is None else f"decisions changed by the form in use, {form.name}"
 
 
 def changed_decisions_cell(audit: StoredAudit) -> Cell:
-    """The cell with the share of decisions that the form in use changes, with its interval."""
+    """A cell with the share of decisions that the served form changes, and its interval."""
     form = used_form(audit)
     return dict(UNKNOWN_CELL) if form is None or form.flip_rate is None else share_cell(*form.flip_rate.triple)
 
 
 def form_audit_figure(here: ModelPage, audit: StoredAudit, found: Sequence[Finding]) -> None:
-    """Draw changed decisions against latency, a row for each form, and the link to the page with all figures. found:
+    """Draw the changed decisions against latency, a table with a row for each form, and the link to the page with all figures. found:
     findings about forms.
     """
     compared = compared_forms_of(audit)

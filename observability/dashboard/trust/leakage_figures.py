@@ -1,4 +1,4 @@
-"""The figures of an audit of leakage: how well single features predict the label, and which held-out rows are among the training rows."""
+"""The figures of a leakage audit: how well single features predict the label, and which held-out rows are also training rows."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,7 +31,7 @@ OVERLAPS = (
 
 
 def known_label_rows(results: Mapping[str, Any]) -> pd.DataFrame:
-    """How well each feature alone predicts the label, and how well the model does, the best first. Columns: name, value, low, high, n."""
+    """How well each feature alone, and the model, predict the label; best first. Columns: name, value, low, high, n."""
     names = ["name", "value", "low", "high", "n"]
     own = results.get("model")
     rows = [*results["features"], *([{"name": MODEL, **own}] if own else [])]
@@ -39,7 +39,7 @@ def known_label_rows(results: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def leakage_figure(here: ModelPage, audit: StoredAudit) -> None:
-    """How well each feature alone predicts the label, beside the model."""
+    """Draw how well each feature alone predicts the label, beside the model."""
     results = audit.results
     rows = known_label_rows(results)
     shown = pd.concat([rows.head(SHOWN), rows[rows["name"] == MODEL]]).drop_duplicates("name", ignore_index=True)
@@ -56,15 +56,15 @@ def leakage_figure(here: ModelPage, audit: StoredAudit) -> None:
 
 
 def model_note(results: Mapping[str, Any]) -> str:
-    """A sentence on whether the model was fitted on the rows of this comparison."""
+    """A sentence that states whether the model was fitted on the rows of this comparison; empty if it was not."""
     if results.get("model") is None:
         return "How well the model predicts the label cannot be compared."
     return "The model was fitted on these rows." if results["rows"].get("in_sample") else ""
 
 
 def later_words(results: Mapping[str, Any]) -> str:
-    """A sentence on the strong features that predict the label significantly worse on served rows; empty if they were not
-    measured there.
+    """A sentence on which strong features predict the label significantly worse on served rows; empty if they were not measured on served
+    rows.
     """
     again = [each for each in results["features"] if each.get("served")]
     if not again:
@@ -81,7 +81,7 @@ def later_words(results: Mapping[str, Any]) -> str:
 
 
 def leakage_details(_here: ModelPage, audit: StoredAudit) -> None:
-    """Draw the section about held-out rows that are among the training rows."""
+    """Draw the section about held-out rows that are also training rows."""
     results = audit.results
     st.header("Training rows among held-out rows", anchor=False)
     if not results.get("overlaps"):

@@ -1,4 +1,4 @@
-"""The live guard page: distances of requests to the reference, unusual subjects with a block list, and whether people follow the model."""
+"""The live guard page: how far requests are from the reference, unusual subjects with a block list, and whether people follow the model."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -51,7 +51,7 @@ RELIANCE = (column("person", "Person", strong=True), *number_columns(right="Mode
 
 
 def guard_view(here: ModelPage) -> GuardedRequests | None:
-    """The guard of the window, on a bounded sample; None without a reference or without requests."""
+    """The guard's analysis of the requests in the window, on a sample of limited size; None without a reference or without requests."""
     model = judged.of_guarded_features(Context(here.model, NO_VERSION, here.window, here.window.end)).model
     now = load.ask_store(Sample("predictions", guard_columns(model), judged.REQUESTS), here.window)
     reference = load.ask_store(Sample("predictions", reference_columns(model), judged.REFERENCE), here.window.reference())
@@ -59,8 +59,8 @@ def guard_view(here: ModelPage) -> GuardedRequests | None:
 
 
 def request_bursts(found: Sequence[Finding]) -> list[Finding]:
-    """The findings of data/requests about a subject with near-identical requests, with the same fields of evidence as claims
-    of the guard.
+    """The findings of data/requests about subjects that send near-identical requests, with the same evidence fields as the claims of the
+    guard.
     """
     return [
         replace(
@@ -72,7 +72,9 @@ def request_bursts(found: Sequence[Finding]) -> list[Finding]:
 
 
 def distance_section(view: GuardedRequests, found: Sequence[Finding]) -> None:
-    """Draw how far requests are from the reference, compared with the reference's own distances. found: the findings about all requests."""
+    """Draw how far requests are from the reference, compared with the distances between rows of the reference. found: the findings about
+    all requests.
+    """
     told = [finding for finding in found if (finding.subject, finding.metric) == ("model", judged.FAR_RATE)]
     finding_lines(told)
     edges = np.linspace(0, float(max(np.quantile(view.distances, 0.995), view.space.far * 1.5)), 41)
@@ -89,8 +91,8 @@ def distance_section(view: GuardedRequests, found: Sequence[Finding]) -> None:
 
 
 def far_sender_words(found: Sequence[Finding]) -> str:
-    """The subjects that sent the most far requests, with the number of far requests and of all their requests; empty if the findings
-    name none.
+    """A sentence that names the subjects that sent the most requests far from the reference, with the number of such requests and of all
+    their requests; empty if the findings name none.
     """
     senders = [each for finding in found for each in finding.evidence.get("senders", ())]
     words = [f"{each['subject']} ({each['far']:,} of {each['n']:,})" for each in senders]
@@ -102,13 +104,15 @@ def far_sender_words(found: Sequence[Finding]) -> str:
 
 
 def texts_section(found: Sequence[Finding]) -> None:
-    """Draw the sentence about texts if they are usual or if there are too few. Unusual texts are listed with the unusual subjects."""
+    """Draw the sentence about texts, if texts are usual or if there are too few. Unusual texts are in the list of unusual subjects
+    instead.
+    """
     finding_lines(finding for finding in found if finding.metric == "prompt_text_share" and "check" not in finding.evidence)
 
 
 def subjects_section(here: ModelPage, view: GuardedRequests | None, found: Sequence[Finding]) -> None:
     """Draw the unusual subjects and the block list. found: the findings of the analyzer and of `request_bursts`. view: None without a
-    reference; then only texts and bursts were analyzed.
+    reference; then only texts and bursts could be analyzed.
     """
     claims = [finding for finding in found if "check" in finding.evidence]
     if view is None and not claims:
@@ -140,17 +144,17 @@ def subjects_section(here: ModelPage, view: GuardedRequests | None, found: Seque
 
 
 def usual_subjects(view: GuardedRequests, claims: Sequence[Finding]) -> int:
-    """The number of subjects with enough requests that no finding names."""
+    """The number of subjects that have enough requests and are named in no finding."""
     return len(view.judged - named_subjects(claims))
 
 
 def named_subjects(claims: Sequence[Finding]) -> set[str]:
-    """The subjects that findings name, whether or not they are unusual themselves."""
+    """All subjects that are named in findings, whether or not they are unusual themselves."""
     return {subject for finding in claims for subject in finding.evidence["subjects"]}
 
 
 def _claim_row(here: ModelPage, finding: Finding) -> dict[str, object]:
-    """The row of a subject and its unusual behaviour."""
+    """The table row of a finding: the subjects and their unusual behaviour."""
     ids = finding.evidence["ids"]
     return table_row(
         severity=severity_cell(finding.shown_severity),
@@ -167,7 +171,7 @@ def _claim_row(here: ModelPage, finding: Finding) -> dict[str, object]:
 
 
 def block_list(claims: Sequence[Finding]) -> pd.DataFrame:
-    """The subjects that are unusual themselves, one row each, with the reasons."""
+    """The block list: one row for each subject that is unusual itself, with the reasons."""
     reasons: dict[str, list[str]] = {}
     for finding in claims:
         for subject in finding.evidence.get("blocked", finding.evidence["subjects"]):
@@ -180,8 +184,8 @@ def block_list(claims: Sequence[Finding]) -> pd.DataFrame:
 
 @cached_by_state(8, copied=True)
 def verdict_pairs(name: str) -> list[tuple[bool, bool]]:
-    """Pairs (followed, model right) of the newest verdicts about labelled predictions. A verdict whose `wrong` is yes overrode the model,
-    one whose `wrong` is no followed it.
+    """Pairs (followed, model right) from the newest verdicts about labelled predictions. If a verdict's `wrong` is yes, the person overrode
+    the model; if it is no, the person followed it.
     """
     model, pairs = load.catalog().model(name), []
     for item in load.store().verdicts(model=name)[:VERDICTS]:
@@ -195,7 +199,7 @@ def verdict_pairs(name: str) -> list[tuple[bool, bool]]:
 
 
 def _model_right(model: "Model", prediction: str) -> bool | None:
-    """Whether the decision about a prediction equals its label; None if it is not known, and for a regression."""
+    """Whether the decision about a prediction equals its label; None if this is not known, or for a regression."""
     try:
         row = row_from(load.store().row(model.name, prediction), model, None)
     except NotFoundError:
@@ -204,8 +208,8 @@ def _model_right(model: "Model", prediction: str) -> bool | None:
 
 
 def reliance_section(here: ModelPage, found: Sequence[Finding]) -> None:
-    """Draw how often people followed or overrode the model, by whether it was right: from logged actions, with their findings, and from
-    verdicts.
+    """Draw how often people followed or overrode the model when it was right and when it was wrong: from logged actions, with the findings
+    about them, and from verdicts.
     """
     st.header("Reliance", anchor=False)
     told = [finding for finding in found if finding.metric in ("over_reliance", "under_reliance")]
@@ -228,7 +232,9 @@ def reliance_section(here: ModelPage, found: Sequence[Finding]) -> None:
 
 
 def _reliance_table(key: str, caption: str, found: Reliance, *, shares: bool = True) -> None:
-    """Draw the matrix. shares: whether to draw the two shares below it, which otherwise findings state."""
+    """Draw the matrix of followed and overridden predictions. shares: whether to draw the two shares below the matrix; not needed if
+    findings already state them.
+    """
     rows = [
         table_row(person="Followed", right=f"{found.followed_right:,}", wrong=f"{found.followed_wrong:,}"),
         table_row(person="Overrode", right=f"{found.overrode_right:,}", wrong=f"{found.overrode_wrong:,}"),

@@ -29,17 +29,17 @@ from observability.server.audit_schedule import (
 SCHEDULE = plain_columns(kind="Audit", when="Runs", next="Next run", last="Last outcome")
 NEVER = "never"
 CHOICES = (NEVER, "new version", "expired", "7 days", "30 days", "90 days")
-"""The choices for when an audit runs: the words of the setting, and never."""
+"""The choices for when an audit runs: never, or the words that the setting stores."""
 WHEN = {NEVER: "Never", "new version": "With each new version", "expired": "When the last one expires"}
 
 
 def when_words(when: str) -> str:
-    """The schedule of an audit in words: `every 30 days`."""
+    """The schedule of an audit in words: `Every 30 days`."""
     return WHEN.get(when, f"Every {when}")
 
 
 def schedule_button(here: ModelPage) -> None:
-    """Draw the button that unfolds the schedule of each kind of audit, for people who may change the model's settings."""
+    """Draw the button that opens the schedule of each kind of audit. Only people who may change the model's settings see it."""
     if not sign_in.role_allows("settings", here.model.name):
         return
     with st.popover("Schedule", icon=":material/event_repeat:", key="audit-schedule-set"):
@@ -63,8 +63,8 @@ def schedule_button(here: ModelPage) -> None:
 
 
 def _when_box(here: ModelPage, kind: str, when: str) -> str:
-    """Draw the box that says when audits of a kind run, and return the choice. A time that only the settings contain is
-    among its choices.
+    """Draw the box that says when audits of a kind run, and return the choice. If the settings contain another time, the box
+    offers it too.
     """
     options = [*CHOICES, *([] if when in CHOICES else [when])]
     key = f"audit-when-{here.model.name}-{kind}-{when}"
@@ -72,7 +72,7 @@ def _when_box(here: ModelPage, kind: str, when: str) -> str:
 
 
 def schedule_table(here: ModelPage, known: Sequence[StoredAudit]) -> None:
-    """Draw the scheduled audits with their next run and last outcome; nothing if none is scheduled."""
+    """Draw the scheduled audits with their next run and last outcome. Draws nothing if no audit is scheduled."""
     if not here.model.settings.audit_schedule:
         return
     st.header("Schedule", anchor=False)
@@ -88,7 +88,7 @@ def schedule_table(here: ModelPage, known: Sequence[StoredAudit]) -> None:
 
 
 def schedule_row(audit: ScheduledAudit, outcome: dict[str, Any], now: datetime) -> dict[str, Any]:
-    """The table row of one scheduled audit: its next run, and when the last audit was made or why it failed."""
+    """The table row of one scheduled audit: when it runs next, and when it was last made or why that failed."""
     due = (
         "with a new version"
         if audit.next is None

@@ -1,4 +1,4 @@
-"""The figures of an audit of fairness under shift: the gap between groups under each shift, and the rates of groups under
+"""The figures of an audit of fairness under distribution shift: the gap between groups under each shift, and the rates of the groups under
 the worst shift.
 """
 
@@ -25,7 +25,9 @@ RATES = (
 
 
 def shift_gap_rows(results: dict[str, Any], attribute: str, rate: str) -> pd.DataFrame:
-    """The gap of one attribute and rate by shift, largest first. Columns: name, value, low, high, n, divergence, lowest, highest."""
+    """The gap between groups for one attribute and rate, one row per shift, largest first. Columns: name, kind, value, low, high, n,
+    divergence, lowest, highest.
+    """
     rows = []
     for shift in results["shifts"]:
         gap = shift.get("gaps", {}).get(attribute, {}).get(rate)
@@ -37,7 +39,7 @@ def shift_gap_rows(results: dict[str, Any], attribute: str, rate: str) -> pd.Dat
 
 
 def shift_figure(here: ModelPage, audit: StoredAudit) -> None:
-    """Draw the gap between groups under each shift, for one attribute and one rate."""
+    """Draw the gap between groups under each shift, for one attribute and one rate that the reader chooses."""
     results, worst = dict(audit.results), audit.results["worst"]
     attributes = sorted({name for shift in results["shifts"] for name in shift.get("gaps", {})})
     rates = list(dict.fromkeys(rate for shift in results["shifts"] for own in shift.get("gaps", {}).values() for rate in own))

@@ -1,8 +1,9 @@
-"""Many small unregistered models as one model, so that loading runs its statements once per block and not once per model.
+"""Treat many small unregistered models as one model, so that loading runs its statements once per block and not once per model.
 
 The model of a batch has the key BATCH_KEY. Each of its streams stands for a stream of one member. Each of its columns stands for the
 members' columns of one number and kind. An id begins with the key of its member. `predictions_0` and `labels_0` are temporary views that
-give the stored rows of the members in that form; `batched_insert_sql` turns new rows back.
+show the stored rows of the members in this form; `insert_batched_rows` and `insert_sql` (shared_tables.py) convert new rows and counts
+back.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,14 +22,15 @@ from observability.store.db.shared_tables import BATCH_COLUMNS, BATCH_KEY, BATCH
 MAX_COLUMNS = 100
 """The most columns of a model in a batch. Loading a wider model is expensive in any case."""
 MAX_STREAMS = 20_000
-"""Streams of one batch: their numbers are 16 bits wide."""
+"""Maximum number of streams of one batch; the numbers of streams are 16 bits wide."""
 INCOMING = "batch_incoming"
 
 
 @dataclass(frozen=True)
 class ModelBatch:
-    """model: the model of the batch. names: name of the member behind each stream of the batch. streams: its number by member's key,
-    version and environment. measures: number of a column of the batch by the number and kind of a member's column.
+    """model: the model of the batch. names: name of the member that each stream of the batch belongs to. streams: number of a stream of the
+    batch, by the member's key, version and environment. measures: number of a column of the batch, by the number and kind of the member's
+    column.
     """
 
     model: Model
@@ -38,7 +40,7 @@ class ModelBatch:
     members: Mapping[int, Model]
 
     def references(self, member: Model) -> dict[str, str]:
-        """The reference of the batch's column, by the reference of the member's column that it holds."""
+        """For the reference of each column of a member, the reference of the batch's column that holds it."""
         return {column.reference: f"feature.{self.measures[column.id, column.kind]}" for column in member.columns}
 
 
@@ -122,7 +124,7 @@ def insert_batched_rows(writer: Cursor, batch: ModelBatch, table: str, rows: pa.
 
 
 def _create_views(writer: Cursor, batch: ModelBatch, keys: Sequence[int]) -> None:
-    """The views of the stored rows of the members as rows of the batch."""
+    """Create the views that show the stored rows of the members as rows of the batch."""
     place = {"id": f"{composite_id_sql('p.key', 'p.id')}", "stream": "s.place"}
     picked = [f"{place.get(name, f'p.{quoted_identifier(name)}')} AS {quoted_identifier(name)}" for name in PREDICTION_COLUMNS]
     for (number, kind), measure in batch.measures.items():

@@ -34,7 +34,9 @@ def read_catalog(cursor: Cursor) -> Catalog:
 
 
 def reread_catalog(cursor: Cursor, known: Catalog, changed: Collection[str]) -> Catalog:
-    """The catalog after a change of some models. Only the named models are read again; none of them was removed. Read-only."""
+    """The catalog after a change of some models. Only the models in `changed` are read again; none of them may have been removed.
+    Read-only.
+    """
     if not changed:
         return known
     keys = [key for (key,) in cursor.execute("SELECT key FROM models WHERE list_contains(?, name)", [[*changed]]).fetchall()]
@@ -120,7 +122,7 @@ def find_model(cursor: Cursor, name: str) -> Model | None:
 
 
 def require_model(cursor: Cursor, name: str) -> Model:
-    """What `find_model` gives. Raises NotFoundError with the nearest name if there is none."""
+    """The result of `find_model`. Raises NotFoundError with the nearest name if there is no such model."""
     return find_model(cursor, name) or read_catalog(cursor).model(name)
 
 
@@ -152,8 +154,8 @@ def add_model(
 def add_shared_models(
     writer: Cursor, columns: Mapping[str, Sequence[tuple[str, str, Kind]]], *, sample: bool, now: datetime
 ) -> dict[str, int]:
-    """Create models that share tables, by name with the columns (role, name, kind) of each; return their keys. Apart from its rows, a
-    model costs only one view per table.
+    """Create models that share tables; return their keys by name. columns: for the name of each model, its columns (role, name, kind).
+    Apart from its rows, a model costs only one view per table.
     """
     (first,) = single_row(writer, "SELECT coalesce(max(key), 0) + 1 FROM models")
     keys = {name: int(first) + place for place, name in enumerate(columns)}
@@ -222,7 +224,7 @@ def record_settings(writer: Cursor, key: int, settings: ModelSettings, now: date
 
 
 def save_version(writer: Cursor, key: int, version: Version) -> None:
-    """Write a version, its edges and its other columns. An existing version of that name is replaced."""
+    """Write a version, its edges and its reference columns that are not features. An existing version of that name is replaced."""
     writer.execute("DELETE FROM versions WHERE key = ? AND version = ?", [key, version.name])
     since = None if version.registered_at is None else naive_utc(version.registered_at)
     features, inferred = json.dumps(list(version.features)), json.dumps(list(version.inferred))
@@ -321,7 +323,8 @@ def group_to_feature(writer: Cursor, model: Model, group: Column) -> None:
 def set_kind(writer: Cursor, key: int, column: Column, kind: Kind) -> tuple[int, int]:
     """Change the kind of a column; return how many values predictions logged in it, and how many of them could not be converted.
 
-    Those count as values of another type, and stay in `extra`. Rollups change only after `rollup.rebuild_rollups`.
+    Values that could not be converted count as values of another type, and stay in `extra`. Rollups change only after
+    `rollup.rebuild_rollups`.
     """
     give_own_tables(writer, key)
     table, source = model_table("predictions", key), column.column
@@ -345,7 +348,7 @@ def set_kind(writer: Cursor, key: int, column: Column, kind: Kind) -> tuple[int,
 
 
 def stream_numbers(cursor: Cursor, key: int) -> dict[tuple[str, str], int]:
-    """Stream number by (version, environment), of every stream of a model. Read-only."""
+    """The number of every stream of a model, by (version, environment). Read-only."""
     rows = cursor.execute("SELECT version, environment, stream FROM streams WHERE key = ?", [key]).fetchall()
     return {(version, environment): stream for version, environment, stream in rows}
 
@@ -373,7 +376,7 @@ def ensure_stream(writer: Cursor, key: int, version: str, environment: str) -> i
 
 @lru_cache(maxsize=20_000)
 def _edges_from_text(text: str) -> Edges:
-    """Edges from their JSON text. The catalog is read after every commit, and edges change only where a version is registered."""
+    """Edges from their JSON text, cached: the catalog is read after every commit, but edges change only when a version is registered."""
     return Edges(**_with_tuples(json.loads(text)))
 
 

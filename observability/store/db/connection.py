@@ -18,12 +18,12 @@ OPEN_OPTIONS = ("max_execution_time", "operator_memory_limit", "threads", "memor
 
 
 def connect_database(path: Path, home: Path, memory_limit: str, threads: int, read_only: bool) -> Cursor:
-    """A connection to a database file, in which everything that queries may not reach is locked. Raises StoreBusyError, StoreDamagedError,
+    """A connection to a database file, with everything locked that queries may not reach. Raises StoreBusyError, StoreDamagedError,
     StoreBrokenError.
 
     home: the one folder that the connection may read and write.
     """
-    os.umask(0o077)  # not reset: the log of the database is created anew after each checkpoint
+    os.umask(0o077)  # not reset, because the log of the database is created anew after each checkpoint
     try:
         connection = duckdb.connect(
             str(path),
@@ -34,7 +34,7 @@ def connect_database(path: Path, home: Path, memory_limit: str, threads: int, re
                 "temp_directory": str(home / "tmp"),
                 "memory_limit": memory_limit,
                 "threads": threads,
-                "checkpoint_threshold": "64MB",  # the larger the log, the longer the commit that checkpoints it
+                "checkpoint_threshold": "64MB",  # a commit that checkpoints a larger log takes longer
                 "python_enable_replacements": False,
                 "perfect_ht_threshold": 16,  # larger tables take 100 ms to allocate for a few hundred groups
             },

@@ -38,8 +38,8 @@ FLOOR_BYTES = 512 * 1024 * 1024
 CACHE_BYTES = 256 * 1024 * 1024
 """Size of the block cache that is kept after a load; without a limit a long load would fill the memory that queries may use."""
 READERS_SECONDS = 30.0
-"""How long a rewritten file waits for queries to end. After that time they are interrupted; after the same time again the rewrite gives
-up.
+"""How long a rewritten file waits for queries to end before it replaces the old one. After that time the queries are interrupted; after the
+same time again the rewrite gives up.
 """
 MAX_REPAIRS = 20
 """How often the files may be repaired while a store is opened: a damaged log is cut once for each damaged place."""
@@ -101,7 +101,7 @@ class Database:
         """Records that wait outside of the store; an erasure reaches them too. Whoever opens the home sets it."""
         self._closed = self._swapping = False
         self._synced_names: tuple[int, ...] = ()
-        """The inodes of the database and its log whose names are on disk."""
+        """The inodes of the database and its log whose names in the folder are synced to disk."""
         self.counted: Counted | None = None
         self.counted_models: dict[tuple[str, str], tuple[int, Any]] = {}
         """Counts of single models, by the name of the count and the model; each with the model's generation at that time."""
@@ -132,7 +132,7 @@ class Database:
         write_counts(folder, dict(self.counted_models), [model.name for model in self.catalog().models])
 
     def keep_new_counts(self) -> None:
-        """Write the counts beside the store for the next process, if any is new; only the process that owns the store does."""
+        """Write the counts beside the store for the next process, if any count is new. Only the process that owns the store does this."""
         if self._writes_commits and not self._closed and self.counted_models != self._counts_of_file:
             with suppress(duckdb.Error, ObservabilityError, OSError):
                 self.keep_counts(self.home)
@@ -151,7 +151,7 @@ class Database:
     def cursor(self) -> Cursor:
         """A new connection for one thread and one use. Reopens the database once per call after a fatal DuckDB error.
 
-        Raises StoreBrokenError if it is closed or cannot be opened again; a later call tries to open it again.
+        Raises StoreBrokenError if the store is closed or cannot be opened again; a later call tries again to open it.
         """
         own: weakref.WeakSet[Cursor] | None = getattr(self._thread, "cursors", None)
         if own is None:
@@ -172,12 +172,14 @@ class Database:
             return cursor
 
     def removed_rows(self, model: Model, span: tuple[datetime, datetime] | None = None) -> Cursor | None:
-        """A cursor whose tables of a model hold the rows that retention removed, at least the rows of a span; None if no lake has them."""
+        """A cursor in which the tables of a model hold the rows that retention removed (at least those of `span`); None if no lake has
+        these rows.
+        """
         del model, span
         return None
 
     def unread_days(self, model: str) -> tuple[str, ...]:
-        """The days of a model that retention removed and that cannot be read from the lake which names them."""
+        """The days of a model whose rows retention removed and whose rows cannot be read from the lake that lists these days."""
         del model
         return ()
 
@@ -196,7 +198,7 @@ class Database:
 
     @contextmanager
     def under(self, settings: Mapping[str, ModelSettings]) -> Iterator[None]:
-        """Within the context, models have these settings in this thread, by name. Reviews of past weeks use it. For reading only."""
+        """Within the context, this thread sees these settings, by name of the model. For reading only; reviews of past weeks use it."""
         held: list[tuple[Catalog, Catalog]] = []
 
         def seen(present: Catalog) -> Catalog:
@@ -261,7 +263,7 @@ class Database:
         return tuple(found)
 
     def _sync_new_names(self, before: tuple[int, ...]) -> None:
-        """After a commit, sync the folder where the database or its log is a new file: DuckDB syncs what they hold, not their names."""
+        """After a commit, sync the folder if the database or its log is a new file: DuckDB syncs the content of files, not their names."""
         present = self._file_numbers()
         if present == before == self._synced_names:
             return
@@ -273,7 +275,7 @@ class Database:
 
     @contextmanager
     def _only_writer(self, *, blocking: bool = True) -> Iterator[None]:
-        """Within the context, no other thread writes. Raises StoreBusyError if another does and it does not wait."""
+        """Within the context, no other thread writes. Raises StoreBusyError if another thread is writing and `blocking` is False."""
         if self._writer == threading.get_ident():
             raise RuntimeError("Store.write() inside Store.write(): pass the writer's cursor on")
         if not self._writing.acquire(blocking=blocking):
@@ -293,7 +295,7 @@ class Database:
 
     def note_changed_models(self, models: Iterable[str] | None) -> None:
         """Inside `write`: note that the write changes only these models' own rows (or, as `computed_values` of a name, values computed from
-        them). None: the write may change anything, as does a write that notes nothing.
+        them). None: the write may change anything; a write that notes nothing counts the same.
         """
         noted = {""} if models is None else set(models)
         self._changed = noted if self._changed is None else self._changed | noted
@@ -306,10 +308,10 @@ class Database:
         """Count a commit about some models, or about all."""
         number = self.generation + 1
         self.generations |= dict.fromkeys(models if models is not None else {""}, number)
-        self.generation = number  # set last: whoever sees this number finds the models' numbers as well
+        self.generation = number  # set last, so that whoever sees this number also finds the numbers of the models
 
     def rewrite(self, progress: Callable[[int, int], object] | None = None) -> None:
-        """Copy the database into a new file, which replaces the old one and holds nothing of deleted rows.
+        """Copy the database into a new file, which replaces the old file and holds no remains of deleted rows.
 
         Pages can still read; writes wait meanwhile. progress: called with the number of copied rows and of all rows. If the process is
         killed at any moment, the store is either the old file or the new one. Raises StoreBrokenError if the disk refuses or has no room
@@ -320,7 +322,7 @@ class Database:
         with self._only_writer():
             try:
                 remove_rewritten(self.home)
-                for told in (self.home / KEPT_FILE, *self.home.glob(AUDIT_STEPS)):  # they may contain what was removed
+                for told in (self.home / KEPT_FILE, *self.home.glob(AUDIT_STEPS)):  # these files may contain what was removed
                     told.unlink(missing_ok=True)
                 self.forget_counts()
                 self._require_room_for_copy()
@@ -456,7 +458,7 @@ class Database:
         with self.cursor() as cursor:
             (used,) = cursor.execute("SELECT coalesce(sum(memory_usage_bytes), 0) FROM duckdb_memory()").fetchall()[0]
             if used > CACHE_BYTES:
-                with suppress(duckdb.OutOfMemoryException):  # a concurrent query holds more than that
+                with suppress(duckdb.OutOfMemoryException):  # raised if a concurrent query holds more memory than that
                     cursor.execute(f"SET memory_limit = '{CACHE_BYTES}B'")
                 cursor.execute(f"SET memory_limit = '{self._memory_limit}'")
 

@@ -1,4 +1,4 @@
-"""Put marks in stored texts in place of erased subjects, and find the texts that may need marks."""
+"""Replace erased subjects in stored texts by marks, and find the texts that may need marks."""
 
 import json
 from collections.abc import Sequence

@@ -24,7 +24,7 @@ FILE = "erasures.jsonl"
 MARK = "[erased]"
 """The text that replaces an erased subject or id in texts that are kept."""
 SHORTEST_WORD = 6
-"""Shorter subjects and ids are not searched for inside texts, because they would match unrelated words."""
+"""Minimum number of characters: shorter subjects and ids are not searched for inside texts, because they would match unrelated words."""
 MAX_WORDS = 12
 WORD = re.compile(r"[^\W_]+")
 SUBJECT_FIELD = re.compile(rb'"subject"\s*:\s*("(?:[^"\\]|\\.)*"|-?[\d.]+)')
@@ -32,15 +32,15 @@ ID_FIELD = re.compile(rb'"(?:id|prediction)"\s*:\s*("(?:[^"\\]|\\.)*"|-?[\d.]+)'
 MODEL_FIELD = re.compile(rb'"model"\s*:\s*("(?:[^"\\]|\\.)*")')
 SIGNATURE = re.compile(rb'"kind"\s*:\s*"signature"')
 ESCAPED_NAME = re.compile(rb'\\u00[4-7][0-9A-Fa-f](?:[^"\\]|\\.)*"\s*:')
-"""A letter of the alphabet written as an escape in the name of a field: JSON allows it, and the patterns above do not find such names."""
+"""A letter of the alphabet written as an escape in the name of a field. JSON allows this, and the patterns above do not find such names."""
 
 
 @dataclass(frozen=True)
 class Erasure:
     """One erased subject. subject: its hash. predictions: by model, the hashes of the ids of its predictions. key: name of the key.
 
-    core: the hash of its core (`text_core`). shapes: (words, characters) of the subject and of the ids, so that texts are searched fast.
-    finished: whether every place was erased. counts: the numbers of erased records.
+    core: the hash of the subject's core (`text_core`). shapes: (words, characters) of the subject and of the ids, which make the search in
+    texts fast. finished: whether every place was erased. counts: the numbers of erased records.
     """
 
     at: str
@@ -79,7 +79,7 @@ def write_erasures(home: Path, changed: Iterable[Erasure]) -> None:
 
 
 def erasure_problems(home: Path) -> list[str]:
-    """The problems with erasures to show: one that was not finished, or whose key is missing."""
+    """Problems with erasures that people should see: an erasure that did not finish, or whose key is missing."""
     try:
         known = erasures(home)
         key = stored_key(home) if known else None
@@ -132,7 +132,7 @@ def _key_of(home: Path, known: list[Erasure]) -> bytes:
 
 @dataclass
 class ErasedMatcher:
-    """Tells whether values, texts and lines are about erased subjects, by their hashes alone."""
+    """Finds out, from hashes alone, whether values, texts and lines are about erased subjects."""
 
     key: bytes
     known: list[Erasure]
@@ -162,7 +162,7 @@ class ErasedMatcher:
         return frozenset(words for words, _ in shapes), frozenset(shapes)
 
     def hashed(self, text: str) -> str:
-        """The hash of a text; remembered, since values repeat."""
+        """The hash of a text; hashes are cached, since values repeat."""
         found = self._hashes.get(text)
         if found is None:
             if len(self._hashes) > 500_000:
@@ -175,7 +175,7 @@ class ErasedMatcher:
         return value is not None and self.hashed(str(value)) in self.subjects
 
     def is_prediction(self, model: str | None, value: object) -> bool:
-        """Whether a value is the id of an erased prediction of a model; without a model, of any."""
+        """Whether a value is the id of an erased prediction of a model; if `model` is None, of any model."""
         hashes = self.predictions.get(model, frozenset()) if model is not None else frozenset().union(*self.predictions.values())
         return bool(hashes) and value is not None and self.hashed(str(value)) in hashes
 
@@ -197,7 +197,7 @@ class ErasedMatcher:
         return [self.cleaned_json(member) for member in value] if isinstance(value, list) else value
 
     def _spans(self, text: str) -> list[tuple[int, int]]:
-        """Where erased subjects and ids are in a text, in order and without overlap; of overlapping ones, the longest."""
+        """The places of erased subjects and ids in a text, in order and without overlap; of several that overlap, the longest."""
         counts, shapes = self._shapes
         if not shapes:
             return []

@@ -1,7 +1,7 @@
 """Distinguishes a failure of the store or its disk from a fault of the records.
 
-A failed write, sync or commit says nothing about the records, so they wait. DuckDB reports a failed commit as TransactionException, and a
-block whose checksum is wrong as a plain Error.
+A failed write, sync or commit does not mean that the records are wrong, so they wait. DuckDB reports a failed commit as
+TransactionException, and a block whose checksum is wrong as a plain Error.
 """
 
 import errno
@@ -48,7 +48,7 @@ def error_summary(error: BaseException) -> str:
 
 
 def is_damage(error: BaseException) -> bool:
-    """Whether an error of DuckDB says that the content of its files is wrong. False if the disk or the system refused."""
+    """Whether an error of DuckDB means that the content of its files is damaged. False if the disk or the system refused."""
     text = str(error)
     if type(error) not in (duckdb.Error, duckdb.IOException, duckdb.FatalException, duckdb.InternalException, duckdb.TransactionException):
         return False  # the text of such an error may quote a record
@@ -56,7 +56,7 @@ def is_damage(error: BaseException) -> bool:
 
 
 def store_failure(error: duckdb.Error, path: Path, *, committing: bool = False) -> StoreBrokenError | None:
-    """The failure of the store that an error within a write stands for; None if the records or the caller are at fault.
+    """The failure of the store that is behind an error within a write; None if the records or the caller are at fault.
 
     committing: the error came from the commit. There is one writer, so a commit fails because of the disk, unless the error names a
     constraint.

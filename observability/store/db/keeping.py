@@ -61,7 +61,7 @@ class Keeping:
 
 
 def read_keeping(home: Path) -> Keeping:
-    """The settings of a home; nothing is removed if there is no file. Raises UsageError for an invalid one."""
+    """The settings of a home. Without a file, nothing is removed. Raises UsageError for an invalid file."""
     try:
         body = tomllib.loads((home / FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:

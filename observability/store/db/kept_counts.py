@@ -1,7 +1,7 @@
 """The counts of each model (`Database.counted_models`), kept in a file beside the store, so that the next process can use them.
 
-A count is kept with the number of the last commit about its model, which the store holds too. So a new process counts only models that
-changed since the last one counted. The file holds names and numbers of rows. It is deleted where a removal must leave no trace.
+A count is kept with the number of the last commit about its model, which the store holds too. So a new process counts only the models that
+changed since the last process counted them. The file holds names and numbers of rows. It is deleted when a removal must leave no trace.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""Numbers inside of objects that are kept in columns beside them: the statistics of batches.
+"""Numbers inside stored objects that are also kept in columns beside the objects: the statistics of batches.
 
-They are computed when a record is stored, so that a question need not parse the objects. The columns are part of the record's row: they are
-copied, moved and deleted with it.
+The numbers are computed when a record is stored, so that a question need not parse the objects. The columns are part of the record's row:
+they are copied, moved and deleted with it.
 """
 
 import json
@@ -18,7 +18,9 @@ OPENED = quoted_identifier("opened objects")
 
 
 def kept_column(field: str, name: str) -> str:
-    """The column of a number. It holds a list in the order of the field's names, which the column of NAMES holds as a JSON list."""
+    """The name of the column that keeps a number. The column holds a list in the order of the field's names; the column of NAMES holds
+    these names as a JSON list.
+    """
     return f"{field}.{name}"
 
 

@@ -19,7 +19,9 @@ LAKES = "lakes.json"
 
 
 class NotedLake(NamedTuple):
-    """there: the number of the last state that was written for sure; 0 before the first. own: states up to this number are this store's."""
+    """there: number of the last state that was certainly written; 0 before the first. own: states up to this number were written by this
+    store.
+    """
 
     there: int
     own: int
@@ -62,8 +64,8 @@ def note_lake(home: Path, address: str, there: int, own: int) -> None:
 
 
 def disown_lakes(home: Path, before: Mapping[str, NotedLake] | None = None) -> None:
-    """Note that the store matches no state of a lake any more, because its database was repaired or replaced. before: the earlier notes of
-    this home.
+    """Note that the store no longer matches any state of a lake, because its database was repaired or replaced. before: the earlier notes
+    of this home.
 
     Raises OSError.
     """

@@ -13,8 +13,8 @@ from observability.records.private_file import sync_folder
 FOLDER, POINTER, STATE = "published", "newest.json", "state.json"
 """The folder in a home, the file in it that names the newest state, and the description in the folder of each state."""
 SETTINGS = ("accounts.json", "keeping.toml", "limits.toml", "access.toml")
-"""The settings of a home that are published with each state because its readers need them. A reader takes the file that names the sign-in
-last, so the accounts exist before sign-in needs them.
+"""The settings of a home that are published with each state because its readers need them. A reader takes the file that sets the sign-in
+last, so that the accounts exist before sign-in needs them.
 """
 DRAFT = ".partial"
 """The end of the name of a state that is still being written."""
@@ -26,8 +26,8 @@ def numbered_states(folder: Path) -> list[Path]:
 
 
 def withdraw_states(home: Path, spared: int | None = None) -> None:
-    """Remove the published states of a home, the name of the newest one first. spared: states whose copy has this number of rewrites are
-    kept. Raises OSError.
+    """Remove the published states of a home; the file that names the newest state is removed first. spared: states whose copy has this
+    number of rewrites are kept. Raises OSError.
     """
     folder = home / FOLDER
     if not folder.exists():

@@ -24,12 +24,12 @@ def schema_version(cursor: Cursor) -> int:
 
 
 def kind_tables() -> dict[str, str]:
-    """The table of every kind whose records of all models are in one table, by kind: `batch` → `batches`."""
+    """By kind, the table of each kind that has one table for the records of all models: `batch` → `batches`."""
     return {name: f"{name}es" if name.endswith(("ch", "s")) else f"{name}s" for name in KINDS if name not in ("prediction", "label")}
 
 
 def kind_columns(kind: str) -> dict[str, str]:
-    """Columns of a kind's table and their SQL types. `sample` is true for records that the command demo loaded."""
+    """Columns of a kind's table and their SQL types. `sample` is true for records that the command `demo` loaded."""
     return {**_typed_fields(kind), "arrived": "TIMESTAMP", "extra": "JSON", "content_hash": "UBIGINT", "sample": "BOOLEAN"}
 
 

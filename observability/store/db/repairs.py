@@ -1,7 +1,7 @@
 """Facts about a store that are kept outside of it, because the store itself may be damaged or missing.
 
 `HOME/repairs.jsonl` is the log of repairs, one JSON object per line: the damage or loss, the repair, and what may be missing.
-`HOME/store.json` says that the home holds a store, and which models; it tells a missing store from a new home.
+`HOME/store.json` notes that the home holds a store, and its models, so that a missing store can be distinguished from a new home.
 """
 
 import json
@@ -57,7 +57,7 @@ def mark_repairs_seen(home: Path) -> None:
 
 
 def note_known_store(home: Path, models: Sequence[str]) -> None:
-    """Note that this home holds a store with these models. A disk that refuses the write is no failure."""
+    """Note that this home holds a store with these models. If the disk refuses the write, this is ignored."""
     body = {"models": sorted(models)}
     with suppress(OSError):
         if known_store(home) != body:

@@ -36,7 +36,7 @@ is no primary key: `forget` puts marks into names of files, and two names may th
 """
 
 LATE_ROUNDS = "CREATE TABLE IF NOT EXISTS late_rounds (round VARCHAR NOT NULL)"
-"""The rounds of late labels that the rollups have (store/lake/late_labels.py). A label in the lake names its round."""
+"""The rounds of late labels that the rollups already count (store/lake/late_labels.py). A label in the lake names its round."""
 
 RANK_BLOCKS = (
     """CREATE TABLE IF NOT EXISTS rank_blocks (run VARCHAR, block BIGINT, records BIGINT, mark UBIGINT, "at" TIMESTAMP, arrived TIMESTAMP,
@@ -47,9 +47,9 @@ RANK_BLOCKS = (
     "UPDATE rank_blocks_due SET note = uuid() WHERE note IS NULL",
 )
 """The times of ranks by block of steps (store/rollup/rank_blocks.py), and the blocks that got further records after their times were kept.
-records, mark, at, arrived, sample: the number of the records that a block was made of, the combination of their hashes, their latest
-times, and whether one is of the sample. note: names a note, so that only what was read is deleted; it has no default, since a log that
-holds a function cannot be replayed.
+records, mark, at, arrived, sample: the number of the records that a block was made of, the combination of their hashes, their latest times,
+and whether one of them is of the sample. note: the id of an entry, so that only entries that were read are deleted; it has no default,
+since a log that holds a function cannot be replayed.
 """
 
 NOT_FINITE_STEPS = "CREATE TABLE IF NOT EXISTS not_finite_steps (run VARCHAR, step BIGINT)"
@@ -58,7 +58,9 @@ STEP_EXTREMES = """CREATE TABLE IF NOT EXISTS step_extremes (run VARCHAR, block 
     high DOUBLE, high_step BIGINT)"""
 """The extremes of each metric of a run by block of steps, with their steps (store/rollup/noted_steps.py)."""
 NOT_FINITE = " OR ".join(f"contains(metrics, ':\"{text}\"')" for text in ("NaN", "Infinity", "-Infinity"))
-"""The condition that a step record has such a value. Objects are stored as compact JSON, where a quote in a key is escaped."""
+"""The condition that a step record has a value that is not finite. Objects are stored as compact JSON, where a quote in a key is
+escaped.
+"""
 
 REFERENCE_COLUMNS = "CREATE TABLE IF NOT EXISTS reference_columns (key INTEGER NOT NULL, version VARCHAR NOT NULL, columns JSON NOT NULL)"
 """The meaning of a version's reference columns that are not features: {"left_out": {name: reason}, "scores": [[class, column]]}."""

@@ -15,7 +15,8 @@ from observability.store.db.database import Database
 def settings_at(store: Database, at: datetime, otherwise: datetime) -> dict[str, DatedSettings]:
     """The settings of every model at an instant, by model name.
 
-    If the settings of a model were first recorded later: those at the instant `otherwise`, else the first ones, with `known` False.
+    If a model had no recorded settings at that instant, those at the instant `otherwise` are returned, or else the first ones; `known` is
+    then False.
     """
     query = 'SELECT name, k."at", k.settings FROM settings_kept k JOIN models m ON m.key = k.key ORDER BY k."at"'
     with store.cursor() as cursor:

@@ -1,9 +1,9 @@
 """Tables that small unregistered models share, so that a further model costs only rows and no tables.
 
 `predictions_shared`, `labels_shared` and so on have the columns of a model's tables and its `key`; the values of features are texts in the
-list `features`, each at the number of its column. Views with the names of a model's own tables (`predictions_3`) give its rows with typed
-columns, so every reader is the same for both. Loading appends to the shared tables. Any other change of a model's rows first gives the
-model its own tables (`give_own_tables`); so does loading if it has more than SHARED_ROWS rows.
+list `features`, each at the number of its column. Views with the names of a model's own tables (`predictions_3`) show its rows with typed
+columns, so readers work in the same way for both. Loading appends to the shared tables. Any other change of a model's rows first gives the
+model its own tables (`give_own_tables`); so does loading if the model has more than SHARED_ROWS rows.
 """
 
 from collections.abc import Collection, Sequence
@@ -19,8 +19,8 @@ the member's `key` and `stream`; for each column of the batch, the `number` of t
 GROUP_KEY = -1
 """The key that stands for several models with tables of their own, whose outcomes are counted together (rollup/grouped_outcomes.py)."""
 SHARED_ROWS = 1000
-"""Most predictions and labels of a model in the shared tables: nine tables of a model's own would take about as much space as this number
-of rows.
+"""Maximum number of predictions and labels of a model in the shared tables: nine tables of its own would take about as much space as this
+number of rows.
 """
 WITH_ROWIDS = ("predictions", "labels")
 """Tables from which the loader reads single rows by their row ids."""
@@ -50,8 +50,8 @@ def shares_tables(cursor: Cursor, key: int) -> bool:
 
 
 def table_sources(cursor: Cursor, table: str, keys: Collection[int]) -> dict[str, list[int]]:
-    """Sources that together give the rows of a table for some models, each row with the `key` of its model; and the model keys of each
-    source: one source for all models that share tables, one for each of the others. Read-only.
+    """Sources that together hold the rows of a table for some models, each row with the `key` of its model; by source, the keys of its
+    models. All models that share tables have one common source, each other model has its own. Read-only.
     """
     shared = sorted({key for (key,) in cursor.execute("SELECT key FROM shared_models").fetchall()}.intersection(keys))
     own = {f"(SELECT *, {int(key)} AS key FROM {model_table(table, key)})": [key] for key in keys if key not in shared}
@@ -77,7 +77,7 @@ def _view_sql(table: str, key: int, columns: Sequence[tuple[str, str, str]]) -> 
 
 
 def _columns(cursor: Cursor, table: str, key: int) -> list[tuple[str, str, str]]:
-    """Columns of a model's table: name, type, and the expression that gives it from the shared table."""
+    """Columns of a model's table: name, type, and the expression that reads the column from the shared table."""
     own: Sequence[tuple[int, str, Kind]] = ()
     if table == "predictions":
         own = cursor.execute('SELECT id, "column", kind FROM columns WHERE key = ? ORDER BY id', [key]).fetchall()
@@ -85,7 +85,7 @@ def _columns(cursor: Cursor, table: str, key: int) -> list[tuple[str, str, str]]
 
 
 def _typed_columns(table: str, columns: Sequence[tuple[int, str, Kind]]) -> list[tuple[str, str, str]]:
-    """Columns of a table of a model with these columns: name, type, and the expression that gives it from the shared table."""
+    """Columns of the table of a model with these columns: name, type, and the expression that reads the column from the shared table."""
     found = [(name, kind, quoted_identifier(name)) for name, kind in MODEL_TABLES[table].items()]
     if table == "predictions":
         found += [(name, COLUMN_TYPES[kind], f"features[{number}]::{COLUMN_TYPES[kind]}") for number, name, kind in columns]
@@ -100,7 +100,7 @@ def feature_list_sql(columns: Sequence[tuple[int, str]]) -> str:
 
 
 def insert_sql(table: str, key: int, select: str, *, shared: bool) -> str:
-    """The statement that appends the rows of a query to a table of a model, which has its columns in their order."""
+    """The statement that appends the rows of a query to a table of a model. The query has the columns of the table, in their order."""
     if key == BATCH_KEY:
         return _batched_insert_sql(table, select)
     if key == GROUP_KEY:
@@ -119,17 +119,17 @@ def _batched_insert_sql(table: str, select: str) -> str:
 
 
 def own_key_sql(id_: str) -> str:
-    """The key of the member in an id of a batch."""
+    """The key of the member, taken from an id of a batch."""
     return f"split_part({id_}, '/', 1)::INTEGER"
 
 
 def own_id_sql(id_: str) -> str:
-    """The member's own id in an id of a batch."""
+    """The member's own id, taken from an id of a batch."""
     return f"substr({id_}, strpos({id_}, '/') + 1)"
 
 
 def shared_row_counts(cursor: Cursor) -> dict[int, int]:
-    """Predictions and labels of each model in the shared tables, by its key. Read-only."""
+    """Number of predictions and labels of each model in the shared tables, by the model's key. Read-only."""
     rows = cursor.execute(
         """SELECT key, count(*) FROM (SELECT key FROM predictions_shared UNION ALL SELECT key FROM labels_shared) GROUP BY key"""
     ).fetchall()
@@ -139,7 +139,7 @@ def shared_row_counts(cursor: Cursor) -> dict[int, int]:
 def give_own_tables(writer: Cursor, key: int) -> bool:
     """Move the rows of a model from the shared tables into tables of its own; return whether it shared them.
 
-    Its views become tables of the same names in the transaction of the caller: readers see either the views or the tables.
+    The model's views become tables of the same names in the caller's transaction: readers see either the views or the tables.
     """
     if not shares_tables(writer, key):
         return False

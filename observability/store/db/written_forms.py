@@ -10,7 +10,7 @@ from urllib.parse import quote
 from observability.store.db.erasures import text_core
 
 PATTERN_FORMS = 500
-"""Most forms that one regular expression looks for."""
+"""Maximum number of forms that one regular expression looks for."""
 
 
 def written_forms(name: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Importer of a table's data file that the library of its format reads: Delta, Iceberg."""
+"""Importer of a data file of a table that is read by the library of its format: Delta, Iceberg."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +26,7 @@ class BatchImporter(Importer):
         self.path, self.decimal, self.size, self.done, self.batches = path, decimal, path.size, 0, path.batches
 
     def check(self, head: bytes) -> None:
-        """The library of the table checks what it reads."""
+        """Do nothing: the library of the table checks what it reads."""
 
     def prepare(self, defaults: LoadDefaults) -> None:
         """Assign the columns of the table to fields and features."""

@@ -17,7 +17,7 @@ from observability.store.ingest.stage import stage_labels, staged_predictions
 
 Cursor = duckdb.DuckDBPyConnection
 MIN_MEMBERS = 4
-"""Number of models from which they are stored together."""
+"""Minimum number of small models for storing them together."""
 
 
 def member_batches(models: Sequence[Model], parsed: ParsedBlock) -> tuple[list[Model], list[list[Model]]]:
@@ -65,12 +65,12 @@ def stage_batch(writer: Cursor, batch: ModelBatch, parsed: ParsedBlock, now: dat
 
 
 def prediction_names(owner: str | ModelBatch, rows: pa.Table) -> str | NDArray[np.object_]:
-    """The model of staged predictions: its name; for a batch, the name of the model of each row."""
+    """The name of the model of staged predictions; for a batch, an array with the name of the model of each row."""
     return owner if isinstance(owner, str) else owner.names[rows["stream"].to_numpy()]
 
 
 def label_names(owner: str | ModelBatch, labels: pa.Table) -> str | NDArray[np.object_]:
-    """The model of staged labels: its name; for a batch, the name of the model of each row."""
+    """The name of the model of staged labels; for a batch, an array with the name of the model of each row."""
     if isinstance(owner, str):
         return owner
     return np.array([owner.members[int(id_.partition("/")[0])].name for id_ in labels["id"].to_pylist()], object)

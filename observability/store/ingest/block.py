@@ -155,8 +155,8 @@ def _store_batch(
 
 @dataclass(frozen=True)
 class StagedRows:
-    """Staged predictions and labels of a model, the stored rows with their ids, and the lines of predictions that repeat or contradict
-    stored ones. owner: the model's name, or the batch.
+    """Staged predictions and labels of a model, the stored rows with their ids, and the lines of predictions that repeat a stored
+    prediction (same) or contradict it (conflicting). owner: the model's name, or the batch.
     """
 
     model: Model
@@ -299,7 +299,7 @@ def _note_predictions(
 def _note_lines(
     ledger: LineLedger, names: "str | NDArray[np.object_]", kind: str, lines: Lines, outcomes: NDArray[np.int8], hours: Lines
 ) -> None:
-    """Note the outcome of lines of one model, or of several by the name of each line."""
+    """Note the outcome of lines of one model, or of several models: `names` then has the model of each line."""
     if isinstance(names, str):
         ledger.note(names, kind, lines, outcomes, hours)
         return
@@ -332,7 +332,7 @@ def _store_other_records(writer: Cursor, kind: str, table: pa.Table, ledger: Lin
 
 
 def _stored_or_duplicate(kept: NDArray[np.bool_]) -> NDArray[np.int8]:
-    """STORED where kept, else DUPLICATE."""
+    """STORED for each row that is kept, else DUPLICATE."""
     return np.where(kept, STORED, DUPLICATE).astype(np.int8)
 
 

@@ -10,7 +10,7 @@ MAX_OPTIONS = 12
 
 
 def split_score_option(option: str, columns: Collection[str]) -> tuple[str | None, str]:
-    """Class and column of `class=COLUMN`; class None of an option that only names a column. Both may hold an equal sign."""
+    """Class and column of an option `class=COLUMN`; the class is None if the option only names a column. Both may hold an equal sign."""
     if option in columns or "=" not in option:
         return None, option
     cuts = [place for place, letter in enumerate(option) if letter == "="]

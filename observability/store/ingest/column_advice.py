@@ -1,4 +1,6 @@
-"""Suggest the column of a file for a field of the record that no column names: by usual names, else by the content of the first rows."""
+"""Suggest which column of a file holds a field of the record if no column has the field's name: by usual names, else by the content of the
+first rows.
+"""
 
 import difflib
 import re
@@ -14,7 +16,7 @@ from observability.store.ingest.class_scores import class_score_options
 from observability.store.types.loading import LoadDefaults
 
 HEAD_ROWS = 1000
-"""The number of first rows by which a column is chosen."""
+"""Number of first rows of a file from which a column is chosen."""
 TIME_TEXT = r"^\s*\d{4}-\d\d-\d\d([T ]\d\d(:?\d\d){0,2}(\.\d+)?)?\s*([Zz]|[+-]\d\d:?\d\d)?\s*$"
 NAIVE_TEXT = re.compile(r"\s*\d{4}-\d\d-\d\d[T ]\d\d(:?\d\d){0,2}(\.\d+)?\s*")
 FileHead = Callable[[], Mapping[str, pa.Array]]
@@ -73,7 +75,7 @@ def likely_column(wanted: str, head: Mapping[str, pa.Array]) -> str | None:
     """The only column that looks like the field: for `at`, the only column of times; for `id`, the only column with no repeated value. None
     for other fields.
 
-    If several columns have no repeated value, the only one of them that holds texts and not whole numbers.
+    If several columns have no repeated value, it is the only one of these that holds texts and not whole numbers.
     """
     if wanted == "at":
         found = [name for name, cells in head.items() if _holds_times(cells)]

@@ -31,8 +31,8 @@ from observability.store.types.sources import SourceFile
 
 CSV_BLOCK_BYTES = 4 * 1024 * 1024
 MOSTLY = 0.95
-"""Loading: share of cells that are numbers (booleans) from which the column counts as numbers (booleans). One bad cell costs its row's
-feature, not the column.
+"""Loading: a column counts as numbers (booleans) if at least this share of its cells are. A single bad cell then loses only the value of
+its row, not the column.
 """
 MAX_BAD_SHARE = 0.05
 """Registering: share of rows with too few or too many values from which a file is rejected."""
@@ -134,7 +134,7 @@ class CsvImporter(Importer):
             raise UsageError("the CSV file cannot be read", where=self.path.name, got=str(error)[:150]) from None
 
     def sized_batches(self, width: int, refused: list[RefusedLine]) -> Iterator[pa.RecordBatch]:
-        """The batches of `batches`. Raises UsageError as soon as they are together too large for a table."""
+        """The batches of `batches`. Raises UsageError as soon as their total size is too large for a table."""
         size = 0
         for batch in self.batches(width, refused):
             size += batch.nbytes
@@ -174,9 +174,10 @@ class CsvImporter(Importer):
     def comma_columns(
         self, names: list[str], commas: NDArray[np.int64], numbers: NDArray[np.int64], least: NDArray[np.float64]
     ) -> frozenset[str]:
-        """The columns whose numbers have a decimal comma. commas, numbers: cells that are numbers with a decimal comma, with a point.
+        """The columns whose numbers have a decimal comma. commas, numbers: for each column, how many cells are numbers with a decimal
+        comma, and with a decimal point.
 
-        Raises UsageError if there are any and the caller did not state that decimal commas are used.
+        Raises UsageError if there are such columns and the caller did not state that decimal commas are used.
         """
         if self.decimal == ",":
             return frozenset(name for name, count, most in zip(names, commas, least, strict=True) if count >= most)
@@ -307,7 +308,7 @@ def _json_cells(cells: pa.Array, kind: str, may_hold_json: bool) -> pa.Array:
 
 
 def _typed_column(name: str, column: pa.ChunkedArray, warnings: list[str]) -> pa.ChunkedArray:
-    """A column of texts as numbers or booleans if all of its cells are."""
+    """A column of texts, converted to numbers or booleans if all of its cells are such."""
     if column.null_count == len(column):
         return column
     try:

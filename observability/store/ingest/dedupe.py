@@ -1,4 +1,4 @@
-"""Find incoming rows that are already stored, and those that contradict stored rows.
+"""Find incoming rows that are already stored, and incoming rows that contradict stored ones.
 
 Ids of predictions are unique within a stream (a model's version in an environment) over its whole history: a challenger in the shadow may
 answer under the same id as production. Stored rows are found by a 64-bit hash of the id, which is fast to scan; only rows of the same
@@ -27,7 +27,7 @@ Lines = NDArray[np.int64]
 NOT_COMPARED = {"id", "id_hash", "sample_hash", "arrived", "decision", "absent", "wrong", "extra"}
 """Columns that are not part of the logged content: derived ones, the time of arrival, and unknown fields."""
 EXTRA = "extra"
-"""The column of unknown fields, of which only exact numbers of rounded columns are compared."""
+"""The column of unknown fields. Only the exact numbers of rounded columns in it are compared."""
 JSON_COLUMNS = [name for name, kind in PREDICTION_COLUMNS.items() if kind == "JSON" and name not in NOT_COMPARED]
 LABEL_KEY = [name for name in LABEL_COLUMNS if name not in {"id_hash", "arrived", "number", "extra"}]
 """Labels that are equal in these columns are the same label."""
@@ -93,7 +93,9 @@ def repeated_predictions(writer: Cursor, model: Model, incoming: pa.Table, store
 
 
 def _compare_pairs(writer: Cursor, model: Model, incoming: pa.Table, source: str, same: list[Lines], other: list[Lines]) -> Lines:
-    """Compare pairs (i incoming, s stored) and append their lines to `same` or `other`; return all lines that had a pair."""
+    """Compare pairs of an incoming row (i) and a stored row (s), and append their line numbers to `same` or `other`; return the numbers of
+    all lines that had a pair.
+    """
     plain = [name for name in stored_columns(model) if name not in NOT_COMPARED and name not in JSON_COLUMNS]
     equal = " AND ".join(f"i.{quoted_identifier(name)} IS NOT DISTINCT FROM s.{quoted_identifier(name)}" for name in plain)
     texts = " AND ".join(
@@ -130,9 +132,9 @@ def _equal_json(one: str | None, other: str | None) -> bool:
 
 
 def _has_exact_numbers(one: str | None, stored: str | None) -> bool:
-    """Whether the `extra` of a row has each whole number that the stored one keeps because its column rounds it.
+    """Whether the `extra` of an incoming row has every whole number that the stored row keeps there because its column rounds the number.
 
-    A number that only the new row has says nothing: rows of before 0.36 do not keep theirs.
+    A number that only the incoming row has is no difference: rows stored before 0.36 do not keep such numbers.
     """
     for part in ("features", "groups"):
         given, kept = ((json.loads(text or "{}") or {}).get(part) for text in (one, stored))

@@ -45,7 +45,7 @@ def clean_segment(path: Path, erased: ErasedMatcher, names: Collection[str] | No
     """Empty the lines of a segment that are about erased subjects; return how many lines changed. The file keeps its times. Raises
     OSError.
 
-    names: other lines that contain one of these names get marks in place of erased subjects and ids; None: every line gets them.
+    names: in other lines, erased subjects and ids get marks if the line contains one of these names; None: in every line.
     """
     draft, patterns = path.with_name(path.name + ".draft"), None if names is None else mention_patterns(names)
     try:

@@ -116,7 +116,7 @@ class _BoundedGzip(gzip.GzipFile):
 
 
 def likely_format(head: bytes) -> str:
-    """The likely format of a file with this start, in words."""
+    """The likely format of a file that begins with these bytes, in words."""
     start = head.lstrip()[:200].lower()
     known = {
         b"PK\x03\x04": "a spreadsheet or zip file",

@@ -124,7 +124,9 @@ def _load_source_file(
 
 
 def _with_following(importer: "Importer") -> Iterator[tuple[LineBlock | None, int | None]]:
-    """Each block with the first line of the next one, None after the last. A file without rows gives (None, None)."""
+    """Yield each block with the number of the first line of the next block (None after the last). A file without rows gives (None,
+    None).
+    """
     before: LineBlock | None = None
     try:
         for block in importer.blocks():
@@ -139,7 +141,7 @@ def _with_following(importer: "Importer") -> Iterator[tuple[LineBlock | None, in
 def _note_taken(
     writer: Cursor, file: SourceFile, purpose: Purpose, following: int | None, report: LoadReport, now: datetime, *, fresh: bool
 ) -> None:
-    """Note how far a file was taken, in the transaction of its rows. If a file is read from its start, its counts begin at zero again."""
+    """Note how far a file was read, in the transaction of its rows. If a file is read from its start, its counts begin at zero again."""
     key = "source = ? AND kind = ? AND model = ? AND version = ? AND file = ?"
     counts = [report.lines, report.stored, report.duplicates, report.rejected]
     if not fresh:

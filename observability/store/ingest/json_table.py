@@ -1,6 +1,7 @@
-"""Read JSON lines as a typed table, also if lines differ in keys and types.
+"""Read JSON lines as a typed table, even if lines differ in keys and types.
 
-Lines that agree are read by Arrow. If they do not (numbers beside texts, "NaN" beside numbers), they are read value by value.
+Lines with the same types are read by Arrow. If types differ (numbers beside texts, "NaN" beside numbers), the lines are read value by
+value.
 """
 
 import io
@@ -23,7 +24,7 @@ TYPES = ("number", "text", "boolean", "object", "list")
 def read_json_table(raw: bytes, where: str) -> tuple[pa.Table, list[str]]:
     """The table in JSON lines, and a warning for each column that lost values of a minority type.
 
-    Raises UsageError if a line is not a JSON object, with its number.
+    Raises UsageError with the number of the line if a line is not a JSON object.
     """
     try:
         options = arrow_json.ReadOptions(block_size=max(BLOCK_BYTES, len(raw.split(b"\n", 1)[0]) + 2))

@@ -25,8 +25,8 @@ LINE_BYTES = 16 * 1024 * 1024
 """A longer line is rejected. A client writes records of at most 1 MB."""
 KEPT_SECONDS = 7 * 24 * 3600
 GONE_EARLY = "gone-early"
-"""The name of a file in landing. The file has the time, in seconds since 1970, at which the newest segment among those deleted within
-their week had been loaded.
+"""The name of a file in landing. It contains the load time (seconds since 1970) of the newest segment that was deleted before its week was
+over.
 """
 SHOWN_BYTES = 1000
 
@@ -181,10 +181,11 @@ def lost_segments(landing: Path, known: set[str]) -> list[Segment]:
 
 
 def purge_loaded_segments(landing: Path, now: float | None = None, free_bytes: int | None = None) -> int:
-    """Delete segments that were loaded more than a week ago, and the oldest of the others while they take more space than is free.
+    """Delete segments that were loaded more than a week ago, and then the oldest remaining segments as long as these take more space than
+    is free.
 
-    Returns their number. Deletions within a segment's week are noted for `complete_since`. free_bytes: free bytes of the disk, measured by
-    default. Raises OSError.
+    Returns the number of deleted segments. Deletions within a segment's week are noted for `complete_since`. free_bytes: free bytes of the
+    disk, measured by default. Raises OSError.
     """
     kept = sorted(segment_files(landing / "loaded"), key=lambda segment: (segment.modified, segment.name))
     if not kept:

@@ -18,9 +18,9 @@ from observability.store.types.loading import LoadReport
 STORED, DUPLICATE, REJECTED = 0, 1, 2
 SERVED = ("prediction", "label")
 CONCERN_ALL = ("event", *OF_ALL_MODELS)
-"""If a record of these kinds has no model, it concerns every model: findings name the event that they follow."""
+"""If a record of one of these kinds names no model, it concerns every model: findings name the event that they follow."""
 OF_OTHERS = ("decision",)
-"""Kinds whose records findings about other models read too: the levels of exports (`trust/exports`)."""
+"""Kinds whose records are also read by findings about other models: the levels of exports (`trust/exports`)."""
 Lines = NDArray[np.int64]
 
 
@@ -108,7 +108,7 @@ class LineLedger:
         return np.bincount(segment * 3 + np.concatenate(self.outcomes), minlength=3 * size).reshape(size, 3)
 
     def report(self, file: str = "") -> LoadReport:
-        """The totals. file: the name in examples of rejected lines; with a name, their line numbers are those of the file."""
+        """The totals. file: name of the file for the examples of rejected lines; if it is given, line numbers are those of the file."""
         stored, duplicates, rejected = np.bincount(np.concatenate(self.outcomes), minlength=3).tolist() if self.outcomes else (0, 0, 0)
         examples = {
             reason: f"{file}, line {line}: {message}" if file else message for reason, (line, message) in sorted(self.examples.items())

@@ -1,8 +1,9 @@
 """Load records into the store, from landing and from files, each exactly once.
 
-The only writer of rows. A block of lines is parsed and stored in one transaction together with its rejected lines, its changes of the
-rollups, and the names of the landing segments that it came from. A segment in the manifest is never loaded again, so a loader that dies at
-any moment loses nothing and stores nothing twice. Records of files are recognized by their content, so a file may be loaded again as well.
+This module is the only writer of rows. A block of lines is parsed and stored in one transaction together with its rejected lines, its
+changes of the rollups, and the names of the landing segments that it came from. A segment in the manifest is never loaded again, so a
+loader that dies at any moment loses nothing and stores nothing twice. Records of files are recognized by their content, so a file may be
+loaded again as well.
 """
 
 import hashlib
@@ -86,7 +87,7 @@ def load_landing(store: Database, progress: Progress | None = None) -> LoadRepor
 
 
 def loaded_segments(store: Database, names: Sequence[str]) -> dict[str, datetime]:
-    """When each of these segments was loaded, for those in the manifest."""
+    """When each of these segments was loaded; segments that are not in the manifest are left out."""
     if not names:
         return {}
     with store.cursor() as cursor:
@@ -95,7 +96,7 @@ def loaded_segments(store: Database, names: Sequence[str]) -> dict[str, datetime
 
 
 def retry_set_aside(store: Database, progress: Progress | None = None) -> tuple[int, LoadReport]:
-    """Take the segments that were set aside again, and load landing; return their number and the result of the load.
+    """Retry the segments that were set aside, and load landing; return the number of these segments and the result of the load.
 
     A segment that fails again is set aside again. Raises StoreBrokenError if the disk is nearly full or fails.
     """
@@ -145,8 +146,8 @@ def load_files(store: Database, paths: Sequence[Path], defaults: LoadDefaults, p
 
 
 def with_registered_columns(store: Database, defaults: LoadDefaults) -> LoadDefaults:
-    """The defaults, completed by the columns of files that the registration names. It is the registration of the named version, else of
-    the newest one.
+    """The load defaults, completed with the columns of files that the registration of the named version names, or else the registration of
+    the newest version.
 
     Adds the sensitive attributes that are not features, the columns that were left out, and the score columns.
     """
@@ -175,7 +176,7 @@ def with_registered_columns(store: Database, defaults: LoadDefaults) -> LoadDefa
 def _reconcile_landing(store: Database) -> LoadReport:
     """Once per opened store: load again the segments in `loaded/` that the manifest lacks, with their first times of arrival.
 
-    The store lacks them if its log was damaged or lost, or if it was rebuilt or restored from a backup.
+    The manifest lacks segments if the log of the store was damaged or lost, or if the store was rebuilt or restored from a backup.
     """
     if store.reconciled:
         return LoadReport()
@@ -227,7 +228,8 @@ def _load_or_set_aside(
 ) -> LoadReport:
     """Load a group of segments in one transaction.
 
-    If that fails for a reason other than the store, the disk or memory, each segment is tried alone, and one that fails again is set aside.
+    If the transaction fails for a reason other than the store, the disk or memory, each segment is loaded alone. A segment that fails again
+    is set aside.
     """
     try:
         return load_segments(store, group, progress, arrived)
@@ -372,7 +374,7 @@ def _room_for_models(store: Database, catalog: Catalog) -> NewModelLimit:
 
 
 def _holds_exports_only(parsed: ParsedBlock) -> bool:
-    """Whether a block holds only events of exports. A downloaded file makes no finding about a model stale."""
+    """Whether a block holds only events of exports; these do not make findings about a model stale."""
     others = {kind: table for kind, table in parsed.others.items() if table.num_rows}
     if set(others) != {"event"} or parsed.predictions or parsed.labels or parsed.rejected.num_rows:
         return False
@@ -387,7 +389,7 @@ def _write_rejected(
     segments: Sequence[str],
     last_lines: np.ndarray | None,
 ) -> None:
-    """Store the rejected lines of a block with their reasons, each under the name of its segment and its number there."""
+    """Store the rejected lines of a block with their reasons, each under the name of its segment and its line number in the segment."""
     for table in ledger.rejected:
         line = table["line"].to_numpy()
         if last_lines is None:

@@ -1,4 +1,4 @@
-"""Importer of Parquet files. Memory holds parts of the columns of one row group."""
+"""Importer of Parquet files. At any time, memory holds only parts of the columns of one row group."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -91,7 +91,9 @@ def record_blocks(
 
 
 def _json_cells(values: pa.Array, declared: str | None) -> pa.Array:
-    """Values as JSON. declared: type of the field; a text field stays a text for any column type, so that numeric ids lose nothing."""
+    """Values as JSON. declared: type of the field; a text field becomes a text whatever the type of the column, so that numeric ids lose
+    nothing.
+    """
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
     kind = values.type

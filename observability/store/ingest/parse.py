@@ -28,11 +28,11 @@ from observability.store.types.loading import CheckedLines, LoadDefaults, NewMod
 FIRST_LINES = 32
 """Number of lines that are parsed exactly first; doubled in each round."""
 WORTH_SCANNING = 200
-"""Minimum number of remaining lines of a model, estimated from the lines just read, for which the fast parser searches."""
+"""Minimum number of remaining lines of a model, estimated from the lines just read, for which the fast parser is run."""
 MIN_SEEN = 4
-"""Lines of a model among those just read from which its share of the remaining ones is estimated."""
+"""Minimum number of lines of a model among the lines just read for estimating its share of the remaining lines."""
 COMPILE_FROM = 8_000
-"""Number of lines from which loading the compiled parser (one second per process) pays."""
+"""Number of lines from which loading the compiled parser saves time; loading takes one second per process."""
 
 
 def parse_block(
@@ -65,7 +65,7 @@ def parse_block(
 
 
 def checked_lines(block: LineBlock, catalog: Catalog, defaults: LoadDefaults) -> CheckedLines:
-    """The lines that a load would reject, and the models and columns that the others would add. Read-only."""
+    """The lines that a load would reject, and the models and columns that the other lines would add. Read-only."""
     parsed = parse_block(None, block, catalog, defaults)
     known = {model.name for model in catalog.models}
     fresh = tuple(sorted({*parsed.predictions, *parsed.labels} - known))
@@ -76,7 +76,7 @@ def checked_lines(block: LineBlock, catalog: Catalog, defaults: LoadDefaults) ->
 
 
 def checked_body(body: bytes, catalog: Catalog, new_models: NewModelLimit | None = None) -> CheckedLines:
-    """The result that a load of the lines of a JSONL body would have with a catalog. Read-only."""
+    """The result of loading the lines of a JSONL body with a catalog, without loading them. Read-only."""
     return checked_lines(LineBlock(body if body.endswith(b"\n") else body + b"\n"), catalog, LoadDefaults(new_models=new_models))
 
 
@@ -89,9 +89,9 @@ def _scan_known_plans(
     tried: dict[tuple[str, str], tuple[int, ...]],
     threads: int,
 ) -> Any:
-    """Run the fast parser for the kinds and models of the lines just read whose plan has changed since the last run; return the remaining
-    lines. Other kinds have no model here. A model with few of the lines just read is skipped, because few of the remaining lines can be its
-    own.
+    """Run the fast parser for those kinds and models of the lines just read whose plan has changed since the last run; return the remaining
+    lines. Kinds other than predictions and labels have no model here. A model with few of the lines just read is skipped, because few of
+    the remaining lines can belong to it.
     """
     read_lines = sum(reader.seen.values())
     for (kind, model), count in reader.seen.items():

@@ -56,7 +56,7 @@ class ScanBuffers(NamedTuple):
 
 @dataclass(frozen=True)
 class ScannedRows:
-    """The rows that were taken. states: by column of the schema and row. columns: the output arrays."""
+    """The rows that the compiled loop parsed. states: by column of the schema and row. columns: the output arrays."""
 
     raw: Any
     buffer: Array
@@ -121,7 +121,7 @@ def _text_column(rows: ScannedRows, schema: LineSchema, column: int) -> pa.Array
 
 
 def _number_text(rows: ScannedRows, text: int, number: int, row: int) -> str:
-    """The canonical text of a number that is written differently."""
+    """The canonical text of a number whose text in the line is not canonical."""
     value = float(rows.columns.numbers[number, row])
     return canonical_text(value) if abs(value) < EXACT else canonical_text(json.loads(rows.text(text, row)))
 
@@ -144,7 +144,7 @@ def _filled(array: pa.Array, default: str | None) -> pa.Array:
 def prediction_tables(
     rows: ScannedRows, schema: LineSchema, plan: ModelPlan, defaults: LoadDefaults, zone: Any
 ) -> tuple[pa.Table | None, pa.Table | None]:
-    """The predictions, and the labels inside them."""
+    """The table of predictions, and the table of the labels inside them."""
     if not rows.count:
         return None, None
     of = schema.by_name
@@ -249,7 +249,7 @@ def _label_columns(made: dict[str, pa.Array], value: pa.Array, number: pa.Array,
 
 
 def _label_numbers(rows: ScannedRows, schema: LineSchema, column: int) -> pa.Array:
-    """The labels that are numbers, null for others."""
+    """The labels that are numbers; null for other labels."""
     state = rows.states[column]
     values = rows.columns.numbers[schema.columns[column].number, : rows.count]
     return _masked_array(values, (state == RAW) | (state == ODD_NUMBER), pa.float64())
@@ -280,7 +280,7 @@ def _score_columns(rows: ScannedRows, schema: LineSchema) -> tuple[pa.Array, pa.
 
 
 def _absent_column(rows: ScannedRows, schema: LineSchema, plan: ModelPlan, versions: pa.Array) -> pa.Array:
-    """References of the features that the version of a row was registered with and the row lacks; null if it lacks none."""
+    """References of the features with which the row's version was registered and which the row lacks; null if it lacks none."""
     lacking = np.zeros((rows.count, 0), np.bool_)
     names: list[str] = []
     if plan.registered:

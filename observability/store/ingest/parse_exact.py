@@ -1,6 +1,6 @@
 """Parse single lines exactly. The fast parser is tested against this one.
 
-All rules are here: JSON, the rules of records, what the catalog says about the model, and the load defaults.
+All rules are here: JSON, the rules of records, what the catalog holds about the model, and the load defaults.
 """
 
 from collections.abc import Callable
@@ -95,11 +95,11 @@ class ExactParser:
         self.rejected.append(tuple(escape_surrogates(value) if value.__class__ is str else value for value in whole))
 
     def note_rounded(self, owner: str, name: str, line: int, value: int) -> None:
-        """Keep the number of a column (a model's, else a kind's) that is rounded in the first line with one."""
+        """Keep, for a column of a model or of a kind, the first line with a number that is rounded, and this number."""
         self.rounded[owner, name] = min(self.rounded.get((owner, name), (line, value)), (line, value))
 
     def refuse_all(self, refused: tuple[RefusedLine, ...]) -> None:
-        """Add lines that the reader of the file rejected."""
+        """Add lines that the reader of the file has already rejected."""
         for line in refused:
             self.refuse(line.line, line.raw, line.reason, line.message)
 
@@ -154,8 +154,8 @@ class ExactParser:
             )
 
     def features(self, plan: ModelPlan, record: dict[str, Any], extra: dict[str, Any], wrong: list[str], line: int) -> list[Any]:
-        """Values of the columns. Values of another type or without a column go to `extra`, and numbers that are rounded as well; references
-        of columns with a value of another type go to `wrong`.
+        """Values of the columns of one record. Values of another type or without a column go to `extra`, and so do numbers that are
+        rounded. The references of columns with a value of another type go to `wrong`.
         """
         values: list[Any] = [None] * len(plan.columns)
         plan.extras.update(name for name, value in extra.items() if value.__class__ not in (dict, list) and len(plan.extras) < 100)
@@ -316,7 +316,7 @@ def _label_row(line: int, prediction: str, label: dict[str, Any], at: datetime |
 
 @lru_cache
 def _stored_fields(kind: str) -> tuple[tuple[str, ...], tuple[tuple[int, Callable[[Any], Any]], ...]]:
-    """The fields of another kind, and for fields that are converted before storing, the conversion by place in the row."""
+    """The fields of another kind; and, by place in the row, the conversions of fields that are converted before storing."""
     texts: dict[str, Callable[[Any], Any]] = {
         "object": canonical_json,
         "list": canonical_json,

@@ -26,7 +26,7 @@ def _refuse_literal(name: str) -> NoReturn:
 
 
 def _whole_number(digits: str) -> int | float:
-    """An int. A number of thousands of digits is an infinity, as every number beyond the range of a double."""
+    """An int; a number of thousands of digits becomes an infinity, like every number beyond the range of a double."""
     return int(digits) if len(digits) < 4000 else float(digits)
 
 
@@ -51,7 +51,8 @@ def decode_json(line: str) -> Any:
     """The value in a line. Raises Rejected: not_json, duplicate_key, bad_encoding."""
     try:
         value = _LOOSE(line)
-        # Every key is followed by `":` (other spellings are read again). A text that holds these characters makes the counts differ too.
+        # Every key is followed by `":`; lines with other spellings are read again strictly. A text that holds these characters makes the
+        # counts differ too.
         if line.count('":') != _key_count(value) or SPACE_BEFORE_COLON.search(line):
             value = _STRICT(line)
     except json.JSONDecodeError as error:
@@ -59,7 +60,7 @@ def decode_json(line: str) -> Any:
         raise Rejected("not_json", f"not JSON: {error.msg} at character {error.pos + 1}{end}") from None
     except RecursionError:
         raise Rejected("not_json", "not readable: too many objects or lists inside one another") from None
-    except ValueError:  # a number of more digits than Python reads at once
+    except ValueError:  # a number with more digits than Python converts at once
         value = _LONG(line)
     if HALF_CHARACTER.search(line):
         try:
@@ -94,7 +95,7 @@ def escape_surrogates(text: str) -> str:
 
 
 def json_value(value: Any) -> Any:
-    """The value as JSON has it: NaN and infinities as texts, times in RFC 3339, other objects as their text."""
+    """The value in the types of JSON: NaN and infinities as texts, times in RFC 3339, other objects as their text."""
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, float):

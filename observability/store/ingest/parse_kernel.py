@@ -1,9 +1,9 @@
 """The compiled loop of the fast parser: typed values of many lines at once.
 
 It reads lines of one kind and model, with keys in any order, and gives up on a line at the first thing it does not know. Such a line is
-parsed exactly. It may give up on a valid line, but never accepts an invalid one, and never returns other values than the exact parser.
-Importing this file imports numba. Everything is in one file, because numba checks only a function's own file to decide whether its cached
-code is current.
+left to the exact parser, which is slower. The loop may give up on a valid line, but never accepts an invalid one, and never returns other
+values than the exact parser. Importing this file imports numba. Everything is in one file, because numba checks only a function's own file
+to decide whether its cached code is current.
 """
 
 # ruff: noqa: SIM102, SIM109, SIM110 - compiled code: `in` on a tuple, generators and long conditions are slower or not compiled
@@ -233,7 +233,7 @@ def scan_number(buf: Bytes, i: int, end: int, high_powers: Array, low_powers: Ar
 
 @jit
 def is_long_whole(buf: Bytes, i: int, end: int, value: float, sure: bool) -> bool:
-    """Whether a number that is written as a whole one may be none that a double holds: its double is 2^53 or more."""
+    """Whether a number written as an integer may not be exactly representable as a double, because it is 2^53 or more."""
     if sure and abs(value) < 9007199254740992.0:
         return False
     for k in range(i, end):
@@ -425,12 +425,12 @@ def scan_lines(
     low_powers: Array,
     tens: Array,
 ) -> tuple[int, int]:
-    """Parse what lines it can into consecutive rows; return the number of rows and the number of values left to Python.
+    """Parse as many of the lines as possible into consecutive rows; return the number of rows and the number of values left to Python.
 
-    starts, ends, numbers_of_lines: start, end and number of each line; taken: set where a line became a row. keys to option_bounds: the
-    schema (parse_schema.SchemaArrays); following: by entry, the entry that followed it last, updated here. lines, state, numbers, times,
-    texts: the output (parse_columns.ScanBuffers); later: numbers that need Python's reader (row, slot, start, length). rules: columns of
-    score, prediction and status, first and last class.
+    starts, ends, numbers_of_lines: start, end and number of each line; taken: set where a line became a row. All parameters from `keys` to
+    `option_bounds`: the schema (parse_schema.SchemaArrays); following: for each entry, the entry that followed it last, updated here.
+    lines, state, numbers, times, texts: the output (parse_columns.ScanBuffers); later: numbers that need Python's reader (row, slot, start,
+    length). rules: columns of score, prediction and status, first and last class.
     """
     rows = waiting = 0
     width, count = columns.shape[0], entries.shape[0]

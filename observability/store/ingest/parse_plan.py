@@ -16,9 +16,9 @@ from observability.store.ingest.parse_types import NewColumn
 MAX_FEATURES = 20_000
 """Maximum number of features of a registered version."""
 MAX_COLUMNS = 1000
-"""Maximum number of columns of a model that no registered version names; values of further ones stay in `extra`."""
+"""Maximum number of columns of a model that no registered version names; values of further columns stay in `extra`."""
 SCANNED_KINDS = ("step", "annotation")
-"""Other kinds that the fast parser reads: kinds with millions of lines."""
+"""Kinds, besides predictions and labels, that the fast parser reads: kinds with millions of lines."""
 BOOLEANS = {"true", "false"}
 """The texts of true and false."""
 Role = Literal["feature", "group"]
@@ -27,7 +27,9 @@ OBJECTS: dict[str, Role] = {"features": "feature", "groups": "group"}
 
 @dataclass
 class PlannedColumn:
-    """A column while a block is read. numbers, booleans: a category whose levels are numbers (booleans) accepts them as values too."""
+    """A column while a block is read. numbers, booleans: whether a category also accepts numbers (booleans) as values, because its levels
+    are numbers (booleans).
+    """
 
     reference: str
     kind: Kind
@@ -37,7 +39,7 @@ class PlannedColumn:
 
 @dataclass
 class ModelPlan:
-    """The fields that the lines of a model may have. Grows; `state` changes with it.
+    """The fields that the lines of a model may have. The plan grows while lines are read, and `state` changes with it.
 
     places: by object (`features`, `groups`) and name, the position in `columns`. registered: feature names by version. nulls: names seen
     only with null, which have no column yet. extras: unknown top-level fields. classes: keys of the scores seen. declared: how many of the
@@ -61,7 +63,9 @@ class ModelPlan:
         return len(self.columns), len(self.extras), len(self.classes), *(len(names) for names in self.nulls.values())
 
     def add(self, part: str, name: str, value: object) -> int | None:
-        """The position of a new column whose first value is `value`; None if there is none (null, not a scalar, too many)."""
+        """The position of a new column whose first value is `value`. None if no column is added, because the value is null or no scalar, or
+        there are too many columns.
+        """
         kind = _value_kind(value)
         if kind is None or len(self.columns) - self.declared >= MAX_COLUMNS:
             return None
@@ -75,7 +79,9 @@ class ModelPlan:
 
 @dataclass
 class RecordPlan:
-    """The fields that the lines of another kind may have: the names in each of its objects of numbers. Grows; `state` changes with it."""
+    """The fields that the lines of another kind may have: the names in each of its objects of numbers. The plan grows while lines are read,
+    and `state` changes with it.
+    """
 
     kind: str
     members: dict[str, set[str]] = field(default_factory=dict)

@@ -270,7 +270,7 @@ def _field_column(given: RecordField, defaults: LoadDefaults) -> SchemaColumn:
 
 
 def _fields_in_line(defaults: LoadDefaults, kind: str, model: str) -> list[str]:
-    """Which of `kind` and `model` a line must contain, because the defaults say otherwise."""
+    """Which of the fields `kind` and `model` a line must contain, because the load defaults have another value."""
     return [name for name, given, wanted in (("kind", defaults.kind, kind), ("model", defaults.model, model)) if given != wanted]
 
 

@@ -15,7 +15,7 @@ NewColumn = tuple[Literal["feature", "group"], str, Kind]
 class RefusedLine:
     """A line that the reader of the file rejected (a CSV row with too many values, a line beyond the limit).
 
-    columns: names of the file's columns, of which its text holds values without the names.
+    columns: names of the file's columns; the text of the line holds their values without the names.
     """
 
     line: int

@@ -1,4 +1,6 @@
-"""Applies the rules of protected features to lines before they are parsed, so that no value of theirs reaches the store."""
+"""Applies the rules of protected features to lines before they are parsed, so that no original value of such a feature reaches the
+store.
+"""
 
 import json
 from dataclasses import replace
@@ -39,7 +41,9 @@ def publish_rules(home: Path, models: tuple[Model, ...]) -> None:
 
 
 def with_protection(block: LineBlock, home: Path, models: tuple[Model, ...], defaults: LoadDefaults) -> LineBlock:
-    """The block with protected values in its lines; a line that cannot be read and may hold one is refused without its text."""
+    """The block with the protected values of its lines changed by the rules. A line that cannot be read and may hold such a value is
+    refused, without its text.
+    """
     rules = protection_rules(models)
     if not rules:
         return block
@@ -80,7 +84,7 @@ def _holds(line: bytes, needles: list[bytes]) -> bool:
 
 
 def protected_table(table: pa.Table, names: dict[str, str], rules: dict[str, object], home: Path) -> pa.Table:
-    """A reference with its protected columns changed or dropped. names: feature names of the columns whose own name differs."""
+    """A reference with its protected columns changed or dropped. names: the name of the feature for each column that has another name."""
     if not rules:
         return table
     key = _key(home)

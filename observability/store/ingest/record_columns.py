@@ -79,7 +79,9 @@ class RecordColumns:
 
 
 def _merged_objects(inner: pa.Array, own: pa.Array) -> pa.Array:
-    """Objects with the members of two columns: `features` (or `groups`), and an object of single columns, which wins."""
+    """Objects with the members of two columns: `features` (or `groups`), and an object of single columns. A member of both is taken from
+    the second.
+    """
     found = []
     for first, second in zip(inner.to_pylist(), own.to_pylist(), strict=True):
         value = json.loads(first) if first is not None else {}
@@ -88,7 +90,8 @@ def _merged_objects(inner: pa.Array, own: pa.Array) -> pa.Array:
 
 
 def record_columns(names: list[str], defaults: LoadDefaults, where: str, head: FileHead = dict) -> RecordColumns:
-    """Assign the columns of a file to fields, features, groups, scores and extras. head: the first rows, by which advice is given.
+    """Assign the columns of a file to fields, features, groups, scores and extras. head: gives the first rows, from which advice in errors
+    is made.
 
     Raises UsageError if a required column is missing.
     """
@@ -139,7 +142,7 @@ def record_columns(names: list[str], defaults: LoadDefaults, where: str, head: F
 
 
 def _named_scores(ours: dict[str, str], defaults: LoadDefaults, where: str) -> dict[str, str]:
-    """Column by class where each class has its own: as the caller says, else as the version was registered.
+    """The column of each class, if each class has its own column: as the caller states, else as the version was registered.
 
     A column that is the only score gets the name `score` in `ours`. Raises UsageError if a column or a class is missing.
     """

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 def write_records(store: "Database", records: Sequence[Mapping[str, object]]) -> None:
-    """Store some records together; when it returns, they can be read.
+    """Store some records together; they can be read as soon as the call returns.
 
-    records: dicts with `kind`. `at` defaults to now; fields that are None or empty are left out. Raises UsageError if one breaks a rule of
-    its kind (then nothing is stored), StoreBrokenError if the disk or the store refuses.
+    records: dicts with `kind`. `at` defaults to now; fields that are None or empty are left out. Raises UsageError if a record breaks a
+    rule of its kind (then nothing is stored), StoreBrokenError if the disk or the store refuses.
     """
     lines = b"".join(_record_line(record) for record in records)
     store.require_space()

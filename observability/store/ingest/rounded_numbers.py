@@ -1,7 +1,8 @@
 """Whole numbers of a record that a column of doubles does not hold exactly.
 
-A double holds every whole number up to 2^53 and only some beyond. A larger one (an id, nanoseconds since 1970) is rounded in its column, by
-at most one part in 9e15. A feature's or group's exact number stays with the record, and each column's loss is told once per load.
+A double holds every whole number up to 2^53 and only some beyond. A larger number (an id, nanoseconds since 1970) is rounded in its column,
+by at most one part in 9e15. The exact number of a feature or group stays with the record, and each load reports the rounding once per
+column.
 """
 
 from collections.abc import Iterator, Mapping

@@ -85,7 +85,7 @@ def _staged_alike(
 
 
 def _with_owner(model: Model, table: pa.Table) -> pa.Table:
-    """Parsed predictions with the key of their model in front of each version."""
+    """Parsed predictions in which each version has the key of its model in front."""
     versions = pc.binary_join_element_wise(pa.scalar(str(model.key)), table["version"], "/")
     return table.set_column(table.column_names.index("version"), "version", versions)
 
@@ -177,7 +177,7 @@ def insert_rows(writer: Cursor, table: str, columns: list[str], rows: pa.Table) 
 
 
 def insert_records(writer: Cursor, kind: str, rows: pa.Table) -> None:
-    """Append staged records of a kind to its table, with the numbers that are kept of them."""
+    """Append staged records of a kind to its table, together with the numbers that are kept beside their objects."""
     if not rows.num_rows:
         return
     columns = list(kind_columns(kind))

@@ -1,8 +1,9 @@
 """Erase a subject's rows, or a model, from the lakes that a home wrote to.
 
-The subject has already been erased from the store, and the export writes its days anew (export.py), because an erasure changes every
-fingerprint. This module removes the rows of the erased predictions from two kinds of files: files of labels, and files of days that the
-store no longer keeps. Files that only former states of the lake name are removed at once. Texts of other rows get a mark, as in the store.
+The subject has already been erased from the store, and the export writes the store's days anew (export.py), because an erasure changes
+every fingerprint. This module removes the rows of the erased predictions from two kinds of files: files of labels, and files of days that
+the store no longer keeps. Files that only former states of the lake name are removed at once. Texts of other rows get a mark, as in the
+store.
 """
 
 import hashlib
@@ -35,7 +36,7 @@ def erased_ids_in_lakes(store: Database, matcher: ErasedMatcher) -> dict[str, li
     models, found = {model.name for model in store.catalog().models if model.rows_from is not None}, dict[str, list[str]]()
     scratch = store.home / "tmp" / "lake"
     for address in known_lakes(store.home) if models else ():
-        # one that cannot be read leaves the erasure unfinished, and the next try looks again
+        # a lake that cannot be read leaves the erasure unfinished, and the next try looks there again
         with suppress(StoreBrokenError, UsageError, OSError, duckdb.Error), WRITING:
             shutil.rmtree(scratch, ignore_errors=True)
             make_private_folder(scratch)
@@ -93,7 +94,7 @@ def _own_state(store: Database, place: FilePlace) -> LakeManifest:
 
 
 def _without_model(store: Database, place: FilePlace, model: str) -> bool:
-    """Write a state of a lake that names no file of a model; return whether the state before named any."""
+    """Write a state of a lake that names no file of a model; return whether the previous state named any."""
     before = _own_state(store, place)
     files = [file for file in before.files if file.model != model]
     if len(files) == len(before.files):

@@ -52,7 +52,7 @@ from observability.store.lake.uncounted_labels import note_ids_of_former_lake
 from observability.store.query.source import snapshot_cursor
 
 ROW_GROUP = 61_440
-"""Rows of a row group: an id is found by the statistics of its hash, and one row group is read."""
+"""Number of rows of a row group. An id is found by the statistics of its hash, so that only one row group is read."""
 IDENTITY = {"predictions": "stream, id_hash, arrived, decision", "labels": 'id_hash, "at", arrived, value'}
 """Columns that identify a row of a table, and that change when the stored row changes."""
 WRITING = threading.RLock()
@@ -62,7 +62,9 @@ Progress = Callable[[str], object]
 
 @dataclass(frozen=True)
 class _Part:
-    """Rows of one day of a model's table, as the store has them. where: the condition that picks them. picked: their columns, as SQL."""
+    """Rows of one day of a model's table, as the store has them. where: the condition that selects the rows. picked: their columns,
+    as SQL.
+    """
 
     model: Model
     table: LakeTable
@@ -77,7 +79,7 @@ def export_lake(store: Database, address: str, *, progress: Progress | None = No
     """Bring a lake to the state of the store: {lake, number, models, files, rows, bytes, written: {files, rows, bytes}, removed, seconds}.
 
     replace: also overwrite a lake that another store, or a later state of this store, wrote. Raises UsageError for an address that cannot
-    be used, and, without `replace`, for such a lake if it would lose rows; StoreBrokenError if it cannot be written.
+    be used, and for such a lake if it would lose rows and `replace` is not set; StoreBrokenError if the lake cannot be written.
     """
     with WRITING:
         return _export(store, address, progress or (lambda text: None), replace)
@@ -120,9 +122,9 @@ def export_leaving(
     lone: str = "false",
     counted_by: str | None = None,
 ) -> None:
-    """Write rows that a transaction is about to remove from the store and that the lake lacks: labels of a model, and its predictions from
-    before an instant. lone: SQL, which labels without a prediction in the store are written. counted_by: the round of late labels that
-    counts these labels.
+    """Write to the lake the rows that a transaction is about to remove from the store and that the lake lacks: labels of a model, and its
+    predictions from before an instant. lone: SQL condition for the labels to write whose prediction is not in the store. counted_by: the
+    round of late labels that counts these labels.
 
     The caller holds WRITING. Raises what `export_lake` does.
     """
@@ -261,7 +263,9 @@ def _older_file(model: Model, part: _Part, file: LakeFile | None) -> LakeFile | 
 
 
 def is_lake_of_home(home: Path, place: FilePlace) -> bool:
-    """Whether a place is the folder that the settings of a home name, from which its removed rows are read and late labels are counted."""
+    """Whether a place is the folder of the lake that the settings of a home name. Removed rows are read from this lake, and late labels are
+    counted with it.
+    """
     text = read_keeping(home).lake
     own = None if text is None else checked_address(text).path
     if own is None or place.folder is None:
@@ -274,7 +278,7 @@ def is_lake_of_home(home: Path, place: FilePlace) -> bool:
 def days_held_otherwise(
     store: Database, cursor: Cursor, place: FilePlace, state: LakeManifest, model: Model, days: Collection[str]
 ) -> dict[str, str]:
-    """The days, among `days`, whose rows or labels a lake does not hold as the store knows them, each with the reason.
+    """Those of `days` whose rows or labels in the lake differ from those in the store, each with the reason.
 
     For a day that retention removed, the lake's file is the only copy.
     """
@@ -317,7 +321,7 @@ def _days_lacking_labels(cursor: Cursor, place: FilePlace, model: Model, chosen:
 
 
 def _days_of(cursor: Cursor, model: Model, chosen: str, hashes: str) -> set[str]:
-    """The days of the chosen predictions whose ids have some hashes."""
+    """The days of the chosen predictions whose ids have one of these hashes."""
     rows = f"FROM {model_table('predictions', model.key)} WHERE {chosen} AND id_hash IN ({hashes})"
     return {day for (day,) in cursor.execute(f'SELECT DISTINCT "at"::DATE::VARCHAR {rows}').fetchall()}
 
@@ -338,8 +342,8 @@ def _is_production(cursor: Cursor, model: Model) -> str:
 def _parts(
     cursor: Cursor, model: Model, table: LakeTable, token: str, chosen: str = "true", mark: tuple[str, str] | None = None
 ) -> list[_Part]:
-    """The days of a model's table with the fingerprints of their rows. chosen: SQL, which rows. mark: SQL for the rows that a round of
-    late labels counted, and the name of that round; a day with such rows has another fingerprint in each round.
+    """The days of a model's table with the fingerprints of their rows. chosen: SQL condition for the rows. mark: SQL condition for the rows
+    that a round of late labels counted, and the name of that round; a day with such rows has another fingerprint in each round.
     """
     name, condition = model_table(table, model.key), _is_production(cursor, model) if table == "predictions" else "true"
     rows = cursor.execute(

@@ -1,11 +1,11 @@
-"""Find the store that a lake belongs to, and whether the lake is there. A store replaces and removes files only in a lake whose last state
+"""Find out which store a lake belongs to, and whether the lake is there. A store replaces and removes files only in a lake whose last state
 it wrote.
 
 The manifest has the id of the store that wrote it. The home has the id of its store and, by address, two numbers: the number of the last
-state that was surely written there, and the number of the last state of this store, noted before it is written. A lake belongs to another
-store if its state has another id, or a greater number (the home was restored from an older backup). An export that would take rows from
-such a lake is refused. The same holds for every state once the database was mended or restored. A state with a smaller number than the last
-known one means that the lake is not mounted, or is an old copy.
+state that was certainly written there, and the number of the last state of this store, noted before it is written. A lake belongs to
+another store if its state has another id, or a greater number (the home was restored from an older backup). An export that would remove
+rows from such a lake is refused. The same holds for every state once the database was mended or restored. A state with a smaller number
+than the last known one means that the lake is not mounted, or is an old copy.
 """
 
 from collections.abc import Iterable
@@ -70,7 +70,7 @@ def open_written_lake(home: Path, text: str) -> FilePlace:
 def is_written_here(home: Path, address: str, state: LakeManifest) -> bool:
     """Whether the store of a home wrote a state of a lake, even one that its database does not know."""
     noted = known_lakes(home).get(address, NotedLake(0, 0))
-    return state.store == lake_writer(home) if state.store else noted.there > 0  # before 0.30 manifests did not have it
+    return state.store == lake_writer(home) if state.store else noted.there > 0  # manifests before 0.30 do not have the id of the store
 
 
 def is_own_lake(home: Path, address: str, state: LakeManifest) -> bool:
@@ -80,8 +80,8 @@ def is_own_lake(home: Path, address: str, state: LakeManifest) -> bool:
 
 
 def require_own_lake(home: Path, place: FilePlace, state: LakeManifest, lost: Iterable[LakeFile] = ()) -> None:
-    """Refuse to take files from a lake that another store wrote, or that this store wrote in a state that it no longer has. lost: what
-    would be lost.
+    """Refuse to remove files from a lake that another store wrote, or that this store wrote in a state that it no longer has. lost: the
+    files that would be lost.
     """
     if is_own_lake(home, place.address, state):
         return
@@ -100,7 +100,7 @@ def require_own_lake(home: Path, place: FilePlace, state: LakeManifest, lost: It
 
 
 def write_own_state(home: Path, place: FilePlace, before: LakeManifest, files: Iterable[LakeFile], scratch: Path) -> LakeManifest:
-    """Write the state that follows another one as this store's."""
+    """Write the state that follows `before`, and note it as a state of this store."""
     note_lake(home, place.address, before.number, before.number + 1)
     state = write_manifest(place, before, files, scratch, lake_writer(home))
     note_lake(home, place.address, state.number, state.number)

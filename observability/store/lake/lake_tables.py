@@ -19,13 +19,15 @@ from observability.store.db.schema import COLUMN_TYPES, LABEL_COLUMNS, MODEL_TAB
 from observability.store.lake.manifest import COUNTED_BY, TABLES, LakeFile, LakeManifest, LakeTable
 
 HELD_LABELS = 2_000_000
-"""Labels that are held in memory, in all models together: every question about outcomes reads all labels of a model, in a file a day."""
+"""Maximum number of labels that are held in memory, of all models together. Otherwise every question about outcomes reads all labels of a
+model, from one file per day.
+"""
 
 
 class LakeTables:
     """The tables of the models of a lake as a database in memory, whose tables are views of the files of one state of the lake.
 
-    Has what the query modules use of `Database`: `cursor`, `catalog`, `model_commit`, `counted_models`.
+    It has the members of `Database` that the query modules use: `cursor`, `catalog`, `model_commit`, `counted_models`.
     """
 
     def __init__(self, store: Database, place: FilePlace, manifest: LakeManifest, threads: int, memory_limit: str) -> None:
@@ -77,7 +79,7 @@ class LakeTables:
         return cursor
 
     def model_commit(self, model: str) -> int:
-        """The state of the lake."""
+        """The number of the lake's state, for every model."""
         del model
         return self.manifest.number
 
@@ -86,7 +88,9 @@ class LakeTables:
         self._connection.close()
 
     def show(self, model: Model, chosen: Sequence[LakeFile] | None = None) -> None:
-        """Make the tables of a model; a second call changes nothing until its columns or files do. chosen: files, None for all."""
+        """Make the tables of a model; a further call does nothing unless the model's columns or files have changed. chosen: the files; None
+        for all.
+        """
         files = {
             table: self.manifest.of_model(model.name, table) if chosen is None else [file for file in chosen if file.table == table]
             for table in TABLES
@@ -110,7 +114,9 @@ class LakeTables:
         self._shown[model.key] = state
 
     def _labels_sql(self, model: Model, files: Sequence[LakeFile]) -> str:
-        """A query for the labels of some files. If they are few, it reads a table in memory."""
+        """A query for the labels of some files. If there are few labels, they are put into a table in memory, and the query reads this
+        table.
+        """
         rows, others = sum(file.rows for file in files), sum(count for key, count in self._held.items() if key != model.key)
         query, table = self.rows_sql(model, "labels", files), f"held_labels_{model.key}"
         if not files or rows + others > HELD_LABELS:

@@ -27,8 +27,8 @@ def land_rollups(
     """Replace the counts and sums of these streams on some days in one transaction. Returns how many rows of counts and of sums were
     written.
 
-    rows: counts and sums together; `sums` says which a row is. slices: number, reference and level of every slice that they name. left:
-    called within the transaction. It returns the days that stay as they are.
+    rows: counts and sums together; the column `sums` tells them apart. slices: number, reference and level of every slice that the rows
+    name. left: called within the transaction; it returns the days that stay as they are.
     """
     landed = {}
     with store.write() as writer:

@@ -29,7 +29,8 @@ from observability.store.rollup.rollup import add_to_rollups
 
 
 def count_late_labels(store: Database, address: str) -> dict[str, int]:
-    """Count the labels whose predictions only the lake of a home still has. Returns the number of new labels by model, without zeros.
+    """Count the labels whose predictions only the lake of a home still has. Returns the number of new labels by model; models without any
+    are left out.
 
     Raises StoreBrokenError if the lake cannot be used. A lake in a bucket is not read, so labels of its predictions are not counted.
     """

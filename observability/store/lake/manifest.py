@@ -43,7 +43,7 @@ class LakeFile:
 
     @property
     def name(self) -> str:
-        """Its name below the lake."""
+        """The name of the file, relative to the lake."""
         return f"{self.table}/model={quote(self.model, safe='')}/day={self.day}/{self.content}.parquet"
 
 
@@ -85,7 +85,7 @@ def read_manifest(place: FilePlace) -> LakeManifest:
 
 
 def manifest_name(number: int) -> str:
-    """The name of the manifest of a state below the lake."""
+    """The name of the manifest of a state, relative to the lake."""
     return f"{FOLDER}/{number:010d}.json"
 
 

@@ -1,8 +1,8 @@
 """Read the rows of days that retention removed from a store. They are in the lake that `[lake_export]` of HOME/keeping.toml names.
 
 The store answers for the references and every day from `Model.rows_from` on, and the lake for the days before. So no row is counted twice.
-A lake or file that cannot be read counts as empty. The log, the banner of every page and the note of a check then say so. Kept findings are
-computed again when this changes.
+A lake or file that cannot be read counts as empty; the log, the banner of every page and the note of a check then report this. Kept
+findings are computed again when this changes.
 """
 
 import hashlib
@@ -100,7 +100,7 @@ class RemovedRows:
     def unread_days(self, model: Model) -> tuple[str, ...]:
         """The days of a model's removed rows, or of their labels, that the lake names and that cannot be read; `all` for the whole lake.
 
-        Looks for the files and opens none: damage is known once a query met it.
+        This looks for the files but opens none: damage is known only after a query has met it.
         """
         if model.rows_from is None or not is_folder_named(self._store.home):
             return ()
@@ -169,7 +169,7 @@ class RemovedRows:
         number = max(manifest_numbers(place := FolderPlace(folder)), default=0)
         found = (folder / manifest_name(number)).stat() if number else None
         mark = (text, number, found.st_mtime_ns, found.st_size) if found else (text, 0, 0, 0)
-        if self._state is None or self._state[0] != mark:  # a manifest of many days takes long to parse
+        if self._state is None or self._state[0] != mark:  # parsing a manifest of many days takes long
             self._state = mark, LakeTables(self._store, place, read_manifest(place), THREADS, MEMORY_LIMIT)
             self._looked.clear()
         return self._state[1]
@@ -194,7 +194,7 @@ class RemovedRows:
         return found.st_size == file.bytes and self._damaged.get(file.name) != (found.st_size, found.st_mtime_ns)
 
     def _finds_damage(self, model: Model) -> bool:
-        """Read all files of a model's removed rows. Return whether a file cannot be read that was believed to be whole."""
+        """Read all files of a model's removed rows. Return whether a file that was believed to be whole cannot be read."""
         with self._lock:
             if (tables := self._present_tables()) is None:
                 return True

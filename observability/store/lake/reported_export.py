@@ -1,4 +1,4 @@
-"""Export a lake, and record its state as for any place that stores data. A lake that is behind the store is thus detected."""
+"""Export a lake, and record its state like that of any place that stores data, so that a lake that is behind the store is detected."""
 
 import logging
 from datetime import UTC, datetime

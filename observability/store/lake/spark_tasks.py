@@ -1,8 +1,8 @@
 """Count the rows of one partition of a lake in a task. The store's own code counts them, in a DuckDB in the memory of the task's process.
 
-Spark distributes the files, resolves labels, adds the parts up and repeats lost tasks. `LakeEngine` gives batches of equal rows. The
-definition of a count is not repeated here. A task puts each batch of rows into tables with the store's names and runs the same modules that
-count for the store. Nothing here imports Spark.
+Spark distributes the files, resolves labels, adds the parts up and repeats lost tasks. `LakeEngine` passes batches whose rows have the same
+form. The definition of a count is not repeated here. A task puts each batch of rows into tables with the store's names and runs the same
+modules that count for the store. Nothing here imports Spark.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -56,7 +56,7 @@ CURRENT = {"current_at": "TIMESTAMP", "current_arrived": "TIMESTAMP", "current_v
 REVISIONS = "revisions"
 """All revisions of the label of a row, as a list of structs (at, arrived, value, number)."""
 LADDER = ("id", "at", "arrived", "value", "number")
-"""Columns of labels that their revisions are made of."""
+"""Columns of labels from which the revisions are made."""
 ALWAYS = ("stream", "id", "id_hash", "sample_hash", "at", "arrived", "weight", "absent", "wrong")
 Stream = tuple[int, str, str]
 """Number, version and environment."""
@@ -64,8 +64,8 @@ Stream = tuple[int, str, str]
 
 @dataclass(frozen=True)
 class TaskModel:
-    """The facts about a model for a task: its catalog entry, its streams, the slices of its rollups (number, reference, level), and the
-    rounds of late labels that the store has counted.
+    """What a task needs to know about a model: its catalog entry, its streams, the slices of its rollups (number, reference, level), and
+    the rounds of late labels that the store has counted.
     """
 
     model: Model
@@ -163,7 +163,7 @@ def _create_predictions(cursor: Cursor, model: Model, held: Sequence[str]) -> No
 def count_batches(
     task: TaskModel, questions: Sequence[tuple[Aggregate, Window]], batches: Iterable[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    """The parts of the answers that the rows of each batch give, with the PART_COLUMNS."""
+    """The parts of the answers that come from the rows of each batch, with the PART_COLUMNS."""
     for batch in batches:
         if not batch.num_rows:
             continue

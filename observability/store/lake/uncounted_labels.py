@@ -11,7 +11,7 @@ from observability.store.db.schema import model_table
 from observability.store.lake.manifest import LakeManifest
 
 BEGUN = "late-labels.json"
-"""In the home: the ids of a round that may have written the lake and not the store."""
+"""In the home: the ids of a round that may have written the lake but not the store."""
 
 
 def lone_labels(model: Model) -> str:

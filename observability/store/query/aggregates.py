@@ -177,7 +177,7 @@ def _depends_on_decisions(aggregate: Aggregate) -> bool:
 def _parts_from_rollups(
     cursor: Cursor, question: BoundAggregate, grain: int, items: list[tuple[int, RollupPlace]]
 ) -> Generator[Answered, None, list[tuple[datetime, datetime] | None] | None]:
-    """Read whole periods from the rollups; return the spans that are left for raw rows, None for everything."""
+    """Yield the parts of whole periods from the rollups; return the spans that are left for raw rows (None: everything is left)."""
     assert question.slices is not None
     periods: tuple[int, int] | None = None
     ends: list[tuple[datetime, datetime] | None] = []

@@ -36,7 +36,9 @@ def _figure_names(aggregate: Aggregate) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class KeyColumn:
-    """A key of an answer as numbers in sort order. names: the value of each number; None if the numbers are the values."""
+    """A key of an answer, as numbers whose order is the order of the values. names: the value of each number; None if the numbers are the
+    values.
+    """
 
     numbers: Integers
     names: list[Any] | None = None
@@ -93,7 +95,7 @@ def part_arrays(part: "Part | DataFrame") -> Part:
 
 
 def sum_parts(parts: Sequence[Part], keys: list[str], names: Sequence[str]) -> Part:
-    """Rows with equal keys added up, sorted by the keys, missing ones last. Groups with n = 0 are left out."""
+    """The sum of the parts: rows with equal keys are added up and sorted by the keys, missing keys last. Groups with n = 0 are left out."""
     if not parts:
         return {name: np.zeros(0) for name in (*keys, *names)}
     whole = parts[0] if len(parts) == 1 else {name: np.concatenate([part[name] for part in parts]) for name in (*keys, *names)}
@@ -116,7 +118,7 @@ def key_groups(keys: Sequence[Integers], size: int) -> tuple[Integers, Integers]
 
 
 def group_sums(figures: Part, firsts: Integers) -> Part:
-    """Figures added up from each start to the next. Rows are sorted by group."""
+    """Figures added up within each group. firsts: the start of each group; rows are sorted by group."""
     if firsts.size == figures["n"].size:
         return figures
     return {name: REDUCE.get(name, np.add).reduceat(values, firsts) for name, values in figures.items()}
@@ -139,7 +141,7 @@ def key_order(keys: Sequence[Integers], size: int) -> Integers:
 
 
 def _ranks(values: Array) -> Integers:
-    """Numbers in the order of the values: integers are themselves; texts are ranked, missing ones last."""
+    """Numbers that sort like the values: integers stay as they are; texts become ranks, missing ones last."""
     return values if values.dtype.kind in "iu" else _ranked_texts(values).numbers
 
 

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from observability.store.db.database import Database
 
 MIN_LETTERS = 8
-"""A shorter mark is not searched for: it would occur by chance."""
+"""Minimum number of characters: a shorter mark is not searched for, because it would occur by chance."""
 MIN_VALUES = 3
-"""A planted row of fewer values is not searched for."""
+"""Minimum number of values of a planted row: a row with fewer values is not searched for."""
 MAX_ROWS = 1000
-"""Most sightings of a canary in a model."""
+"""Maximum number of sightings of one canary in a model."""
 COLUMNS = ("canary", "exported", "recipient", "model", "version", "environment", "id", "at", "place", "record")
 ASKED = ("question", "prompt", "messages")
 """Further fields of a prediction that hold the question: a canary in them does not come from the model."""
@@ -101,7 +101,7 @@ def planted_canaries(cursor: Cursor, window: Window) -> list[dict[str, Any]]:
 
 
 def _planted(canary: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns that say which canary of which export a row holds."""
+    """The columns that identify the canary that a row holds, and the export of the canary."""
     return {"canary": canary["name"], "exported": canary["at"], "recipient": canary["recipient"]}
 
 
@@ -132,8 +132,8 @@ def _sightings_of(cursor: Cursor, model: Model, canary: Mapping[str, Any], windo
 def _texts_in(
     cursor: Cursor, table: str, texts: Mapping[str, str], canary: Mapping[str, Any], window: Window, model: str, record: str
 ) -> "list[DataFrame]":
-    """Rows of labels or annotations that hold a planted text, as one frame. The frame is empty for a planted row, or if no row holds the
-    text.
+    """Rows of labels or annotations that hold a planted text, as a list with one frame. The list is empty for a planted row, or if no row
+    holds the text.
     """
     if not isinstance(canary.get("text"), str):
         return []
@@ -165,7 +165,7 @@ def _text_condition(model: Model, canary: Mapping[str, Any]) -> tuple[str | None
 
 
 def _row_condition(model: Model, canary: Mapping[str, Any]) -> tuple[str | None, str, dict[str, Any]]:
-    """The condition that a row has all values of a planted one; None if the model lacks a column of it."""
+    """The condition that a row has all values of a planted row; None if the model lacks one of its columns."""
     row = canary.get("row")
     columns = {each.name: each for each in model.columns}
     if not isinstance(row, Mapping) or not set(row) <= set(columns):

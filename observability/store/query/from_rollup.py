@@ -1,6 +1,6 @@
 """Read whole periods from the rollups.
 
-Sums the deltas in `counts_<key>` and `sums_<key>`, which are small tables for any number of raw rows. Answers are parts that
+The deltas in `counts_<key>` and `sums_<key>` are summed; these tables are small for any number of raw rows. Answers are parts, which
 store/query/answer.py adds up.
 """
 
@@ -47,7 +47,7 @@ class RollupRange:
 
     @property
     def where(self) -> str:
-        """The conditions on a rollup table, all of integers."""
+        """The conditions on a rollup table; all of them compare integers."""
         parts = [
             f"stream IN ({', '.join(map(str, sorted(self.rows.streams))) or 'NULL'})",
             f"slice IN ({', '.join(map(str, self.slices.numbers)) or 'NULL'})",
@@ -119,8 +119,8 @@ def read_rollup(
 
 
 def _measures_sql(measures: Sequence[int]) -> str:
-    """The condition on rising numbers of measures. Those of all columns of a model follow one another: a range of thousands is planned and
-    compared in less time than a list of them.
+    """The SQL condition for some measures, whose numbers are given in rising order. The measures of all columns of a model have consecutive
+    numbers, and a range of thousands is planned and compared faster than a list.
     """
     if measures[-1] - measures[0] == len(measures) - 1:
         return f"measure BETWEEN {measures[0]} AND {measures[-1]}"
@@ -128,7 +128,7 @@ def _measures_sql(measures: Sequence[int]) -> str:
 
 
 def _key_sql(key: object, part: RollupRange, level: str | None) -> str:
-    """A key of an aggregate over the columns of the rollups."""
+    """SQL for a key of an aggregate, over the columns of the rollups."""
     if isinstance(key, Bucket):
         return "period" if key.period == "hour" or part.rows.timeless else f"period - period % {HOURS_A_DAY}"
     name = getattr(key, "column", "")
@@ -175,7 +175,8 @@ def covers_all_rows(cursor: Cursor, part: RollupRange) -> bool:
 def with_missing_level(part: RollupRange, kept: RollupPlace) -> RollupRange | None:
     """The range with all remaining rows as the missing level, or None.
 
-    Possible for replicas and devices if all other levels are slices, and for counts only, because minima and maxima cannot be subtracted.
+    This is possible for replicas and devices if all other levels are slices. It is possible for counts only, because minima and maxima
+    cannot be subtracted.
     """
     slices = part.slices
     if slices.levels is None or slices.reference not in SLICED_FIELDS or kept.table != "counts" or len(slices.levels) >= SLICE_LEVELS:

@@ -42,15 +42,18 @@ if TYPE_CHECKING:
     from observability.store.db.database import Database
 
 SURELY = 6.0
-"""Standard deviations above the expected number of rows: too few are found about once in 10⁹ samples."""
+"""Number of standard deviations above the expected number of rows that is allowed for, so that too few rows are found only about once in
+10⁹ samples.
+"""
 NAMES_A_QUERY = 2_000
-"""Columns that one query reads of the rows with an id."""
+"""Maximum number of columns that one query reads of the rows with an id."""
 PLAIN = ("id", "at", "subject", "arrived", "prediction", "extra")
 """Columns beside the references: id, event time, subject, time of arrival, the answer and other fields (JSON text) of a prediction."""
 
 
 def answer_sample(store: "Database", sample: Sample, window: Window) -> "DataFrame":
-    """At most `sample.rows` rows of a window, those with the smallest stored hash of the id, sorted by it: the same on every engine.
+    """At most `sample.rows` rows of a window: those with the smallest stored hash of the id, sorted by this hash. The rows are the same on
+    every engine.
 
     One column per reference: numbers float64, `decision`, `label` and `score_bin` int64, times naive UTC, others objects (None if missing).
     Raises NotFoundError for an unknown model, version or column.
@@ -116,7 +119,8 @@ def list_rows(
 ) -> "DataFrame":
     """At most `limit` raw rows of a window as a table, for a page; columns and types as in `answer_sample`.
 
-    order: a column reference or one of PLAIN, descending with a leading `-`; missing values last, ties by id.
+    order: a column reference or one of PLAIN; with a `-` before it the order is descending. Missing values come last, ties are ordered by
+    id.
     """
     model = store.catalog().model(window.model)
     fields = column_fields(model, columns, outcomes=outcomes)
@@ -136,7 +140,7 @@ def first_rows(
     where: Sequence[str] = (),
     values: Mapping[str, object] | None = None,
 ) -> "DataFrame":
-    """The first `limit` rows that meet the conditions, sorted by a field. places: where rows stand (`rows_by_place`).
+    """The first `limit` rows that meet the conditions, sorted by a field. places: where the rows are (`rows_by_place`).
 
     where: conditions over `p` and `l`; values: their parameters.
     """
@@ -155,8 +159,8 @@ def first_rows(
 
 
 def _in_order_of_value(ranks: list[Any], *, descending: bool) -> list[Any]:
-    """Tuples of a value, an id, a stream and a place in the order of the values, as SQL orders them: missing ones last, NaN above every
-    number, ties by id and stream.
+    """Tuples of a value, an id, a stream and a place, sorted by value as in SQL: missing values last, NaN above every number, ties by id
+    and stream.
     """
     tied = sorted(ranks, key=lambda rank: rank[1:3])
     held = [rank for rank in tied if rank[0] is not None]
@@ -308,15 +312,15 @@ def rows_of_id(cursor: Cursor, table: str, columns: Sequence[str], id: str) -> l
     """Some columns of the rows with one id.
 
     The hashes alone are scanned, then the few rows are read by row number. With a second condition, or with the columns in the same query,
-    DuckDB reads other columns of each block that it passes (tests/benchmarks/bench_case.py: three times as long). Of thousands of
-    columns NAMES_A_QUERY are read at a time, since the time to plan a query grows faster than their number.
+    DuckDB reads other columns of each block that it passes (tests/benchmarks/bench_case.py: three times as long). Columns are read
+    NAMES_A_QUERY at a time, because the time to plan a query grows faster than the number of its columns.
     """
     places = cursor.execute(f"SELECT rowid FROM {table} WHERE id_hash = hash($id)", {"id": id}).fetchall()
     if not places:
         return []
     numbers = ", ".join(str(int(place)) for (place,) in places)
     held: dict[int, list[Any]] = {}
-    for first in range(0, len(columns), NAMES_A_QUERY):  # without ORDER BY, which takes longer than to read the columns
+    for first in range(0, len(columns), NAMES_A_QUERY):  # without ORDER BY, which would take longer than reading the columns
         names = ", ".join(["rowid", "id", *columns[first : first + NAMES_A_QUERY]])
         for place, its_id, *values in cursor.execute(f"SELECT {names} FROM {table} WHERE rowid IN ({numbers})").fetchall():
             if its_id == id:

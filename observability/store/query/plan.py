@@ -17,14 +17,14 @@ from observability.store.types.column_bins import banded_column, class_index
 
 HOURS_A_DAY = 24
 BY_LATENCY = frozenset({"version", "status"})
-"""Keys of the counts by latency bin. They hold every row, and are far fewer than the counts by score and label."""
+"""Keys of the counts by latency bin. These counts cover every row, and there are far fewer of them than counts by score and label."""
 
 
 @dataclass(frozen=True)
 class RollupPlace:
     """Where the rollups keep an item: table, measure, grain in hours, and the references it can be grouped by.
 
-    by_day: the measure that keeps the same figures by day as well.
+    by_day: the measure under which the same figures are also kept by day.
     """
 
     table: Literal["counts", "sums"]
@@ -46,8 +46,8 @@ def rollup_place(model: Model, aggregate: Aggregate, item: str | None, *, sliced
     """Where the rollups keep one item of an aggregate; None if they do not keep it. The item is a reference of its histogram or sums, or
     None for plain counts.
 
-    sliced: the reference of which the rows are one level, if that level is a slice of the rollups. level: the reference among the keys
-    whose levels are slices of the rollups, if there is one.
+    sliced: a reference, if the rows are limited to one of its levels and that level is a slice of the rollups. level: the reference among
+    the keys whose levels are slices of the rollups, if there is one.
     """
     found = _sum_place(model, item) if item and aggregate.sums else _histogram_place(model, item) if item else _counts_place()
     if found is None:
@@ -97,7 +97,7 @@ def _sum_place(model: Model, reference: str) -> RollupPlace | None:
 
 
 def level_key(model: Model, aggregate: Aggregate) -> str | None:
-    """The reference among the keys whose levels may be slices of the rollups; None if there is none, or more than one."""
+    """The only key column whose levels may be slices of the rollups; None if there is no such key, or more than one."""
     found = [key.column for key in aggregate.keys if isinstance(key, By) and _has_levels(model, key.column)]
     return found[0] if len(found) == 1 else None
 
@@ -109,7 +109,9 @@ def _has_levels(model: Model, reference: str) -> bool:
 
 
 def split_window(window: Window, grain: int, bucket: Bucket | None) -> WindowSpans:
-    """The whole periods of a window on a grain of hours, and the rest at its ends. All is rest if hours are requested of daily counts."""
+    """The whole periods of a window for a grain in hours, and the rest at its ends. Everything is rest if hours are requested but the
+    counts are daily.
+    """
     everything = ((window.start, window.end),) if window.start < window.end else ()
     step = grain * HOUR
     first = window.start + (EPOCH - window.start) % step
@@ -120,7 +122,9 @@ def split_window(window: Window, grain: int, bucket: Bucket | None) -> WindowSpa
 
 
 def arrival_limit(as_of: datetime | None, compacted_before: int) -> int | Literal["raw"] | None:
-    """The arrival hour up to which the rollups are read: None for all, "raw" if they do not know that instant exactly."""
+    """The arrival hour up to which the rollups are read: None for all, "raw" if the rollups do not know the state at that instant
+    exactly.
+    """
     if as_of is None:
         return None
     hours, rest = divmod(as_of - EPOCH, HOUR)

@@ -84,7 +84,9 @@ def shared_questions(questions: Iterable[BoundQuestion]) -> list[SharedQuestion]
 
 
 def _join(shared: SharedQuestion, question: Question, window: Window) -> SharedQuestion | None:
-    """The shared question widened to hold another; None if that is impossible, or larger by more than the cost of a question."""
+    """The shared question widened to hold another; None if that is impossible, or if the joint answer would be larger by more than the cost
+    of a question.
+    """
     if isinstance(shared.question, Aggregate) and isinstance(question, Aggregate):
         wider: tuple[Question, Window] | None = _wider_aggregate(shared.question, shared.window, question, window)
     elif isinstance(shared.question, Records) and isinstance(question, Records):
@@ -155,7 +157,7 @@ def _wider_records(one: Records, of: Window, other: Records, and_of: Window) -> 
 
 
 def _wider_sample(one: Sample, of: Window, other: Sample, and_of: Window) -> tuple[Sample, Window] | None:
-    """The sample that holds two of the same span: all columns of the larger number of rows."""
+    """The sample that holds two samples of the same span: it has the columns of both and the larger number of rows."""
     window = _wider_window(of, and_of)
     if window is None or (of.start, of.end) != (and_of.start, and_of.end):
         return None
@@ -213,8 +215,8 @@ def _records_of_members(frame: "DataFrame", shared: SharedQuestion) -> list["Dat
 def _samples_of_members(frame: "DataFrame", shared: SharedQuestion) -> list["DataFrame | None"]:
     """The sample of each member; None if the shared sample has too few rows of a version.
 
-    Rows are sorted by hash, so the first rows of a version are those with its smallest hashes, unless the sample ended before there were
-    enough.
+    Rows are sorted by hash, so the first rows of a version are those with its smallest hashes. They are too few if the shared sample
+    reached its size before it had enough of them.
     """
     assert isinstance(shared.question, Sample)
     found: list[DataFrame | None] = []

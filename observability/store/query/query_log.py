@@ -30,9 +30,9 @@ MAX_LOG_DAYS = 28
 MAX_KEPT_QUESTIONS = 500
 """Maximum number of different questions that are kept for the present day; the question that was asked least recently is dropped first."""
 MAX_QUESTIONS_OF_DAY, MAX_QUESTIONS_OF_MODEL = 100, 10
-"""Questions of a day, and of one model on it, that the file keeps: the slowest."""
+"""Maximum number of questions of a day, and of one model on that day, that the file keeps: the slowest ones."""
 MAX_NAMED_COLUMNS = 40
-"""Columns of a question that are named; the number of the others follows."""
+"""Maximum number of columns of a question that are named; the number of further columns follows."""
 SAVE_SECONDS = 300.0
 """Seconds between two writes of the file while questions are asked."""
 Key = tuple[str, str, tuple[str, ...]]

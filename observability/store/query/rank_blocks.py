@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 OF_RANKS = "rank IS NOT NULL AND phase_ms IS NOT NULL"
-"""The records of steps that say how long a rank took."""
+"""The records of steps that hold the time of a rank."""
 IS_DUE = """EXISTS (SELECT 1 FROM rank_blocks_due AS due WHERE due.run = rank_blocks.run AND block BETWEEN due.low AND due.high)"""
 SUMMARY = ("block", "first", "steps", "ranks", "phases", "own", "wait", "longest", "middle")
 ROWS_AT_ONCE = 250_000
 
 
 def answer_rank_blocks(cursor: Cursor, where: str, values: dict[str, Any]) -> "DataFrame":
-    """The summaries of the blocks of each long run with ranks, in the order of runs and blocks. where: the condition of step records. If it
-    holds of the latest record of a block, it holds of all of them. A run whose blocks cannot be computed has no summaries.
+    """The summaries of the blocks of each long run with ranks, in the order of runs and blocks. where: the condition on step records; if it
+    holds for the latest record of a block, it holds for all records of the block. A run whose blocks cannot be computed has no summaries.
     """
     import pandas as pd
 
@@ -54,7 +54,7 @@ def answer_rank_blocks(cursor: Cursor, where: str, values: dict[str, Any]) -> "D
             found = [summary for part in parts for summary in computed_blocks(cursor, str(run), part, where, values)]
         except duckdb.Error:
             raise
-        except Exception as error:  # whatever the records of one run cause
+        except Exception as error:  # any error that the records of one run cause
             LOG.warning("the times of the ranks of run %r could not be summarised: %s: %s", run, type(error).__name__, error)
             long.discard(run)
         else:
@@ -77,7 +77,7 @@ def block_groups(blocks: Sequence[int], records: Sequence[int]) -> Iterator[list
 
 
 def last_step(block: int) -> int:
-    """The last step number of a block. The number after it may not be one that the database can hold."""
+    """The last step number of a block. The number after it may be too large for the database."""
     return int(block) * BLOCK + BLOCK - 1
 
 

@@ -32,9 +32,9 @@ BATCH_CELLS = 61_440 * 20
 """Values in one batch."""
 THREADS = 2
 DENSE_CELLS = 500_000
-"""Groups × bins up to which a batch is counted in a dense array."""
+"""Maximum number of groups × bins for which a batch is counted in a dense array."""
 COMPACT_ROWS = 500_000
-"""Rows of the sparse counts of one column from which equal ones are added up."""
+"""Number of rows of the sparse counts of one column from which rows with equal positions are added up."""
 Sparse = tuple[Integers, Integers, Floats | None, Floats | None]
 """Positions of counts (group number × width + code), n, and for weighted rows w and w2."""
 
@@ -81,7 +81,7 @@ class GroupNumbers:
 
 
 def number_histograms(query: RawQuery, items: Sequence[tuple[int, FieldExpression]]) -> Iterator["DataFrame"]:
-    """The histograms of numeric fields, with the bins of each version; of errors over labelled rows."""
+    """The histograms of numeric fields, with the bins of each version; histograms of errors count labelled rows only."""
     of_errors = [item for item in items if item[1].reference == "error"]
     for some, where in (([item for item in items if item not in of_errors], ""), (of_errors, "WHERE l.code = 0")):
         for version in _unique_versions(query.rows.streams.values()) if some else ():

@@ -37,7 +37,9 @@ class GroupKey:
 
 @dataclass(frozen=True)
 class RawQuery:
-    """The raw rows of one question. weighted: whether any row has a weight; marked: which of absent and wrong have any value."""
+    """The raw rows of one question. weighted: whether any row has a weight; marked: those of the columns `absent` and `wrong` that have any
+    value.
+    """
 
     cursor: Cursor
     rows: WindowRows

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 PARSED_TOGETHER = 1000
 """Nested values that are parsed at once."""
 NAMES_A_RUN = ("run", "resource")
-"""Kinds whose records name a run and may name its model: any of them tells the model of the run."""
+"""Kinds whose records name a run and may name its model; any such record determines the model of the run."""
 EXTRA = RecordField("extra", "object", "further fields of the record, only where asked for")
 CURRENT_LABEL = RecordField("label", "object", "the current label: its value as text, and its further fields")
 STORED_OF_PROBES = (
@@ -51,7 +51,7 @@ STORED_OF_PROBES = (
 PROBE_FIELDS = (*STORED_OF_PROBES, "model", "version", "environment", "score", "features")
 """Fields of the answers to fixed questions that can be asked for."""
 ENVIRONMENT_OF = {"prediction": "probe", CONTROLLER_DECISION: "controller"}
-"""The environment of the predictions that a kind of a question stands for."""
+"""For kinds of questions that stand for predictions: the environment of these predictions."""
 FRAME_TYPES = {"TIMESTAMP": "datetime64[us]", "DOUBLE": "float64", "BIGINT": "Int64"}
 """Column types of an answer by column type of the table; the others are objects."""
 
@@ -110,9 +110,9 @@ def answer_records(store: "Database", records: Records, window: Window) -> "Data
 
 
 def _newest_records(cursor: Cursor, query: str, values: dict[str, Any]) -> "DataFrame":
-    """The rows of a query that has the newest first, with the oldest first: the database sorts once.
+    """The rows of a query that returns the newest row first, reversed to oldest first; so the database sorts only once.
 
-    Texts stay the objects that the database gives, because a new frame would first convert each of them to an Arrow text.
+    Texts stay the objects that the database returns, because a new frame would first convert each of them to an Arrow text.
     """
     import pandas as pd
 
@@ -121,7 +121,7 @@ def _newest_records(cursor: Cursor, query: str, values: dict[str, Any]) -> "Data
 
 
 def _plain_array(column: Any) -> Any:
-    """A column without its mask: objects are None and numbers NaN if it was set."""
+    """A column without its mask: masked objects become None, masked numbers NaN."""
     import numpy as np
 
     missing = np.ma.getmaskarray(column) if np.ma.isMaskedArray(column) else None
@@ -229,16 +229,16 @@ DATED = {
     "cleaning": "json_extract_string(extra, '$.proposed') IS DISTINCT FROM 'true'",
     "event": f"NOT (what = 'export' AND json_extract_string(extra, '$.source') IS NOT DISTINCT FROM '{OWN_SOURCE}')",
 }
-"""By kind: which of its records date a window. A rule that an audit proposed did not run; an export by the product itself tells when the
-product was used, not what models did.
+"""By kind, the SQL condition for the records whose time counts as the newest. A rule that an audit proposed did not run; an export by the
+product itself shows when the product was used, not what models did.
 """
 
 
 def newest_record_time(
     store: "Database", kinds: Sequence[str], model: str, before: datetime, as_of: datetime | None = None
 ) -> datetime | None:
-    """Event time of the newest record of some kinds before an instant, of one model ("" for all). None if there is none. DATED lists the
-    kinds that are left out.
+    """Event time of the newest record of some kinds before an instant, of one model ("" for all). None if there is none. DATED has the
+    conditions that leave out records of some kinds.
     """
     found: list[datetime] = []
     scope = RecordScope(model, _is_sample(store, model))

@@ -46,7 +46,7 @@ def search_predictions(
 
     Columns: SHOWN (as in `listing.list_rows`), `error` of a regression or `correct` (1, 0, NaN unknown), and the columns that the
     conditions name. order: as in `listing.list_rows`; a loss is added as a column. newly_labelled: only predictions with a label that
-    arrived in this half-open time. Raises NotFoundError for an unknown name, UsageError for a value that does not fit it.
+    arrived in this half-open span of time. Raises NotFoundError for an unknown name, UsageError for a value that does not fit it.
     """
     model = store.catalog().model(window.model)
     with snapshot_cursor(store) as cursor:

@@ -32,8 +32,8 @@ SAMPLE_ORDER = 'p.sample_hash, p.id, p."at", p.stream'
 COLUMN_NAME = re.compile(r"\bp\.(\w+)")
 Parameters = dict[str, object]
 MODELS_A_QUERY = 50
-"""Models with tables of their own that one query counts: planning a query of many tables costs more than running it. Those that share
-tables are counted by one query of these tables.
+"""Maximum number of models with tables of their own that one query counts: planning a query over many tables costs more than running it.
+Models that share tables are counted by one query over these tables.
 """
 
 
@@ -58,7 +58,7 @@ class WindowRows:
         return self if self.timeless else replace(self, span=(start, end))
 
     def of_version(self, version: Version) -> "WindowRows":
-        """The rows of these that belong to one version."""
+        """Those of these rows that belong to one version."""
         return replace(self, streams={number: known for number, known in self.streams.items() if known is version})
 
     @property
@@ -88,8 +88,8 @@ T = TypeVar("T")
 def snapshot_cursor(store: Database) -> Iterator[Cursor]:
     """A cursor whose reads all see one state of the store, whatever is loaded meanwhile.
 
-    Within another snapshot of this thread it is the same cursor, so that many questions see one state. If a question fails, the following
-    ones continue on the newest state.
+    Inside another snapshot of this thread, the cursor of that snapshot is used, so that many questions see one state. If a question fails,
+    the following questions continue on the newest state.
     """
     outer: Cursor | None = getattr(_held, "cursors", {}).get(store)
     if outer is not None:
@@ -210,8 +210,8 @@ def from_clause(
 ) -> tuple[str, str, Parameters]:
     """(WITH clause or nothing, FROM clause, parameters) of the rows.
 
-    columns: the expressions of the statement. Of `p`, only the features that they name are read. labelled: join the current labels. held:
-    number of rows, if known. placed: `p.place` is the row number.
+    columns: the expressions of the statement; of the features, only those that the expressions name are read. labelled: join the current
+    labels. held: number of rows, if known. placed: `p.place` is the row number.
     """
     table, parameters = model_table("predictions", rows.model.key), rows.values
     picked = [*(["rowid AS place"] if placed else []), *_predicted_columns(rows.model, columns)]
@@ -242,7 +242,8 @@ def _predicted_columns(model: Model, expressions: Sequence[str]) -> list[str]:
 def _current_labels(cursor: Cursor, rows: WindowRows, held: int | None = None) -> str:
     """Common table expressions ending in `current_labels` (id_hash, id, value, number, code), one row per labelled id.
 
-    Only ids with several revisions are grouped, which is most of the cost. For a small part of the model only its own labels are read.
+    Only ids with several revisions are grouped, because grouping is most of the cost. For a small part of the model, only its own labels
+    are read.
     """
     predictions, labels = model_table("predictions", rows.model.key), model_table("labels", rows.model.key)
     arrived = "WHERE arrived <= $as_of" if rows.as_of else "WHERE true"
@@ -262,7 +263,7 @@ def _current_labels(cursor: Cursor, rows: WindowRows, held: int | None = None) -
 
 
 def rows_by_place(store: Database, cursor: Cursor, rows: WindowRows) -> list[tuple[Cursor, WindowRows]]:
-    """The rows in parts, each from one database. The lake gives the days that retention removed, if it has them, and the store gives the
+    """The rows in parts, each from one database: the lake gives the days that retention removed (if it has them), and the store gives all
     other days.
 
     cursor: cursor of the store.

@@ -43,11 +43,13 @@ UNREADABLE = "The database cannot be read"
 STATUS, BLOCKS = "status", "blocks"
 """The names of a model's counts in the status."""
 SLOW_COUNT = 0.08
-"""Seconds of processor time of a count above which older counts are returned where they suffice: a status should take a tenth of a
-second."""
+"""Seconds of processor time for counting above which older counts are returned where they suffice: a status should take a tenth of a
+second.
+"""
 GROWN = 0.05
-"""Share of its rows by which a model must grow or shrink before its blocks are counted again: that takes six times as long as all the
-rest."""
+"""Share of its rows by which a model must grow or shrink before its blocks are counted again; counting blocks takes six times as long as
+all the rest.
+"""
 PACKAGES = ("duckdb", "streamlit", "pandas", "pyarrow", "numba")
 
 
@@ -90,7 +92,7 @@ def storage_status(store: Database, most_age: float = 0.0) -> dict[str, Any]:
     with suppress(StoreBrokenError):  # told by `storage_problems`
         erased = erasures(store.home)
         body["erasures"] = {"subjects": len(erased), "last": max((erasure.at for erasure in erased), default=None)}
-    with suppress(OSError):  # first, so that with an empty backlog all later counts are complete; `storage_problems` says why not
+    with suppress(OSError):  # read first, so that with an empty backlog all later counts are complete; `storage_problems` reports a failure
         body["landing"] = landing.landing_backlog(store.landing)
         body["waiting"] = landing.oldest_waiting(store.landing)
         body["set_aside"] = landing.segments_set_aside(store.landing)
@@ -123,7 +125,7 @@ def _counts_of_database(store: Database, most_age: float, *, waiting: bool) -> d
     start = time.thread_time()
     counts = _database_status(store, again=not most_age)
     store.counted = Counted(generation, time.monotonic(), time.thread_time() - start, counts)
-    if store.counted.seconds > SLOW_COUNT:  # a process that is killed later leaves them to the next one
+    if store.counted.seconds > SLOW_COUNT:  # saved now, so that the next process has the counts even if this one is killed
         store.keep_new_counts()
     return counts
 

@@ -26,9 +26,9 @@ EQUAL, ROUNDED = 1e-3, 0.01
 """Largest difference at which probabilities count as equal (logged ones are rounded); for other scores, in standard deviations of the
 scores."""
 REFUSED = 0.1
-"""Mean difference, in standard deviations of the logged scores, from which the artifact is another model."""
+"""Mean difference, in standard deviations of the logged scores, from which the artifact counts as another model."""
 MIN_SCALE = 0.01
-"""Smallest standard deviation of probabilities by which differences are measured."""
+"""Smallest standard deviation of probabilities that is used as the unit for differences."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def _scored_rows(
 
 
 def _difference_sentence(scored: ScoredReference, target: ReferenceOutcomes, places: "Integers", name: str) -> str:
-    """A sentence on the distance between the scores. Raises UsageError if they are another model's."""
+    """A sentence on the distance between the scores. Raises UsageError if the scores are those of another model."""
     logged, found = _paired_scores(scored, target, places)
     if not logged.size:
         return "The reference holds no scores to compare with those of the model file."
@@ -146,7 +146,7 @@ def _difference_sentence(scored: ScoredReference, target: ReferenceOutcomes, pla
 
 
 def _paired_scores(scored: ScoredReference, target: ReferenceOutcomes, places: "Integers") -> "tuple[Floats, Floats]":
-    """Logged and computed scores, rows by classes (one column for binary and regression), of the rows that have logged ones."""
+    """Logged and computed scores, rows by classes (one column for binary and regression), for the rows that have logged scores."""
     logged, found = target.matrix[places], np.asarray(scored.scores, np.float64)
     if target.task == "multiclass":
         found = found[:, [target.classes.index(str(name)) for name, _ in target.scores]]

@@ -145,7 +145,7 @@ def _varint(file: BinaryIO) -> int | None:
 def store_artifact(home: Path, key: int, version: str, source: Path) -> Artifact:
     """Copy a model file into the home folder. Raises UsageError as `detect_artifact_kind` does, and then leaves no copy.
 
-    The copy is checked, not the source, so that a file that changes meanwhile cannot slip through.
+    The copy is checked, not the source, so that a source that changes meanwhile cannot pass the check.
     """
     detect_artifact_kind(source)
     folder = home / FOLDER / str(key) / version_folder(version)

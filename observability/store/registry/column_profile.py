@@ -157,7 +157,7 @@ def value_frequencies(column: pa.ChunkedArray) -> list[tuple[str, int]]:
 
 
 def _canonical_scalar(value: Any) -> str | None:
-    """Canonical text of a scalar, as classes, labels and levels are compared; None for null and NaN."""
+    """Canonical text of a scalar, by which classes, labels and levels are compared; None for null and NaN."""
     if value is None or isinstance(value, str):
         return value
     if not isinstance(value, bool | int | float):

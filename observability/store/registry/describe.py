@@ -7,14 +7,14 @@ from observability.store.registry.sensitive import CODE_VALUES
 from observability.store.types.registration import FeatureColumn, Inference
 
 MAX_NAMED = 12
-"""Most features that are listed in the option to give."""
+"""Maximum number of features that are listed in the suggested option."""
 KIND_WORDS = {"number": ("number", "numbers"), "category": ("category", "categories"), "boolean": ("true or false", "true or false")}
 
 
 def describe_inference(inference: Inference) -> list[str]:
     """Sentences about an inference: the file, the outcomes, the features, sensitive attributes, performance, notes, then warnings.
 
-    Each is self-contained; warnings begin with "Warning: ". The command line and the page show the same sentences.
+    Each sentence is self-contained; warnings begin with "Warning: ". The command line and the page show the same sentences.
     """
     sentences = [_rows_sentence(inference), *_outcome_sentences(inference), _feature_sentence(inference)]
     if inference.left_out:

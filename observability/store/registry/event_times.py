@@ -13,13 +13,15 @@ from observability.store.registry.column_profile import is_text_type
 
 STAMP = pa.timestamp("us")
 MAX_CHECKED = 1000
-"""Different texts of a column that are read before it is called the time."""
+"""Number of different texts of a column that are read before the column is taken for the event time."""
 SLASHED = re.compile(r"\d{1,4}[/.]\d{1,2}[/.]\d{1,4}")
 """A date as 24/06/2013, whose day and month are not guessed."""
 
 
 def event_times(table: pa.Table, name: str | None, now: datetime, zone: tzinfo) -> pa.Array:
-    """Event time of every row as naive UTC microseconds; `now` if the reference has no times. zone: of times without an offset."""
+    """Event time of every row as naive UTC microseconds; `now` if the reference has no times. zone: time zone of times without an
+    offset.
+    """
     filler = pa.scalar(naive_utc(now), STAMP)
     if name is None:
         return pa.repeat(filler, table.num_rows)

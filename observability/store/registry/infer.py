@@ -202,7 +202,7 @@ def _choose_columns(
 
 
 def _exclusion_reason(seen: ColumnProfile, rows: int) -> str | None:
-    """Why a column is not a feature unless the request names it; None if it is one."""
+    """Why a column is not a feature unless the request names it; None if the column is a feature."""
     if seen.name in INDEX_COLUMNS:
         return "it is the row index that pandas writes"
     if seen.kind is None:

@@ -44,7 +44,7 @@ def leakage_warnings(table: pa.Table, features: tuple[FeatureColumn, ...], targe
             if score is not None and np.array_equal(values, score, equal_nan=True) and np.unique(values).size > 2:
                 copies.append(feature.name)
                 continue
-            if np.unique(values).size > MAX_LEVELS + 1:  # NaN is one of them
+            if np.unique(values).size > MAX_LEVELS + 1:  # NaN counts as one value
                 continue
         if target.classes:
             names, places = coded_values(column)
@@ -56,7 +56,9 @@ def leakage_warnings(table: pa.Table, features: tuple[FeatureColumn, ...], targe
 
 
 def _pearson(left: NDArray[np.float64], right: NDArray[np.float64]) -> float | None:
-    """Pearson's correlation over the rows where both are finite; None below MIN_ROWS of them, or if one is constant."""
+    """Pearson's correlation over the rows where both values are finite; None with fewer than MIN_ROWS such rows, or if one side is
+    constant.
+    """
     both = np.isfinite(left) & np.isfinite(right)
     left, right = left[both], right[both]
     if left.size < MIN_ROWS:

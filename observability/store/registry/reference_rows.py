@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 CARRIED = ("weight", "threshold", "subject", "device", "replica", "batch")
-"""Fields that a reference made of prediction records keeps."""
+"""Further fields that are kept if a reference consists of prediction records."""
 
 
 def _stored_values(column: pa.ChunkedArray, kind: Kind) -> pa.Array:
-    """The values of a column as stored: numbers as doubles (null apart from NaN), categories as canonical text, booleans."""
+    """The values of a column as stored: numbers as doubles (null is kept apart from NaN), categories as canonical text, booleans."""
     if kind == "category":
         if is_text_type(column.type):
             return _one_array(column.cast(pa.string()))
@@ -186,7 +186,7 @@ def _row_scores(target: ReferenceOutcomes, places: NDArray[np.int64]) -> pa.Arra
 
 
 def _row_probabilities(target: ReferenceOutcomes, places: NDArray[np.int64]) -> pa.Array:
-    """JSON text {class: probability} of each row, null without any."""
+    """JSON text {class: probability} of each row; null if the row has no probability."""
     names = [json.dumps(str(name), ensure_ascii=False) for name, _ in target.scores]
     rows = []
     for values in target.matrix[places].tolist():

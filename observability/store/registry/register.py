@@ -292,7 +292,7 @@ def _version_streams(writer: duckdb.DuckDBPyConnection, model: Model, version: s
 
 
 def _settings_sentences(request: RegistrationRequest, settings: ModelSettings, inference: Inference) -> list[str]:
-    """Settings that do not fit the features."""
+    """Sentences about settings that do not fit the features."""
     if request.settings is None:
         return []
     sentences = [f"Settings were read from {request.settings.name}."]
@@ -312,7 +312,8 @@ def _artifact_sentences(kept: Sequence[artifacts.Artifact]) -> list[str]:
 
 def update_settings(store: Database, name: str, settings: ModelSettings) -> list[str]:
     """Change the settings of a model; return a sentence for each consequence. Raises UsageError for a new direction of an attack on a
-    category, and NotFoundError for an unknown model, unless the settings protect features of it: then they hold from its first record on.
+    category. Raises NotFoundError for an unknown model, unless the settings protect features of it; then they hold from its first record
+    on.
 
     If the threshold changed, decisions that came from it are recomputed, and the rollups with them. Logged decisions stay, and so do
     decisions with a threshold in their record.

@@ -100,10 +100,11 @@ GROUP = SensitiveRole(False, "")
 def sensitive_roles(
     inference: Inference, request: RegistrationRequest, known: Model | None, taken: frozenset[str] | None
 ) -> dict[str, SensitiveRole]:
-    """The roles of the sensitive groups of a flat file that the request leaves open, if they are known; others are left out.
+    """For the sensitive groups of a flat file whose role the request leaves open: their roles, as far as these are known. Other groups are
+    left out.
 
-    known: the model before this registration, whose predictions may have carried them. taken: the columns that the model file takes, None
-    if it was not run.
+    known: the model before this registration; its predictions may have carried the groups as features. taken: the columns that the model
+    file takes, None if it was not run.
     """
     if inference.records or request.features:
         return {}

@@ -36,8 +36,8 @@ class ReferenceOutcomes:
 
     classes: by index; empty for regression. codes: class index of the label, -1 unlabelled (regression: 0 if labelled). values: the label
     as a number (regression; NaN if unlabelled). label_texts: canonical label values; label_rows: index into them, -1 null. scores: (class,
-    column), class None for binary and regression. matrix: shape (rows, scores), NaN if there is none. predicted_texts, predicted_rows: the
-    same for the logged prediction.
+    column), class None for binary and regression. matrix: shape (rows, scores), NaN if there is none. predicted_texts, predicted_rows: like
+    label_texts and label_rows, for the logged prediction.
     """
 
     task: Task
@@ -189,7 +189,8 @@ def _is_finite_number(text: str) -> bool:
 
 
 def _class_indexes(texts: Iterable[str], classes: tuple[str, ...]) -> NDArray[np.int64]:
-    """The class index of each text, -1 for texts that are no class. The last entry is one more -1, so that row index -1 stays unknown.
+    """The class index of each text, -1 for texts that are no class. An extra -1 is appended, so that indexing with row -1 (no value) also
+    gives -1.
 
     For the classes 0 and 1, false and true are accepted as well.
     """

@@ -26,8 +26,8 @@ MOST_STREAMS = 30_000
 class AddedRows:
     """Rows that a block adds to one model.
 
-    new: its predictions. older: predictions stored earlier that this block labels. revisions: every label of the ids in new and older.
-    versions: the version of each stream. references: streams of the environment `reference`.
+    new: new predictions of the model. older: predictions stored earlier that this block labels. revisions: every label of the ids in new
+    and older. versions: the version of each stream. references: streams of the environment `reference`.
     """
 
     model: Model
@@ -39,7 +39,7 @@ class AddedRows:
 
     @property
     def streams(self) -> set[int]:
-        """The streams of its predictions; empty if the block holds only labels of unknown ids."""
+        """The streams of these predictions; empty if the block holds only labels of unknown ids."""
         tables = [table for table in (self.new, self.older) if table is not None]
         return {int(each) for table in tables for each in pc.unique(table["stream"]).to_pylist()}
 

@@ -56,7 +56,9 @@ def write_ladder_events(writer: Cursor, model: Model, changed: pa.Table, revisio
 
 
 def _label_changes(revisions: str) -> str:
-    """For each prediction and hour in which a label arrived: rank of the current label after that hour, and of the label before."""
+    """For each prediction and hour in which a label arrived: rank of the label that is current after that hour, and rank of the label
+    before.
+    """
     return f"""SELECT pid, arrived_hour, hour, rank, lag(rank) OVER (PARTITION BY pid ORDER BY hour) AS previous FROM (
         SELECT pid, arrived_hour, hour, max(max(rank)) OVER (PARTITION BY pid ORDER BY hour ROWS UNBOUNDED PRECEDING) AS rank
         FROM {revisions} GROUP BY pid, arrived_hour, hour)"""

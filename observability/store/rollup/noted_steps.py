@@ -25,8 +25,8 @@ def note_step_extremes(writer: Cursor, source: str) -> None:
     """Note the least and the greatest value of each metric in each block of steps, with their steps, of a table or query of step records.
 
     If several ranks log a metric, their mean counts. A block has one note of each metric, which later records of the block only widen. Of
-    equal values the first step is noted. A note says nothing about arrival. One that is newer than the instant of a question costs
-    only that no other step of its block is read: the query reads the records themselves with their arrival.
+    equal values the first step is noted. A note does not depend on arrival times. If it is newer than the instant of a question, the only
+    effect is that no other step of its block is read: the query reads the records themselves with their arrival.
     """
     writer.execute(
         f"""MERGE INTO step_extremes noted USING (
@@ -55,7 +55,7 @@ def redo_noted_steps(writer: Cursor) -> None:
 
 
 def drop_noted_steps(writer: Cursor) -> None:
-    """Delete the notes of steps that have no records any more. A block that has other records is noted anew."""
+    """Delete the notes of steps that have no records any more. A block that still has other records is noted anew."""
     gone = "NOT EXISTS (FROM steps WHERE steps.run = noted.run AND steps.step = noted.{})"
     writer.execute(f"DELETE FROM not_finite_steps noted WHERE {gone.format('step')}")
     writer.execute(

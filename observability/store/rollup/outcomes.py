@@ -76,7 +76,7 @@ def add_outcome_counts(
     versions: Mapping[int, Version],
     references: Sequence[int],
 ) -> None:
-    """Add to the counts and sums what new predictions, and older ones with new labels, change.
+    """Update the counts and sums for new predictions, and for older predictions with new labels.
 
     new, older: tables with the `outcome_columns`. revisions: all labels of their ids (see `ladder.write_ladder_events`). versions: by
     stream. references: streams of the environment `reference`.
@@ -118,7 +118,7 @@ def add_outcome_counts(
 def _prepared_rows(
     writer: Cursor, model: Model, table: pa.Table, is_new: bool, versions: Mapping[int, Version], references: Sequence[int]
 ) -> pa.Table:
-    """Predictions with the inputs of their cells: periods, bins, codes, weights, slices (servers: the slices by replica and device)."""
+    """Predictions with the inputs of their cells: periods, bins, codes, weights, slices (`servers`: the slices by replica and device)."""
     in_reference = f"list_contains({list(references)}::SMALLINT[], stream)"
     levels = ", ".join(
         f"coalesce({_level_sql(model, versions, reference, column)}, {_missing_level(reference)}) AS level_{i}"

@@ -1,7 +1,8 @@
 """Keep summaries of the steps of ranks by block (stats/rank_blocks.py) up to date with the records.
 
 A load notes in its own transaction which steps of which runs got records. Afterwards the blocks of these steps that differ from what is
-kept are summarised anew. So the work grows with what arrived, and a process that dies in between leaves the note. Loads may interleave.
+kept are summarised anew. So the work grows with the number of new records, and if a process dies in between, the note stays. Loads may
+interleave.
 """
 
 import logging
@@ -29,13 +30,13 @@ MADE_OF = pa.schema(
         "sample": pa.bool_(),
     }
 )
-"""What a block was made of."""
+"""Fields that identify the records that a block was made of."""
 GONE = (0, None)
-"""The number and the mark of no records."""
+"""The number and the mark of a block without records."""
 
 
 def note_steps_of_ranks(writer: Cursor, source: str) -> None:
-    """Note the blocks that the records of steps in a table or query got, within the transaction that stores them."""
+    """Note the blocks that got step records from a table or query, within the transaction that stores the records."""
     writer.execute(
         f"""INSERT INTO rank_blocks_due SELECT run, min(step) // {BLOCK}, max(step) // {BLOCK}, uuid() FROM {source}
         WHERE {OF_RANKS} GROUP BY run"""
@@ -58,7 +59,7 @@ def keep_rank_blocks(store: "Database") -> None:
             return
         except StoreBrokenError:
             raise
-        except Exception as error:  # whatever the records of one run cause
+        except Exception as error:  # any error that the records of one run cause
             LOG.warning("the times of the ranks of run %r could not be summarised: %s: %s", run, type(error).__name__, error)
 
 
@@ -96,7 +97,7 @@ def _keep_run(store: "Database", run: str, low: int, high: int, notes: list[UUID
 
 
 def _blocks_of_records(cursor: Cursor, run: str, low: int, high: int) -> dict[int, tuple[Any, ...]]:
-    """By number of block, the fields of MADE_OF, which tell from what records each block of a run is made."""
+    """By block number, the fields of MADE_OF, which identify the records that each block of a run is made of."""
     rows = cursor.execute(
         f"""SELECT step // {BLOCK} AS block, count(*), bit_xor(content_hash), max("at"), max(arrived), bool_or(sample) FROM steps
         WHERE run = ? AND step BETWEEN ? AND ? AND {OF_RANKS} GROUP BY ALL""",

@@ -29,7 +29,7 @@ COMPACT_FROM = 500_000
 """Number of counts rows of a model from which old arrivals are coarsened."""
 COMPACT_DAYS = 30
 COUNTED_TOGETHER = 50
-"""Tables of counts whose rows one statement counts."""
+"""Number of tables of counts whose rows are counted by one statement."""
 WHOLE_DAYS = "(arrived + 23) // 24 * 24"
 """SQL: the hour of an arrival, rounded up to whole days."""
 COUNT_KEYS = ("stream", "period", "slice", "measure", "bin", "decision", "label", "status", "arrived")
@@ -50,7 +50,7 @@ def add_to_rollups(
     *,
     threads: int = 2,
 ) -> None:
-    """Add to the rollups what new rows change.
+    """Update the rollups for new rows.
 
     new: predictions that were just stored (columns of `predictions_<key>`). older: predictions that were stored earlier and whose ids have
     new labels. revisions: every label of the ids in both, with `is_new` for labels of this load.
@@ -206,7 +206,7 @@ def _own_counts(cursor: Cursor, models: Sequence[Model]) -> dict[int, int]:
 
 
 def compact_rollups(writer: Cursor, model: Model, *, now: datetime | None = None, days: int = COMPACT_DAYS) -> int:
-    """Round arrivals older than `days` up to whole days and merge; return that limit in hours since 1970.
+    """Round arrivals older than `days` up to whole days, and merge the rollups; return this limit of age in hours since 1970.
 
     Before the limit, `as_of` is then exact in the rollups only at midnight; other instants are answered from raw rows. The limit is stored
     in the table `rollups`.
@@ -244,5 +244,5 @@ def compaction_limit(now: datetime, days: int) -> int:
 
 
 def compaction_hours(cursor: Cursor) -> Mapping[int, int]:
-    """By model key, the arrival hour before which the rollups know arrivals by day only. Read-only."""
+    """By model key, the hour of arrival before which the rollups keep arrivals by day only. Read-only."""
     return dict(cursor.execute("SELECT key, compacted_before FROM rollups").fetchall())

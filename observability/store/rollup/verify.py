@@ -88,7 +88,7 @@ def _differs_sql(stored: str, recomputed: str) -> str:
 
 
 def _added_up(table: str, model: Model, chosen: str, by_day: int) -> str:
-    """The figures by their keys. by_day: hour of arrival before which arrivals are rounded up to whole days."""
+    """SQL that sums the figures by their keys. by_day: hour of arrival before which arrivals are rounded up to whole days."""
     keys, figures = FIGURES[table]
     sums = ", ".join(f"sum({name}) AS {name}" for name in figures)
     named = [f"CASE WHEN arrived < {by_day} THEN {WHOLE_DAYS} ELSE arrived END AS arrived" if key == "arrived" else key for key in keys]

@@ -69,11 +69,11 @@ class DecisionItem:
 
     @property
     def state(self) -> str:
-        """For an action open until an entry changes it; for the others standing or withdrawn."""
+        """The state: an action is `open` until an entry changes this; any other item is `standing` or `withdrawn`."""
         return str(self.fields.get("state") or ("open" if self.kind == "action" else "standing"))
 
     def said(self, field: str) -> DecisionEntry | None:
-        """The entry that set the present value of a field; None if none did."""
+        """The entry that set the present value of a field; None if no entry did."""
         return next((each for each in reversed(self.entries) if field in each.fields), None)
 
 

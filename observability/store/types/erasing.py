@@ -6,7 +6,7 @@ from observability.core import formatting
 
 
 class ErasedNames(Protocol):
-    """Tells whether values and lines are about erased subjects."""
+    """Finds out whether values and lines are about erased subjects."""
 
     def cleaned_json(self, value: Any) -> Any:
         """A JSON value with a mark in place of erased subjects and ids."""
@@ -21,11 +21,13 @@ class WaitingRecords(Protocol):
     """Records of the home that wait outside of the store and its landing folder."""
 
     def ids_about(self, erased: ErasedNames) -> dict[str, list[str]]:
-        """By model, the ids of waiting records that are about erased subjects or name one."""
+        """By model, the ids of waiting records that are about erased subjects or mention one."""
         ...
 
     def erase(self, erased: ErasedNames) -> int:
-        """Remove the waiting records about erased subjects, and mark mentions in the others; the number that changed."""
+        """Remove the waiting records about erased subjects, and put marks into other records that mention them; returns the number of
+        changed records.
+        """
         ...
 
 
@@ -70,12 +72,12 @@ def elsewhere_lines(body: dict[str, Any]) -> list[str]:
 
 
 def all_places_were_reached(body: dict[str, Any]) -> bool:
-    """Whether an erasure or a removal reached every backup, lake and segment of collectors; as `forget` and `remove` answer."""
+    """Whether an erasure or a removal reached every backup, lake and segment of collectors. body: the result of `forget` or `remove`."""
     return not any(body[place]["unreachable"] for place in ("backups", "lakes", "collected"))
 
 
 def _other_place_lines(body: dict[str, Any]) -> list[str]:
-    """The effect on databases that were set aside, on backups and on lakes, as sentences."""
+    """The effect of an erasure or a removal on databases that were set aside, backups, lakes and segments of collectors, as sentences."""
     backups, lakes = body["backups"], body.get("lakes", {"rewritten": []})
     lines = [f"Removed what was set aside: {', '.join(body['set_aside'])}."] if body["set_aside"] else []
     lines += [f"Rewrote {formatting.plural(len(backups['rewritten']), 'backup')}."] if backups["rewritten"] else []

@@ -21,8 +21,8 @@ ESTIMATE_SCHEMA = pa.schema([("stream", pa.int16()), ("id", pa.string()), ("abso
 class EstimationState:
     """The basis of the stored estimates of a version.
 
-    registration: the registration they are valid for. rows: reference rows used for fitting. bias, skill: bias and skill of the estimates
-    on held-out rows of the reference (worker.ErrorEstimate). note: a sentence. failure: why estimation is impossible.
+    registration: the registration for which the estimates are valid. rows: reference rows used for fitting. bias, skill: bias and skill of
+    the estimates on held-out rows of the reference (worker.ErrorEstimate). note: a sentence. failure: why estimation is impossible.
     """
 
     registration: str = ""

@@ -37,9 +37,9 @@ ATTRIBUTION_SCHEMA = pa.schema(
 class ExplanationState:
     """The state of a version's explanations.
 
-    features: names in the order of the stored values. artifact, registered_at: the artifact and the registration it is valid for. method,
-    link, background, background_rows, note: from the worker's Explanation. rows, seconds: explained so far, and time of the worker.
-    failure: why the artifact could not be explained; code: versions of the libraries with which it failed.
+    features: names in the order of the stored values. artifact, registered_at: the artifact and the registration for which the state is
+    valid. method, link, background, background_rows, note: from the worker's Explanation. rows, seconds: number of rows explained so far,
+    and time of the worker. failure: why the artifact could not be explained; code: versions of the libraries with which it failed.
     """
 
     features: tuple[str, ...] = ()
@@ -56,7 +56,7 @@ class ExplanationState:
     code: str | None = None
 
     def holds(self, version: Version) -> bool:
-        """Whether the state is about the present registration of the version."""
+        """Whether the state belongs to the present registration of the version."""
         return (self.artifact, self.registered_at) == explained_registration(version)
 
 

@@ -57,8 +57,8 @@ class NewModelLimit:
 
 @dataclass(frozen=True)
 class CheckedLines:
-    """Lines that a load would reject: line number from 1, reason as a word, message; what the others would add: models, (model, column);
-    notes about numbers that are rounded.
+    """rejected: lines that a load would reject, as line number (from 1), reason as a word, and message. new_models, new_columns: what the
+    other lines would add; a column is (model, column). notes: sentences about numbers that are rounded.
     """
 
     rejected: list[tuple[int, str, str]]

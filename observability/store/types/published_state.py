@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 WriteBeside = Callable[[Path, Mapping[str, int], tuple[int, int]], object]
-"""Writes more into the folder of a state, given the numbers of its commits, and size and time of its file."""
+"""A function that writes more into the folder of a state. It gets the numbers of the state's commits, and the size and time of its file."""
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,8 @@ class PublishedState:
 
     as_of: nothing changed in the store up to this instant. run: the owner's run to which generation, generations and rewrites belong.
     every: seconds between two states. settings: digest of the settings beside the store. schema: version of the tables. files: names of the
-    settings that lie beside the copy, in the order in which a reader takes them. seconds: that the copy took, without the wait for other
-    writers. size: bytes of the database.
+    settings that lie beside the copy, in the order in which a reader takes them. seconds: time that the copy took, without the wait for
+    other writers. size: bytes of the database.
     """
 
     folder: Path

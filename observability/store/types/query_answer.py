@@ -16,7 +16,7 @@ class QueryAnswer:
 
 @dataclass(frozen=True)
 class ExportedQuery:
-    """A query, and by the name of each view that it reads the Parquet file and the columns in it."""
+    """A query; and for each view that it reads, by the view's name, the Parquet file and the columns in the file."""
 
     query: str
     files: dict[str, Path]

@@ -57,7 +57,7 @@ class RegistrationRequest:
 class FeatureColumn:
     """A feature or a sensitive attribute of the version. source: the column of the table that holds it.
 
-    bands: for a sensitive attribute with many numbers, the limits between its groups (each group is closed on the left).
+    bands: for a sensitive attribute with many numbers, the limits between its groups (each group includes its lower limit).
     """
 
     name: str
@@ -185,7 +185,7 @@ CORRECTABLE = (
 def corrected_request(request: RegistrationRequest, changes: Mapping[str, Any]) -> RegistrationRequest:
     """The request with a person's corrections: any of CORRECTABLE, in the form of `Inference.as_json`. Raises UsageError for other keys.
 
-    Empty texts and null mean "infer it". renames: as of the request.
+    An empty text or null means that the value is inferred. renames: as in the request.
     """
     values: dict[str, Any] = {}
     for name, value in changes.items():
@@ -214,15 +214,15 @@ class Registration:
 
 
 class NotScoredError(ObservabilityError):
-    """A model file could not be run here, which says nothing about it."""
+    """A model file could not be run here. This does not mean that the file is wrong."""
 
 
 @dataclass(frozen=True)
 class ScoredReference:
-    """Scores that a model file gave rows, (n,) or (n, classes) in multiclass, and the columns that it takes.
+    """Scores of some rows by a model file, with shape (n,) or (n, classes) in multiclass, and the columns that the model takes.
 
-    kinds: what it takes in a column, number or category, as far as its file says. unknown: columns of which it knows no value, with some of
-    the categories that it knows.
+    kinds: what the model takes in a column, number or category, as far as its file states this. unknown: columns in which the model knows
+    none of the values, with some of the categories that it knows.
     """
 
     scores: "Floats"

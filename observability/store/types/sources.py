@@ -35,11 +35,11 @@ class SourceFile:
 
 
 class DataSource(Protocol):
-    """Files at an address that may become more."""
+    """Files at an address, to which more files may be added."""
 
     @property
     def address(self) -> str:
-        """Names the source; holds no credentials."""
+        """The address that names the source; it holds no credentials."""
         ...
 
     @property
@@ -73,6 +73,6 @@ class SourceReport:
     loaded: LoadReport = field(default_factory=LoadReport)
 
     def to_json(self) -> dict[str, Any]:
-        """The report as `load --json` and the page Store give it."""
+        """The report as `load --json` and the page Store show it."""
         counts = {name: getattr(self, name) for name in ("files", "new", "rewritten", "resumed", "present", "left_out")}
         return {"source": self.address, "format": self.format, **counts, "failures": dict(self.failures), **self.loaded.to_json()}

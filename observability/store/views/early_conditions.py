@@ -1,4 +1,4 @@
-"""The conditions of a query that can be applied while its view is exported, so that rows that it cannot use are not copied.
+"""The conditions of a query that can be applied while its view is exported, so that rows that the query cannot use are not copied.
 
 They are the conditions of its WHERE clause that compare a time or a text of the view with a literal and hold for every row of the answer.
 The query is run with its full WHERE clause afterwards, so a condition may be missed here, but never added.
@@ -19,13 +19,13 @@ OPERATORS = {
     "COMPARE_GREATERTHANOREQUALTO": ">=",
 }
 TURNED = {"=": "=", "<": ">", ">": "<", "<=": ">=", ">=": "<="}
-"""Each operator with its sides exchanged."""
+"""For each operator, the operator to use if its sides are exchanged."""
 CASTS = ("TIMESTAMP", "DATE")
-"""Types of a literal before a text that can be compared with a time."""
+"""Types that a text literal may be cast to if it is compared with a time."""
 
 
 def early_conditions(statement: Mapping[str, Any], types: Mapping[str, str]) -> list[str]:
-    """Conditions in SQL on the view of a query; none where it reads more than one view, or one of them twice.
+    """The conditions of a query on its view, in SQL. There are none if the query reads more than one view, or a view twice.
 
     statement: syntax tree of the query. types: type of each column of the view, by name in lower case.
     """
@@ -43,7 +43,7 @@ def early_conditions(statement: Mapping[str, Any], types: Mapping[str, str]) -> 
 
 
 def _conjuncts(clause: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
-    """The parts of a WHERE clause all of which a row must fulfil."""
+    """The parts of a WHERE clause that a row must all fulfil."""
     if clause is None:
         return
     if clause["type"] == "CONJUNCTION_AND":

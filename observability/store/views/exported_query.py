@@ -114,8 +114,8 @@ def _without_calls(query: str) -> tuple[str, dict[str, str]]:
 
 
 def _needed_rows(cursor: Cursor, source: str, names: set[str] | None, tree: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
-    """The SELECT statement of the part of a view that a query needs, and its columns: the named ones (one if none is named), of the rows
-    that it can use.
+    """The SELECT statement for the part of a view that a query needs, and its columns: the columns that the query names (one if it names
+    none), and the rows that it can use.
     """
     types = {str(name): str(kind) for name, kind, *_ in cursor.execute(f"SELECT * FROM {source} LIMIT 0").description or ()}
     kept = [name for name in types if names is None or name.lower() in names] or [*types][:1]
@@ -125,7 +125,7 @@ def _needed_rows(cursor: Cursor, source: str, names: set[str] | None, tree: Mapp
 
 
 def _export_rows(cursor: Cursor, select: str, path: Path, most_bytes: int) -> int:
-    """Write the rows of a statement; the bytes of the file. Raises UsageError if it grows beyond most_bytes."""
+    """Write the rows of a statement; returns the bytes of the file. Raises UsageError if it grows beyond most_bytes."""
     import pyarrow.parquet as pq
 
     reader = cursor.sql(select).to_arrow_reader(BATCH_ROWS)
@@ -139,10 +139,10 @@ def _export_rows(cursor: Cursor, select: str, path: Path, most_bytes: int) -> in
 
 
 def answer_exported_query(exported: ExportedQuery, folder: Path, *, most_rows: int, memory_mb: int) -> "tuple[pd.DataFrame, list[str]]":
-    """The first rows of a query over exported views, and one more where there are more; and the names of its columns.
+    """The first rows of a query over exported views (one row more than `most_rows` if there are more), and the names of its columns.
 
-    The frame's columns are numbered. Lists, objects and other nested values are JSON, large integers and decimals are floats. It runs in
-    this process, which should be confined. Raises UsageError if the query fails.
+    The frame's columns are numbered. Lists, objects and other nested values are JSON, large integers and decimals are floats. The query
+    runs in this process, which should be confined. Raises UsageError if the query fails.
     """
     with _opened_views(exported, folder, memory_mb) as (connection, inner):
         shape = connection.sql(f"SELECT * FROM {inner} LIMIT 0")
@@ -189,8 +189,8 @@ def _opened_views(exported: ExportedQuery, folder: Path, memory_mb: int) -> Iter
 
 
 def query_without_literals(query: str, names: Container[str]) -> str:
-    """A query in one line without values: literals are `?`, comments are left out, and so is what stands in double quotes, unless it is
-    in lower case among `names`. At most MAX_QUERY_TEXT characters.
+    """A query in one line without values: literals become `?`, and comments are left out. A name in double quotes becomes "?" in quotes,
+    unless its lower-case form is in `names`. At most MAX_QUERY_TEXT characters.
     """
     content, words = query.encode(), list[str]()
     tokens = duckdb.tokenize(query)

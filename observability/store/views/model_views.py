@@ -165,7 +165,7 @@ def masked_view_columns(model: Model) -> frozenset[str]:
 
 
 def model_view_sql(model: Model, view: str, left_out: Container[str] = ()) -> str:
-    """The SELECT statement of a view of a model. left_out: columns that it does not have."""
+    """The SELECT statement of a view of a model. left_out: columns that the view leaves out."""
     if view == "predictions":
         return predictions_sql(model, left_out=left_out)
     columns, source = {
@@ -212,7 +212,7 @@ def _select_list(columns: Sequence[ViewColumn], filled: dict[str, str]) -> str:
 
 
 def _class_name(model: Model, code: str) -> str:
-    """The class of a code as text; NULL if it is unknown, or without classes."""
+    """The class of a code as text; NULL if the code is unknown, or if the model has no classes."""
     if not model.classes:
         return "NULL::VARCHAR"
     return f"([{', '.join(map(sql_literal, model.classes))}])[{code} + 1]"
@@ -255,7 +255,7 @@ def _rollup_source(model: Model, table: str) -> str:
 
 
 def _edges_sql(model: Model) -> str:
-    """Bins of every column with edges, and the fixed ones of latencies and of a classifier's score."""
+    """Bins of every column with edges, and the fixed bins of latencies and of a classifier's score."""
     fixed = {"latency_ms": LATENCY_BINS.edges} | ({"score": SCORE_BINS.edges} if model.classes else {})
     kept = f"SELECT version, reference, edges FROM {STORE}edges WHERE key = {model.key}"
     lists = [

@@ -38,7 +38,7 @@ SIMPLE_NAME = re.compile(r"(?!duckdb_|pg_|sqlite_)[A-Za-z_][A-Za-z0-9_]*")
 """Names of common table expressions: none of them is a file or a table of the system."""
 WORD = re.compile(rb"[A-Za-z_]+")
 MAX_QUOTED = 20
-"""Most names that are put in double quotes, one after the other, to find the correct form of a query that cannot be read."""
+"""Maximum number of names that are put in double quotes, one after the other, to find the correct form of a query that cannot be read."""
 SPILL = "512MB"
 """Memory for sorts and hash tables of one query; beyond it DuckDB uses the disk."""
 ATTEMPT = "`SELECT * FROM view_columns` lists the views and their columns"
@@ -66,7 +66,7 @@ def run_read_only_query(store: "Database", query: str, *, most_rows: int, second
 def limited_reading(cursor: Cursor, seconds: float, late: str, attempt: str) -> Iterator[None]:
     """Run the body in one read-only transaction, for at most `seconds`.
 
-    late, attempt: the words of the error after that time. Raises UsageError after that time, or if a query or a file fails, and
+    late, attempt: texts of the error that is raised after that time. Raises UsageError after that time, or if a query or a file fails, and
     StoreBrokenError if the database fails.
     """
     is_late = threading.Event()
@@ -109,7 +109,9 @@ def checked_views(cursor: Cursor, query: str, models: tuple[Model, ...], *, mask
 
 
 def _refuse_masked_columns(tree: dict[str, Any], needed: dict[str, str], models: tuple[Model, ...]) -> None:
-    """Raise ForbiddenError if a query names a masked column of its views. The views lack it in any case: this says why."""
+    """Raise ForbiddenError if a query names a masked column of its views. The views lack the column in any case; this error gives the
+    reason.
+    """
     hidden: dict[str, str] = {}
     for model in models:
         if any(_bare_name(model, view).lower() in needed for view in ("predictions", "labels", AS_OF)):
@@ -228,7 +230,7 @@ def _check_common_tables(cursor: Cursor, tree: dict[str, Any], views: ViewStatem
 def _needed_views(tree: dict[str, Any], known: ViewStatements) -> dict[str, str]:
     """Statements that make the views of a query, by the view's name in lower case.
 
-    Raises NotFoundError or UsageError if it names anything else.
+    Raises NotFoundError or UsageError if the query names anything else.
     """
     own, needed = _common_tables(tree), dict[str, str]()
     for node in syntax_nodes(tree):

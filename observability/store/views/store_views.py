@@ -67,7 +67,7 @@ MASKED_RECORD_FIELDS: dict[str, tuple[str, ...]] = {
     "dashboard": ("scope", "extra"),
     "pin": ("text", "scope", "parameters", "extra"),
 }
-"""Fields of records that may hold masked values of predictions, by kind; of other kinds `extra`."""
+"""Fields of records that may hold masked values of predictions, by kind; for all other kinds the field is `extra`."""
 
 
 def masked_record_columns(kind: str) -> tuple[str, ...]:

@@ -1,4 +1,6 @@
-"""Late, missing, short and spoilt batches are found by comparison with their source's past; ordinary variation is not."""
+"""Late, missing, short and spoilt batches are found by comparison with earlier batches of the same source; ordinary variation is not
+reported.
+"""
 
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +16,7 @@ from tests.support.levels import beyond_limit
 
 
 def judged(rows: list[dict], *, now: datetime = END, budget: float = 0.0143) -> dict[str, Finding]:
-    """The findings by metric about one source."""
+    """The findings about one source, by metric."""
     found = batches.analyze(*delivery_frames(rows, now, budget))
     assert len({each.metric for each in found}) == len(found)
     return {each.metric: each for each in found}
@@ -22,7 +24,7 @@ def judged(rows: list[dict], *, now: datetime = END, budget: float = 0.0143) -> 
 
 @pytest.fixture
 def rows() -> list[dict]:
-    """Twelve weeks without faults, and the week that is judged."""
+    """Twelve weeks without faults, and one week to judge."""
     return delivered(np.random.default_rng(5), range(-84, 7))
 
 
@@ -92,7 +94,7 @@ def test_a_weekend_without_deliveries_is_no_gap() -> None:
     rows = delivered(np.random.default_rng(6), range(-84, 7), skip=(5, 6))
     assert judged(rows)["batch_gap_hours"].severity == "ok"
     monday = [each for each in rows if each["at"] < START or each["at"].weekday() != 2]
-    assert judged(monday)["batch_gap_hours"].severity == "act", "a Wednesday that is missing"
+    assert judged(monday)["batch_gap_hours"].severity == "act", "the batch of Wednesday is missing"
 
 
 def test_a_bad_week_of_the_past_does_not_hide_the_next_one(rows: list[dict]) -> None:
@@ -132,14 +134,14 @@ def varied(seed: int) -> list[dict]:
 
 
 def test_clean_weeks_rarely_raise_a_warning_and_never_a_critical_finding() -> None:
-    """Of a source's weeks without faults, at most 2 in a hundred raise a watch, and none raises an act."""
+    """In weeks without faults of a source, at most 2 in a hundred raise a `watch`, and none raises an `act`."""
     weeks = repeats(10, 300)
     raised = [each.severity for seed in range(weeks) for each in judged(varied(seed)).values() if each.needs_action]
     assert raised.count("act") == 0 and len(raised) <= allowed(0.02, weeks)
 
 
 def test_nothing_is_ok_beyond_its_limit_where_batches_differ() -> None:
-    """The natural range keeps most findings of clean weeks OK; values beyond it that are not significant are unknown."""
+    """The natural range keeps most findings of clean weeks OK; a value beyond the limit that is not significant is unknown, never OK."""
     found = [each for seed in range(50) for each in judged(varied(seed)).values()]
     assert [each.because for each in found if each.severity == "ok" and beyond_limit(each)] == []
     unsure = [each for each in found if each.severity == "unknown"]
@@ -193,7 +195,7 @@ def test_devices_that_deliver_together_raise_no_finding_in_clean_weeks(named: bo
         assert not [each.because for each in found.values() if each.needs_action]
 
 
-def test_a_device_that_stops_is_named_though_its_source_goes_on_delivering() -> None:
+def test_a_device_that_stops_is_named_though_its_source_still_delivers() -> None:
     rows = from_devices(np.random.default_rng(3), range(-84, 7))
     gone = [each for each in rows if each["device"] != "d4" or each["at"] < START + timedelta(days=3)]
     found = judged(gone)["batch_gap_hours"]

@@ -1,4 +1,4 @@
-"""A device that was always worse than the others of its source is named (rejected rows, rows, delay); the other devices raise nothing."""
+"""A device that was always worse than the others of its source is named (rejected rows, rows, delay); no finding names another device."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -72,7 +72,7 @@ def test_a_new_device_fault_is_not_reported_against_peers_and_few_devices_are_no
     rng = np.random.default_rng(3)
     clean = device_batches(rng, fleet=8, before=30)
     new = [rejecting(rng, each) if each["device"] == "d2" and each["at"] >= START else each for each in clean]
-    assert peers_of(new) == [], "the comparison with its own past reports it"
+    assert peers_of(new) == [], "the comparison with the device's own past reports the change"
     assert peers_of([rejecting(rng, each) if each["device"] == "d2" else each for each in clean if each["device"] < "d5"]) == []
 
 

@@ -1,4 +1,4 @@
-"""A rule that drops or changes an unusual share of rows, or more rows of one group, is found."""
+"""A rule is named if it drops or changes an unusual share of the rows, or a larger share of one group."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -55,7 +55,7 @@ RULE = "dataset:people/rule:ages"
 
 @pytest.fixture
 def rows() -> list[dict]:
-    """Eight weeks without faults, and the week that is judged."""
+    """Eight weeks without faults, and one week to judge."""
     return ran(np.random.default_rng(3), range(-56, 7))
 
 
@@ -182,7 +182,7 @@ def weekly_runs(shares: list[float]) -> list[dict]:
 
 
 LANDED = [0.036, 0.006, 0.036, 0.039, 0.023, 0.007, 0.022, 0.007, 0.067, 0.028, 0.021, 0.037, 0.020]
-"""Shares of a rule whose runs differ a lot."""
+"""Dropped shares of a rule whose runs differ a lot."""
 
 
 def test_a_run_that_drops_more_rows_than_every_earlier_run_is_a_warning() -> None:

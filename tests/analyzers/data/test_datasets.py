@@ -1,4 +1,4 @@
-"""Only a dataset version with two different contents is named."""
+"""A dataset version is named only if it was logged with two different contents."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -20,7 +20,7 @@ def logged(version: str, day: float, checksum: str | None, rows: int = 100, data
 
 
 def said(*rows: dict) -> list[Finding]:
-    """The findings about records in any order."""
+    """The findings about records, which may come in any order."""
     frame = pd.DataFrame(rows, columns=["dataset", "version", "at", "rows", "checksum"]).astype({"at": "datetime64[us]", "rows": "Int64"})
     for name in ("dataset", "version", "checksum"):
         frame[name] = frame[name].astype(object).where(frame[name].notna(), None)

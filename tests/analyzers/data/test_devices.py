@@ -41,7 +41,7 @@ FAULTS = [
 @pytest.mark.parametrize(("changes", "metric", "proposal"), some(FAULTS, 5), ids=[metric for _, metric, _ in some(FAULTS, 5)])
 @pytest.mark.parametrize(
     ("since", "fleet"), some([(0, 6), (0, 1), (6, 6), (6, 1)], 2)
-)  # from its start or in the last batch, of a fleet or alone
+)  # from the start of the window or in its last batch, in a fleet or alone
 def test_a_fault_of_one_device_is_named(changes: dict[str, float], metric: str, proposal: str, since: int, fleet: int) -> None:
     batches = device_batches(RNG(3), fleet=fleet)
     device = "d2" if fleet > 2 else "d0"
@@ -94,7 +94,9 @@ def test_a_faulty_device_is_found_despite_seasonal_change_among_four_devices(lev
 
 
 def test_among_three_devices_no_healthy_device_is_blamed() -> None:
-    """With two other devices, a fault of one moves their median by half of the fault; the difference alone would blame the third device."""
+    """With only two other devices, a faulty one moves their median by half of its error, so the difference from the median alone would
+    blame the healthy third device.
+    """
     for seed in range(5):
         batches = device_batches(RNG(seed), fleet=3)
         for each in of_device(batches, "d1"):
@@ -219,7 +221,9 @@ def test_batches_without_statistics_have_no_finding_about_them() -> None:
 
 @pytest.mark.parametrize(("more", "least"), [(9.0, 2), (14.0, 7)])
 def test_a_shift_shared_by_every_batch_of_the_week_is_never_ok(more: float, least: int) -> None:
-    """Shifts of three and nearly five times the variation of single batches: no single batch is as unusual as all of them together."""
+    """Shifts of three and of nearly five times the variation of single batches: all batches of the week together are more unusual than any
+    single one.
+    """
     warned = 0
     for seed in range(8):
         batches = device_batches(RNG(seed))
@@ -243,7 +247,9 @@ def test_seasons_of_a_single_device_are_no_fault() -> None:
 
 
 def null_shares(now: list[float], past: list[float], *, fleet: int = 1, every: int = 1) -> list[Finding]:
-    """Findings about missing values. Given are the days between batches, and the shares of a device's last batches in window and past."""
+    """Findings about missing values. now, past: shares of missing values in a device's last batches, in the window and before it. every:
+    days between batches.
+    """
     batches = device_batches(RNG(31), fleet=fleet, before=84 if every == 1 else 7 * every)
     batches = [each for each in batches if (each["at"] - START).days % every == 0]
     mine = [each for each in batches if each["device"] == "d0"]

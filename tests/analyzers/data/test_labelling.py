@@ -1,5 +1,6 @@
-"""data/labelling: figures about people, suggestions, times and sessions equal independent computations; a clean project raises nothing;
-each planted fault is named."""
+"""data/labelling: figures about people, suggestions, times and sessions equal independent computations; a clean project raises nothing, and
+each planted fault is named.
+"""
 
 from collections import Counter
 from datetime import UTC, timedelta
@@ -76,13 +77,15 @@ def test_an_already_weak_annotator_is_ongoing_and_few_gold_items_raise_no_alarm(
     people = gold_accuracy.gold_accuracy_by_annotator(now, BUDGET).set_index("annotator")
     assert people.loc["ann-2", "n"] < MIN_ANNOTATION_ROWS and people.loc["ann-2", "more"] > 0
     told = said(few, {"model_projects": frozenset({"moods"})})
-    assert not [each for each in told if "annotator" in each.subject], "nor are the others followers because one accepts little"
+    assert not [each for each in told if "annotator" in each.subject], (
+        "the other annotators are not called followers because one person accepts few suggestions"
+    )
     tiny = said(project(3, gold=0.02))
     assert only(tiny, "gold_accuracy").severity == "unknown" and "it needs about" in only(tiny, "gold_accuracy").because
 
 
 def test_the_stated_number_of_gold_items_detects_a_20_point_gap_with_80_percent_power() -> None:
-    """By simulation: persons with accuracy 0.72 among others with 0.92, tested with the budget that six people share."""
+    """By simulation: one person with accuracy 0.72 among others with 0.92, tested with the error budget that six people share."""
     n, rng = answers_needed(0.92, 300, 6, BUDGET), np.random.default_rng(4)
     found = []
     for _ in range(2000):
@@ -128,7 +131,9 @@ def test_a_guideline_that_costs_accuracy_is_named_with_both_figures() -> None:
 
 
 def anchored_by_hand(rows: pd.DataFrame) -> tuple[int, float]:
-    """Items seen both with a wrong suggestion and without any, and the weighted difference of shares within items, computed in a loop."""
+    """Number of items seen both with a wrong suggestion and without any; and the difference of the shares within items, weighted over
+    items, computed in a loop.
+    """
     first = rows.sort_values("at", kind="stable").drop_duplicates(["item", "annotator"])
     top, bottom, items = 0.0, 0.0, 0
     for _, item in first[first["gold"].notna()].groupby("item"):
@@ -155,13 +160,13 @@ def test_anchoring_is_measured_within_items_and_matches_a_hand_computation() -> 
 
 
 def test_wrong_suggestions_on_hard_items_are_no_anchoring() -> None:
-    """People without a suggestion make the same mistakes; only a comparison within items shows it."""
+    """People without a suggestion make the same mistakes on these items; only a comparison within items shows this."""
     found = said(project(8, items_a_day=80, right=0.8))
     now, _ = answers(project(8, items_a_day=80, right=0.8))
     free = now[~now["shown"] & now["known"]]
     taken, any_wrong = only(found, "wrong_suggestions_taken").value, 1 - free["right"].mean()
     assert only(found, "suggestion_anchoring").severity == "ok" and taken > any_wrong / 2 + 0.05, (
-        "a wrong answer of two, over all blind items"
+        "compared with all blind items, each with two wrong answers, the suggestions would be blamed"
     )
 
 
@@ -194,7 +199,7 @@ def test_one_person_who_accepts_whatever_is_suggested_is_named() -> None:
 
 
 def test_an_annotator_who_follows_suggestions_is_named_without_gold_items() -> None:
-    """60 items a day without gold: in the window one person accepts the suggestions. The share and its test are counted by hand."""
+    """60 items a day without gold: in the window one person accepts the suggestions. The share and its test are computed by hand."""
     rows = project(21, items_a_day=60, gold=0.0)
     mine = (rows["annotator"] == "ann-5") & (rows["at"] >= START) & rows["suggestion"].notna()
     rows.loc[mine, "label"] = rows.loc[mine, "suggestion"]
@@ -276,7 +281,9 @@ def test_the_fatigue_slope_matches_a_regression_with_session_effects() -> None:
 
 @pytest.mark.long  # tests/simulation/test_labelling_replay.py plants fatigue
 def test_fatigue_is_detected_where_it_exists_and_rarely_elsewhere() -> None:
-    """In clean projects the false-alarm rate is the stated one. Nearly all projects that lose 8 points an hour are named."""
+    """In clean projects the false-alarm rate equals the stated one. Nearly all projects in which accuracy falls by 8 points an hour are
+    named.
+    """
     tested, runs = repeats(20, 60), repeats(4, 10)
     clean = [labelling_speed.fatigue_slope(first_answers(project(seed, items_a_day=30))).p_value for seed in range(200, 200 + tested)]
     assert np.mean(np.array(clean) <= 0.05) <= 0.12 and 0.3 <= np.mean(clean) <= 0.7
@@ -310,7 +317,7 @@ def test_labelling_metrics_without_a_comparison_are_unknown_with_the_reason() ->
 def test_a_project_without_gold_suggestions_or_times_gives_only_agreement_findings() -> None:
     rows = project(3).assign(gold=None, suggestion=None, suggestion_confidence=np.nan, seconds=np.nan)
     assert {each.metric for each in said(rows)} == {"label_agreement", "annotator_agreement"} and said(rows.iloc[:0]) == []
-    assert said(rows, {"model_projects": frozenset({"moods"})}) == [], "agreement of a model's project is told by data/labels"
+    assert said(rows, {"model_projects": frozenset({"moods"})}) == [], "agreement in a project that has a model is reported by data/labels"
 
 
 def test_agreement_is_reported_without_a_model_and_a_random_annotator_is_named() -> None:
@@ -334,7 +341,7 @@ def test_projects_are_judged_separately() -> None:
 
 
 def given(rows: pd.DataFrame) -> pd.DataFrame:
-    """A frame with an assignment for each label, and ten more assignments that nobody took up."""
+    """An assignment for each label, and ten more assignments that nobody took up."""
     rng = np.random.default_rng(1)
     found = rows[["project", "item", "annotator", "at"]].assign(at=rows["at"] - timedelta(hours=1))
     found["policy"] = np.where(rng.random(len(found)) < 0.3, "random", "uncertain first")

@@ -1,4 +1,4 @@
-"""data/labels: agreement, annotators, queues, contradictions and prices are judged as counted by hand; a clean project raises nothing."""
+"""data/labels: agreement, annotators, queues, contradictions and prices are judged as computed by hand; a clean project raises nothing."""
 
 from collections import Counter
 from datetime import UTC, timedelta
@@ -100,7 +100,7 @@ def test_an_annotator_who_answers_at_random_is_named_by_fishers_exact_test() -> 
     assert {each.subject for each in said(rows) if each.severity == "act" and each.metric == "annotator_agreement"} == {"annotator=c"}
 
 
-def test_two_annotators_cannot_be_told_apart_and_an_older_deviation_is_ongoing() -> None:
+def test_between_two_annotators_neither_is_named_and_an_older_deviation_is_ongoing() -> None:
     two = only(said(labelled(people="ab", late=0.5)), "annotator_agreement")
     assert two.severity == "unknown" and "a third annotator" in two.because
     rows, rng = labelled(a_day=16), np.random.default_rng(3)
@@ -112,9 +112,7 @@ def test_two_annotators_cannot_be_told_apart_and_an_older_deviation_is_ongoing()
 
 
 def waiting(hours: float, late_hours: float, who: str = "b") -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Twenty items a day for each of three people, labelled some hours later. One of them, in the window, labels after a different number
-    of hours.
-    """
+    """Twenty items a day for each of three people, labelled some hours later. In the window, one of them takes a different number of hours."""
     rng, given, done = np.random.default_rng(1), [], []
     for day in range(45):
         for place in range(60):
@@ -188,8 +186,9 @@ def test_only_projects_named_in_the_settings_are_judged() -> None:
 
 
 def test_owner_limits_set_when_labelling_changes_need_action() -> None:
-    """Each limit of `LIMITS`: a looser limit turns an act into a watch, a stricter limit a watch into an act; the watch limit is never
-    above the act limit."""
+    """For each limit of `LIMITS`: a looser owner's limit turns an `act` into a `watch`, a stricter one a `watch` into an `act`. The watch
+    limit is never above the act limit.
+    """
     rows, rng = labelled(a_day=16), np.random.default_rng(3)
     mine = (rows["annotator"] == "c") & (rows["at"] >= START)
     rows.loc[mine, "label"] = rng.integers(0, 3, int(mine.sum()))

@@ -1,5 +1,5 @@
-"""data/personal_data: columns with personal data are named with kinds and counts, never with a text; ids, tweets and columns with few
-texts raise nothing.
+"""data/personal_data: columns with personal data are named with the kinds and counts, but no text is quoted. Ids, tweets and columns with
+few texts raise nothing.
 """
 
 import json
@@ -68,7 +68,9 @@ def test_undefined_record_fields_are_searched_for_personal_data_by_name() -> Non
     assert set(found) == {"extra.note", "extra.form", "model"}
     assert found["extra.note"].evidence["kinds"] == {"e-mail addresses": 400} and found["extra.note"].severity == "watch"
     assert found["extra.form"].evidence["kinds"] == {"phone numbers": 400} and found["extra.form"].n == 400
-    assert "leave it out of the log" in found["extra.note"].because and found["model"].n == 4 * 400, "trace and the columns are clean"
+    assert "leave it out of the log" in found["extra.note"].because and found["model"].n == 4 * 400, (
+        "the trace and the other columns are clean"
+    )
     assert len({each.id for each in found.values()}) == 3
     assert "ann1" not in json.dumps({name: str(value) for name, value in asdict(found["extra.note"]).items()})
     current["extra"] = ['{"note":"fine"}'] * 400

@@ -1,4 +1,4 @@
-"""data/quality: planted faults are named, with figures equal to scipy and to a count by hand; clean weeks raise nothing."""
+"""data/quality: planted faults are named, with figures equal to scipy's and to a count by hand; clean weeks raise nothing."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -83,7 +83,7 @@ def test_each_quality_rate_is_reported_with_its_own_metric(column: str, value: o
     said = column_quality(current, quality_rows(5000, 7))
     assert said[column, metric].value == pytest.approx(417 / 5000, abs=1e-3) and said[column, metric].severity == "act"
     assert word in said[column, metric].because
-    assert (column, "null_rate") not in said, "a column with a fault gets no OK"
+    assert (column, "null_rate") not in said, "a column with a fault has no OK finding about null values"
     assert {key[0] for key in said if key[0] != "model"} == {*FEATURES, "score"}
 
 
@@ -104,7 +104,7 @@ def test_one_value_in_a_hundred_outside_the_range_of_the_reference_is_a_watch() 
 
 
 def test_a_range_that_leaves_out_an_isolated_value_of_the_reference_says_so() -> None:
-    """The reference has 400 once; a sentence that gives the range without that value must say so."""
+    """The value 400 occurs once in the reference. A sentence that states the range without this value must say so."""
     reference, current = quality_rows(5000, 9), quality_rows(5000, 8)
     reference.loc[7, "age"] = 400.0
     usual = reference["age"].drop(7)
@@ -265,7 +265,7 @@ def test_duplicate_and_rejection_counters_are_judged_by_their_rates() -> None:
 
 
 def histograms(rng: np.random.Generator, shares: dict[str, dict[int, float]], sizes: list[int], days: bool) -> pd.DataFrame:
-    """The answer to a histogram, made directly from the shares of the bins, by day or for the whole window."""
+    """The result of a histogram query, made directly from the shares of the bins, by day or for the whole window."""
     drawn = [rng.multinomial(sizes, list(of_bins.values())) for of_bins in shares.values()]
     lengths = [each.size for each in drawn]
     n = np.concatenate([each.ravel() for each in drawn])
@@ -278,7 +278,7 @@ def histograms(rng: np.random.Generator, shares: dict[str, dict[int, float]], si
 
 
 def hourly(rng: np.random.Generator, first: datetime, days: int) -> pd.DataFrame:
-    """An answer by hour of a live stream whose days differ by 8 % more than chance."""
+    """The result of a query by hour, on a live stream whose days differ by 8 % more than chance."""
     of_days = np.where((np.arange(days) + first.weekday()) % 7 >= 5, 0.5, 1.0) * rng.lognormal(0, 0.08, days)
     n = rng.poisson(np.outer(of_days, PATTERN)).ravel()
     hours = np.datetime64(first.replace(tzinfo=None), "us") + np.arange(n.size).astype("timedelta64[h]")
@@ -324,7 +324,9 @@ def test_every_finding_is_in_the_unit_of_its_metric_and_in_utc() -> None:
 
 
 def test_a_column_in_another_unit_is_out_of_range_and_not_stuck() -> None:
-    """One outlier in the reference makes the first bin as wide as the column; 473 values in it are not one value."""
+    """Because of one outlier in the reference, the first bin is as wide as the column, so 473 different values in it are not one stuck
+    value.
+    """
     rng = np.random.default_rng(31)
     reference, current = quality_rows(5000, 30), quality_rows(3000, 32)
     reference["age"] = np.append(rng.normal(40, 5, 4999), 0.0)
@@ -348,7 +350,7 @@ def test_a_unit_that_changed_on_the_last_days_is_named_with_these_days() -> None
 
 
 def test_values_that_vary_within_one_reference_bin_are_not_stuck() -> None:
-    """The values have a narrow range: they vary within one bin of the reference."""
+    """The values vary only within a narrow range, inside one bin of the reference."""
     rng = np.random.default_rng(33)
     reference, current = quality_rows(5000, 34), quality_rows(3000, 35)
     reference["age"], current["age"] = rng.uniform(0, 1000, 5000), rng.uniform(501, 509, 3000)
@@ -364,7 +366,7 @@ def test_the_one_value_that_a_column_kept_is_named() -> None:
 
 
 def by_day(values: list[object], seed: int) -> pd.DataFrame:
-    """Hourly predictions of as many days as values, whose region is the same for a whole day; the last seven days are the window."""
+    """Hourly predictions on one day per value; the region has the same value for a whole day. The last seven days are the window."""
     frame = quality_rows(24 * len(values), seed, days=len(values))
     frame["at"] += timedelta(days=7 - len(values))
     frame["region"] = np.repeat(np.array(values, object), 24)
@@ -372,7 +374,7 @@ def by_day(values: list[object], seed: int) -> pd.DataFrame:
 
 
 def of_shared_days(values: list[object], reference: pd.DataFrame) -> dict[tuple[str, str], Finding]:
-    """Findings about columns. The values before the last seven are the past month."""
+    """Findings about columns. The last seven values are the days of the window; those before are the past month."""
     frame = by_day(values, 38)
     current, past = frame[frame["at"] >= START], frame[frame["at"] < START]
     return {
@@ -430,7 +432,7 @@ def test_a_rate_equally_high_in_the_month_before_stays_critical_and_is_ongoing()
 
 
 def test_a_slow_rise_over_the_month_is_judged_against_the_reference() -> None:
-    """The days of the rise vary a lot, but do not widen the test of the level."""
+    """The days of the rise vary a lot, but this variation does not widen the test of the level."""
     reference, past, current = quality_rows(4200, 94), quality_rows(28 * 600, 95, 28), quality_rows(4200, 96)
     past["at"] -= timedelta(days=28)
     rise = np.linspace(0.01, 0.4, len(past))
@@ -457,7 +459,7 @@ def test_a_rate_beyond_its_limit_that_may_be_chance_is_unknown() -> None:
 
 
 def test_a_gap_judged_as_usual_is_below_its_stated_limit() -> None:
-    """Because six hours without predictions are usual in past nights, a gap of seven hours is usual too."""
+    """Past nights have gaps of six hours without predictions, so a gap of seven hours is usual too."""
     history = live_stream(28, 101, START - timedelta(days=28))
     begin = START - timedelta(days=10, hours=-9)
     history = history[(history["at"] < begin) | (history["at"] >= begin + timedelta(hours=9))]

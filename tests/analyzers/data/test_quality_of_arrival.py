@@ -1,4 +1,4 @@
-"""data/quality: volume, silence and freshness of a stream are judged correctly, also at night, at weekends and in the first weeks."""
+"""data/quality: volume, silence and freshness of a stream are judged correctly, even at night, at weekends and in the first weeks."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -25,7 +25,9 @@ def test_a_steady_stream_is_ok_and_its_nights_are_not_silences() -> None:
     volume = said["volume"]
     assert volume.version is None and volume.value == len(live_stream(7, 40)) and volume.low <= volume.value <= volume.high
     history = live_stream(28, 41, START - timedelta(days=28))["at"]
-    assert volume.evidence["expected"] == pytest.approx(len(history) / 4), "four weeks before, by hour of the week"
+    assert volume.evidence["expected"] == pytest.approx(len(history) / 4), (
+        "the expectation is the mean of the four weeks before, by hour of the week"
+    )
     hour = next(each for each in volume.evidence["by_hour"] if each[0] == "2026-03-04T14:00:00Z")
     same = [pd.Timestamp("2026-03-04T14:00Z") - pd.Timedelta(weeks=k) for k in (1, 2, 3, 4)]
     assert hour[2] == pytest.approx(np.mean([(history.dt.floor("h") == each).sum() for each in same]), abs=0.01)

@@ -1,5 +1,6 @@
-"""data/requests: a burst, a default score, a wrong clock and coarse values are named, each with its subject; a usual week raises
-nothing."""
+"""data/requests: a burst, a default score, a wrong clock and coarse values are named, each with its subject; an ordinary week raises
+nothing.
+"""
 
 import json
 import re
@@ -77,21 +78,23 @@ def test_a_default_score_is_named() -> None:
 
 
 def test_equal_scores_of_a_saturated_ensemble_are_no_default_score() -> None:
-    """A few leaves hold most rows: many distinct inputs shared their scores before too, or the scores are known values."""
+    """Most rows are in a few leaves. Equal scores are no default if many different inputs shared them before, or if they are known
+    values.
+    """
     leaves = np.array([0.02, 0.11, 0.37, 0.93])
     past, current = rows(4000, 2), rows(4000, 5)
     past["score"] = np.random.default_rng(1).choice(leaves, 4000, p=(0.3, 0.3, 0.25, 0.15))
     current["score"] = np.random.default_rng(2).choice(leaves, 4000, p=(0.1, 0.1, 0.1, 0.7))
-    assert alarms(said(current, past)) == set(), "the value is known"
+    assert alarms(said(current, past)) == set(), "the repeated score is a known value"
     current["score"] = current["score"].replace(0.93, 0.95)
-    assert alarms(said(current, past)) == set(), "as many inputs shared one value before; now two thirds of them share another one"
+    assert alarms(said(current, past)) == set(), "as many inputs shared one score before; now two thirds of them share another score"
     same = rows(4000, 6)
     same.loc[::8, ["age", "income", "region", "score"]] = [40.0, 22_000.0, "north", 0.61]
     assert ("score", "default_score_rate") not in alarms(said(same)), "the same input always has the same score"
 
 
 def test_a_repeated_score_explained_by_the_inputs_is_not_a_default_score() -> None:
-    """Trees give one score beyond the range that they were fitted on, so inputs that moved there share it."""
+    """Beyond the range of their training data, trees give a constant score, so inputs that moved there share one score."""
     trees = LGBMClassifier(n_estimators=30, num_leaves=15, verbose=-1, n_jobs=1)
 
     def scored(seed: int, shift: float) -> pd.DataFrame:
@@ -111,7 +114,7 @@ def test_a_repeated_score_explained_by_the_inputs_is_not_a_default_score() -> No
     moved.loc[::4, "score"] = 0.5
     moved.loc[1::4, "score"] = 0.5
     claim = said(moved, past)["score", "default_score_rate"]
-    assert claim.severity == "act" and claim.evidence["score"] == 0.5, "a default is named beside saturated scores"
+    assert claim.severity == "act" and claim.evidence["score"] == 0.5, "a default score is named although saturated scores are present"
 
 
 def test_a_clock_that_is_off_is_named_with_its_device_and_side() -> None:
@@ -142,7 +145,9 @@ def test_clock_skew_is_unknown_if_arrival_times_come_from_a_bulk_load(loads: str
 
 
 def test_clock_skew_is_not_blamed_on_devices_reporting_at_different_hours_of_a_bulk_load() -> None:
-    """Regression: each device reports for half an hour a day, and the day is loaded at night; the last device seemed hours ahead."""
+    """Regression: each device reports during half an hour of the day, and the whole day is loaded at night. The last device seemed to be
+    hours ahead.
+    """
     current = rows(4000, 6)
     burst = pd.to_timedelta(2.5 * current["device"].str[1:].astype(int) + 2, unit="h")
     current["at"] = current["at"].dt.floor("D") + burst + (current["at"] - current["at"].dt.floor("D")) / 48
@@ -156,7 +161,7 @@ def test_a_device_that_always_delivers_late_has_no_wrong_clock() -> None:
     for frame in (current, past):
         frame.loc[frame["device"] == "d3", "arrived"] += pd.Timedelta(hours=2)
     assert alarms(said(current, past)) == set()
-    assert alarms(said(current)) == {("device=d3", "clock_skew")}, "the wrong clock began this week"
+    assert alarms(said(current)) == {("device=d3", "clock_skew")}, "the device's clock has been wrong since this week"
     for frame in (current, past):
         frame.loc[frame["device"] == "d3", "arrived"] -= pd.Timedelta(hours=4)
     assert alarms(said(current, past)) == {("device=d3", "clock_skew")}, "the records arrive before the time that they state"
@@ -198,7 +203,7 @@ def test_predictions_that_arrive_late_are_named_with_their_share_and_first_day()
 
 def test_late_answers_of_a_device_state_which_days_they_changed() -> None:
     current = rows(4000, 43)
-    assert ("model", "restated_share") not in said(current), "no prediction says when it was sent"
+    assert ("model", "restated_share") not in said(current), "no prediction states when it was sent"
     offline = (current["at"].dt.day == 4).to_numpy() & (np.arange(4000) % 3 == 0)
     sent = (current["at"] + pd.to_timedelta(np.where(offline, 60, 1), unit="h")).dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     current["extra"] = [json.dumps({"synced_at": each}) for each in sent]
@@ -212,14 +217,14 @@ def test_late_answers_of_a_device_state_which_days_they_changed() -> None:
 def test_late_predictions_are_not_reported_after_bulk_loads_or_if_they_are_few() -> None:
     past = rows(4000, 41).assign(arrived=pd.Timestamp("2026-03-09"))
     current = rows(4000, 42).assign(arrived=pd.Timestamp("2026-03-10"))
-    assert ("model", "late_rate") not in said(current, past), "last month was loaded in one go as well"
+    assert ("model", "late_rate") not in said(current, past), "last month was also loaded in one go"
     few = rows(4000, 43)
     few.loc[::20, "arrived"] += pd.Timedelta(hours=6)
     assert ("model", "late_rate") not in said(few)
 
 
 def test_a_burst_across_grid_cell_borders_is_counted_whole() -> None:
-    """Near copies of one request that lie on both sides of the borders of cells."""
+    """Near copies of one request that lie on both sides of the borders between grid cells."""
     current = rows(4000, 44)
     width = 0.1 * np.subtract(*np.quantile(current["age"], [0.75, 0.25])) / 1.349
     burst, rng = slice(1000, 1100), np.random.default_rng(2)
@@ -231,7 +236,7 @@ def test_a_burst_across_grid_cell_borders_is_counted_whole() -> None:
 
 
 def test_near_copies_that_differ_in_a_mostly_zero_number_are_a_burst() -> None:
-    """An amount of rain: half of its values are equal, so that its quartiles give no width."""
+    """The number is an amount of rain: more than half of its values are equal, so that its quartiles give no width."""
 
     def rainy(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
         rng = np.random.default_rng(seed)
@@ -264,7 +269,7 @@ def test_daily_copies_of_different_requests_by_one_subject_are_one_burst() -> No
 
 
 def month(seed: int, days: int = 28) -> pd.DataFrame:
-    """The rows of the four weeks before, with as many rows per day as in the week."""
+    """The rows of the four weeks before, with as many rows per day as the window has."""
     frame = rows(571 * days, seed)
     back = pd.to_timedelta(np.random.default_rng(seed).integers(1, days + 1, len(frame)), unit="D")
     moved = START.replace(tzinfo=None) - back - frame["at"]
@@ -272,7 +277,7 @@ def month(seed: int, days: int = 28) -> pd.DataFrame:
 
 
 def with_client(frame: pd.DataFrame, busy: float, rng: np.random.Generator) -> pd.DataFrame:
-    """A client that has always repeated one request, in a twentieth of the rows of some days. This is no fault."""
+    """A client that has always repeated one request, in a twentieth of the rows on some days; this is no fault."""
     days = frame["at"].dt.normalize()
     chosen = days.isin([day for day in sorted(days.unique()) if rng.random() < busy]).to_numpy() & (rng.random(len(frame)) < 0.05)
     frame.loc[chosen, ["subject", "age", "income", "region"]] = ["client", 41.0, 22_000.0, "north"]
@@ -285,9 +290,9 @@ def test_an_occasional_client_is_not_a_burst_in_weeks_with_two_visits() -> None:
         rng = np.random.default_rng(900 + seed)
         past, now = with_client(month(700 + seed), 0.1, rng), with_client(rows(4000, 800 + seed), 0.2, rng)
         usual, share = ((each["subject"] == "client").mean() for each in (past, now))
-        if usual > 0 and share >= max(0.005, 3 * usual):  # a client that was never there before is a burst
+        if usual > 0 and share >= max(0.005, 3 * usual):  # if the client was never there before, it is a burst
             found.append(said(now, past))
-    assert len(found) >= 2, "by their share and by rows these would be bursts"
+    assert len(found) >= 2, "judged only by share and by rows, these would be bursts"
     assert sum(alarms(each) != set() for each in found) <= allowed(0.02, weeks)
     assert not any(beyond_limit(each) for weekly in found for each in weekly.values() if each.severity == "ok")
     unsure = [each for weekly in found for each in weekly.values() if each.severity == "unknown"]
@@ -361,14 +366,14 @@ def test_the_past_does_not_raise_the_limit_of_an_owner() -> None:
     assert same.severity == "act" and "in the month before was 5 %" in same.because
     allowed_share = said(with_burst(rows(4000, 3), 400), with_burst(rows(4000, 2), 400), requests__near_duplicate_share=0.2)
     claim = allowed_share["model", "near_duplicate_share"]
-    assert (claim.severity, claim.limit) == ("ok", 0.2), "the owner allows what was usual"
+    assert (claim.severity, claim.limit) == ("ok", 0.2), "the owner allows the share that was usual"
     few = said(with_burst(rows(1000, 3), 15), requests__near_duplicate_share=0.01)["model", "near_duplicate_share"]
     assert few.severity == "unknown" and beyond_limit(few) and "a decision needs about 334 more predictions" in few.because
 
 
 def test_a_month_long_burst_does_not_hide_a_larger_one() -> None:
     past = with_burst(rows(4000, 2), 800)
-    assert said(with_burst(rows(4000, 3), 2000), past)[KEY].severity == "act", "20 % before, 50 % now"
+    assert said(with_burst(rows(4000, 3), 2000), past)[KEY].severity == "act", "the share rose from 20 to 50 %"
     stands = said(with_burst(rows(4000, 3), 800), past)["model", "near_duplicate_share"]
     assert stands.severity == "unknown" and stands.limit == pytest.approx(0.06)
     assert "above the limit of 6 %, as in the month before (20 %)" in stands.because

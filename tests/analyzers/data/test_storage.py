@@ -1,5 +1,6 @@
-"""Places that store data: room and dates, retention, waste, failures, checksums, backups and silence, and figures that are unknown from few
-reports."""
+"""Places (folders or buckets that store data): free space and the dates until it is full, retention, waste, failures, checksums, backups
+and silence; with few reports the figures are unknown.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +16,7 @@ RNG = np.random.default_rng
 
 
 def week(**fields: Any) -> dict[str, Finding]:
-    """The findings by metric about a place whose last week has these changed figures."""
+    """The findings, by metric, about a place whose reports of the last week have the given figures changed."""
     return {each.metric: each for each in storage_findings(place_reports(RNG(3), **fields))}
 
 
@@ -78,7 +79,7 @@ def test_each_level_is_stated_and_judged(fields: dict[str, Any], metric: str, se
     if metric == "storage_restore_age_days":
         rows = [each | fields for each in rows]
         assert {each.metric: each for each in storage_findings(rows)}[metric].severity == "watch", (
-            "restored 36 days ago, where 30 are allowed"
+            "restored 36 days ago, but 30 days are the limit"
         )
         return
     if metric == "storage_backup_age_hours":

@@ -17,14 +17,14 @@ METRICS = {"stored_flip_rate", "stored_slice_gap", "stored_values_lost", "stored
 
 
 def judged(form: dict[str, Any], **fields: Any) -> dict[str, Finding]:
-    """The findings by metric if this form is in use."""
+    """The findings by metric if the given form is in use."""
     found = storage_findings([], datasets=[storage_audit({"float16": form}, "float16", **fields)])
     assert len({each.metric for each in found}) == len(found)
     return {each.metric: each for each in found}
 
 
 def with_answers(**answers: Any) -> dict[str, Any]:
-    """A form with changed figures about its model's answers."""
+    """A stored form with some figures about its model's answers changed."""
     form = stored_form(RNG(1))
     return {**form, "model": {**form["model"], **answers}}
 
@@ -113,7 +113,9 @@ def test_an_audit_after_a_decision_tells_whether_the_decided_form_is_in_use(
     assert found.evidence["decision"] == "d" and found.evidence["next"].startswith("Store the data in the decided form")
     for changed in ({"at": AT + timedelta(hours=1)}, {"state": "withdrawn"}, {"extra": {"form": decided, "dataset": "other"}}):
         told = storage_findings([], datasets=[audit], decisions=[made | changed])
-        assert UNDECIDED not in {each.metric for each in told}, "an older audit, a withdrawn decision or another dataset says nothing"
+        assert UNDECIDED not in {each.metric for each in told}, (
+            "an older audit, a withdrawn decision and a decision about another dataset do not count"
+        )
 
 
 @pytest.mark.parametrize(
@@ -131,7 +133,7 @@ def test_image_quality_is_judged_by_the_worst_group_if_a_minimum_is_stated(cats:
 
 def test_image_loss_is_shown_but_not_judged_without_a_minimum_or_with_few_files() -> None:
     assert {each.metric for each in storage_findings([], datasets=[media_audit(1, "JPEG 75", cats=10.0)])} == {"stored_bytes_saved"}
-    assert storage_findings([], datasets=[media_audit(1, None, {"psnr": 35.0}, cats=10.0)]) == [], "exact files lose nothing"
+    assert storage_findings([], datasets=[media_audit(1, None, {"psnr": 35.0}, cats=10.0)]) == [], "lossless files lose nothing"
     few = media_audit(1, "JPEG 75", {"ssim": 0.99})
     assert {each.metric: each.severity for each in storage_findings([], datasets=[few])}["stored_ssim"] == "act"
     few["extra"]["storage"]["forms"]["JPEG 75"]["fidelity"][0]["n"] = 4

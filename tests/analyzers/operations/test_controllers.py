@@ -1,5 +1,5 @@
-"""Models that steer a system are compared with the old rule: by mean and tail of the cost, by the model's predictions, and by the time
-that model and rule steered.
+"""Models that steer a system are compared with the old rule: by the mean and tail of the cost, by the model's own predictions of it, and by
+the share of time that model and rule steered.
 """
 
 from datetime import timedelta
@@ -35,7 +35,7 @@ def clean() -> pd.DataFrame:
 
 
 def with_labels(decisions: pd.DataFrame, keep: np.ndarray) -> pd.DataFrame:
-    """The decisions, with outcomes for only some of them."""
+    """The decisions; outcomes are kept only for those in `keep`."""
     return decisions.assign(label=[label if mark else None for label, mark in zip(decisions["label"], keep)])
 
 
@@ -44,14 +44,16 @@ def test_no_decision_gives_no_finding(clean: pd.DataFrame) -> None:
 
 
 def test_a_good_controller_is_ok_in_every_respect(clean: pd.DataFrame) -> None:
-    """An input that differs by chance beyond the limit is unknown, because its interval also contains zero."""
+    """One input differs by chance beyond the limit; its finding is unknown, because the interval also contains zero."""
     found = by_metric(controller_findings(clean))
     assert set(found) == ALL and {name for name, each in found.items() if each.severity != "ok"} == {"controller_feedback"}
     feedback = found["controller_feedback"]
     assert feedback.severity == "unknown" and feedback.low < 0 < feedback.high and abs(feedback.value) > feedback.limit[1]
     assert {each.model for each in found.values()} == {"queue-model"}
     regret = found["controller_regret"]
-    assert regret.low < -0.1 < regret.high and "less than the heuristic" in regret.because, "made with a gain of a tenth"
+    assert regret.low < -0.1 < regret.high and "less than the heuristic" in regret.because, (
+        "the simulated model is a tenth better than the heuristic"
+    )
 
 
 def test_the_regret_matches_a_hand_count_of_the_same_decisions(clean: pd.DataFrame) -> None:
@@ -98,7 +100,7 @@ def test_with_few_decisions_the_tail_uses_a_lower_quantile_and_says_so(clean: pd
     assert many.evidence["quantile"] == 0.999
 
 
-def test_the_kill_switch_and_a_silent_model_are_told_apart(clean: pd.DataFrame) -> None:
+def test_the_kill_switch_and_a_silent_model_are_distinguished(clean: pd.DataFrame) -> None:
     newest = np.arange(len(clean)) >= len(clean) - 500
     off = clean.assign(extra=[{**extra, "kill_switch": True} if mark else extra for mark, extra in zip(newest, clean["extra"])])
     found = by_metric(controller_findings(off))["controller_off_share"]
@@ -107,7 +109,7 @@ def test_the_kill_switch_and_a_silent_model_are_told_apart(clean: pd.DataFrame) 
     found = by_metric(controller_findings(silent))["controller_off_share"]
     assert found.severity == "act" and "a guardrail made the last" in found.because
     share = by_metric(controller_findings(clean))["controller_off_share"]
-    assert share.severity == "ok", "the heuristic's usual share of the time is no silence"
+    assert share.severity == "ok", "it is not taken for silence if the heuristic steers its usual share of the time"
 
 
 def test_an_old_controller_is_evaluated_over_its_own_last_days(clean: pd.DataFrame) -> None:
@@ -167,12 +169,12 @@ def test_a_value_beyond_its_limit_is_never_ok_with_few_decisions() -> None:
         assert [each.because for each in found if each.severity == "ok" and beyond_limit(each)] == [], seed
         seen |= {each.metric for each in found if each.severity == "unknown" and beyond_limit(each)}
     assert {"controller_bias", "controller_coverage"} & seen, (
-        "with few decisions, a value can vary beyond its limit; the finding says that more are needed"
+        "with few decisions a value may exceed its limit by chance; the finding says that more decisions are needed"
     )
 
 
 def test_clean_weeks_raise_no_critical_finding() -> None:
-    """The model is exactly as good as the rule and must not be called worse. A tenth of the weeks are tested."""
+    """In every tenth week the model is exactly as good as the rule, and must not be called worse."""
     for seed in range(repeats(6, 300)):
         decisions = controller_decisions(RNG(5000 + seed), an_hour=4, before=3, gain=1.0 if seed % 10 == 0 else 0.9)
         assert [each.because for each in controller_findings(decisions) if each.severity == "act"] == [], seed

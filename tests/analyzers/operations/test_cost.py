@@ -1,4 +1,4 @@
-"""operations/cost: costs equal those computed by hand, the month is compared with the budget, and nothing is converted or guessed."""
+"""operations/cost: costs equal those computed by hand, the month is compared with the budget, and no amount is converted or guessed."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -38,7 +38,7 @@ def outcomes(matrix: list[list[int]]) -> pd.DataFrame:
 
 
 def logged_in(*names: str) -> pd.DataFrame:
-    """One logged cost in each currency."""
+    """Usage with one logged cost in each currency."""
     return pd.DataFrame({"currency": list(names), "measure": "cost", "n": 1})
 
 
@@ -61,7 +61,7 @@ def findings(now: pd.DataFrame, past: pd.DataFrame | None, *price: dict, setting
 
 
 def test_clean_weeks_raise_no_critical_finding_and_few_warnings() -> None:
-    """Errors cost money too: 84 of 100 decisions are right. Decisions and requests per hour are drawn anew each week."""
+    """Errors cost money too: 84 of 100 decisions are right. Decisions and requests per hour are drawn anew for each week."""
     weeks, raised = repeats(4, 300), []
     for seed in range(weeks):
         matrix = np.random.default_rng([seed, 1]).multinomial(1000, [0.6, 0.1, 0.06, 0.24]).reshape(2, 2).tolist()
@@ -80,7 +80,7 @@ def test_storage_of_the_runs_data_is_part_of_the_cost() -> None:
     price = {"resource": "gb_month", "amount": 0.02, "from": -2400}
     found = findings(now, traffic(24 * PAST_DAYS, 2), REQUEST, price, run=run, kept=kept)
     parts = found["cost_per_correct_decision"].evidence["parts"]
-    assert parts["storage"] == pytest.approx(3000 * 0.02 * 7 / (365.25 / 12)), "only the version that the run names is counted"
+    assert parts["storage"] == pytest.approx(3000 * 0.02 * 7 / (365.25 / 12)), "only the version that the run names is charged"
     assert found["cost_per_correct_decision"].value == pytest.approx((now["w"].sum() * 0.01 + parts["storage"]) / now["w"].sum() / 0.84)
     assert found["cost_per_correct_decision"].basis == "estimated" and "storage" in found["cost_per_correct_decision"].because
 
@@ -193,7 +193,7 @@ def test_without_prices_costs_are_unknown_and_the_record_to_log_is_shown() -> No
     assert '"kind":"price"' in found["cost_per_thousand"].because
 
 
-def test_several_currencies_are_shown_apart() -> None:
+def test_several_currencies_are_shown_separately() -> None:
     run = runs({"run": "a", "event": "start", "at": 0, "hardware": {"cores": 4}}, {"run": "a", "event": "end", "at": 7200})
     found = findings(traffic(HOURS, 10), None, REQUEST, {"resource": "cpu_hour", "amount": 0.5, "currency": "USD", "from": -2400}, run=run)
     each = found["cost_per_thousand"]
@@ -202,7 +202,7 @@ def test_several_currencies_are_shown_apart() -> None:
 
 
 def test_costs_of_a_classic_model_in_several_currencies_are_not_added() -> None:
-    """Regression: only models with tokens and models of vendors were asked for the currency of their logged costs."""
+    """Regression: the currency of logged costs was checked only for models with tokens and models of vendors."""
     hours, now = [50.0] * HOURS, traffic(HOURS, 10)
     paid = use("cost", hours, [0.01] * HOURS)
     one, two = (findings(now, None, usage=paid, several=several) for several in (False, True))
@@ -258,7 +258,7 @@ def test_a_small_price_is_stated_per_thousand_or_per_million() -> None:
     ]
     levels = [level_price_words(each, "USD", 2 * each) for each in (1.2, 0.000268)]
     assert levels == ["USD 2.40", "USD 0.536"], (
-        "a level is for as many decisions as the price: beside USD 0.268, a level was written as 0.0005"
+        "Regression: next to a price of USD 0.268 per thousand decisions, the level was stated per decision, as 0.0005"
     )
     served = [served_price(thousand, "USD") for thousand in (0.0, 0.25, 0.000092478611)]
     assert [words.removeprefix("Serving a ") for words in served] == [

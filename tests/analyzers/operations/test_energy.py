@@ -1,5 +1,6 @@
-"""operations/energy: the energy per thousand predictions is right and names its source, growth raises an alarm, and missing inputs are
-named."""
+"""operations/energy: the energy per thousand predictions is right and states its source, growth raises an alarm, and missing inputs are
+named.
+"""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -26,7 +27,7 @@ GRID = prices({"resource": "kwh", "amount": 0.3, "carbon_g_per_kwh": 200.0, "pue
 
 
 def week(joules: float, seed: int, hours: int = HOURS, measure: str = "energy_j") -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Predictions and sums of energy in a span: about 50 predictions an hour; the joules per prediction vary by day."""
+    """Predictions and energy sums of some hours: about 50 predictions an hour; the joules per prediction vary by day."""
     rng = np.random.default_rng(seed)
     counts = rng.poisson(50, hours).astype(float).tolist()
     by_day = np.repeat(rng.lognormal(0, 0.05, hours // 24 + 1), 24)[:hours]
@@ -123,7 +124,7 @@ def test_an_owner_limit_sets_how_much_the_energy_per_prediction_may_rise() -> No
     energy, carbon = found["model", "energy_per_thousand"], found["model", "sci"]
     assert (usual.severity, energy.severity, carbon.severity) == ("act", "watch", "act")
     assert "; the owner's limit is 3 times the past" in energy.because and "the owner's limit" not in carbon.because + usual.because
-    assert energy.limit == pytest.approx(1.2 * energy.evidence["baseline"]), "a warning still begins at the same limit"
+    assert energy.limit == pytest.approx(1.2 * energy.evidence["baseline"]), "the warning still begins at the same limit"
     tight = ModelSettings(limits={"operations/energy/energy_per_thousand": 1.05})
     slight = findings(week(36.0 * 1.1, 3), past, settings=tight)["model", "energy_per_thousand"]
     assert slight.severity in ("watch", "act") and slight.limit < slight.value
@@ -147,7 +148,7 @@ def doubled_run(rng: np.random.Generator) -> dict:
 
 
 def devices_of_a_run(rng: np.random.Generator, **faulty: tuple[float, float]) -> dict:
-    """A busy and a cool accelerator; optionally a third with the given means and deviations of its readings."""
+    """A busy and a cool accelerator, and optionally a third; given are mean and deviation of its readings."""
     usual = {"utilisation": (0.8, 0.08), "temperature_c": (66.0, 3.0)}
     rows = [
         {"at": 60 * (i + 1), "device": name, "run": "one", **{key: float(rng.normal(*each)) for key, each in (usual | own).items()}}
@@ -158,7 +159,7 @@ def devices_of_a_run(rng: np.random.Generator, **faulty: tuple[float, float]) ->
 
 
 def hot_server(rng: np.random.Generator) -> dict:
-    """Devices of a service, one of which is 16 degrees hotter than its peers."""
+    """Findings about the devices of a service, one of which is 16 degrees hotter than its peers."""
     rows = device_rows("serving", int(rng.integers(1e6)), temperature_c=16.0)
     at = (rows["at"] - rows["at"].min()).dt.total_seconds() + 60
     plain = rows.drop(columns=["run", "model"]).assign(at=at).to_dict("records")
@@ -289,8 +290,8 @@ WEEK_END = 7 * 86400
 
 
 def with_a_running_run(done: int, watts: float, *, runs_before: int = 4, silent: float = 0.0, **params) -> dict:
-    """Finished runs of 100 one-minute steps, a day apart, each with twice the power in its second half; and one run that is still running
-    as the week ends.
+    """Finished runs of 100 one-minute steps, a day apart, each with twice the power in its second half; and one run that is still going on
+    when the week ends.
     """
     records, read, logged = [], [], []
     for place in range(runs_before + 1):

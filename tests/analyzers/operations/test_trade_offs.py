@@ -1,4 +1,6 @@
-"""The served form of a model is judged by changed decisions (overall and by slice), by repeatability, and by the place where it ran."""
+"""The served form of a model (its precision or runtime) is judged by changed decisions (overall and by slice), by repeatability, and by the
+device on which it ran.
+"""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,7 +21,7 @@ def by_metric(found: list[Finding]) -> dict[str, Finding]:
 
 
 def judged(changes: dict[str, Any], **results: Any) -> dict[str, Finding]:
-    """The findings if form int8 is in use, with these figures changed."""
+    """The findings if form int8 is in use, with some of its figures changed."""
     return by_metric(trade_off_findings([audit_row([clean_form(RNG(1), "int8") | changes], in_use="int8", **results)]))
 
 
@@ -52,7 +54,7 @@ def test_a_form_that_changes_significantly_more_than_in_the_previous_audit_is_a_
     assert found.because.endswith(words) is worse and ("baseline" in found.evidence) is worse
     alone = audit_row([clean_form(RNG(1), "fp16")]) | {"at": then["at"]}
     (found,) = [each for each in trade_off_findings([now, alone]) if each.metric == "form_flip_rate"]
-    assert found.severity == "ok", "an audit that did not measure the form judges nothing"
+    assert found.severity == "ok", "an audit that did not measure the form says nothing about it"
 
 
 def test_a_model_without_other_forms_says_so() -> None:

@@ -1,4 +1,4 @@
-"""A bad batch is held with its reason, a good one is released, a person can decide otherwise, and a scheduler can read the exit code."""
+"""A bad batch is held with a reason, a good one is released, a person can decide otherwise, and a scheduler can read the exit code."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -38,7 +38,7 @@ KEYS = frozenset(f"c{place}" for place in range(400))
 
 
 def batch(seed: int, name: str = "now", shift: float = 0.0, at: datetime = DAY) -> pd.DataFrame:
-    """A batch of 400 keys with scores around 0.4; the slice `region=N` has every second row."""
+    """A batch of 400 keys with scores around 0.4; every second row belongs to the slice `region=N`."""
     rng = np.random.default_rng(seed)
     score = np.clip(rng.normal(0.4 + shift, 0.1, 400), 0, 1)
     return pd.DataFrame(
@@ -88,18 +88,19 @@ def test_scores_between_row_positions_equal_the_scores_of_those_rows_alone() -> 
 
 
 def test_a_few_equal_scores_are_not_a_default_score() -> None:
-    """Regression: three equal flights of 105 gave "2.9 % have the score −7.94; 0.0 % had it in earlier batches", a warning on every second
-    day."""
+    """Regression: three equal flights of 105 gave "2.9 % have the score −7.94; 0.0 % had it in earlier batches", and such warnings came on
+    every second day.
+    """
     few = batch(50)
     few.loc[:12, "score"] = 0.5  # 13 of 400 rows, 3.2 %
-    assert DEFAULTS in levels(checked(few)), "earlier batches repeat no score"
+    assert DEFAULTS in levels(checked(few)), "no score is repeated in earlier batches"
     few.loc[4:12, "score"] = batch(50).loc[4:12, "score"]
-    assert levels(checked(few.iloc[:110], ExpectedBatch("now"))) == {}, "4 of 110 rows are 3.6 %, but too few"
+    assert levels(checked(few.iloc[:110], ExpectedBatch("now"))) == {}, "4 of 110 rows are 3.6 %, but too few for a finding"
     ties = EARLIER.assign(score=EARLIER["score"].where(EARLIER.groupby("batch").cumcount() >= 16, EARLIER.groupby("batch").ngroup() / 10))
     few.loc[:12, "score"] = 0.55
     found = gate_checks(ExpectedBatch("now"), few, len(few), scores_of_batches(ties), NOW, {}, [])
     assert [each.level for each in found if each.metric == DEFAULTS] == ["ok"], (
-        "each earlier batch has 16 rows with an equal score, but another one"
+        "each earlier batch also has 16 rows with an equal score, each a different score"
     )
 
 
@@ -190,8 +191,9 @@ def test_the_gate_sets_the_exit_code_and_a_person_can_override_it(store: Store) 
 
 
 def test_the_last_batch_of_a_model_that_ended_is_judged_at_the_end_of_its_window(store: Store) -> None:
-    """Regression: months later the window was evaluated at its newest record, before the batch was due, and the page said that the batch
-    may be released."""
+    """Regression: months later, the window was evaluated as of its newest record, before the batch was due, and the page said that the
+    batch may be released.
+    """
     found = check.check(store, model="churn", now=datetime(2026, 9, 1, tzinfo=UTC), only=(batch_gate.NAME,)).findings
     (held,) = [each for each in found if each.subject == "batch=night-7" and each.severity == "act"]
     assert held.metric == MISSING and held.value == 0.3

@@ -1,4 +1,6 @@
-"""serving/calibration: a calibrated model raises nothing, a fault is found with its size and place, and a permanent error is not news."""
+"""serving/calibration: a calibrated model raises nothing, a fault is found with its size and score range, and a permanent error is not
+reported as new.
+"""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -21,7 +23,9 @@ from tests.support.levels import beyond_limit
 
 
 def people(n: int, seed: int, fault: float = 0.0, labelled: float = 1.0) -> pd.DataFrame:
-    """Scores in the middle of their bins; labels drawn with probability score + fault. labelled: the share of labels that have arrived."""
+    """Scores in the middle of their bins; labels drawn with the probability score + fault. labelled: the share of rows whose label has
+    arrived.
+    """
     rng = np.random.default_rng(seed)
     score = bin_middles()[np.searchsorted(SCORE_EDGES, rng.beta(1.5, 2, n), side="right")]
     label = (rng.random(n) < np.clip(score + fault, 0, 1)).astype(float)
@@ -33,7 +37,7 @@ COUNTED: dict[tuple[int, Aggregate, str], tuple[pd.DataFrame, pd.DataFrame]] = {
 
 
 def counted(aggregate: Aggregate, rows: pd.DataFrame, context: Context) -> pd.DataFrame:
-    """The answer to an aggregate. Rows with which several weeks are compared are counted once."""
+    """The result of an aggregate. Results are cached, because several weeks are compared with the same rows."""
     key = id(rows), aggregate, context.model.task or ""
     if key not in COUNTED:
         COUNTED[key] = rows, answer(aggregate, rows, context)
@@ -92,7 +96,7 @@ def test_a_calibration_finding_states_size_direction_and_noise_level() -> None:
 
 
 def test_a_finding_that_is_not_significant_states_its_adjusted_p_value_and_limit() -> None:
-    """The p-values of the analyzer's two tests are adjusted by scipy; a p-value of about 0.02 is then not significant."""
+    """The expected p-values are those of the analyzer's two tests, adjusted by scipy; a p-value of about 0.02 is then not significant."""
     base = people(20_000, 2)
     for seed in range(60):
         found = findings(people(2000, 300 + seed), base)
@@ -126,7 +130,7 @@ def test_the_stated_number_of_extra_labels_makes_the_same_error_significant() ->
 
 
 def error_p_value(found: Finding, n: float) -> float:
-    """The p-value of an ECCE from n labels, computed from the range of a Brownian motion, which has the mean 2 * sqrt(2 / pi)."""
+    """The p-value of an ECCE from n labels, computed from the range of a Brownian motion, whose mean is 2 * sqrt(2 / pi)."""
     scale = found.evidence["null_mean"] / (2 * np.sqrt(2 / np.pi)) * np.sqrt(found.n / n)
     return brownian_range_p_value(found.value / scale)
 
@@ -164,14 +168,15 @@ def test_an_error_that_daily_variation_may_explain_is_a_warning_that_says_so() -
 
 @pytest.mark.parametrize("baseline", ["reference", "past"])
 def test_bad_past_days_do_not_raise_the_calibration_limit(baseline: str) -> None:
-    """An error beyond the stated limit that variation between days may explain is unknown, never OK; the limit is the same as with a quiet
-    past."""
+    """An error beyond the stated limit that variation between days may explain is unknown, never OK. The limit is the same as after a month
+    whose days do not differ.
+    """
     quiet, restless, base = restless_month(51, 0.0), restless_month(51, 0.12), people(20_000, 33) if baseline == "reference" else None
     for fault in (0.045, 0.08):
         calm, found = (findings(people(4000, 34, fault), base, past) for past in (quiet, restless))
         for metric, error in found.items():
             beyond = error.value - error.evidence["null_mean"]
-            assert error.evidence["varies_up_to"] > beyond > 0.02, "the days of the past differ by more"
+            assert error.evidence["varies_up_to"] > beyond > 0.02, "the variation between past days is larger than the excess"
             assert error.severity == ("unknown" if fault < 0.05 else "watch") and "daily range" in error.because, (metric, error.because)
             if baseline == "reference" or metric == "ecce":
                 assert error.limit == pytest.approx(calm[metric].limit - (0.03 if calm[metric].severity == "act" else 0), abs=1e-9)
@@ -181,12 +186,14 @@ def test_bad_past_days_do_not_raise_the_calibration_limit(baseline: str) -> None
 def test_a_deviation_seen_in_one_of_1000_clean_weeks_is_a_warning_and_critical_needs_a_rarer_one() -> None:
     past, base = restless_month(41, 0.09), people(20_000, 43)
     near, far = (findings(people(4000, 42, fault), base, past)["ecce"] for fault in (0.13, 0.18))
-    assert 0.05 < near.evidence["varies_up_to"] < near.value - near.evidence["null_mean"], "both are beyond what days vary by"
+    assert 0.05 < near.evidence["varies_up_to"] < near.value - near.evidence["null_mean"], (
+        "both values are beyond the variation between days"
+    )
     assert (near.severity, far.severity) == ("watch", "act") and far.limit - near.limit == pytest.approx(0.03)
 
 
 def test_labels_four_standard_errors_off_are_a_warning_and_five_are_critical() -> None:
-    """For few rows, at the budget of a daily check by twenty analyzers."""
+    """With few rows, at the error budget of a daily check by twenty analyzers."""
     base = people(20_000, 2)
     four, five = (findings(people(420, seed, 0.1), base, budget=0.1 / 140)["ecce"] for seed in (401, 400))
     assert 1e-5 < four.evidence["p_adjusted"] < 1e-4 and four.value - four.evidence["null_mean"] > 0.05
@@ -203,12 +210,12 @@ def test_without_a_reference_calibration_is_compared_with_the_past_month_or_judg
 
 @pytest.mark.parametrize(("past_fault", "past_rows", "news"), [(0.0, 8000, "new"), (0.15, 8000, "ongoing"), (0.075, 200, None)])
 def test_a_deviation_is_new_if_the_month_before_had_none(past_fault: float, past_rows: int, news: str | None) -> None:
-    """Regression: the news of a deviation were unknown, though the month before was measured. The last month may deviate by chance."""
+    """Regression: whether a deviation is new was unknown, although the month before was measured. That month may deviate by chance."""
     now = people(3000, 10, 0.2)
     found = findings(now, None, people(past_rows, 9, past_fault))["ecce"]
     assert found.needs_action and news_of(found) == news
     assert (news is None) == (found.evidence["baseline"] > 0.02 and not found.evidence["stood_before"])
-    assert news_of(findings(now, people(8000, 9))["ecce"]) is None, "the reference tells nothing about the month before"
+    assert news_of(findings(now, people(8000, 9))["ecce"]) is None, "the reference says nothing about the month before"
     assert findings(people(3000, 10), None, people(8000, 9))["ecce"].news is None
 
 
@@ -252,7 +259,7 @@ def test_an_owner_limit_can_allow_a_larger_calibration_error() -> None:
 
 
 def classes(n: int, seed: int, fault: float = 0.0) -> pd.DataFrame:
-    """Three classes; the decided class is right with a probability of its confidence plus a fault."""
+    """Three classes; the decided class is right with a probability of the score plus a fault."""
     rng = np.random.default_rng(seed)
     score = bin_middles()[np.searchsorted(SCORE_EDGES, 0.34 + 0.6 * rng.random(n), side="right")]
     decision = rng.integers(0, 3, n)

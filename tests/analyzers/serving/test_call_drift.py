@@ -1,4 +1,6 @@
-"""Calls of a language model: the changed column, its onset and its size are named; quiet weeks raise nothing; small samples are unknown."""
+"""Calls of a language model: a changed column is named with its onset and size; quiet weeks raise nothing; from small samples the answer is
+unknown.
+"""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -21,8 +23,8 @@ def frames() -> Frames:
 
 
 def changed(frames: Frames, since: float = 0.0, **columns: object) -> Frames:
-    """The frames with changed values in some columns from a day of the window on. columns: for each feature, a function that gives its
-    values.
+    """The frames with changed values in some columns, from a given day of the window on. columns: for each feature, a function of its old
+    values that returns the new ones.
     """
     late = {name: rows["at"] >= START.replace(tzinfo=None) + timedelta(days=since) for name, rows in frames.items()}
     found = {}
@@ -61,7 +63,7 @@ def test_a_small_shift_or_one_within_weekly_variation_is_not_critical() -> None:
     restless = frames_of(3, variation=0.5)[0]
     found = drift_findings(restless)
     assert not [each for each in found.values() if each.severity == "act"]
-    assert found["topic"].evidence["usual_psi"] > 0.1 and found["topic"].limit > 0.1, "weeks that vary raise the limit"
+    assert found["topic"].evidence["usual_psi"] > 0.1 and found["topic"].limit > 0.1, "variation between weeks raises the limit"
 
 
 def test_a_shift_present_in_the_week_before_is_ongoing_and_a_reverted_one_recovers(frames: Frames) -> None:
@@ -89,5 +91,7 @@ def test_small_call_samples_are_unknown_and_state_how_many_more_are_needed() -> 
     assert {each.severity for name, each in found.items() if name.endswith("tokens")} == {"unknown"}
     assert "cannot be compared yet" in found["input_tokens"].because and "more are needed" in found["input_tokens"].because
     (only,) = drift_findings({"past": past, "current": now.head(40)}).values()
-    assert drift_findings({"past": past.iloc[:0], "current": now.iloc[:0]}) == {}, "answers to fixed questions do not count as calls"
+    assert drift_findings({"past": past.iloc[:0], "current": now.iloc[:0]}) == {}, (
+        "answers to the fixed questions of probes do not count as calls"
+    )
     assert (only.subject, only.severity, only.value) == ("model", "unknown", None) and "that needs about 60 more" in only.because

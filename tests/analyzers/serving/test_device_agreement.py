@@ -1,5 +1,5 @@
-"""Answers of devices are compared with the server's on the same requests: the share that differs, its level, the devices' own count, and
-the SQL proof.
+"""Answers of devices are compared with the server's answers to the same requests: the share that differs, its severity, the devices' own
+count, and the SQL that proves the value.
 """
 
 from contextlib import closing
@@ -46,7 +46,7 @@ def server_answers(rows: int, seed: int = 1) -> pd.DataFrame:
 
 def frames(share: float, *, rows: int = 3000, counted: float | None = None, seed: int = 1, after: int = 0) -> dict[str, pd.DataFrame]:
     """Answers of 30 devices to a third of the server's requests, and the devices' own counts. From day `after` on, a share of the answers
-    differs.
+    differs from the server's.
     """
     rng, server = np.random.default_rng(seed), server_answers(rows, seed)
     own = server[rng.random(rows) < 0.3].copy()
@@ -110,8 +110,8 @@ def test_a_regression_agrees_within_a_tenth_of_the_server_s_spread() -> None:
 
 
 def test_a_challenger_in_shadow_is_not_the_server() -> None:
-    """The server's answer is the one in production. Without one, it is the answer of the only version in shadow; with several versions in
-    shadow there is no server's answer.
+    """The server's answer is the one in production. Without one, it is the answer of the version in shadow, if there is only one; with
+    several there is no server's answer.
     """
     given = frames(0.2)
     others = given["answers"].assign(version="3", decision=1 - given["answers"]["decision"])
@@ -125,7 +125,7 @@ def test_a_challenger_in_shadow_is_not_the_server() -> None:
 
 
 def test_the_interval_covers_the_truth_if_devices_differ_from_each_other() -> None:
-    """If the shares differ between devices, an interval computed from the rows alone covers the truth too seldom."""
+    """If the shares differ between devices, an interval computed from rows alone covers the truth too rarely."""
     rng, covered, narrow, runs = np.random.default_rng(5), 0, 0, 400
     for _ in range(runs):
         shares = rng.beta(1, 19, 40)

@@ -1,4 +1,4 @@
-"""serving/drift: moved columns are named, with figures equal to scipy and to a count by hand; other columns raise nothing."""
+"""serving/drift: drifted columns are named, with figures equal to scipy's and to a count by hand; other columns raise nothing."""
 
 from dataclasses import replace
 from datetime import date
@@ -47,7 +47,7 @@ def test_a_large_move_is_an_act_that_says_the_direction() -> None:
 
 @pytest.mark.parametrize("last_days", [False, True])
 def test_the_mean_of_values_beyond_the_reference_range_is_exact(last_days: bool) -> None:
-    """Bins end at the reference's range, but sums do not, so the mean equals scipy's on the rows."""
+    """Bins end at the reference's range, but the sums include values beyond it, so the mean equals scipy's on the rows."""
     reference, current = rows(5000, 3), rows(3500, 4)
     moved = current["at"] > current["at"].iloc[-1] - pd.Timedelta(days=1) if last_days else current["age"].notna()
     current.loc[moved, "age"] += 60
@@ -105,7 +105,7 @@ def test_a_shift_too_small_to_matter_is_ok_however_many_rows() -> None:
 
 
 def test_a_shift_beyond_the_limit_that_may_be_chance_is_unknown_and_not_called_unchanged() -> None:
-    """The budget for false discoveries is so small that even a clear move beyond the limit raises no alarm."""
+    """The budget for false discoveries is so small that even a clear shift beyond the limit raises no alarm."""
     found = findings(rows(1000, 41, age=0.4), rows(5000, 40), budget=1e-40)["age"]
     assert found.severity == "unknown" and "cannot be judged" in found.because, found.because
     assert found.value >= found.limit and f"p {found.evidence['p_adjusted']:.2g}" in found.because
@@ -133,7 +133,7 @@ def test_a_drift_that_lasted_for_weeks_is_critical_and_ongoing() -> None:
 
 @pytest.mark.parametrize(("past_age", "age", "known"), [(8.0, 9.0, False), (4.5, 3.9, True)])
 def test_a_shift_beyond_the_reference_range_is_never_called_unchanged(past_age: float, age: float, known: bool) -> None:
-    """The PSI on the past's own deciles is computed with pandas. The reference's deciles do not show the move, because nearly all values
+    """The PSI on the past's own deciles is computed with pandas. The reference's deciles do not show the shift, because nearly all values
     are beyond their last edge.
     """
     reference, past, current = rows(60_000, 70), before(14_000, 75, age=past_age), rows(3500, 74, age=age)
@@ -186,22 +186,24 @@ def test_a_single_day_of_a_column_with_one_value_a_day_is_unknown() -> None:
     week = findings(dated(3500, 88, 7, 0), reference, past)
     assert week["region"].severity == "ok" and week["region"].evidence["one_value_a_day"]
     local = [side.assign(region=(side["at"] - pd.Timedelta(hours=3)).dt.day_name()) for side in (dated(3500, 88, 7, 0), reference, past)]
-    assert not findings(*local)["region"].evidence["by_day"], "a day in UTC has three hours of the previous local day"
-    assert not week["region"].evidence["by_day"] and len(week["age"].evidence["by_day"]) == 7, "each Monday differs from all weekdays"
+    assert not findings(*local)["region"].evidence["by_day"], "a day in UTC contains three hours of the previous local day"
+    assert not week["region"].evidence["by_day"] and len(week["age"].evidence["by_day"]) == 7, (
+        "each day has another region than the week, so single days are not compared"
+    )
     named = findings(dated(500, 87, 1, 0).assign(region="Holiday"), reference, past, days=1)["region"]
-    assert named.severity == "unknown" and "a day is too few" in named.because, "only data/quality names the unseen level"
+    assert named.severity == "unknown" and "a day is too few" in named.because, "only data/quality names an unseen level after one day"
 
 
 def with_sundays(frame: pd.DataFrame, factor: float, weeks: int = 9, drift: float = 0.0) -> pd.DataFrame:
-    """The rows, with the ages of the last Sundays multiplied by a factor and all ages moved by some years."""
+    """The rows, with the ages of the last Sundays multiplied by a factor, and all ages increased by some years."""
     bad = (frame["at"].dt.dayofweek == 6) & (frame["at"] >= frame["at"].max() - pd.Timedelta(weeks=weeks))
     return frame.assign(age=np.where(bad, frame["age"] * factor, frame["age"]) + drift)
 
 
 @pytest.mark.parametrize("bad_weeks", some([0, 1, 2, 3, 4], 3))
 def test_a_unit_change_on_sundays_is_reported_on_each_sunday(bad_weeks: int) -> None:
-    """From the third or fourth Sunday on, such Sundays are usual compared with the past. The reference, which has no dates, has none of
-    them.
+    """Compared with the past, such Sundays are usual from the third or fourth on. Compared with the reference, which has no dates, each is
+    unusual.
     """
     reference, current, past = before(4000, 60), rows(3500, 61), before(14_000, 62)
     bad = findings(with_sundays(current, 10.0), reference, with_sundays(past, 10.0, bad_weeks))["age"]
@@ -259,12 +261,15 @@ def test_a_unit_that_changed_within_the_window_is_named_with_its_days(factor: fl
     )
     moved = rows(3500, 4, days=7)
     moved.loc[late, "age"] += 10 * moved["age"].mean()
-    assert "factor" not in findings(moved, reference, before(14_000, 5))["age"].evidence, "a mean that moved, and no deviation"
+    assert "factor" not in findings(moved, reference, before(14_000, 5))["age"].evidence, (
+        "the mean moved, but the standard deviation did not"
+    )
 
 
 def test_a_psi_that_a_stable_column_never_has_is_not_called_stable() -> None:
-    """A week beyond the usual limit that the variation of days explains raises no drift finding, and no sentence says that nothing
-    moved."""
+    """A week beyond the usual limit that variation between days explains raises no drift finding, but no sentence says that nothing
+    moved.
+    """
     rng = np.random.default_rng(79)
 
     def stream(n: int, seed: int, days: int) -> pd.DataFrame:
@@ -396,7 +401,7 @@ def test_a_change_of_demand_is_not_a_swap_of_level_names() -> None:
     all_of_them = many() * np.exp(np.random.default_rng(95).normal(0, 0.4, len(LEVELS)))
     assert trades(cities(7000, 96, 7, shares=all_of_them / all_of_them.sum()), reference, past) == []
     one = many() * np.where(np.arange(len(LEVELS)) == 0, 0.4, 1.0)
-    assert trades(cities(7000, 97, 7, shares=one / one.sum()), reference, past) == [], "what one lost, all others gained"
+    assert trades(cities(7000, 97, 7, shares=one / one.sum()), reference, past) == [], "all other levels gained what one level lost"
 
 
 def test_extra_rows_of_one_of_three_levels_are_not_a_swap() -> None:
@@ -409,7 +414,9 @@ def test_extra_rows_of_one_of_three_levels_are_not_a_swap() -> None:
         return frame.assign(city=names[place])
 
     reference, past = regions(20_000, 110, 30), regions(140_000, 111, 28, start="2026-02-02")
-    assert trades(regions(70_000, 112, 7, on_top=0.1), reference, past) == [], "a tenth more of the smallest: all others made room"
+    assert trades(regions(70_000, 112, 7, on_top=0.1), reference, past) == [], (
+        "the smallest level gained a tenth, and all others lost in proportion"
+    )
     (said,) = trades(regions(70_000, 113, 7, traded=True), reference, past)
     assert said.severity == "act" and set(said.evidence["levels"]) == {"north", "west"}
 
@@ -422,11 +429,11 @@ def test_a_standing_or_undated_swap_of_levels_is_critical_but_not_new() -> None:
     (without,) = trades(cities(7000, 100, 7, traded=1.0), reference)
     assert without.severity == "act" and without.evidence["share_past"] is None
     back = trades(cities(3500, 101, 7), reference, past)
-    assert back == [], "the names are right again"
+    assert back == [], "the names are right again, so no swap is named"
 
 
 def test_a_small_swap_of_large_levels_without_a_dated_jump_is_not_critical() -> None:
-    """A change of 1.5 points in a level of 33 % is significant in 50,000 rows, but the PSI is 0.001: no critical recoding."""
+    """A change of 1.5 points in a level of 33 % is significant in 50,000 rows, but with a PSI of 0.001 it is no critical recoding."""
     names = np.array(["north", "south", "west"])
 
     def regions(shares: list[float], days: int, start: str = "2026-03-02") -> pd.DataFrame:
@@ -453,7 +460,7 @@ def test_an_owner_limit_sets_how_large_a_swap_must_be() -> None:
 
 @pytest.mark.long  # test_extra_rows_of_one_of_three_levels_are_not_a_swap
 def test_clean_weeks_of_many_levels_seldom_report_a_swap() -> None:
-    """Clean weeks; in half of them the shares vary by day. At the budget of one check none may be an act."""
+    """In half of the clean weeks the shares vary by day. At the error budget of one check, no finding may be an `act`."""
     reference = cities(20_000, 102, 30)
     rng = np.random.default_rng(103)
     said, weeks = [], repeats(5, 300)
@@ -466,7 +473,7 @@ def test_clean_weeks_of_many_levels_seldom_report_a_swap() -> None:
 
 
 def varied(frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """The same rows with shares of the levels that vary by a third from day to day."""
+    """The same rows, with shares of the levels that vary by a third from day to day."""
     days = frame["at"].dt.floor("D")
     drawn = frame["city"].to_numpy(object).copy()
     for day in days.unique():

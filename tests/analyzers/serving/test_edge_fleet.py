@@ -53,7 +53,7 @@ def test_few_devices_cannot_be_compared_and_the_finding_says_what_is_needed() ->
     assert all("about 12 more devices" in each.because for each in found)
     short = {each.metric: each for each in edge_findings(device_reports(RNG(1), fleet=30, before=3))}["device_stale_share"]
     assert short.severity == "unknown" and short.because.endswith("it needs about 5 more days of reports."), (
-        "14 days less 9 days and 4 hours"
+        "the 14 days minus the 9 days and 4 hours that there are"
     )
 
 
@@ -134,7 +134,9 @@ def test_a_fault_of_middle_strength_is_found(name: str, clean) -> None:
 
 
 def test_a_fault_concerns_the_share_of_devices_that_its_strength_states(clean) -> None:
-    """Regression: each device was drawn by itself. In one of 20 draws 14 of 30 devices were late, not 18, and the fault was not named."""
+    """Regression: whether a device has the fault was drawn for each device alone. In one of 20 draws only 14 of 30 devices were late, not
+    18, and the fault was not named.
+    """
     frame, fault = report_frame(clean), FAULTS["late_devices"]
     kiosks = frame[(frame["device_class"] == "kiosk") & (frame["at"] >= START)].reset_index(drop=True)
     for seed, share in itertools.product(range(10), (0.6, 0.15)):

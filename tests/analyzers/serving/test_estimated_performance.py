@@ -1,5 +1,6 @@
-"""serving/estimated_performance: the estimate agrees with later labels, is withheld if labels contradict it, and alarms only without
-labels."""
+"""serving/estimated_performance: the estimate agrees with later labels, is withheld if labels contradict it, and raises alarms only where
+labels are missing.
+"""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -30,7 +31,7 @@ def middle(score: np.ndarray) -> np.ndarray:
 
 
 def people(n: int, seed: int, *, power: float = 1.3, sharp: float = 1.0, labelled: float = 1.0, days_before: int = 0) -> pd.DataFrame:
-    """Scores whose meaning is score ** power. sharp below 1: scores crowd in the middle, where decisions err more."""
+    """Scores for which the true probability is score ** power. sharp below 1: scores crowd in the middle, where decisions err more."""
     rng = np.random.default_rng(seed)
     score = middle(0.5 + (rng.beta(0.7, 0.9, n) - 0.5) * sharp)
     label = (rng.random(n) < score**power).astype(float)
@@ -43,7 +44,7 @@ COUNTED: dict[tuple[int, Aggregate, str], tuple[pd.DataFrame, pd.DataFrame]] = {
 
 
 def counted(aggregate: Aggregate, rows: pd.DataFrame, context: Context) -> pd.DataFrame:
-    """The answer, counted once for the rows that several weeks are compared with."""
+    """The result of an aggregate. Results are cached, because several weeks are compared with the same rows."""
     key = id(rows), aggregate, context.model.task or ""
     if key not in COUNTED:
         COUNTED[key] = rows, answer(aggregate, rows, context)
@@ -68,7 +69,7 @@ def findings(current, reference=None, past=None, *, in_sample=False, task="binar
 
 
 def losses(rows: pd.DataFrame, timeless: bool) -> pd.DataFrame:
-    """The answer to EstimatedErrors, by hand, from the columns guess (absolute) and score, label."""
+    """The result of EstimatedErrors, computed by hand from the columns guess (estimated absolute error), score and label."""
     period = pd.Timestamp(0) if timeless else rows["at"].dt.tz_localize(None).dt.normalize()
     error = (rows["score"] - rows["label"]).abs()
     parts = []
@@ -124,7 +125,7 @@ def test_an_estimated_fall_without_labels_is_critical_if_past_estimates_were_acc
     assert found["accuracy"].value < found["accuracy"].limit < found["accuracy"].evidence["baseline"]
     error = found["estimate_error"]
     assert error.severity == "ok" and error.basis == "measured" and error.low <= 0 <= error.high and "was accurate" in error.because
-    assert findings(now, base)["accuracy"].severity == "watch", "nothing has checked it yet"
+    assert findings(now, base)["accuracy"].severity == "watch", "the estimate has not been checked against labels yet"
     assert findings(now, base, past, in_sample=True)["accuracy"].severity == "watch"
     assert "optimistic" in findings(now, base, past, in_sample=True)["accuracy"].because
 
@@ -132,13 +133,15 @@ def test_an_estimated_fall_without_labels_is_critical_if_past_estimates_were_acc
 def test_the_estimate_raises_no_alarm_if_labels_have_arrived() -> None:
     found = findings(people(2500, 6, sharp=0.3), people(10_000, 3), people(4000, 4, days_before=21))
     assert {each.severity for each in found.values()} <= {"ok", "unknown"}
-    assert found["accuracy"].severity == "unknown" and "so the measurement decides" in found["accuracy"].because, "no OK beyond the limit"
+    assert found["accuracy"].severity == "unknown" and "so the measurement decides" in found["accuracy"].because, (
+        "a value beyond the limit is never OK"
+    )
     alike = findings(people(2500, 6), people(10_000, 3), people(4000, 4, days_before=21))
     assert {each.severity for each in alike.values()} == {"ok"}
 
 
 def test_an_estimate_that_labels_contradict_is_not_trusted() -> None:
-    """Concept drift: the same scores with another meaning. The estimate cannot detect it, and the finding says so."""
+    """Concept drift: the same scores now mean another probability. The estimate cannot detect this, and the finding says so."""
     base, past = people(10_000, 7), people(4000, 8, power=0.25, days_before=21)
     now = people(2000, 9, power=0.25, labelled=0.0)
     found = findings(now, base, past)
@@ -151,11 +154,11 @@ def test_an_estimate_that_labels_contradict_is_not_trusted() -> None:
 
 
 def test_if_the_main_estimate_is_not_trusted_no_estimate_is() -> None:
-    """Regression: precision and F1 were OK beside an accuracy that was not trusted, although all are estimated from the same scores."""
+    """Regression: precision and F1 were OK while accuracy was not trusted, although all are estimated from the same scores."""
     base, past = people(10_000, 7), people(4000, 8, power=0.8, days_before=21)
     found = findings(people(2000, 9, power=0.8, labelled=0.0), base, past)
     own = [metric for metric, each in found.items() if (each.evidence.get("check") or {}).get("failed")]
-    assert "accuracy" in own and len(own) < len(found) - 1, "some held by themselves"
+    assert "accuracy" in own and len(own) < len(found) - 1, "the check of some metrics succeeded"
     assert {each.severity for each in found.values()} == {"unknown"}
     for metric in found.keys() - {*own, "estimate_error"}:
         assert "is not trusted, because the estimate of accuracy is not: on the 14 days" in found[metric].because
@@ -195,7 +198,7 @@ def test_without_a_reference_the_finding_asks_to_register_one() -> None:
 
 
 def classes(n: int, seed: int, labelled: float = 1.0) -> pd.DataFrame:
-    """Three classes with calibrated probabilities in the columns 0, 1, 2."""
+    """Three classes, with calibrated probabilities in the columns 0, 1, 2."""
     rng = np.random.default_rng(seed)
     p = rng.dirichlet([1.2, 1, 0.8], n)
     label = (rng.random(n)[:, None] > np.cumsum(p, axis=1)).sum(axis=1).astype(float)
@@ -222,7 +225,7 @@ def test_multiclass_estimates_are_close_to_the_labelled_metrics() -> None:
 
 
 def houses(n: int, seed: int, *, scale: float = 1.0, hidden: float = 1.0, labelled: float = 1.0, days_before: int = 0) -> pd.DataFrame:
-    """A regression whose error grows with a known scale, which the guess uses, and with a hidden factor, which the guess does not know."""
+    """A regression whose error grows with a known scale, which the estimate uses, and with a hidden factor, which it does not know."""
     rng = np.random.default_rng(seed)
     wide = scale * rng.uniform(5, 15, n)
     label = rng.normal(0, hidden * wide)
@@ -291,14 +294,14 @@ def test_weeks_with_a_different_mix_of_days_are_not_a_fall() -> None:
         accuracy = found["accuracy"]
         assert accuracy.evidence["varies_up_to"] > 0.02
         by_rows += abs(accuracy.evidence["worse_by"]) > 0.02
-    assert by_rows >= 2, "weeks stray by more than the smallest fall that matters"
+    assert by_rows >= 2, "several weeks are worse by more than the smallest relevant fall"
     assert said == []
     hard = people(2100, 81, sharp=0.1, labelled=0.0)
-    assert findings(hard, base, past)["accuracy"].severity in ("act", "watch"), "no week was ever so hard"
+    assert findings(hard, base, past)["accuracy"].severity in ("act", "watch"), "no earlier week had so many hard rows"
 
 
 def aged(frame: pd.DataFrame, seed: int, moved: float = 0.0) -> pd.DataFrame:
-    """The rows with two inputs, one of which moved by so many standard deviations."""
+    """The rows with two inputs, one of them moved by the given number of standard deviations."""
     rng = np.random.default_rng(seed)
     return frame.assign(age=rng.normal(moved, 1, len(frame)), income=rng.normal(0, 1, len(frame)))
 
@@ -326,7 +329,7 @@ def test_a_fall_in_an_extrapolated_estimate_is_unknown_unless_labels_contradict_
     base, past = aged(people(10_000, 93), 4), aged(people(4000, 94, days_before=21), 5)
     fell = aged(people(2500, 95, sharp=0.3, labelled=0.0), 6, moved=2.0)
     assert findings(fell, base, past, features=("age", "income"))["accuracy"].severity == "unknown"
-    assert findings(fell, base, past)["accuracy"].severity == "act", "without inputs it is taken at its word"
+    assert findings(fell, base, past)["accuracy"].severity == "act", "without inputs the estimate is trusted"
     wrong = aged(people(4000, 96, power=0.25, days_before=21), 7)
     said = findings(aged(people(900, 97, power=0.25, labelled=0.0), 8, moved=2.0), base, wrong, features=("age", "income"))["accuracy"]
     assert "is not trusted" in said.because and said.severity == "unknown"

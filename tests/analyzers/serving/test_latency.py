@@ -1,5 +1,6 @@
-"""serving/latency: rates and percentiles equal those of the raw rows, one slow replica is named, a stated level alarms in time, and noise
-raises nothing."""
+"""serving/latency: rates and percentiles equal those of the raw rows, one slow replica is named, a stated service level alarms in time, and
+noise raises nothing.
+"""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -33,8 +34,8 @@ def requests(
     seed: int, *, an_hour: int = 18, days: int = 7, errors: float = 0.002, replicas: tuple[str, ...] = ("r1", "r2", "r3"), version: str = "1",
     bursts: bool = False,
 ) -> pd.DataFrame:  # fmt: skip
-    """Requests of the past and of `days` of the window, with lognormal latencies of median 55 ms. With `bursts`, days differ in latency
-    and in failures.
+    """Requests of the past and of `days` days of the window, with lognormal latencies of median 55 ms. With `bursts`, days differ in
+    latency and in failures.
     """
     rng = np.random.default_rng(seed)
     n = an_hour * 24 * (PAST + days)
@@ -52,7 +53,7 @@ def requests(
 
 
 def answer(aggregate: Aggregate, rows: pd.DataFrame) -> pd.DataFrame:
-    """The answer to an aggregate over raw rows, computed in the slow and obvious way."""
+    """The result of an aggregate, computed from raw rows in the slow and obvious way."""
     keys = {}
     for key in aggregate.keys:
         if isinstance(key, Bucket):
@@ -119,7 +120,7 @@ def test_request_rates_and_latency_percentiles_match_the_raw_rows() -> None:
     assert [row[0] for row in drawn] == [str((START + DAY * place).date()) for place in range(7)]
     assert [row[4] for row in drawn] == days.size().tolist()
     assert [row[1] for row in drawn] == pytest.approx([np.percentile(each, 99, method="inverted_cdf") for _, each in days], rel=0.0201)
-    assert {row[2] for row in drawn} == {None}, "about 430 answers a day: too few for an interval of p99"
+    assert {row[2] for row in drawn} == {None}, "about 430 answers a day are too few for an interval of p99"
 
 
 def test_a_weighted_request_counts_by_its_weight() -> None:
@@ -288,7 +289,7 @@ def test_without_latencies_the_finding_says_how_to_log_them() -> None:
 
 
 def outage(seed: int, start: float, end: float, share: float) -> pd.DataFrame:
-    """Requests of which a share fails between two instants, in days of the window."""
+    """Requests; between two instants (in days of the window) a share of them fails."""
     rows = requests(seed, an_hour=200, errors=0.001)
     rng = np.random.default_rng(seed)
     hit = (rows["day"] >= start) & (rows["day"] < end) & (rng.random(len(rows)) < share)
@@ -391,7 +392,7 @@ def test_a_high_error_rate_is_critical_even_if_it_is_not_new(errors: float, seve
 
 
 def test_a_young_model_failing_half_of_its_requests_is_critical_without_a_past() -> None:
-    """The interval decides: the true share behind 12 of 100 may be less than 10 %."""
+    """The interval decides: if 12 of 100 requests fail, the true share may be below 10 %, which is only a warning."""
     rows = requests(12, errors=0.5)
     young = rows[rows["day"] >= 0]
     found = by_claim(said(young, context()))["model", "error_rate", "level"]

@@ -1,5 +1,4 @@
-"""serving/multivariate_drift: it finds changes that no single feature shows, and raises nothing about drift that single features already
-show."""
+"""serving/multivariate_drift finds changes that no single feature shows, and raises nothing for drift that single features already show."""
 
 from dataclasses import replace
 from datetime import date
@@ -31,18 +30,18 @@ from tests.support.length import repeats
 
 
 def together(current: pd.DataFrame, reference: pd.DataFrame | None, past: pd.DataFrame | None = None, **options) -> Finding:
-    """The finding about all inputs together."""
+    """The finding about all inputs jointly."""
     return both(current, reference, past, **options)[0]
 
 
 def both(current: pd.DataFrame, reference: pd.DataFrame | None, past: pd.DataFrame | None = None, **options) -> list[Finding]:
-    """The finding about all inputs together, and the finding about each pair of numbers."""
+    """The finding about all inputs jointly, and the findings about pairs of numbers."""
     context = context_for(reference, features=FEATURES, **options)
     return ANALYZER.analyze(frames_for(ANALYZER.needs(context), context, current, reference, past), context)
 
 
 def month(seed: int, tie: float, strays: float = 0.0) -> pd.DataFrame:
-    """The four weeks before the window. Their correlation varies from day to day by `strays`."""
+    """The four weeks before the window, whose correlation varies from day to day by `strays`."""
     rng = np.random.default_rng(seed)
     parts = []
     for day in range(28):
@@ -52,14 +51,14 @@ def month(seed: int, tie: float, strays: float = 0.0) -> pd.DataFrame:
 
 
 def week(seed: int, tie: float, last: float) -> pd.DataFrame:
-    """A window whose last day has another correlation. The rows are in random order, as in a sample by hash."""
+    """A window in which the last day has another correlation. The rows are in random order, as in a sample by hash."""
     frame, late = tied(2000, seed, tie), tied(2000, seed + 1, last)
     frame = pd.concat([frame[frame["at"] < frame["at"].iloc[-286]], late[late["at"] >= frame["at"].iloc[-286]]], ignore_index=True)
     return frame.sample(frac=1.0, random_state=2, ignore_index=True)
 
 
 def test_a_correlation_change_that_may_be_chance_is_not_called_a_change() -> None:
-    """Regression: a change that was not significant at the budget got the sentence "the correlation changed"."""
+    """Regression: a change that was not significant at the error budget got the sentence "the correlation changed"."""
     _, pair = both(tied(2000, 91, 0.4), tied(3000, 90, 0.7), budget=1e-300)
     assert pair.severity == "unknown" and "may have changed their correlation" in pair.because, pair.because
     assert f"it may be chance among 1 pair (p {pair.evidence['p_adjusted']:.2g} with all counted)" in pair.because
@@ -115,7 +114,7 @@ def test_clean_weeks_name_no_changed_pair_of_features() -> None:
 
 
 def tied(n: int, seed: int, age_and_income: float) -> pd.DataFrame:
-    """Rows in which age and income are correlated, while each of them keeps its distribution."""
+    """Rows in which age and income are correlated; the distribution of each stays the same."""
     frame, rng = rows(n, seed), np.random.default_rng(seed + 10_000)
     x = rng.normal(size=(n, 2))
     y = age_and_income * x[:, 0] + np.sqrt(1 - age_and_income**2) * x[:, 1]
@@ -184,7 +183,7 @@ def test_a_setting_changes_the_limit_of_multivariate_drift() -> None:
 
 
 def lucky(days: range, a_day: int, seed: int, share: float = 0.12, tie: float = 0.6) -> pd.DataFrame:
-    """Days with correlated rows: a part of the variance of age and income lies between days."""
+    """Days with correlated rows, in which a part of the variance of age and income lies between days."""
     parts = []
     for day in days:
         luck = np.random.default_rng([seed, day + 1000]).normal(size=2) * np.sqrt(share)
@@ -199,7 +198,7 @@ def test_natural_daily_variation_is_no_drift_but_a_broken_correlation_within_it_
     reference = lucky(range(-400, -340), 60, 1)
     said = [together(lucky(range(7), 280, seed), reference, past=lucky(range(-28, 0), 140, seed)) for seed in range(2, 10)]
     told = [each for each in said if each.evidence["against_days"]]
-    assert len(told) >= 3, "if days were ignored, most of these weeks would differ significantly from the reference"
+    assert len(told) >= 3, "if variation between days were ignored, most of these weeks would differ significantly from the reference"
     assert {each.severity for each in told} <= {"unknown", "ok"} and not [each for each in said if each.needs_action]
     assert all("single days reach AUC" in each.because for each in told if each.severity == "unknown")
     broken = together(lucky(range(7), 280, 3, tie=-0.6), reference, past=lucky(range(-28, 0), 140, 3))
@@ -261,7 +260,7 @@ def test_days_that_are_high_in_two_features_by_chance_are_not_a_correlation() ->
     luck = day.map({4: 0.6, 5: -0.5, 6: -0.6}).fillna(0.0)
     current = current.assign(age=current["age"] + 10 * luck, income=current["income"] * np.exp(0.6 * luck))
     late = current[day >= 4]
-    assert stats.spearmanr(late["age"], late["income"])[0] > 0.15, "correlated over the three days together, though on none of them"
+    assert stats.spearmanr(late["age"], late["income"])[0] > 0.15, "correlated over the three days together, but on none of them alone"
     assert abs(last_days(reference, current, past)) < 0.08
     tie = current.assign(income=current["income"] * np.exp(0.02 * (current["age"] - 40)))
     assert last_days(reference, tie, past) > 0.2
@@ -279,8 +278,8 @@ def last_days(reference: pd.DataFrame, current: pd.DataFrame, past: pd.DataFrame
 
 
 def verdict(weeks: tuple[bool | None, ...]) -> DomainVerdict:
-    """The verdict on a drift that does not differ from the days before its window. weeks: for each past week, newest first, whether it is
-    as far from the reference.
+    """The verdict on a drift in which the window does not differ from the days before. weeks: for each past week, newest first, whether it
+    is as far from the reference.
     """
     found = Separation(0.9, 0.88, 0.92, 0.5, 0.01, 1e-9, 0.9, (("age", 0.2),), None, (900, 900), np.ones(9), np.zeros(9))
     return DomainVerdict(found, ("age",), 0.8, 0.05, 1e-9, days=WindowSeparation(0.5, 0.5, 0.01, 0.5), weeks=weeks)
@@ -311,7 +310,7 @@ def test_a_drift_states_its_first_week_or_that_it_is_not_clearly_different_from_
 
 @pytest.mark.parametrize(("weeks", "stands"), [((True, False), True), ((False, True), False), ((None, True), False), ((), False)])
 def test_a_continuing_drift_is_ongoing_if_the_week_before_was_as_far_away(weeks: tuple[bool | None, ...], stands: bool) -> None:
-    """The drift differs from the days before it. An ongoing season counts as one drift; a drift that ended and came back is new."""
+    """The drift differs from the days before the window. An ongoing season counts as one drift; a drift that ended and came back is new."""
     judged, context = replace(verdict(weeks), days=WindowSeparation(0.8, 0.5, 0.01, 1e-9)), context_for(rows(40, 1), features=FEATURES)
     assert judged.news and judged.stands == stands and judged.severity == "act"
     evidence = domain_evidence(judged) | weeks_beyond(judged, context)

@@ -20,7 +20,7 @@ from tests.support.length import allowed, repeats
 
 
 def decided(n: int, seed: int, *, flip: float = 0.0, weight: bool = False) -> pd.DataFrame:
-    """Scores, decisions at 0.5, and labels drawn from the scores; a share `flip` of the labels is inverted."""
+    """Scores, decisions at 0.5, and labels drawn from the scores; a share `flip` of the labels is then inverted."""
     rng = np.random.default_rng(seed)
     score = rng.beta(0.6, 0.9, n)
     label = (rng.random(n) < score).astype(float)
@@ -82,12 +82,12 @@ def test_a_change_below_one_percent_keeps_its_sign_and_one_decimal() -> None:
 
 
 def before(rows: pd.DataFrame, days: int = 28) -> pd.DataFrame:
-    """Rows spread over the days before the window."""
+    """The rows, moved to the days before the window."""
     return rows.assign(at=spread(len(rows), days) - pd.Timedelta(days=days))
 
 
 def fallen(seed: int, points: float, rows: int = 1300) -> pd.DataFrame:
-    """A week in which some percentage points of the right decisions became wrong."""
+    """A week in which the given share of the rows changed from right to wrong decisions."""
     week = decided(rows, 100 + seed)
     right = week.index[week["label"] == week["decision"]]
     flipped = np.random.default_rng(seed).choice(right, round(points * len(week)), replace=False)
@@ -103,7 +103,7 @@ def test_a_fall_of_five_points_is_critical_and_of_three_a_warning() -> None:
 
 
 def test_a_model_that_slides_for_months_is_critical_although_its_own_past_slid_too() -> None:
-    """The metric falls two points a week for eight weeks. The past has the fall too, so the fall is not new, but it is still critical."""
+    """The metric falls by two points a week for eight weeks. The past also shows the fall, so it is not new, but it is still critical."""
     base = decided(20_000, 5)
     past = before(pd.concat([fallen(seed, 0.02 * seed, 700) for seed in range(8)], ignore_index=True), 56)
     said = findings(fallen(9, 0.16), base, past)["accuracy"]
@@ -132,7 +132,7 @@ def test_a_secondary_metric_within_twice_its_limit_is_a_warning_at_most() -> Non
 
 @pytest.mark.long  # tests/monitoring/test_false_alarms.py
 def test_clean_weeks_seldom_alarm() -> None:
-    """Each reference is used for thirty weeks, because a reference that happens to be far from the truth makes all weeks of its model
+    """Each reference is used for thirty weeks, because a reference that is far from the truth by chance makes all weeks of its model
     unusual.
     """
     weeks, runs = [], repeats(12, 300)
@@ -168,8 +168,8 @@ def test_labels_that_are_usually_incomplete_are_not_young() -> None:
 
 
 @pytest.mark.parametrize(("needed", "words"), [(1, "about 1 more label is needed"), (1340, "about 1,340 more labels are needed")])
-def test_one_missing_label_is_told_in_the_singular(needed: int, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Regression: the sentence was `about 1 more labels are needed`, on a natural stream at z = 2.996."""
+def test_one_missing_label_is_reported_in_the_singular(needed: int, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: the sentence was `about 1 more labels are needed`; it occurred on a natural stream at z = 2.996."""
     monkeypatch.setattr(performance, "labels_to_decide", lambda _change: needed)
     assert performance.undecided_reason(cast(MetricChange, SimpleNamespace(by_rows=0.003))) == words
 
@@ -197,7 +197,7 @@ def test_an_empty_window_is_unknown() -> None:
 
 
 def test_days_that_differ_much_raise_the_limit_and_say_so() -> None:
-    """Days vary by chance: the fall in such a week is no alarm, although it would be one if judged by rows alone."""
+    """Days vary by chance, so the fall in such a week is no alarm; judged by rows alone it would be one."""
     rng = np.random.default_rng(21)
 
     def stream(n: int, seed: int, days: int) -> pd.DataFrame:
@@ -221,7 +221,7 @@ def test_performance_low_for_weeks_is_critical_and_ongoing() -> None:
     assert standing.severity == "act" and standing.evidence["standing"] and standing.onset is None
     assert news_of(standing) == "ongoing" and standing.state == "critical"
     assert "unchanged from last month" in standing.because
-    assert standing_since(standing) is None, "the value is half a point beyond its limit, so the days do not show when that began"
+    assert standing_since(standing) is None, "the value is only half a point beyond its limit, so the days do not show when it crossed it"
     fallen = findings(decided(3000, 26, flip=0.2), base, before(decided(20_000, 27, flip=0.2), 56))["accuracy"]
     assert fallen.severity == "act" and (since := standing_since(fallen)) is not None and since.earlier
     assert findings(decided(3000, 26, flip=0.1), base, before(decided(20_000, 28), 56))["accuracy"].severity == "act"
@@ -246,7 +246,7 @@ def test_a_fault_of_yesterday_is_reported_before_the_weekly_value_falls() -> Non
 
 
 def worse_days(rows: pd.DataFrame, days: int, times: float) -> pd.DataFrame:
-    """The same rows with errors that are larger on the last days."""
+    """The same rows, with larger errors on the last days."""
     last = rows["at"] >= rows["at"].iloc[-1].normalize() - pd.Timedelta(days=days - 1)
     return rows.assign(score=rows["score"].where(~last, rows["label"] + times * (rows["score"] - rows["label"])))
 
@@ -260,7 +260,7 @@ def test_a_fall_of_one_day_alone_is_a_warning_until_a_second_day_confirms_it() -
     )
     assert one.severity == "watch" and "one day alone" in one.because and one.evidence["worse_by"] > one.evidence["varies_up_to"]
     assert two.severity == "act" and "on the last day" in two.because and "one day alone" not in two.because
-    assert outage.severity == "act" and outage.n < 600, "a day far beyond every day of the past needs no second one"
+    assert outage.severity == "act" and outage.n < 600, "a day far worse than every past day needs no second one"
 
 
 def test_where_labels_come_late_the_last_week_that_has_them_is_measured() -> None:
@@ -300,7 +300,7 @@ def test_one_extreme_error_is_a_separate_warning_and_changes_no_other_finding() 
 
 
 def test_a_gradual_rise_too_small_for_a_weekly_comparison_is_found_over_days() -> None:
-    """60 labels a day; the error grows over four weeks. At this small budget the week alone is not significant."""
+    """60 labels a day; the error grows over four weeks. At this small error budget the week alone is not significant."""
     past = before(regressed(3360, 39, noise=10), 56)
     day = (past["at"] - past["at"].iloc[0]).dt.days.to_numpy()
     growth = 1 + 0.3 * np.clip((day - 30) / 26, 0, 1)
@@ -347,7 +347,9 @@ def test_the_f1_of_several_classes_is_on_the_labelled_predictions() -> None:
 
 @pytest.mark.parametrize("weight", [False, True])
 def test_a_ranking_metric_states_its_binning_error(weight: bool) -> None:
-    """scikit-learn's metrics on the rows are within the precision of the sentence, and a stated change is no more precise."""
+    """scikit-learn's metrics on the rows lie within the precision that the sentence states, and a change is not stated more precisely than
+    that.
+    """
     for seed, beta in ((71, (0.6, 0.9)), (72, (2, 5)), (73, (60, 90))):
         rng = np.random.default_rng(seed)
         rows = decided(2103, seed, weight=weight).assign(score=rng.beta(*beta, 2103))

@@ -1,5 +1,5 @@
-"""The part of serving/performance about labels finds labels that stopped, and predicts when the missing ones arrive, for any
-usual delay.
+"""The part of serving/performance about labels finds labels that stopped, and predicts when the missing labels will arrive, for any usual
+delay.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -19,8 +19,8 @@ SERVED = 200
 def counted(
     first: datetime, last: datetime, known: datetime, late: float, stop: datetime | None, *, spread: float = 0.3, lost=lambda day: 0.0
 ) -> pd.DataFrame:
-    """Served and labelled rows by day in [first, last) as of an instant: labels arrive about `late` days after a prediction, none arrive
-    after `stop`, and none arrive for the `lost` share of a day's predictions.
+    """Served and labelled rows by day in [first, last), as known at an instant. Labels arrive about `late` days after a prediction; none
+    arrive after `stop`, nor for the share `lost` of a day's predictions.
     """
     rows = []
     for day in pd.date_range(first, last - DAY, freq="D", tz=None if first.tzinfo else "UTC"):
@@ -38,8 +38,8 @@ def counted(
 
 
 def said(late: float, *, stopped_for: float | None = None, weeks: int = 8, lost=lambda back: 0.0) -> tuple[Finding, datetime]:
-    """The finding about the labels of a window of seven days that ends now. lost: by days before the end, the share of the day's labels
-    that never arrive.
+    """The finding about the labels of a window of seven days that ends now. lost: a function of the days before the end that returns the
+    share of that day's labels that never arrive.
     """
     context = context_for(None)
     end, start = context.window.end, context.window.start
@@ -62,13 +62,13 @@ def said(late: float, *, stopped_for: float | None = None, weeks: int = 8, lost=
 
 
 @pytest.mark.parametrize("late", [0.0, 2.0, 7.0, 20.0])
-def test_labels_that_come_as_late_as_they_always_do_have_not_stopped(late: float) -> None:
+def test_labels_with_their_usual_delay_have_not_stopped(late: float) -> None:
     assert said(late)[0].severity == "unknown"
 
 
 @pytest.mark.parametrize(("late", "days"), [(0.0, 4), (2.0, 4), (7.0, 4), (20.0, 9)])
 def test_labels_that_stopped_are_an_act_dated_to_the_first_day_without(late: float, days: float) -> None:
-    """If delays of labels vary by weeks, certainty takes longer."""
+    """If the delays of labels vary by weeks, certainty takes longer."""
     found, end = said(late, stopped_for=days)
     assert found.severity == "act" and found.subject == "model" and found.metric == "label_maturity" and found.likely_source == "label"
     assert found.onset is not None and abs(found.onset - (end - (days + late) * DAY)) <= (2 + 0.4 * late) * DAY
@@ -100,14 +100,14 @@ def test_fewer_labels_than_on_any_days_of_the_past_month_are_a_warning(late: flo
 
 
 def test_days_that_often_lack_labels_raise_no_alarm() -> None:
-    """A third of the labels is lost on the newest two days, as on two days of each week before."""
+    """A third of the labels is missing on the newest two days, but also on two days of each earlier week."""
     assert said(0.0, lost=lambda back: 0.35 if back <= 2 else 0.0)[0].severity == "watch"
     assert said(0.0, lost=lambda back: 0.35 if back % 9 <= 2 else 0.0)[0].severity == "unknown"
 
 
 @pytest.mark.parametrize(("late", "since"), [(0.0, 5), (0.0, 10), (7.0, 5), (7.0, 10), (20.0, 5)])
 def test_a_lasting_lack_of_labels_is_not_its_own_baseline(late: float, since: int) -> None:
-    """Two in five labels are lost for some days; those days do not count as usual, even if all of them are before the window."""
+    """Two in five labels are lost on the latest days. These days do not count as usual, even if all of them are before the window."""
     age = round(late * 1.3)
     found, end = said(late, lost=lambda back: 0.4 if back <= since + age else 0.0)
     assert found.severity == "watch" and "Fewer labels than usual" in found.because, found.because

@@ -1,4 +1,4 @@
-"""serving/slices: a fault in a slice, replica or device is named with it; nothing is raised if no slice or all slices changed."""
+"""serving/slices: a fault is reported with its slice, replica or device; nothing is raised if no slice or every slice changed."""
 
 import re
 from dataclasses import replace
@@ -87,7 +87,7 @@ def test_concept_drift_in_one_slice_is_named_with_its_mean_error() -> None:
     every = said(current, reference, past)
     found, summary = alarms(every), every["model", "slices_named", None]
     assert set(found) == {("model", "mae", "region=east"), ("model", "bias", "region=east")}
-    assert (summary.severity, summary.value) == ("unknown", 1.0), "the slice has findings of its own, so the number is not OK"
+    assert (summary.severity, summary.value) == ("unknown", 1.0), "the slice has findings of its own, so the number of slices is not OK"
     assert "1 slice changed significantly" in summary.because and "It has its own finding." in summary.because
     mae = found["model", "mae", "region=east"]
     assert mae.severity == "act" and mae.likely_source == "model" and mae.n == inside.sum()
@@ -101,7 +101,7 @@ def test_concept_drift_in_one_slice_is_named_with_its_mean_error() -> None:
 
 
 def test_the_stated_slice_error_and_share_use_all_labelled_rows_unclipped() -> None:
-    """Only the search clips large errors, and a slice's figures keep the rows that it shares with a slice found earlier."""
+    """Large errors are clipped only during the search. The figures of a slice include rows that it shares with a slice found earlier."""
     current, reference, past = clean()
     east, west, pro = current["region"] == "east", current["region"] == "west", current["plan"] == "pro"
     current.loc[east, "label"] += 60
@@ -178,7 +178,7 @@ def test_a_replica_or_device_slice_is_compared_with_its_own_past() -> None:
     assert {key[0] for key in young} >= {"replica=r3"} and {each.against for each in young.values()} == {"peers"}
 
 
-def test_a_binary_model_that_became_wrong_in_one_group_is_told_by_accuracy() -> None:
+def test_a_binary_model_that_became_wrong_in_one_group_is_reported_by_accuracy() -> None:
     sides = []
     for seed in (5, 6, 7):
         frame, rng = rows(8000, seed), np.random.default_rng(seed + 50)
@@ -201,7 +201,7 @@ def test_a_change_in_every_slice_names_no_slice() -> None:
 
 
 def test_a_slice_that_stayed_while_the_rest_moved_is_not_named() -> None:
-    """`region` east keeps its income while every other region's falls: the rest is what changed."""
+    """`region=east` keeps its income while the income of every other region falls: the change is in the rest."""
     current, reference, past = clean()
     current.loc[current["region"] != "east", "income"] *= 0.3
     found = said(current, reference, past)
@@ -244,7 +244,9 @@ def test_a_slice_that_changed_as_in_the_month_before_is_ongoing() -> None:
 
 
 def month_before(since: int, n: int = 12_000) -> pd.DataFrame:
-    """Four weeks before the window. `since` days before the window, one column of a slice moved and the errors of another slice grew."""
+    """The four weeks before the window. From `since` days before the window on, one column of a slice is changed and the errors of another
+    slice are larger.
+    """
     past = rows(n, 3)
     past["at"] = START.replace(tzinfo=None) - (past["at"] - START.replace(tzinfo=None)) * 4
     late = past["at"] >= START.replace(tzinfo=None) - timedelta(days=since)
@@ -255,8 +257,9 @@ def month_before(since: int, n: int = 12_000) -> pd.DataFrame:
 
 @pytest.mark.parametrize(("since", "earlier"), [(6, False), (11, False), (28, True)])
 def test_a_slice_changed_before_the_window_is_ongoing_since_its_first_day(since: int, earlier: bool) -> None:
-    """Regression: a change six or eleven days old covers less than most of the month, and was called new in each of the first three
-    weeks."""
+    """Regression: a change that began six or eleven days ago covers less than most of the month before, and was called new in each of its
+    first three weeks.
+    """
     current, reference, _ = clean()
     current.loc[current["region"] == "west", "income"] *= 100
     current.loc[current["region"] == "east", "label"] += 15
@@ -265,7 +268,7 @@ def test_a_slice_changed_before_the_window_is_ongoing_since_its_first_day(since:
         stands = found[key]
         assert (stands.severity, news_of(stands), stands.onset) == ("act", "ongoing", None)
         assert standing_since(stands) == StandingSince((START - timedelta(days=since)).date(), earlier)
-        assert "as in the month before" not in stands.because, "the sentence gives the day"
+        assert "as in the month before" not in stands.because, "the sentence gives the day on which the change began"
     new = alarms(said(current, reference, month_before(0)))
     for key in (("income", "rank_shift", "region=west"), ("model", "mae", "region=east")):
         assert not new[key].evidence["standing"] and new[key].onset == START and standing_since(new[key]) is None
@@ -273,7 +276,7 @@ def test_a_slice_changed_before_the_window_is_ongoing_since_its_first_day(since:
 
 @pytest.mark.parametrize(("since", "ended"), [(20, 8), (28, 8), (28, 7)])
 def test_a_slice_change_that_ended_before_the_window_and_returned_is_new(since: int, ended: int) -> None:
-    """Three of four weeks of the month show the change, but the week before the window shows that it had ended."""
+    """Three of the four weeks before show the change, but the last one shows that it had ended."""
     current, reference, _ = clean()
     current.loc[current["region"] == "west", "income"] *= 100
     current.loc[current["region"] == "east", "label"] += 15
@@ -298,7 +301,7 @@ def test_a_change_that_ended_within_the_window_is_not_attributed_to_the_month() 
 
 
 def test_a_new_slice_that_overlaps_a_standing_one_is_new() -> None:
-    """Rows in both slices count for the stronger slice, also in the month before."""
+    """Rows in both slices are counted for the stronger slice, also in the month before."""
     sides = clean()[:2] + (month_before(0),)
     for seed, side in enumerate(sides):
         rng = np.random.default_rng(seed)
@@ -346,7 +349,7 @@ def test_a_slice_significantly_worse_than_the_rest_without_a_baseline_is_not_ok(
 
 
 def test_a_slice_that_became_worse_is_a_warning_although_seasonal_change_varies_by_slice() -> None:
-    """Every level of `region` and `plan` has another error than in the reference, so no slice is significant."""
+    """The error of every level of `region` and `plan` differs from the reference, so no slice is significant by itself."""
     current, reference, past = clean()
     for level, size in {"north": 14, "south": 3, "east": 32, "west": 11}.items():
         inside = current["region"] == level
@@ -421,7 +424,7 @@ def test_a_setting_moves_the_limit() -> None:
 
 
 def by_version(worse: float, days: int = 7):
-    """Sums of absolute errors by day and version; a bad Friday for both."""
+    """Sums of absolute errors by day and version; Friday is bad for both versions."""
     rng, lines = np.random.default_rng(3), []
     for day in range(days):
         for version, n in (("1", 40), ("2", 400)):

@@ -23,14 +23,14 @@ from tests.support.vendor_nights import START, VendorNights, first_nights, morni
 
 
 def judged(rows: pd.DataFrame, night: int, events: pd.DataFrame | None = None, **budgets: Any) -> dict[str, Finding]:
-    """The findings of a morning by metric, from the answers up to then."""
+    """The findings of a morning by metric, from all answers up to then."""
     found = morning_findings(rows, night, events, **budgets)
     assert len({(each.metric, each.subject) for each in found}) == len(found)
     return {each.metric: each for each in found}
 
 
 def asking(found: Sequence[Finding]) -> list[str]:
-    """The sentences of findings that need action."""
+    """The sentences of the findings that need action."""
     return [each.because for each in found if needs_action(each.severity)]
 
 
@@ -52,7 +52,7 @@ def test_a_silent_change_of_12_of_60_answers_is_named_the_next_morning() -> None
     assert found[probe_claims.RIGHT].severity == "act" and found[probe_claims.RIGHT].evidence["difference"][2] < 0
     later = judged(rows, 32)
     assert later[probe_claims.CHANGED].severity == "act" and "since 5 Feb 2026" in later[probe_claims.CHANGED].because
-    assert later[probe_claims.FLIPS].severity == "ok", "nothing flipped again"
+    assert later[probe_claims.FLIPS].severity == "ok", "no answer changed again"
     assert later[probe_claims.RIGHT].severity == "act" and later[probe_claims.RIGHT].onset == change.onset
 
 
@@ -81,7 +81,7 @@ def test_a_change_stays_visible_until_a_person_accepts_it() -> None:
     assert judged(rows, 79, other)[probe_claims.CHANGED].severity == "act"
     young = judged(rows, 16, accepted)[probe_claims.CHANGED]
     assert young.severity == "unknown" and "A comparison needs 5 earlier rounds" in young.because, (
-        "too few rounds since the change was accepted"
+        "there are too few rounds since the change was accepted"
     )
 
 
@@ -99,7 +99,7 @@ def test_nights_without_a_change_rarely_raise_a_finding(noise: float) -> None:
 
 
 def test_a_rate_beyond_its_limit_is_never_ok() -> None:
-    """Regression: 5 of 30 changed answers where none did before were OK, with the limit 3 %, as long as the p-value was above the budget."""
+    """Regression: 5 of 30 changed answers after 0 % before were OK at a limit of 3 %, as long as the p-value was above the budget."""
     for hits, n, usual, p in ((5, 30, 0.0, 0.002), (3, 10, 0.0, 0.02), (3, 60, 0.0, 0.2), (2, 30, 0.0, 0.1), (2, 60, 0.02, 0.4)):
         severity = probe_claims.severity_of_rate(hits, n, usual, p, 0.001)
         assert (severity == "ok") == (hits / n < probe_claims.limit_of_rate(severity, usual, n)), (hits, n, severity)
@@ -107,7 +107,7 @@ def test_a_rate_beyond_its_limit_is_never_ok() -> None:
 
 
 def test_a_steady_score_does_not_hide_one_that_fell() -> None:
-    """Regression: of several scores the one with the smallest p-value was told, also if its fall was too small to matter."""
+    """Regression: among several scores, the one with the smallest p-value was reported, even if its fall was too small to matter."""
     rng = np.random.default_rng(8)
     scores = lambda item, _: {"noisy": float(2.8 if item % 2 else 4 + rng.normal(0, 0.9)), "steady": 4.0}
     rows = VendorNights(16, items=24, text=True, from_night=15, own={"rubric": scores}).rows()
@@ -179,7 +179,7 @@ def test_a_level_beyond_its_limit_is_never_ok(p_value: float, severity: str) -> 
 
 @pytest.mark.parametrize("kept_out", [True, False])
 def test_a_fall_of_the_scores_begins_with_its_first_night(kept_out: bool) -> None:
-    """kept_out: whether answers change with the scores, so that the nights of the fall are no part of the baseline."""
+    """kept_out: whether answers change together with the scores, so that the nights of the fall are not part of the baseline."""
     fell, nights = 26 if not kept_out else 22, 28
     rows = VendorNights(nights, items=24, changed=8 if kept_out else 0, from_night=fell).rows()
     rng = np.random.default_rng(4)
@@ -206,14 +206,14 @@ def test_the_month_is_judged_against_the_budget_of_the_model() -> None:
 
 
 def two_sets() -> pd.DataFrame:
-    """Two sets of one model, each with the cost of one night after another."""
+    """Two question sets of one model, each with its own cost per night."""
     first, second = VendorNights(20).rows(), VendorNights(20, seed=1).rows()
     second["extra"] = [{**extra, "set": "prices"} for extra in second["extra"]]
     return pd.concat([first, second.assign(id="p" + second["id"])], ignore_index=True)
 
 
 def test_all_sets_of_a_model_and_its_calls_share_the_budget() -> None:
-    """Each set alone stays within a budget of 2 a month: together they exceed it."""
+    """Each set alone stays within a budget of 2 a month; together they exceed it."""
     budgets: dict[str, Any] = {"acme/chat": (2.0, "EUR")}
     (alone,) = [each for each in morning_findings(VendorNights(20).rows(), 19, budgets=budgets) if each.metric == probe_claims.COST]
     assert (alone.severity, alone.value) == ("ok", pytest.approx(1.62, abs=0.1))
@@ -241,8 +241,8 @@ def test_all_sets_of_a_model_and_its_calls_share_the_budget() -> None:
 
 
 def test_sets_of_different_currencies_are_not_added_on_any_night() -> None:
-    """Regression: on the first nights both sets were one total in one currency, and a set without a currency was called `several
-    currencies`.
+    """Regression: on the first nights the costs of both sets were added up in one currency, and a set without a currency was called
+    `several currencies`.
     """
     rows = two_sets()
     of_prices = rows["id"].str.startswith("p")
@@ -266,7 +266,7 @@ def test_a_cost_keeps_its_stated_currency_and_is_not_compared_with_a_budget_in_a
     assert " USD in " in found.because and "the budget of the model is in EUR, so it is not compared" in found.because
     assert judged(rows, 19, budgets={"acme/chat": (1.0, "USD")})[probe_claims.COST].severity == "act"
     rows.loc[rows.index[:60], "extra"] = [{**extra, "currency": "EUR"} for extra in rows["extra"].iloc[:60]]
-    assert "(no currency stated)" in judged(rows, 19)[probe_claims.COST].because, "two different currencies give none for the total"
+    assert "(no currency stated)" in judged(rows, 19)[probe_claims.COST].because, "two different currencies leave the total without one"
 
 
 def test_a_young_or_silent_probe_set_is_unknown_and_says_what_it_needs() -> None:
@@ -279,7 +279,7 @@ def test_a_young_or_silent_probe_set_is_unknown_and_says_what_it_needs() -> None
     assert vendors.analyze({"answers": rows.iloc[:0], "events": no_events()}, morning(3)) == []
 
 
-def test_a_night_that_was_bad_and_is_over_is_called_recovered() -> None:
+def test_after_a_bad_night_the_finding_is_called_recovered() -> None:
     rows = VendorNights(24, changed=15, from_night=20).rows()
     good = VendorNights(24).rows()
     rows = pd.concat([rows[rows["at"] < START + timedelta(days=21)], good[good["at"] >= START + timedelta(days=21)]], ignore_index=True)
@@ -294,7 +294,9 @@ def test_rounds_without_a_name_are_grouped_by_day() -> None:
 
 
 def encoded(rows: pd.DataFrame, encoder: str, nights: range, *, changed: int = 0, from_night: int = 10**9) -> pd.DataFrame:
-    """The answers of some nights with similar vectors, as many encoders give them; `changed` items have other vectors from a night on."""
+    """The answers, in some nights with vectors that are similar to each other, as from many encoders; `changed` items have other vectors
+    from a night on.
+    """
     rng = np.random.default_rng(3)
     usual, others = (rng.normal(size=(60, 32)) + 2 for _ in range(2))
     extras = []
@@ -306,7 +308,7 @@ def encoded(rows: pd.DataFrame, encoder: str, nights: range, *, changed: int = 0
 
 
 REWORDED = VendorNights(17, items=24, text=True, changed=9, from_night=15)
-"""From night 15 on, nine answers are other words."""
+"""From night 15 on, nine answers use other words."""
 
 
 def test_a_paraphrase_is_not_a_change_if_an_encoder_compares_the_answers() -> None:
@@ -319,7 +321,7 @@ def test_a_paraphrase_is_not_a_change_if_an_encoder_compares_the_answers() -> No
     assert found[probe_claims.CHANGED].evidence["encoder"] == found[probe_claims.SIMILAR].evidence["encoder"] == "tiny 1a2b"
     other = judged(encoded(rows, "tiny 1a2b", range(17), changed=9, from_night=15), 15)[probe_claims.CHANGED]
     assert other.severity == "act" and other.value == pytest.approx(9 / 24), (
-        "another meaning is a change, also if all vectors have much in common"
+        "another meaning is a change, even if all vectors have much in common"
     )
 
 

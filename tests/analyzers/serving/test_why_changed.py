@@ -1,4 +1,4 @@
-"""serving/why_changed: changed inputs and a changed relation are each named, with their place."""
+"""serving/why_changed: changed inputs and a changed relation between inputs and label are both named, with the rows concerned."""
 
 from dataclasses import replace
 

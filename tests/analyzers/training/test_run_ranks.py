@@ -1,4 +1,4 @@
-"""training/runs on distributed runs: slow ranks are named with their phase, place and cost, and waiting is not taken for slowness."""
+"""training/runs on distributed runs: slow ranks are named with phase, host and cost, and waiting is not mistaken for slowness."""
 
 from datetime import timedelta
 
@@ -73,7 +73,7 @@ def test_a_straggler_in_a_phase_of_unknown_kind_has_no_likely_cause() -> None:
 
 
 def slowed_late(begins: int, slow: float = 2.0, n: int = 200, seed: int = 0) -> tuple[list[dict], np.ndarray]:
-    """A run whose rank 2 is slow in its data from a step on. Returns the records, and the time that each rank itself worked."""
+    """A run in which rank 2 loads data slowly from a step on. Returns the records, and the working time of each rank without waiting."""
     records, work = distributed(n=n, seed=seed)
     for each in records:
         if each["kind"] == "step" and each["step"] > begins:
@@ -122,7 +122,7 @@ def test_a_rank_slow_in_too_few_of_the_last_steps_is_unknown(begins: int) -> Non
 
 
 def of_many_ranks(slow: dict[int, float], ranks: int = 64, n: int = 40, own: str = "compute") -> list[dict]:
-    """A run of many ranks with 100 ms of work; communication takes 30 ms, or the stated time for some ranks."""
+    """A run of many ranks with 100 ms of work per step; communication takes 30 ms, or the time in `slow` for some ranks."""
     rng = np.random.default_rng(7)
     records: list[dict] = [{"kind": "run", "run": "many", "event": "start", "at": START.isoformat()}]
     for step in range(n):
@@ -144,7 +144,7 @@ def test_a_straggler_in_communication_is_named() -> None:
 
 
 def test_a_slow_link_is_found_if_waiting_time_is_logged_separately() -> None:
-    """Rank 13 needs 52 ms to send where the others need 30, so that they wait 22 ms: a cost of 22 ms of all steps, which are 153 ms long."""
+    """Rank 13 takes 52 ms to send, the others 30 ms, so they wait 22 ms in each step; a step takes 153 ms."""
     records = of_many_ranks({13: 52.0})
     steps: dict[int, list[dict]] = {}
     for each in records:
@@ -162,7 +162,7 @@ def test_a_slow_link_is_found_if_waiting_time_is_logged_separately() -> None:
 
 
 def test_the_phase_in_which_the_slow_rank_loses_most_is_named_if_communication_contains_no_waiting() -> None:
-    """The other ranks' short communication is then taken for waiting, so the slow rank's own communication seems long."""
+    """The short communication of the other ranks is then taken for waiting, so the slow rank's own communication seems long."""
     records, rng = of_many_ranks(dict.fromkeys(range(64), 3.5)), np.random.default_rng(8)
     for each in records:
         if each["kind"] == "step":
@@ -200,8 +200,8 @@ def test_a_rank_slow_only_in_early_steps_is_ok() -> None:
 
 
 def test_equal_ranks_with_highly_variable_steps_raise_no_alarm() -> None:
-    """Eight ranks whose data loading is lognormal (sd 0.6 of its logarithm): single steps may take three times as long, but no rank does
-    on average.
+    """Eight ranks with lognormal data loading (standard deviation of the logarithm 0.6): single steps may take three times as long, but no
+    rank is slower on average.
     """
     for seed in range(repeats(20, 300)):
         rng = np.random.default_rng(seed)
@@ -257,7 +257,7 @@ def test_metrics_of_several_ranks_are_summarised_by_their_median() -> None:
     curve = gather_one(records).curves["train_loss"]
     assert curve.values == pytest.approx(
         loss(40) + 0.0
-    )  # ranks at -.15, -.05, +.05 and far out: the median is in the middle of the inner two
+    )  # ranks at -.15, -.05, +.05 and one far out: the median is the middle of the inner two
     assert len(curve.steps) == 40
 
 
@@ -276,6 +276,8 @@ def test_a_deliberately_slowed_process_is_found_with_its_phase(
 
 
 def test_separately_logged_waiting_time_is_subtracted_from_communication(fleet: dict[tuple[str, str], Finding]) -> None:
-    """The wait is subtracted from the phase `sync`; with 0 ms of communication for the others, a slow link would look infinitely slow."""
+    """The wait is subtracted in the phase `sync`. Subtracted from communication, it would leave 0 ms for the other ranks, and a slow link
+    would look infinitely slow.
+    """
     (slow,) = [each for (subject, _), each in fleet.items() if subject.startswith("run:flights-late-mlp-slow-link/rank")]
     assert 0.05 < slow.evidence["median_ms"] < 0.2 and slow.evidence["time_ms"] > 10

@@ -1,4 +1,4 @@
-"""training/runs: every accident is found on curves with a known answer, and the sample fleet's own training is described as it was."""
+"""training/runs: every accident is found on curves with a known answer, and findings about the sample fleet's own training are right."""
 
 import json
 from datetime import datetime, timedelta
@@ -85,7 +85,7 @@ def test_overfitting_names_the_best_step_and_what_stopping_would_have_saved() ->
 
 
 def test_a_bad_setting_of_a_search_is_ok_and_its_finding_starts_with_the_reason() -> None:
-    """Regression: `Run r overfits` stood beside an OK, and the reason came only with the details."""
+    """Regression: `Run r overfits` stood next to an OK, and the reason came only in the details."""
     t, rng = np.arange(100), np.random.default_rng(2)
     curves = {
         "loss": 0.2 + np.exp(-t / 40) + rng.normal(0, 0.004, 100),
@@ -238,7 +238,9 @@ def test_only_runs_with_a_record_in_the_window_are_judged() -> None:
 
 
 def thinned(records: list[dict], stride: int, now: Context) -> dict[str, Finding]:
-    """Findings about a run of which every n-th step and the last one were read; n = 0: only the first and the last, without metrics."""
+    """Findings about a run if only every n-th step and the last one were read. With n = 0: only the first and the last step, without
+    metrics.
+    """
     steps = frame_of("step", [each for each in records if each["kind"] == "step"])
     rows = [0, -1] if stride == 0 else sorted({*range(0, len(steps), stride), len(steps) - 1})
     read = steps.iloc[rows].reset_index(drop=True).assign(stride=stride)
@@ -265,13 +267,13 @@ def test_steps_and_interval_of_a_thinned_run_are_those_of_all_its_steps() -> Non
 
 
 def logged(run: str, metric: str) -> dict[int, float]:
-    """step: value of a metric, read from the file itself."""
+    """The values of a metric by step, read from the file itself."""
     records = [json.loads(line) for line in (FOLDER / "training.jsonl").read_text(encoding="utf-8").splitlines()]
     return {each["step"]: each["metrics"][metric] for each in records if each["kind"] == "step" and each["run"] == run}
 
 
 def test_the_sample_lightgbm_runs_are_ok_with_their_true_best_values(fleet: dict[tuple[str, str], Finding]) -> None:
-    """150 trees at a low learning rate, without spikes, divergence or overfitting; the stated best value is the smallest in the file."""
+    """150 trees at a low learning rate, without spikes, divergence or overfitting. The stated best value is the smallest in the file."""
     boosted = {each for each in fleet if each[0].startswith(("run:employment", "run:flights-delay", "run:flights-late-f"))}
     assert {fleet[each].severity for each in boosted if each[1] == "best_metric"} == {"ok"}
     assert {metric for _, metric in boosted} <= {"best_metric", "plateau_share"}
@@ -283,7 +285,9 @@ def test_the_sample_lightgbm_runs_are_ok_with_their_true_best_values(fleet: dict
 
 
 def test_a_training_metric_plateau_is_no_alarm_while_a_held_out_metric_improves(fleet: dict[tuple[str, str], Finding]) -> None:
-    """Fold 3 of flights-delay: MAE stands at 21.9 from about tree 55 on (its best is 21.8855 at tree 80), while RMSE goes on falling to the end."""
+    """In fold 3 of flights-delay, MAE stays at 21.9 from about tree 55 on (its best is 21.8855 at tree 80), while RMSE keeps falling to the
+    end.
+    """
     found = fleet["run:flights-delay-fold-3", "plateau_share"]
     assert found.severity == "ok" and found.evidence["metric"] == "validation_mae" and "`validation_rmse` still did" in found.because
     mae, rmse = logged("flights-delay-fold-3", "validation_mae"), logged("flights-delay-fold-3", "validation_rmse")

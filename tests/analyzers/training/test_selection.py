@@ -32,7 +32,7 @@ def context(model: Model = MODEL, slice_: Slice | None = None) -> Context:
 
 
 def answered(avoided: float, rows: int = 2000, seed: int = 1, wrong: float = 0.25) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Answers of a champion, and of a challenger that avoids a share of its errors and makes a tenth as many new ones."""
+    """Answers of a champion, and of a challenger that avoids a share of the champion's errors and makes a tenth as many new ones."""
     rng = np.random.default_rng(seed)
     label = rng.integers(0, 2, rows)
     errs = rng.random(rows) < wrong
@@ -67,7 +67,7 @@ def test_a_better_challenger_is_found_in_nine_of_ten_draws_and_an_equal_one_rare
 
 
 def in_regions(worse: float, seed: int = 3, rows: int = 3000) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Answers of two versions that err alike, but the challenger errs on a further share of the rows of the south."""
+    """Answers of two versions with equal errors, except that the challenger is also wrong on a further share of the rows of the south."""
     rng = np.random.default_rng([seed, 7])
     champion, other = answered(0.0, rows, seed)
     region = rng.choice(["north", "south", "east"], rows)
@@ -88,7 +88,7 @@ def test_a_challenger_that_is_worse_in_one_slice_is_named_with_the_slice_and_its
     named = [judged(in_regions(0.2, seed), regional)[1].slice for seed in range(10)]
     assert named.count("region=south") >= 9
     owners = replace(regional, settings=ModelSettings(limits={"training/selection/challenger_slice_loss": 2.0}))
-    assert judged((champion, other), owners)[1].severity == "ok", "the owner accepts more"
+    assert judged((champion, other), owners)[1].severity == "ok", "the owner's limit accepts a larger loss"
 
 
 def test_equal_challengers_are_rarely_reported_worse_in_a_region() -> None:

@@ -85,7 +85,7 @@ def test_an_augmentation_without_an_effect_claims_none() -> None:
     assert "has no significant effect on accuracy" in found["gain"].because and found["gain"].evidence["effect"] == "none"
 
 
-def test_a_significant_effect_below_a_point_is_told_as_small() -> None:
+def test_a_significant_effect_below_one_point_is_described_as_small() -> None:
     counts = {"rows": 20_000, "gained": [300, 310, 305, 296], "lost": [400, 405, 410, 398], "slices": []}
     found = by_metric(audit_row({"augmentation": "jitter", **counts}))["gain"]
     assert (found.severity, found.evidence["effect"]) == ("ok", "small")
@@ -106,7 +106,7 @@ def test_label_changes_are_suspected_from_all_seeds_and_confirmed_by_people() ->
     told = by_metric(audit_row(row["results"], checked={"n": 200, "changed": 30}))["label_changes"]
     assert told.severity == "act" and told.value == 0.15 and "30 of 200" in told.because
     fine = by_metric(audit_row(row["results"], checked={"n": 200, "changed": 1}))["label_changes"]
-    assert fine.severity == "ok", "people's checks count for more than what seeds decide"
+    assert fine.severity == "ok", "checks by people count more than the comparison of seeds"
     few = by_metric(audit_row(row["results"], checked={"n": 9, "changed": 3}))["label_changes"]
     assert few.severity == "unknown" and few.value is None
 

@@ -1,4 +1,6 @@
-"""Rules about the optimisation of a run: each planted accident is named, clean runs raise nothing, and the job's own alerts count."""
+"""Rules about the optimisation of a run: each planted accident is named, clean runs raise nothing, and alerts that the job itself logged
+count.
+"""
 
 from datetime import timedelta
 
@@ -15,7 +17,7 @@ SIGNALS = {"exploding_gradient", "vanishing_gradient", "dead_units", "update_rat
 
 
 def clean(seed: int, n: int = N) -> dict[str, np.ndarray]:
-    """The metrics of a run without accident: noisy norms, a warm-up and a cosine schedule that ends at zero, few dead units."""
+    """The metrics of a run without accident: noisy gradient norms, a warm-up and a cosine schedule that ends at zero, few dead units."""
     rng, t = np.random.default_rng(seed), np.arange(n)
     rate = 0.01 * np.minimum((t + 1) / 10, 1) * (1 + np.cos(np.pi * t / (n - 1))) / 2
     return {
@@ -30,7 +32,7 @@ def clean(seed: int, n: int = N) -> dict[str, np.ndarray]:
 
 
 def of_signals(metrics: dict[str, object], **fields: object) -> list[Finding]:
-    """The findings of the rules of this module about one run."""
+    """The findings about one run from the rules that this module tests."""
     return [each for each in said(a_run(metrics, **fields)) if each.metric in SIGNALS]
 
 
@@ -132,7 +134,7 @@ def test_a_spike_is_traced_to_its_batch() -> None:
 
 
 def of_two_ranks(curve: np.ndarray, second: int) -> list[dict]:
-    """A run of two ranks that read 50 batches in turn, and `second` other ones."""
+    """A run of two ranks: one reads 50 batches in turn, the other reads `second` different batches in turn."""
     records = []
     for each in a_run({"train_loss": curve}):
         of = [{}] if each["kind"] != "step" else [{"rank": r, "batch": f"{r}-{each['step'] % n}"} for r, n in enumerate((50, second))]
@@ -160,7 +162,7 @@ def test_a_spike_that_does_not_recur_with_its_rows_blames_no_batch_of_two_ranks(
     assert "6 other steps read some of them without a spike: the rows of those are not the cause." in found.because
     partly = only(said(of_two_ranks(curve, N + 1)), "metric_spike")
     assert "3 other steps read some of them without a spike" in partly.because and "No other step read `1-110`." in partly.because
-    curve[15] += 0.9  # one of four other reads of the other rank's batch
+    curve[15] += 0.9  # one of the four other steps that read the batch of the other rank
     met = only(said(of_two_ranks(curve, 47)), "metric_spike")
     assert met.likely_source == "model" and "Of 6 other steps that read some of them, 1 had a spike: too few to blame" in met.because
 

@@ -1,4 +1,4 @@
-"""trust/audits: regressions, levels, expiry and new versions are named; repeated audits of the same model raise nothing."""
+"""trust/audits: regressions, levels beyond a limit, expiry and new versions are named; repeated audits of the same model raise nothing."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -42,7 +42,7 @@ def record(kind: str, headline: dict[str, Any], days: float = 5, version: str = 
 
 
 def judged(*records: dict[str, Any], **given: Any) -> list[Finding]:
-    """The findings about audits that were run."""
+    """The findings about the audits in these records."""
     return [each for each in every(*records, **given) if each.subject != "model"]
 
 
@@ -104,14 +104,15 @@ def test_a_worse_audit_names_the_previous_value_unless_the_intervals_explain_the
     (found,) = judged(
         robustness(200, days=40), robustness(150) | {"results": {"headline": {**robustness(150)["results"]["headline"], "at": 1.0}}}
     )
-    assert found.severity == "unknown" and "baseline" not in found.evidence, "another budget is no comparison"
+    assert found.severity == "unknown" and "baseline" not in found.evidence, "an audit with another attack budget is no baseline"
     assert "0.833" not in found.because and "no level set" in found.because
 
 
 @pytest.mark.parametrize("terms", [{"costs": {"income": 2.0}}, {"directions": {"tenure": "up"}}, {"locked": ["age"]}])
 def test_audits_of_attackers_with_other_costs_directions_or_locked_features_are_not_compared(terms: dict[str, Any]) -> None:
-    """150 of 240 rows withstand the attack, 200 before: worse under the same terms, and not comparable if costs or allowed changes
-    differ."""
+    """150 of 240 rows withstand the attack, after 200 before: worse on the same terms, and not comparable if costs or allowed changes
+    differ.
+    """
     before, now = robustness(200, days=40), robustness(150)
     before["results"] |= {"costs": {}, "directions": {}, "locked": []}
     now["results"] |= before["results"] | {"headline": now["results"]["headline"]}
@@ -141,18 +142,18 @@ def test_a_replaced_model_file_or_a_new_version_invalidates_audits() -> None:
     assert (found.metric, found.severity, found.value) == ("audit_days_left", "watch", pytest.approx(-5.0))
     assert "used another model file than version 1 has now" in found.because and found.evidence["file_replaced"]
     forms = made | {"audit": "precision", "results": {"forms": [{"form": "as served"}]}}
-    assert judged(forms) == [], "its figures are judged where forms are"
+    assert judged(forms) == [], "the figures are judged by the analyzer of forms, not here"
     (found,) = judged(forms, version="2")
     assert (found.subject, found.metric, found.severity) == ("precision", "audit_days_left", "watch")
     assert found.because.startswith("Version 2 has no precision audit: the newest is of version 1")
 
 
-def test_nested_results_of_another_tool_are_told_and_not_called_missing() -> None:
+def test_nested_results_of_another_tool_are_reported_and_not_called_missing() -> None:
     nested = record("robustness", {}) | {"results": {"linf": {"0.1": 0.62, "0.3": 0.31}, "attack": "pgd", "rows": [200, 40]}}
     (found,) = judged(nested)
     assert (found.severity, found.subject, found.value) == ("unknown", "robustness", None) and "`headline`" in found.because
     assert found.because.endswith("It recorded linf/0.1 0.62, linf/0.3 0.31, rows/1 200 and rows/2 40.")
-    assert [each.metric for each in judged(nested | {"expires": nested["at"]})] == ["audit_days_left"], "it expires as others do"
+    assert [each.metric for each in judged(nested | {"expires": nested["at"]})] == ["audit_days_left"], "the audit expires as others do"
     assert judged(nested, robustness(200))[0].value is not None, "an audit with a headline is read"
 
 
@@ -162,7 +163,7 @@ def test_missing_audit_kinds_are_listed_once_and_only_if_an_audit_can_run() -> N
     (found,) = [each for each in every(robustness(200)) if each.subject == "model"]
     assert found.severity == "unknown" and "exposure of training rows" in found.because and "robustness" not in found.because
     (found,) = [each for each in every(robustness(200), version="2") if each.subject == "model"]
-    assert "robustness" not in found.because, "that of version 1 is told as one of another version"
+    assert "robustness" not in found.because, "the robustness audit of version 1 is reported as an audit of another version"
     bare = replace(context(), version=replace(VERSIONS[0], artifact=None))
     assert analyze({"audits": pd.DataFrame(columns=["audit"])}, bare) == []
     (found,) = judged(record("membership", {"value": None, "low": None, "high": None, "n": 0, "why": "Cannot tell: no training rows."}))
@@ -191,7 +192,7 @@ def test_three_hundred_repeated_audits_raise_no_act_and_few_warnings() -> None:
 
 
 def shifted(gap: float, n: int = 400, days: float = 5, **given: Any) -> dict[str, Any]:
-    """An audit of fairness under shift that measured a gap between two groups of n effective rows."""
+    """An audit of fairness under shift that measured the given gap between two groups of n effective rows."""
     found = rate_difference_interval(n * (0.5 + gap), n, n * 0.5, n)
     made = record("fairness", {**interval_json(found), "at": 0.1}, days, **given)
     worst = {"shift": "more age above 40", "rate": "true_positive_rate", "attribute": "sex", "lowest": "F", "highest": "M"}
@@ -217,7 +218,9 @@ def test_fairness_under_shift_is_judged_by_its_level_the_last_audit_and_expiry()
 
 
 def leaking(share: float, n: int = 400, days: float = 5, overlap: float | None = None, **given: Any) -> dict[str, Any]:
-    """An audit of leakage that measured what a feature alone knows, and a share of held-out rows among training rows."""
+    """An audit of leakage that measured how well one feature alone predicts the label, and the share of held-out rows among the training
+    rows.
+    """
     made = record("leakage", {**interval_json(rate_interval(share * n, n)), "feature": "told", "at": "roc_auc"}, days, **given)
     made["results"]["model"] = {"value": 0.5}
     if overlap is not None:
@@ -244,7 +247,7 @@ def test_leakage_is_compared_with_both_levels_and_the_last_audit() -> None:
     assert first.because.startswith("Label predictability from told alone: 60 % (55")
     assert "; the model itself 50 %" in first.because and second.evidence["baseline"] == pytest.approx(0.02)
     (alone,) = judged(leaking(0.3, days=40, overlap=None), leaking(0.3))
-    assert alone.severity == "ok", "without known training rows there is no second figure"
+    assert alone.severity == "ok", "if the training rows are not known, there is no second figure"
     expired = judged(leaking(0.3, days=100, overlap=0.2), limits=limits)
     assert [(each.metric, each.severity) for each in expired] == [("audit_days_left", "watch"), ("training_overlap", "act")]
 
@@ -253,7 +256,7 @@ def test_a_feature_that_predicts_the_label_alone_is_a_warning_without_a_level() 
     (found,) = judged(leaking(0.99))
     assert (found.severity, found.limit) == ("watch", 0.98) and "may itself not be known at prediction time" in found.because
     (found,) = judged(leaking(0.99), limits={"trust/audits/label_leakage": 1.0})
-    assert (found.severity, found.limit) == ("ok", 1.0), "an owner may allow it"
+    assert (found.severity, found.limit) == ("ok", 1.0), "an owner may allow this"
 
 
 def test_uncompared_forms_are_reported_if_some_can_be_made() -> None:
@@ -266,7 +269,7 @@ def test_uncompared_forms_are_reported_if_some_can_be_made() -> None:
     assert (
         missing("artifacts/7/1/lightgbm-aa.txt") and missing("artifacts/7/1/onnx-aa.onnx") and missing("artifacts/7/1/skops-aa.skops", 200)
     )
-    assert not missing("artifacts/7/1/skops-aa.skops", 199), "a small network needs rows to learn from"
+    assert not missing("artifacts/7/1/skops-aa.skops", 199), "a small network needs more rows to learn from"
     assert not missing(None, 500)
     made = record("precision", {}, days=3) | {"results": {"forms": [{"form": "as served"}]}}
     assert not missing("artifacts/7/1/lightgbm-aa.txt", 0, made)
@@ -289,7 +292,7 @@ def test_an_audit_of_forms_expires_as_the_others_do(source: dict[str, str], agai
 
 @pytest.mark.parametrize("kind", ["robustness", "precision"])
 def test_audit_expiry_is_judged_at_the_end_of_the_window_and_not_at_the_newest_record(kind: str) -> None:
-    """For a model that ended on the window's last day, silence is not counted further, but promises with a date still expire."""
+    """For a model that ended on the window's last day, silence is not counted beyond this day, but dated promises still expire."""
     headline = {} if kind == "precision" else interval_json(rate_interval(200, 240)) | {"at": 0.25}
     made = record(kind, headline, days=90.5) | {"results": {"forms": [{"form": "int8"}]} if kind == "precision" else {"headline": headline}}
     frame = pd.DataFrame([made], columns=["model", "version", "at", "audit", "results", "expires"])

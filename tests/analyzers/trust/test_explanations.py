@@ -81,7 +81,7 @@ def test_a_small_sample_is_no_alarm(rng: np.random.Generator) -> None:
 
 
 def test_days_are_weighted_by_their_number_of_predictions(rng: np.random.Generator) -> None:
-    """A day with ten times the traffic counts ten times, though the same number of its predictions is explained."""
+    """A day with ten times the traffic counts ten times, although equally many predictions are explained on each day."""
     one, other = attributions(rng, 300, SIZES, days=1), attributions(rng, 300, SIZES[::-1].copy(), days=1)
     other["at"] = other["at"] + timedelta(days=1)
     other["id"] = "q" + other["id"]

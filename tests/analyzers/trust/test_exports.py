@@ -1,4 +1,6 @@
-"""trust/exports: budgets, k, personal columns, attestations, checklists and canaries, against figures by hand and by dp-accounting."""
+"""trust/exports: budgets, k, personal columns, attestations, checklists and canaries; figures agree with hand calculations and with
+dp-accounting.
+"""
 
 import base64
 import itertools
@@ -40,11 +42,15 @@ def test_privacy_losses_of_releases_are_summed_against_the_budget() -> None:
     rows = [noised(-20), noised(-10), noised(1), noised(2)]
     over = only(export_findings(rows, levels({"epsilon": 1.0, "delta": 1e-5})), "export_epsilon")
     assert (over.severity, over.limit, over.subject) == ("act", 1.0, "recipient:acme/dataset:customers")
-    assert over.value == pytest.approx(four) and one < four < 4 * one, "Rényi losses add up to less than their ε"
-    assert over.value == pytest.approx(1.3863, rel=1e-3), "dp-accounting: four Gaussian releases at 6 times the sensitivity"
+    assert over.value == pytest.approx(four) and one < four < 4 * one, (
+        "the ε of all releases together is less than the sum of their ε, by Rényi accounting"
+    )
+    assert over.value == pytest.approx(1.3863, rel=1e-3), "dp-accounting gives this for four Gaussian releases at 6 times the sensitivity"
     near = only(export_findings(rows, levels({"epsilon": 1.6})), "export_epsilon")
     assert near.severity == "watch" and "% of the budget of 1.6" in near.because
-    assert only(export_findings(rows[:1], levels({"epsilon": 5.0})), "export_epsilon").severity == "ok", "an older release still counts"
+    assert only(export_findings(rows[:1], levels({"epsilon": 5.0})), "export_epsilon").severity == "ok", (
+        "an older release still counts towards the budget"
+    )
     unstated = only(export_findings(rows), "export_epsilon")
     assert (unstated.severity, unstated.value) == ("unknown", None) and "no budget is stated" in unstated.because
 
@@ -64,7 +70,9 @@ def test_stated_privacy_losses_are_summed_and_one_below_its_mechanism_is_reporte
     low = [noised(1, epsilon=0.1)]
     told = only(export_findings(low, levels({"epsilon": 10.0})), "export_epsilon")
     assert told.severity == "watch" and "states less than its mechanism gives: 0.652" in told.because
-    assert told.value == pytest.approx(rdp_epsilon(gaussian_rdp(6.0), 1e-5)), "the mechanism counts"
+    assert told.value == pytest.approx(rdp_epsilon(gaussian_rdp(6.0), 1e-5)), (
+        "the loss is computed from the mechanism, not from the stated ε"
+    )
 
 
 def test_the_privacy_loss_of_noisy_training_uses_its_steps_and_sampling_rate() -> None:
@@ -100,7 +108,7 @@ def test_personal_columns_need_a_transform_or_a_legal_basis() -> None:
     model = Model(1, "loan", settings=ModelSettings(column_tags={"spend": "sensitive"}))
     tagged = export(transform=None, legal_basis=None, columns={"spend": {}}, model="loan")
     assert only(export_findings([tagged], models={"loan": model}), "export_personal_columns").evidence["columns"] == ["spend"]
-    assert of_metric(export_findings([tagged]), "export_personal_columns") == [], "no tag, nothing personal"
+    assert of_metric(export_findings([tagged]), "export_personal_columns") == [], "without a tag no column is personal"
 
 
 def key_pair(kind: str) -> tuple[Callable[[bytes], bytes], str]:
@@ -111,7 +119,7 @@ def key_pair(kind: str) -> tuple[Callable[[bytes], bytes], str]:
 
 
 def signed(sign: Callable[[bytes], bytes], document: str) -> dict[str, Any]:
-    """The fields of an attestation whose document is signed."""
+    """The fields of an attestation with a signed document."""
     own = {"attestation_document": document, "attestation_signature": base64.b64encode(sign(document.encode())).decode()}
     return {"attestation": ATTESTED, "extra": own}
 
@@ -205,7 +213,7 @@ def test_a_canary_found_again_is_reported_with_its_place() -> None:
 
 
 def test_a_found_canary_is_attributed_to_the_export_that_contained_it() -> None:
-    """Regression: two recipients have a canary without a name; the text of the first came back, and the second was blamed."""
+    """Regression: two recipients each have a canary without a name. The text of the first came back, but the second was blamed."""
     acme = export(-30, recipient="acme", canaries=[{"text": "zq-canary-77"}])
     bolt = export(-20, recipient="bolt", canaries=[{"text": "zq-canary-78"}])
     row = {"canary": "canary", "exported": naive_utc(START - timedelta(days=30)), "recipient": "acme", "model": "chat", "id": "p1"}
@@ -216,7 +224,7 @@ def test_a_found_canary_is_attributed_to_the_export_that_contained_it() -> None:
 
 
 def test_recipients_of_one_canary_are_all_named() -> None:
-    """Which of them passed it on is not known."""
+    """It is not known which of the recipients passed the canary on."""
     both = [export(day, recipient=name, canaries=[{"name": "c1", "text": "zq-canary-77"}]) for day, name in ((-30, "acme"), (-20, "bolt"))]
     later = export(5, recipient="corp", canaries=[{"name": "c1", "text": "zq-canary-77"}])
     seen = [{"canary": "c1", "model": "chat", "id": "p1", "at": naive_utc(START + timedelta(days=1)), "place": "the answer"}]
@@ -258,4 +266,4 @@ def test_export_findings_are_new_or_ongoing_by_the_exports_before_the_window() -
         assert only(first, metric).severity in ("act", "watch"), metric
         assert (only(first, metric).news, only(again, metric).news) == ("new", "ongoing"), metric
     mended = export_findings([export(-9, k=2.0), export(-3, k=9.0), export(1, k=2.0)], allowed)
-    assert only(mended, "export_k").news == "new", "the last one before it was fine"
+    assert only(mended, "export_k").news == "new", "the last export before it was within the limit"

@@ -1,6 +1,6 @@
-"""trust/fairness against fairlearn: the rates of three crossed attributes, and each criterion's difference and ratio, are equal.
+"""trust/fairness equals fairlearn: the rates of three crossed attributes, and the difference and ratio of each criterion.
 
-fairlearn is no part of the product. Here it is asked on few rows; tests/benchmarks/bench_fairness.py asks it, and times it, on a million.
+fairlearn is not part of the product. Here it is run on few rows; tests/benchmarks/bench_fairness.py runs and times it on a million.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ SENSITIVE = ("sex", "race", "region")
 
 @pytest.fixture(scope="module")
 def rows() -> pd.DataFrame:
-    """Decisions and labels of 4,000 people in 2 × 3 × 2 groups that are treated differently."""
+    """Decisions and labels of 4,000 people in 2 × 3 × 2 groups, which are treated differently."""
     rng, n = np.random.default_rng(20), 4000
     frame = pd.DataFrame({"sex": rng.choice(["F", "M"], n), "race": rng.choice(list("ABC"), n, p=[0.6, 0.3, 0.1])})
     frame["region"] = rng.choice(["north", "south"], n)
@@ -28,7 +28,7 @@ def rows() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def groups(rows: pd.DataFrame) -> GroupMetrics:
-    """The product's figures about them, from counts."""
+    """The product's metrics of the groups, from counts."""
     keys = {name: f"group.{name}" for name in SENSITIVE}
     counts = rows.rename(columns=keys).groupby([*keys.values(), "decision", "label"]).size().rename("n").reset_index()
     counts = counts.assign(w=counts["n"].astype(float), w2=counts["n"].astype(float))

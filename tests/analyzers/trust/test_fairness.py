@@ -36,7 +36,7 @@ def people(
     shares: tuple[float, ...] = (0.5, 0.5),
     weight: bool = False,
 ):
-    """Labels at 0.5, decisions with a TPR by group (0.8 where not said) and one FPR; groups F, M, then X, Y."""
+    """Labels with probability 0.5; decisions with a TPR by group (0.8 unless given) and one FPR; groups F, M, then X, Y."""
     rng = np.random.default_rng(seed)
     sex = rng.choice(["F", "M", "X", "Y"][: len(shares)], n, p=shares)
     label = rng.random(n) < 0.5
@@ -126,7 +126,7 @@ def test_a_critical_gap_states_what_moved_and_since_when() -> None:
 
 
 def month(seed: int, days: int, *, strays: float = 0.0, rows: int = 500) -> pd.DataFrame:
-    """Four weeks before the window whose TPR of F strays from day to day by so many points."""
+    """Four weeks before the window, in which the TPR of group F varies from day to day by `strays`."""
     rng = np.random.default_rng(seed)
     parts = [people(rows, 1000 * seed + day, tpr={"F": float(np.clip(0.8 + strays * rng.normal(), 0.0, 1.0))}) for day in range(days)]
     starts = [pd.Timestamp("2026-03-02", tz="UTC") + pd.Timedelta(days=day - 28) for day in range(days)]
@@ -160,7 +160,7 @@ def test_a_gap_present_in_the_past_month_is_critical_and_ongoing() -> None:
 
 @pytest.mark.parametrize("weeks", [0, 1, 2, 3, 4])
 def test_a_gap_that_lasts_is_as_critical_in_each_week(weeks: int) -> None:
-    """Days of the fault in the past month do not widen the error of the judged level."""
+    """Days of the fault within the past month do not widen the standard error of the level."""
     base, rows, clean = people(20_000, 51), people(14_000, 52, tpr={"F": 0.68}), month(53, 28, rows=2000)
     ill = people(len(clean), 54, tpr={"F": 0.68}).assign(at=clean["at"])
     bad = clean["at"] >= pd.Timestamp("2026-03-02", tz="UTC") - pd.Timedelta(weeks=weeks)
@@ -169,13 +169,15 @@ def test_a_gap_that_lasts_is_as_critical_in_each_week(weeks: int) -> None:
 
 
 def test_a_month_like_the_reference_resolves_the_uncertainty_of_a_small_reference() -> None:
-    """400 positives of a group in the reference leave 11 points of TPR uncertain; the month has as many positives in two days."""
+    """With 400 positives of a group in the reference, its TPR is uncertain by 11 points; the month has as many positives in two days."""
     rows, base, past = people(7000, 42, tpr={"F": 0.69}), people(1600, 50), month(44, 28, rows=1000)
     found = findings(rows, base, past)[("sex=F", "true_positive_rate")]
     assert found.needs_action and found.evidence["p_with_past"] and found.evidence["p_value"] < 1e-6
     hits = rows[(rows["group.sex"] == "F") & (rows["label"] == 1)]["decision"].mean()
-    assert found.value == pytest.approx(hits) and found.evidence["baseline"] == pytest.approx(0.8, abs=0.05), "told against the reference"
-    assert findings(rows, base).get(("sex=F", "true_positive_rate")) is None, "nothing but the reference is too little"
+    assert found.value == pytest.approx(hits) and found.evidence["baseline"] == pytest.approx(0.8, abs=0.05), (
+        "the comparison is with the reference"
+    )
+    assert findings(rows, base).get(("sex=F", "true_positive_rate")) is None, "the reference alone is not enough"
 
 
 def test_a_past_month_with_a_gap_does_not_count_as_a_baseline() -> None:
@@ -206,7 +208,7 @@ def test_a_gap_also_present_in_the_reference_is_critical_and_ongoing() -> None:
     found = said.pop(("sex", "equalized_odds_difference"))
     assert found.severity == "act" and found.value > 0.15 and news_of(found) == "ongoing"
     assert "points in the reference already" in found.because and found.evidence["stood_in_reference"]
-    assert standing_since(found) == StandingSince(date(2026, 3, 2), earlier=True), "its window has no past"
+    assert standing_since(found) == StandingSince(date(2026, 3, 2), earlier=True), "the window has no past rows"
     assert {each.severity for each in said.values()} <= {"ok"}
 
 
@@ -218,7 +220,7 @@ def test_a_tiny_group_does_not_hide_a_significant_gap() -> None:
 
 
 def sentence(chance: float, growth: float | None, comparisons: int | None) -> str:
-    """The sentence of a gap beyond the limit that raised nothing, with these p-values."""
+    """The sentence about a gap that is beyond the limit but raised nothing, for the given p-values."""
     rows, base = people(4000, 41, tpr={"F": 0.66}), people(20_000, 42)
     asked = context(base)
     chosen = sensitive_attributes(asked.model, asked.version)

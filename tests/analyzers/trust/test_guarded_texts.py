@@ -1,4 +1,4 @@
-"""trust/live_guard reads texts without a reference: texts logged beside features, and questions of language models."""
+"""trust/live_guard reads texts without a reference: texts logged with features, and questions to language models."""
 
 import json
 from dataclasses import replace
@@ -26,7 +26,9 @@ SUBJECTS = np.array([f"s{k}" for k in range(40)], object)
 
 
 def requests(rng: np.random.Generator, n: int, planted: str | None = None, share: float = 0.02) -> pd.DataFrame:
-    """Calls with honest texts, and a share with another one, from one subject. Questions have heavy tails and some give a role."""
+    """Calls with ordinary texts; a share of them has a planted text, from one subject. Question lengths are heavy-tailed, and some
+    questions assign a role.
+    """
     long = np.array([" ".join(["word"] * max(int(size), 2)) for size in rng.lognormal(2.5, 0.9, n)], object)
     text = np.where(rng.random(n) < 0.5, rng.choice(TWEETS, n), long)
     text = np.where(rng.random(n) < 0.01, "Act as a travel guide. " + text.astype(object), text)
@@ -74,7 +76,7 @@ def test_honest_texts_of_the_sample_raise_no_finding() -> None:
         for before in (past, past.iloc[:0]):
             (found,) = guarded(now, before)
             assert found.severity == "ok", found.because
-    assert "more than 20,000 characters long" in found.because, "without a past a fixed limit holds, and is stated"
+    assert "more than 20,000 characters long" in found.because, "without a past a fixed limit applies, and the finding states it"
 
 
 def test_the_instruction_share_counts_requests_with_free_text_and_is_unknown_without_a_past() -> None:
@@ -98,7 +100,7 @@ def test_few_texts_are_unknown_and_calls_without_texts_give_no_finding() -> None
     assert (found.severity, found.value, found.n) == ("unknown", None, 60) and "about 40 more" in found.because
     assert guarded(now.assign(extra=None), past.assign(extra=None)) == []
     few = guarded(requests(rng, 60, ATTACK, 0.1), past)
-    assert [each.metric for each in few] == ["prompt_text_share"], "what is there is named, however few the requests"
+    assert [each.metric for each in few] == ["prompt_text_share"], "a planted text is named, however few the requests"
 
 
 def test_a_long_prompt_by_token_count_is_oversized_if_its_text_is_not_logged() -> None:

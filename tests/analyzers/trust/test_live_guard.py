@@ -1,5 +1,6 @@
-"""trust/live_guard: subjects that copy, probe or send strange requests, and odd texts, are named in the lab's logs; clean weeks name
-nobody."""
+"""trust/live_guard: in the logs of the fault lab, subjects that copy, probe or send strange requests are named, and so are odd texts; clean
+weeks name nobody.
+"""
 
 from collections.abc import Iterator
 from functools import cache
@@ -34,7 +35,7 @@ ATTACKS = ("model_extraction", "boundary_search", "strange_requests", "prompt_te
 
 @pytest.fixture(autouse=True, scope="module")
 def known_space() -> Iterator[None]:
-    """The input space of the one reference is computed once."""
+    """Compute the input space once, because all tests use the same reference."""
     made: dict[bytes, live_guard.InputSpace | None] = {}
 
     def of(columns: dict[str, np.ndarray], *names: list[str]) -> live_guard.InputSpace | None:
@@ -63,7 +64,7 @@ def context(**limits: float) -> Context:
 
 
 def findings(rows: LogRows, actions: pd.DataFrame | None = None, past: LogRows | None = None, **limits: float) -> list[Finding]:
-    """The findings about these rows. past: one week, repeated for the four weeks before; None for no past."""
+    """The findings about these rows. past: a week of rows that is repeated in each of the four weeks before; None for no past."""
     about, frames = context(**limits), {}
     for name, ask in ANALYZER.needs(about).items():
         source = BASE.reference if name == "reference" else rows
@@ -86,7 +87,7 @@ def findings(rows: LogRows, actions: pd.DataFrame | None = None, past: LogRows |
 
 
 def past_rows(rows: LogRows | None, columns: tuple[str, ...]) -> pd.DataFrame:
-    """The rows of a week on each of the four weeks before the window, 100 a day."""
+    """The rows of a week, moved into the four weeks before the window, 100 a day."""
     if rows is None:
         return pd.DataFrame(columns=list(columns))
     made = pd.DataFrame({column: rows[column] for column in columns if column not in ("id", "at")}).sample(2800, random_state=2)
@@ -102,7 +103,7 @@ def week(seed: int) -> tuple[CleanStream, FaultTargets]:
 
 
 def log(seed: int, fault: str | None = None, strength: str = "middle") -> LogRows:
-    """A week, with a fault on each of its days or without."""
+    """The rows of a week, without a fault or with one on each day."""
     stream, scene = week(seed)
     scenario = FaultScenario(stream, scene, FAULTS[fault] if fault else None, strength)
     return joined_rows([scenario.planted(number, stream.day(number)) for number in range(1, 8)])
@@ -119,8 +120,8 @@ def test_a_fault_of_middle_strength_is_found_in_nine_of_ten_draws(fault: str) ->
 
 
 @pytest.mark.parametrize(("fault", "metric"), [("model_extraction", "input_coverage"), ("boundary_search", "boundary_request_share")])
-def test_a_client_that_sends_everything_is_held_against_the_reference(fault: str, metric: str) -> None:
-    """Regression: an attack by the only client was not named, because there were no others to compare it with."""
+def test_a_client_that_sends_all_requests_is_compared_with_the_reference(fault: str, metric: str) -> None:
+    """Regression: an attack by the only client was not named, because there were no other clients for a comparison."""
     seeds, named = range(3, 3 + repeats(1, 10)), 0
     for seed in seeds:
         rows = log(seed, fault)
@@ -172,7 +173,9 @@ def test_far_requests_are_a_warning_and_critical_only_beyond_the_owner_s_level()
 
 
 def test_far_requests_as_frequent_as_in_the_week_before_are_ongoing_and_a_flood_is_new() -> None:
-    """An ongoing drift has far requests each week: after the first alert they stand. Three times as many are a separate fault."""
+    """In an ongoing drift there are far requests each week: after the first alert they are ongoing. Three times as many are a separate
+    fault.
+    """
     some, many = log(2, "strange_requests"), log(2, "strange_requests", "strong")
 
     def far(now: LogRows, past: LogRows | None, **limits: float) -> Finding:
@@ -180,13 +183,15 @@ def test_far_requests_as_frequent_as_in_the_week_before_are_ongoing_and_a_flood_
 
     new, stands = far(some, log(2)), far(some, some)
     assert (new.severity, new.news, new.evidence["standing"]) == ("watch", "new", False)
-    assert (stands.severity, stands.news, stands.evidence["standing"]) == ("watch", None, True), "the severity is that of the level"
+    assert (stands.severity, stands.news, stands.evidence["standing"]) == ("watch", None, True), (
+        "the severity depends on the level, although it is not new"
+    )
     assert standing_since(stands) == StandingSince((START - pd.Timedelta(days=28)).date(), earlier=True)
     assert far(some, some, far_request_share=0.05).severity == "act"
     flood = far(many, some)
     assert flood.value > 2.5 * stands.value and (flood.news, flood.evidence["standing"]) == ("new", False)
     unknown = far(some, None)
-    assert unknown.news is None and "standing" not in unknown.evidence, "no past, no news"
+    assert unknown.news is None and "standing" not in unknown.evidence, "without a past nothing is new or ongoing"
 
 
 def test_subjects_that_send_most_far_requests_are_named_even_with_few_requests() -> None:
@@ -228,4 +233,4 @@ def test_reliance_on_the_model_is_compared_with_the_owners_level() -> None:
     assert (under.value, under.n, under.severity) == (0.0, 100, "unknown") and "set `trust/live_guard/under_reliance`" in under.because
     many = pd.concat([actions] * 30, ignore_index=True)
     sampled = [{each.metric: each for each in findings(log(2), rows)}["over_reliance"] for rows in (actions, many)]
-    assert [each.evidence["sampled"] for each in sampled] == [False, True], "only a count of all predictions has a proof"
+    assert [each.evidence["sampled"] for each in sampled] == [False, True], "only a count of all predictions (not of a sample) has a proof"
