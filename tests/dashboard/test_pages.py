@@ -106,12 +106,12 @@ def page_runs(path: Path, model: str) -> None:
     [
         ({"model": "lona"}, "The link names the model lona, which is not in this store."),
         ({"model": "loan", "version": "9"}, "The link names version 9, which does not exist; all versions are shown."),
-        ({"model": "loan", "slice": "sx=F"}, "column 'sx' is not in loan. Did you mean 'sex'?"),
-        ({"model": "loan", "slice": "sex"}, "a slice cannot be read"),
+        ({"model": "loan", "slice": "sx=F"}, "Column 'sx' is not in loan. Did you mean 'sex'?"),
+        ({"model": "loan", "slice": "sex"}, "A slice cannot be read"),
         ({"model": "loan", "window": "yesterday"}, "The link names the window yesterday, which does not exist"),
         ({"model": "loan", "from": "soon", "window": "Chosen dates"}, "The link names soon as from, which is not a time."),
         ({"model": "loan", "from": "2026-03-09T00:00", "to": "2026-03-02T00:00", "window": "Chosen dates"},
-         "the window ends before it starts"),
+         "The window ends before it starts"),
     ],
 )  # fmt: skip
 def test_a_link_to_a_missing_item_shows_a_message(path: Path, parameters, said, current: World) -> None:
