@@ -52,9 +52,9 @@ PERIODS: tuple[dict[str, object], ...] = (
     {"years": "2024", "since": date(2024, 1, 1), "ends": energy.FILE, "weeks_ahead": 0},
     {"years": "2024", "since": date(2024, 1, 1), "ends": vendor.FILE, "weeks_ahead": 2, "only": list(VENDOR)},
 )
-"""How `demo --live` moves the sample to today. The records since a given day are moved together, so that the records of each file end the
-given number of weeks after the start. Half of the short files are already in the past at the start, and all training runs are. Prices keep
-their dates.
+"""How `demo --live` moves the sample to today. The records since a given day are moved together, so that those of the file in `ends` end
+the given number of weeks after the start. Half of each short period is already in the past at the start, and all training runs are. Prices
+keep their dates.
 """
 
 

@@ -1,10 +1,9 @@
 """Make the audits of forms of the sample fleet. `python -m sample_data.trade_offs --home HOME [--add FIGURE…]`
 
-Each audit is a real run of `observability trade-offs` on the machine that wrote the file, on predictions of the fleet: the shipped model
-file with fewer trees and more threads, and a small network in fp32, fp16, bf16 and int8. CUDA is asked for too, although there is none, so
-that the silent fallback to the processor is seen. Decisions repeat exactly under the same libraries
-(CORE_TYPE); times are those of that machine. Only the dates are moved, as those of the other audits (`audits.py`): `made_at` in the
-results says when it ran.
+Each audit is a real run of `observability trade-offs`, on predictions of the fleet and on the machine that wrote the file. It compares the
+shipped model file with fewer trees and more threads, and a small network in fp32, fp16, bf16 and int8. CUDA is requested too, although
+there is none, to show the silent fallback to the processor. Decisions repeat exactly with the same libraries (CORE_TYPE); times are those
+of that machine. Only the dates are moved, like those of the other audits (`audits.py`): `made_at` in the results is the time when it ran.
 
 `--add kl_divergence memory_peak_mb` runs the forms again and adds these figures to the file. All other figures stay. It refuses a run
 whose decisions or score differences differ from the file's.

@@ -64,8 +64,8 @@ def train(spec: Spec, rows: Rows, log: Logger) -> Trained:
 
 
 def model_input(spec: Spec, table: pd.DataFrame) -> pd.DataFrame:
-    """The features in the model's order. Categories are categorical, with the levels of the training rows, which LightGBM writes into its
-    file.
+    """The features in the model's order. Categories have a categorical type, with the levels of the training rows, which LightGBM writes
+    into its file.
     """
     inputs = table[list(spec.features)].copy()
     for name in spec.categories:

@@ -59,7 +59,7 @@ PAGES: dict[str, tuple[str, dict[str, str], str]] = {
     "dashboard": ("dashboards", {}, "name of the dashboard"),
     "pin": ("dashboards", {"dashboard": "b1"}, "text of the pin"),
 }
-"""PAGES: For each kind: the page, its parameters, and the text on it that only this record contains."""
+"""For each kind: the page, its parameters, and the text on it that only this record contains."""
 
 
 def lines() -> list[dict]:

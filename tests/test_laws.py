@@ -361,7 +361,7 @@ def crash(frames: Frames, context: Context) -> list[Finding]:
 
 FAILING = Analyzer("broken/failing", "What happens when an analyzer fails?", lambda context: {}, crash)
 SILENT = Analyzer("broken/failing", "What if it found nothing?", lambda context: {}, lambda frames, context: [])
-"""SILENT: Replaces FAILING in the comparison, so that the budget of false discoveries is shared by the same number of analyzers."""
+"""Replaces FAILING in the comparison, so that the budget of false discoveries is shared by the same number of analyzers."""
 
 
 def columns_of(analyzer: Analyzer, context: Context) -> list[str]:

@@ -24,9 +24,9 @@ NEVER = (
     ("investigation", ("dashboard",)),
     ("server", ("dashboard", "cli")),
 )
-"""NEVER: Packages that must never import certain others, directly or for types."""
+"""Packages that must never import certain others, directly or for types."""
 ABOVE_THE_STORE = ("observability.store.engine", "observability.store.types.")
-"""ABOVE_THE_STORE: What packages above store/ may import of it: the boundary, and the data types that cross it."""
+"""What packages above store/ may import of it: the boundary, and the data types that cross it."""
 STORE_EXCEPTIONS = {
     "observability.server.process_lock": ("observability.store.opener",),  # opens the store of the process
     "observability.server.replica": (
@@ -48,7 +48,7 @@ STORE_EXCEPTIONS = {
     "sample_data.canaries": ("observability.store.opener",),  # the same
     "sample_data.meetings": ("observability.store.opener",),  # holds the meetings in its own home
 }
-"""STORE_EXCEPTIONS: Modules above store/ that import more of it, and what they import."""
+"""Modules above store/ that import more of it, and what they import."""
 CLIENT_MAY_IMPORT = ("observability.client", "observability.records", "observability.core.errors")
 HOMES = {
     "streamlit": ("observability/dashboard/", "app.py", "pages/"),
@@ -82,7 +82,7 @@ HOMES = {
 }
 HEAVY = ("sklearn", "shap", "evidently", "streamlit", "plotly", "lightgbm", "numba", "matplotlib", "statsmodels", "skops", "codecarbon")
 LIGHT = ("core", "records", "client", "incidents")
-"""LIGHT: Packages that need only the standard library. They name frames and arrays only in annotations."""
+"""Packages that need only the standard library. They name frames and arrays only in annotations."""
 
 FILES = source_files()
 
@@ -243,7 +243,7 @@ OPTIONAL = {
     "observability.client.power": {"codecarbon", "pynvml", "psutil"},
     "observability.client.callbacks": {"xgboost", "lightning", "pytorch_lightning", "keras", "transformers"},
 }
-"""OPTIONAL: Libraries that a light module imports inside a function, and only uses if they are installed."""
+"""Libraries that a light module imports inside a function and uses only if they are installed."""
 
 
 @pytest.mark.parametrize("code", ["import observability", "import observability.cli.main, sys; observability.cli.main.main(['status'])"])

@@ -16,7 +16,7 @@ from tests.support.import_graph import imported_names, known_module, source_file
 ROOT = Path(__file__).parents[1]
 KEY = "tests/support/simulation_key.py"
 LINKS = "observability.dashboard.links"
-"""LINKS: The module that defines SHOWN_BESIDE. It names analyzers but shows no findings."""
+"""The module that defines SHOWN_BESIDE. It names analyzers but shows no findings."""
 WITHOUT_FAULT = {
     "data/batches": "no model's log holds batches",
     "data/cleaning": "no model's log holds cleaning runs",
@@ -37,7 +37,7 @@ WITHOUT_FAULT = {
     "trust/audits": "needs audits of a model artifact, which simulated logs lack; regressions are planted on audits",
     "trust/explanations": "needs attributions, which simulated logs lack; other drivers are planted on those",
 }
-"""WITHOUT_FAULT: Analyzers that need not report any fault of the simulation, and why."""
+"""Analyzers that need not report any fault of the simulation, and why."""
 
 
 def missing_parts(name: str, metrics: Collection[str], proven: Collection[str] = ()) -> list[str]:

@@ -15,7 +15,7 @@ from tests.house_report import ROOT, product_files
 from tests.support.riddles import riddles_in
 
 FORMER_TERMS = {"Fine", "Promises", "Inboxes", "Spending", "Own limit", "Held against", "Act", "Watch", "Keep"}
-"""FORMER_TERMS: Former names of a status, a page, a column or a button, if they stand alone."""
+"""Former names of a status, a page, a column or a button, if they stand alone."""
 CHOICES = {
     ("observability/dashboard/training/augmentation_decisions.py", "Keep"): "the verdict of an audit, beside Drop and Hold",
     (
@@ -23,7 +23,7 @@ CHOICES = {
         "Keep",
     ): "the decision to keep a device, beside Quarantine; stored texts begin with it",
 }
-"""CHOICES: Former terms that mean something else in one file, where they are allowed."""
+"""Former terms that mean something else in one file, where they are allowed."""
 SCRIPT_LITERAL = re.compile(r"""\"((?:[^"\\\n]|\\.)*)\"|'((?:[^'\\\n]|\\.)*)'|`((?:[^`\\]|\\.)*)`""")
 TEMPLATE_TEXT = re.compile(r"""[>}]([^<>{}]+)[<{]|\"([^"<>{}]*)\"|'([^'<>{}]*)'""")
 COMMENT = re.compile(r"(?m)(?:^|\s)//.*$|\{#.*?#\}|<!--.*?-->")

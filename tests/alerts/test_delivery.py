@@ -25,7 +25,7 @@ NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 @pytest.fixture
 def hook():
-    """A webhook on loopback. `got` holds (key, body) of each request; `status` is the status code that it answers."""
+    """A webhook on loopback. `got` holds (key, body) of each request; `status` is the status code of its answers."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):

@@ -4,8 +4,8 @@
 
 HOME: a home with the sample fleet (python -m observability demo), which is copied; one is made if it is missing. Opens every page in this
 process, for every model and in five windows, and prints what tests/support/page_truth.py finds untrue: an OK for a value beyond its limit,
-an OK without any data to judge, a row or sentence with another status than its finding, totals that disagree between pages, and charts with
-days outside the period that they name. Ends with 1 if anything is printed.
+an OK without anything to judge it by, a row or sentence with another status than its finding, totals that disagree between pages, and
+charts with days outside the period that they name. Ends with 1 if anything is printed.
 """
 
 import argparse

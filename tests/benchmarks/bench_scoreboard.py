@@ -1,4 +1,4 @@
-"""Does the monitoring name a planted fault, how soon, and which other alarms does it raise? The scoreboard of the fault lab.
+"""Does the monitoring name a planted fault, how soon, and which other alarms does it raise? The scoreboard of the scenario lab.
 
     python tests/benchmarks/bench_scoreboard.py [--strength middle] [--rows 500,2000,5000] [--delays 0,7,30] [--seeds tune|report] [--labs 6] [--share 2]
         [--faults a,b] [--varied] [--fast] [--to results.jsonl] [--only-tell] [--misses]

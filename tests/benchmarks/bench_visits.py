@@ -162,7 +162,7 @@ def rest(pid: int, pause: float = 2.0) -> None:
 
 
 def worst(visits: Sequence[Visit]) -> Visit:
-    """The slowest time and the largest size of all visits."""
+    """The slowest of each time and the largest of each size of all visits."""
     moments = {
         name: max(getattr(visit, name) for visit in visits) for name in ("first", "title", "largest", "settled", "server", "http", "socket")
     }

@@ -244,7 +244,7 @@ TOGETHER |= dict.fromkeys(
 TOGETHER |= dict.fromkeys(("trade_offs", "edge_fleet", "controllers"), "test_pipeline_pages.py")
 TOGETHER |= dict.fromkeys(("distributed", "studies"), "test_runs.py")
 TOGETHER |= {"live_guard": "test_audits.py"}
-"""Pages that a test reads whose file is not named after them; pages of the small log are read without a browser
+"""Pages that are read by a test whose file is not named after them; pages of the small log are read without a browser
 (tests/dashboard/test_log_pages.py).
 """
 

@@ -196,7 +196,7 @@ def test_the_axis_of_one_period_shows_days() -> None:
         assert right - left == pd.Timedelta(days=1), "a cell must have a width to be visible"
     day = pd.Timedelta(days=1) / pd.Timedelta(milliseconds=1)
     bars = [trace.width for name in ("Consumption", "Who steered") for trace in gallery.FIGURES[name]("one point").data]
-    assert bars and set(bars) == {day}, "a single bar is drawn, which plotly makes as thin as a hairline"
+    assert bars and set(bars) == {day}, "a single bar must be a day wide; otherwise plotly draws it as thin as a hairline"
 
 
 def test_the_legend_names_the_range_and_the_limit_of_an_incident() -> None:

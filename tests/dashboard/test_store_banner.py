@@ -31,7 +31,7 @@ def test_repair_notes_are_shown_and_can_be_hidden_on_the_store_page(empty):
     assert "records of last year" in app.error[0].value and "records of last year" in words(app)
     next(each for each in app.button if each.label == "Hide repairs").click().run()
     assert not app.error and not app.exception
-    assert "records of last year" in words(app), "the records are still shown"
+    assert "records of last year" in words(app), "the log of repairs still lists it"
     assert empty.problems() == []
 
 

@@ -85,7 +85,7 @@ def test_a_sufficient_rise_is_reported_before_a_smaller_but_surer_one() -> None:
     unsure = replace(size(1, 1.0), cpu_seconds=(3.0, 0.9, 5.0))
     found = claims(audit(9, *before), audit(1, unsure, now[1]))["form=as served", "batch_energy"]
     assert found.severity == "watch" and found.evidence["times_the_past"] == pytest.approx(2), (
-        "the sufficient rise is reported, not the one that may be none"
+        "a rise that is certain is reported before a larger one that may be none"
     )
 
 

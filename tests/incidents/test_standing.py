@@ -69,7 +69,7 @@ def test_a_column_that_moves_during_a_standing_drift_is_no_separate_incident() -
     assert len(dear.findings) == 3 and dear.lead.subject == "age", "the cost that follows from the drift joins it"
     left = week_finding("out_of_range_rate", "age", day=2, value=0.3, news="new", rank=50.0)
     (known,) = week_incidents(stands, left)
-    assert known.lead.metric == "psi", "the lead is not a new finding, because the sentence says that nothing is new"
+    assert known.lead.metric == "psi", "a new finding does not lead, because the sentence says that the incident is not new"
     assert "This is not new" in known.sentence
     (weak,) = week_incidents(replace(stands, severity="watch", value=0.2), week_finding("domain_auc", day=1, news="new"))
     assert weak.lead.metric == "domain_auc" and "It is ongoing" in weak.sentence

@@ -240,7 +240,7 @@ LAB = CleanStream(BASE, seed=1, past=21, days=1, rows_a_day=250, label_delay=0)
 
 @pytest.fixture(scope="module")
 def clean_past(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A closed home with the model of the fault lab and its three clean weeks."""
+    """A closed home with the model of the scenario lab and its three clean weeks."""
     home = tmp_path_factory.mktemp("lab") / "home"
     with open_store(home) as store:
         register_base(store, BASE)

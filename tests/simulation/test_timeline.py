@@ -1,4 +1,4 @@
-"""The fault lab shows findings about a store's model without changing the store."""
+"""The scenario lab shows findings about a store's model without changing the store."""
 
 import json
 import time

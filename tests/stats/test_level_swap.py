@@ -1,4 +1,4 @@
-"""The square roots of levels and the p-value of a swap equal independent computations."""
+"""The signed likelihood roots of levels and the p-value of a swap equal independent computations."""
 
 import numpy as np
 import pytest

@@ -87,7 +87,7 @@ def known(store: Database) -> tuple[Model, Version]:
 
 @pytest.fixture
 def teacher(monkeypatch: pytest.MonkeyPatch) -> list[pd.DataFrame]:
-    """A stand-in for the worker. It estimates an error of 0.8 × size, and returns the list of the rows that it was asked about."""
+    """A stand-in for the worker, which estimates an error of 0.8 × size. Returns the list of the rows that it is asked about."""
     asked: list[pd.DataFrame] = []
 
     def estimate(worker, reference, rows, *, features, label, at, squared, progress):

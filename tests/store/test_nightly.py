@@ -94,7 +94,7 @@ def test_verify_accepts_arrivals_by_hour_where_old_ones_are_kept_by_day(store, l
     with store.write() as writer:
         compact_rollups(writer, read_catalog(writer).model("loan"), now=datetime.now(UTC) + timedelta(days=60))
     landed(*(prediction(i, at="2024-03-01T11:00:00Z", label=i % 2) for i in range(9, 18)))
-    last_hour = datetime.now(UTC).hour == 23  # a compacted day is stored under the hour 23
+    last_hour = datetime.now(UTC).hour == 23  # a compacted day is stored under hour 23
     hours = query(store, "SELECT count(DISTINCT arrived % 24) FROM counts_1")
     assert hours == [(1 if last_hour else 2,)], "the earlier rows are counted by day, the later rows by hour"
     assert store.verify()["problems"] == []

@@ -36,8 +36,8 @@ that is not finite.
 
 
 def step_lines() -> str:
-    """Records of runs of 400 steps: one with three values that are not finite, one without, and one whose metric names look like such
-    values.
+    """Records of three runs of 400 steps; one of them has values that are not finite. Some metrics and one run have names that look like
+    such values.
     """
     lines = []
     for run in ("odd", "even", 'named:"NaN"'):

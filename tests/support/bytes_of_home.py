@@ -7,7 +7,7 @@ import duckdb
 
 
 def found_in(folder: Path, *needles: str) -> list[str]:
-    """The files of a folder whose bytes contain one of the texts, and the database tables with a row that contains it."""
+    """The files of a folder whose bytes contain one of the texts, and the database tables with a row that contains one of them."""
     places = []
     for path in sorted(folder.rglob("*")):
         if path.is_file():

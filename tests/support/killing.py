@@ -85,8 +85,8 @@ while True:
 
 @dataclass(frozen=True)
 class Killed:
-    """What was killed and what was acknowledged: the number of kills by kind of process, the number of kills after which something had been
-    loaded, and the acknowledged ids of predictions (letter p) and labels (letter l).
+    """What was killed and what was acknowledged: the number of kills by kind of process, how many of them hit a process that had already
+    loaded something, and the acknowledged ids of predictions (letter p) and labels (letter l).
     """
 
     kills: Counter[str]

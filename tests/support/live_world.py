@@ -214,7 +214,7 @@ def in_shadow(found: list[dict]) -> list[dict]:
 
 
 def logged_attributions(features: dict, score: float, *, breaks: bool) -> dict:
-    """Attributions that add up to the score. breaks: they do not add up."""
+    """Attributions that add up to the score. breaks: whether they fail to add up."""
     age = features.get("age")
     by_age = 0.004 * (age - 40) if isinstance(age, float) else 0.0
     by_region = -0.05 if features.get("region") == "west" else 0.02
@@ -316,8 +316,8 @@ def helped(rng: random.Random, item: str, truth: str) -> dict:
 
 
 def deliveries(rng: random.Random) -> list[dict]:
-    """A source that delivers every morning, except that it delivers a third of its rows on one day and nothing on the last three. One of
-    six batches is of another kind.
+    """A source that delivers every morning, except that it delivers a third of its rows on one day and nothing on the last three; and a
+    source with only six batches in all.
     """
     found = []
     for day in range(-PAST, DAYS - 3):

@@ -41,7 +41,7 @@ def calls(
     variation: float = 0.1,
     restless: float | None = None,
 ) -> pd.DataFrame:
-    """Calls of so many weeks. They end at the start of the window, or begin `first_week` weeks after it.
+    """Calls of the given number of weeks. They end at the start of the window, or begin `first_week` weeks after it.
 
     variation: the standard deviation between weeks of the logits of shares and of the logarithms of tokens; restless: that of the
     questions' tokens, if it differs.
@@ -84,7 +84,7 @@ def shares(usual: tuple[float, ...], moved: np.ndarray) -> np.ndarray:
 def frames_of(
     seed: int, a_day: int = 100, variation: float = 0.1, weeks: int = 8, restless: float | None = None
 ) -> tuple[dict[str, pd.DataFrame], Context]:
-    """Frames with a window in which nothing changes and this many weeks before it."""
+    """Frames with a window in which nothing changes, and with the given number of weeks before it."""
     rng = np.random.default_rng(seed)
     past = calls(rng, weeks, a_day, variation=variation, restless=restless)
     return {"past": past, "current": calls(rng, 1, a_day, first_week=0, variation=variation, restless=restless)}, CONTEXT

@@ -1,16 +1,16 @@
-"""The share of injected faults that were named. A test of a few draws fails only if the share is certainly below the goal; a long run fails
+"""The share of planted faults that were named. A test of a few draws fails only if the share is certainly below the goal; a long run fails
 if it is below.
 """
 
 from collections.abc import Callable
 
 NamedShare = Callable[[str, int, int], None]
-"""Call it with the name of a fault, how often the fault was named, and how often it was injected."""
+"""Call it with the name of a fault, how often the fault was named, and how often it was planted."""
 GOAL = 0.9
-"""GOAL: The share of faults of medium strength that should be named."""
+"""The share of faults of middle strength that should be named."""
 SURE = 0.05
 RECORDED = "share named"
-"""RECORDED: The name of the test's property that reports the share."""
+"""The name of the test's property that reports the share."""
 
 
 def surely_below(named: int, planted: int, goal: float = GOAL) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import rankdata, t
 
 FALL = 0.05
-"""FALL: A fall of accuracy that matters: five percentage points."""
+"""A fall of accuracy that matters: five percentage points."""
 PLAIN_Z = 3.0
 Truth = Literal["degraded", "unsure", "sound"]
 

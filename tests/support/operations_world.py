@@ -62,7 +62,7 @@ def served(counts: list[float], version: str = "1") -> pd.DataFrame:
 
 
 def use(measure: str, counts: list[float], each: list[float], version: str = "1") -> pd.DataFrame:
-    """Sums of a measure per hour: an hour has so many rows, all with the same value."""
+    """Sums of a measure per hour: each hour has the given number of rows, all with the same value."""
     frame = served(counts, version)
     totals = pd.Series([n * x for n, x in zip(counts, each)], dtype=float)
     return frame.assign(measure=measure, total=totals, squares=totals**2, low=0.0, high=0.0)

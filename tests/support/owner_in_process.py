@@ -9,7 +9,7 @@ from observability.server.owner_calls import OwnerCalls, answer_call
 from observability.store.duck_store import DuckStore
 
 ADMINISTRATOR = Person("token replica", "administrator", source="token")
-"""ADMINISTRATOR: The person whose token a reading process must have."""
+"""The person whose token a reading process must have."""
 
 
 class CallsOfTest(OwnerCalls):

@@ -92,7 +92,7 @@ def ok_beyond_level(finding: Finding, settings: ModelSettings) -> str | None:
 
 
 OF_NOW = ("controller_off_share",)
-"""OF_NOW: Metrics whose finding judges both the share of the whole window and the state at its end: whether the kill switch is on."""
+"""Metrics whose finding judges both the share of the whole window and the state at its end: whether the kill switch is on."""
 
 
 def judged_by_nothing(finding: Finding) -> bool:
@@ -251,7 +251,7 @@ COUNTED = {
     "warnings": rf"^(?:{NUMBER} critical )?({NUMBER}) warnings?$",
     **{mean: rf"^(?:OK: |Warning: |Critical: )?{mean} ({NUMBER}(?: %)?)(?: \(|$)" for mean in MEANS},
 }
-"""COUNTED: Numbers about a model or the fleet that pages state, with the pattern of their text."""
+"""Numbers about a model or the fleet that pages state, with the pattern of their text."""
 
 
 def stated_totals(view: PageView) -> Iterator[tuple[str | None, str, str, str]]:
@@ -278,7 +278,7 @@ def stated_totals(view: PageView) -> Iterator[tuple[str | None, str, str, str]]:
 
 
 OTHER_DATES = ("review",)
-"""OTHER_DATES: Pages that show their own dates, whatever window is chosen: those of a frozen week."""
+"""Pages that show their own dates, whatever window is chosen: those of a frozen week."""
 
 
 def header_beside_rows(view: PageView) -> Iterator[str]:

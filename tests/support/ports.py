@@ -6,8 +6,8 @@ import os
 import socket
 
 FIRST, LAST = 11_000, 32_000
-"""(FIRST, LAST): The range lies below the ports that Linux assigns automatically, so no outgoing connection takes a port before the server
-that should use it.
+"""The range of ports lies below those that Linux assigns automatically, so no outgoing connection takes a port before the server that
+should use it.
 """
 _places = itertools.count(os.getpid() * 101)
 

@@ -105,7 +105,7 @@ def change_bytes(content: bytearray, place: int, data: bytes | None) -> None:
 
 
 Folder = dict[str, "File | int"]
-"""Folder: The entries of a folder by name; the value is a file, or the number of a folder."""
+"""The entries of a folder by name; the value is a file, or the number of a folder."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from tests.support.analyzer_worlds import START, context_for, frames_for, spread
 
 FEATURES = ("age", "income", "region")
 PATTERN = np.concatenate([np.zeros(5), np.linspace(20, 60, 10), np.linspace(60, 10, 9)])
-"""PATTERN: The expected number of predictions in each hour of a day: none in five hours of the night."""
+"""The expected number of predictions in each hour of a day: none in five hours of the night."""
 
 
 def quality_rows(n: int, seed: int, days: int = 7) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from tests.support.sample_home import ROOT
 
 SAMPLE = ROOT / "sample_data"
 FLOOR = 1e-4
-"""FLOOR: Smaller shares are raised to this value before the logarithm, as is usual for the PSI."""
+"""Smaller shares are raised to this value before the logarithm, as is usual for the PSI."""
 
 
 def predictions(model: str) -> pd.DataFrame:

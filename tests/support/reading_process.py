@@ -14,7 +14,7 @@ NOTE = {"kind": "event", "at": datetime(2026, 11, 1, tzinfo=UTC), "what": "note"
 PREDICTION = {"kind": "prediction", "id": "p", "at": NOTE["at"], "model": "m", "version": "1", "features": {}, "score": 0.5}
 AFTER = datetime(2027, 1, 1, tzinfo=UTC)
 READING = ("erased", "waiting", "verify", "close")
-"""READING: Commands that change nothing in the store, but for which people need more than the right to read."""
+"""Commands that change nothing in the store, but for which people need more than the right to read."""
 
 
 def publish_now(store: DuckStore, run: str = "run") -> None:

@@ -160,9 +160,9 @@ def records(store, question, window):
 
 
 def spread_steps(steps, most, rows):
-    """About so many steps of each run, evenly spaced and with the last step; each comes with the distance between the kept steps of its
-    run. All runs together give at most `rows` rows: each run gets the largest equal share that meets this limit, and only the newest runs
-    are read if the shares would be too small.
+    """About the given number of steps of each run, evenly spaced and with the last step; each comes with the distance between the kept
+    steps of its run. All runs together give at most `rows` rows: each run gets the largest equal share that meets this limit, and only the
+    newest runs are read if the shares would be too small.
     """
     runs = {}
     for each in steps:

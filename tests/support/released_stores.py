@@ -52,11 +52,11 @@ COMMITS = {
     "0.35.0": "31a35ac0",
     "0.36.0": "51b0f94b",
 }
-"""COMMITS: The last commit that states the version, for each version."""
+"""The last commit that states the version, for each version."""
 START, DAYS = datetime(2026, 3, 2, tzinfo=UTC), 14
 REFERENCE, PREDICTIONS, FREE, LABELLED = 240, 280, 60, 200
 FALLEN_DAYS = 4
-"""FALLEN_DAYS: On this many days at the end the ages have another distribution, so that today's code finds a change."""
+"""On this many days at the end the ages have another distribution, so that today's code finds a change."""
 KEPT = ("store.duckdb", "settings.toml")
 
 

@@ -36,7 +36,7 @@ OPENED = {
     "/lab?model=eta&of=labelling&fault=slow_annotator": "One annotator takes many times as long",
     "/lab?model=eta&of=training": "No training run of this model has been logged yet",
 }
-"""OPENED: Addresses of pages about these records and `deliveries`, with what each page states."""
+"""Addresses of pages about these records and `deliveries`, with what each page states."""
 
 
 def build(home: Path, *, shadow: bool = True, artifact: Path | None = None) -> Database:

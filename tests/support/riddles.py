@@ -43,7 +43,7 @@ RIDDLES = {
     r"moved too far of": "shifted",
     r"\bdata sets?\b": "dataset",
 }
-"""RIDDLES: Phrases that must not be used again, with what to write instead."""
+"""Phrases that must not be used again, with what to write instead."""
 PATTERNS = [(re.compile(phrase, re.IGNORECASE), better) for phrase, better in RIDDLES.items()]
 
 

@@ -201,7 +201,7 @@ def assert_equal(found, wanted):
 
 
 def load_in_pieces(store, records, pick):
-    """Write the records to the landing zone in random pieces, and load after some of the pieces and at the end."""
+    """Write the records to the landing folder in random pieces, and load after some of the pieces and at the end."""
     rest = list(records)
     while rest:
         size = pick.randrange(1, 40)

@@ -20,8 +20,8 @@ from tests.support.sample_home import ROOT, environment
 
 START_SECONDS = 600
 LEFT: list[int] = []
-"""LEFT: Ports of dashboards that have ended. The next dashboard uses one of them again, because the browser has already fetched and
-compiled the scripts of that address.
+"""Ports of dashboards that have ended. The next dashboard uses one of them again, because the browser has already fetched and compiled the
+scripts of that address.
 """
 
 

@@ -28,8 +28,7 @@ application.keep_findings_over_runs(holder)
 list(findings_ahead.compute_findings(Scope()))
 holder.close()
 """
-"""KNOWN: Computes the findings of the first page once for all dashboards of the tests, and leaves the same state as a run of the
-dashboard.
+"""Computes the findings of the first page once for all dashboards of the tests, and leaves the same state as a run of the dashboard.
 """
 
 

@@ -1,4 +1,4 @@
-"""The findings about a batch of the sample's vendor on the morning after a night."""
+"""The findings about a question set of the sample's vendor on the morning after a night."""
 
 from datetime import UTC, timedelta
 

@@ -22,13 +22,13 @@ the second is set too. Then only the short form is measured, and the choice is m
 """
 LIST = Path(__file__).parents[1] / "left_to_the_long_form.txt"
 SHARE = 0.995
-"""SHARE: Of all lines that any test runs, the share that the short form runs."""
+"""Of all lines that any test runs, the share that the short form runs."""
 CHEAP = 0.1
-"""CHEAP: Tests that take fewer processor seconds always stay."""
+"""Tests that take fewer processor seconds always stay."""
 ELSEWHERE = 0.3
-"""ELSEWHERE: A test stays if its child processes take more than this share of its time, because the lines that they run are not noted."""
+"""A test stays if its child processes take more than this share of its time, because the lines that they run are not noted."""
 SHARED_SETUP = 0.5
-"""SHARED_SETUP: Further seconds of a setup are for fixtures that other tests share, so they do not count."""
+"""Further seconds of a setup are for fixtures that other tests share, so they do not count."""
 STAY = (
     "tests/test_",  # laws of analyzers, layers, names, sizes and links, containers
     "tests/client/test_contract.py",
@@ -55,14 +55,13 @@ STAY = (
     "tests/store/test_released.py",
     "tests/store/test_spark_cluster.py",
 )
-"""STAY: Tests of acknowledged data, erased subjects, permissions, the client's contract and the laws of analyzers. They stay, whatever they
-cost.
+"""Tests of acknowledged data, erased subjects, permissions, the client's contract and the laws of analyzers. They stay, whatever they cost.
 """
 STAY_FOR = (
     "backup", "duplicate", "erase", "forgotten", "killed", "loses_nothing", "lost", "password", "protected", "removed", "secret", "token",
     "signed_in",
 )  # fmt: skip
-"""STAY_FOR: Tests in other files with such a word in their name also stay."""
+"""Tests in other files with such a word in their name also stay."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,7 @@ def chosen(tests: Iterable[Ran]) -> tuple[list[Ran], list[Ran]]:
     while waiting and missing > 0:
         place = waiting[0][1]
         now = gain(place)
-        if now > waiting[0][0]:  # lines that tests added since then run do not count
+        if now > waiting[0][0]:  # lines that other tests have covered since then do not count
             heapreplace(waiting, (now, place))
             continue
         heappop(waiting)

@@ -13,7 +13,7 @@ from tests.support.run_frames import frame_of
 START = datetime(2026, 3, 2, tzinfo=UTC)
 STEPS = 200
 KINDS = (("runs", "run"), ("steps", "step"), ("resources", "resource"), ("events", "event"))
-"""KINDS: The names under which training/runs reads records, and their kinds."""
+"""The names under which training/runs reads records, and their kinds."""
 CURVE = 0.3 + 2 * np.arange(1, STEPS + 1) ** -0.35
 
 

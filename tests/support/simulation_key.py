@@ -117,7 +117,7 @@ KEY: dict[str, Callable[[Target], Right]] = {
     "prompt_texts": model(("trust/live_guard",), "prompt_text_share"),
     "oversized_texts": model(("trust/live_guard",), "oversized_text_share"),
 }
-"""KEY: For each fault, the right answer as a function of its target."""
+"""For each fault, the right answer as a function of its target."""
 RUN_KEY: dict[str, tuple[str, ...]] = {
     "loss_spike": ("metric_spike",),
     "loss_not_finite": ("non_finite_steps",),
@@ -139,7 +139,7 @@ RUN_KEY: dict[str, tuple[str, ...]] = {
     "idle_among_peers": ("device_utilisation_gap",),
     "memory_beyond_past": ("device_memory_gap",),
 }
-"""RUN_KEY: For each fault of a training run, the metrics of training/runs whose findings are right."""
+"""For each fault of a training run, the metrics of training/runs whose findings are right."""
 
 
 LABEL_KEY: dict[str, tuple[str, ...]] = {
@@ -153,7 +153,7 @@ LABEL_KEY: dict[str, tuple[str, ...]] = {
     "tired_annotators": ("fatigue_slope",),
     "follower": ("suggestion_acceptance", "annotator_agreement"),
 }
-"""LABEL_KEY: For each fault of labelling, the metrics of data/labels and data/labelling whose findings are right."""
+"""For each fault of labelling, the metrics of data/labels and data/labelling whose findings are right."""
 
 
 def right_of_labelling(fault: str, subject: str, project: str = "loan") -> Right:
@@ -182,9 +182,9 @@ BY_LABELS = frozenset(
         "labels_stop",
     }
 )
-"""BY_LABELS: Faults that only labels show, so their evidence comes as late as the labels."""
+"""Faults that only labels show, so their evidence comes as late as the labels."""
 MATTERS = 0.3
-"""MATTERS: A ramp matters once it has reached this many standard deviations."""
+"""A ramp matters once it has reached this many standard deviations."""
 
 
 def right(scenario: FaultScenario) -> Right:

@@ -14,7 +14,7 @@ from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 LITTLE_COMPILING = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-"""LITTLE_COMPILING: Options for a Java process that runs for only a few seconds: thorough compilation would take longer than it saves."""
+"""Options for a Java process that runs for only a few seconds: thorough compilation would take longer than it saves."""
 EXECUTOR = {
     "spark__executor__memory": "512m",
     "spark__executor__cores": "1",
@@ -22,7 +22,7 @@ EXECUTOR = {
     "spark__executorEnv__PYTHONPATH": str(ROOT),
     "spark__executorEnv__PYTHONDONTWRITEBYTECODE": "1",
 }
-"""EXECUTOR: Settings of a session that uses the cluster (spark_session.local_session)."""
+"""Settings of a session that uses the cluster (spark_session.local_session)."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ START = datetime(2026, 3, 2)
 END = START + timedelta(days=7)
 GB = 10**9
 PLACES = ("lake", "features", "events")
-"""PLACES: One place grows evenly, one is cleaned up each week, and one reports four times a day."""
+"""One place grows evenly, one is cleaned up each week, and one reports four times a day."""
 
 
 def place_reports(rng: np.random.Generator, place: str = "lake", *, before: int = 42, **fields: Any) -> list[dict[str, Any]]:

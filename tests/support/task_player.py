@@ -11,8 +11,7 @@ from tests.browser.pages import settle
 
 LAPTOP = {"width": 1440, "height": 900}
 QUIET_SECONDS = 0.3
-"""QUIET_SECONDS: `settle` returns this many seconds after a page has become quiet. A person does not wait for them, so they are
-subtracted.
+"""`settle` returns this many seconds after a page has become quiet. A person does not wait for them, so they are subtracted.
 """
 SEEN = r"""() => {
   const blocks = new Map()
@@ -56,8 +55,8 @@ SEEN = r"""() => {
   read(document.body)
   return [...blocks.values()].map((text) => text.trim().replace(/\s+/g, ' ')).filter(Boolean)
 }"""
-"""SEEN: The text of every paragraph, cell and button that is at least partly on the screen, without text that is cut off, hidden, or drawn
-as an icon.
+"""The text of every paragraph, cell and button that is at least partly on the screen, without text that is cut off, hidden, or drawn as an
+icon.
 """
 
 

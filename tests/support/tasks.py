@@ -21,9 +21,9 @@ from tests.support.sample_home import ROOT
 from tests.support.task_player import Player
 
 EARLIER, WEEK = "2013-W51", "2013-W52"
-"""(EARLIER, WEEK): The two weeks that were frozen before the meeting: the earlier one, and the one under review."""
+"""The two weeks that were frozen before the meeting: the earlier one, and the one under review."""
 OVERDUE, DONE = "Widen the planned minutes", "Retrain on the autumn"
-"""(OVERDUE, DONE): Action items of the earlier week: one is overdue, the other is done."""
+"""Action items of the earlier week: one is overdue, the other is done."""
 NAME, REASON, ACTION, OWNER = "Ann", "feed repaired on Monday", "Ask the weather service", "Bob"
 Command = Callable[..., str]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 SYNONYMS = (("parcel", "package"), ("arrives", "comes"), ("tomorrow", "soon"), ("the", "a"), ("lost",), ("refund",), ("sorry",), ("paid",))
-"""SYNONYMS: Groups of words that mean the same."""
+"""Groups of words that mean the same."""
 WORDS = tuple(word for group in SYNONYMS for word in group)
 
 

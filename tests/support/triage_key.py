@@ -35,7 +35,7 @@ RIGHT = {"not_input": ("expected", "boundary", "unknown")}
 CATEGORIES = ("carrier", "origin", "destination", "weekday")
 NEAR = pd.Timedelta(hours=12)
 CUT = 0.5
-"""CUT: A text with a higher mean rating is positive; below the negative of this value it is negative (sample_data/sentiment.py)."""
+"""A text with this mean rating or a higher one is positive; below the negative of this value it is negative (sample_data/sentiment.py)."""
 SEEN = frozenset(
     "20131101-JFK-B6675 20130819-LGA-EV4462 20131230-JFK-B697 20131231-EWR-EV4495 20131231-LGA-EV5293 20130822-JFK-B6718 20131104-EWR-EV4640 "
     "20131101-LGA-AA301 20130702-EWR-EV4240 20130822-JFK-B6418 20131231-EWR-B6705 20130616-EWR-EV4335 20130416-EWR-EV4309 20130619-JFK-B643 "

@@ -25,7 +25,7 @@ MANY_WORDS = (
     *"warranty repair screen battery charger cable manual printer ink paper size colour sleeve shoe coat return exchange voucher".split(),
     *"account password email code login profile newsletter phone app update error server cookie browser garden window kitchen".split(),
 )  # fmt: skip
-"""MANY_WORDS: Enough words that two texts have few in common."""
+"""Enough words that two texts have few in common."""
 COLUMNS = ("id", "at", "model", "version", "status", "prediction", "latency_ms", "cost", "features", "extra")
 
 

@@ -38,8 +38,7 @@ ROWS = 500
 LOOSE = {"num_leaves": 63, "min_data_in_leaf": 1, "learning_rate": 0.3, "min_data_in_bin": 1}
 STRICT = {"num_leaves": 4, "min_data_in_leaf": 60, "learning_rate": 0.05, "lambda_l2": 200.0}
 OF_SACRO = [(LOOSE, 0.955), (STRICT, 0.517)]
-"""OF_SACRO: Parameters of the attacked model, and the AUC of SACRO-ML 2.0 (LiRA, with one spread for all confidences) with the same 16
-shadow models.
+"""Parameters of the attacked model, and the AUC of SACRO-ML 2.0 (LiRA, with one spread for all confidences) with the same 16 shadow models.
 """
 
 

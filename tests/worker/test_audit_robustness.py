@@ -110,8 +110,7 @@ DRAWN: list[dict[str, Any]] = [
     {"name": "age", "kind": "number", "low": 20.0, "high": 60.0, "decimals": 1, "scale": 10.0},
     {"name": "account", "kind": "number", "low": 90_000_000.0, "high": 90_000_200.0, "decimals": 1, "scale": 50.0},
 ]
-"""DRAWN: Single precision can represent only every eighth whole number of `account`, so the answer does not change exactly at a
-threshold.
+"""Single precision can represent only every eighth whole number of `account`, so the answer does not change exactly at a threshold.
 """
 
 
@@ -201,7 +200,7 @@ def test_every_named_change_of_another_artifact_gives_another_answer(tmp_path: P
     assert not found.values["exact"]
     weights, offset = model.coef_[0], model.intercept_[0]
     margin = np.abs(some.to_numpy() @ weights + offset)
-    # The cheapest change moves only the feature with the largest weight.
+    # The cheapest change moves only the feature with the larger weight.
     assert found.frames["found"]["any"].to_numpy() == pytest.approx(margin / np.abs(weights).max(), rel=0.25, abs=0.01)
     for place, each in enumerate(found.values["changes"]):
         other = some.iloc[[place]].assign(**{name: after for name, (_, after) in each["any"].items()})

@@ -166,7 +166,7 @@ def test_wrong_suggestions_on_hard_items_are_no_anchoring() -> None:
     free = now[~now["shown"] & now["known"]]
     taken, any_wrong = only(found, "wrong_suggestions_taken").value, 1 - free["right"].mean()
     assert only(found, "suggestion_anchoring").severity == "ok" and taken > any_wrong / 2 + 0.05, (
-        "compared with all blind items, each with two wrong answers, the suggestions would be blamed"
+        "compared with all blind items, on which errors are divided between two wrong classes, the suggestions would be blamed"
     )
 
 

@@ -188,7 +188,7 @@ def test_a_single_day_of_a_column_with_one_value_a_day_is_unknown() -> None:
     local = [side.assign(region=(side["at"] - pd.Timedelta(hours=3)).dt.day_name()) for side in (dated(3500, 88, 7, 0), reference, past)]
     assert not findings(*local)["region"].evidence["by_day"], "a day in UTC contains three hours of the previous local day"
     assert not week["region"].evidence["by_day"] and len(week["age"].evidence["by_day"]) == 7, (
-        "each day has another region than the week, so single days are not compared"
+        "the region has only one value a day, so single days are not compared with the week"
     )
     named = findings(dated(500, 87, 1, 0).assign(region="Holiday"), reference, past, days=1)["region"]
     assert named.severity == "unknown" and "a day is too few" in named.because, "only data/quality names an unseen level after one day"

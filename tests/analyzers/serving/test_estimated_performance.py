@@ -294,7 +294,7 @@ def test_weeks_with_a_different_mix_of_days_are_not_a_fall() -> None:
         accuracy = found["accuracy"]
         assert accuracy.evidence["varies_up_to"] > 0.02
         by_rows += abs(accuracy.evidence["worse_by"]) > 0.02
-    assert by_rows >= 2, "several weeks are worse by more than the smallest relevant fall"
+    assert by_rows >= 2, "several weeks differ by more than the smallest relevant fall"
     assert said == []
     hard = people(2100, 81, sharp=0.1, labelled=0.0)
     assert findings(hard, base, past)["accuracy"].severity in ("act", "watch"), "no earlier week had so many hard rows"

@@ -1,4 +1,5 @@
-"""serving/why_changed: changed inputs and a changed relation between inputs and label are both named, with the rows concerned."""
+"""serving/why_changed: changed inputs and a changed relation between inputs and label are both named, a changed relation also with its
+slice."""
 
 from dataclasses import replace
 

@@ -1,5 +1,5 @@
-"""trust/live_guard: in the logs of the fault lab, subjects that copy, probe or send strange requests are named, and so are odd texts; clean
-weeks name nobody.
+"""trust/live_guard: in the logs of the scenario lab, subjects that copy, probe or send strange requests are named, and so are odd texts;
+clean weeks name nobody.
 """
 
 from collections.abc import Iterator
