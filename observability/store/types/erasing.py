@@ -61,7 +61,7 @@ def elsewhere_lines(body: dict[str, Any]) -> list[str]:
     """The traces of a removed model outside the database, as sentences."""
     unreachable = [f"Backups in {place} keep it: they could not be reached." for place in body["backups"]["unreachable"]]
     keeping = [
-        f"The lake {place} keeps its rows: it could not be used. The next export to it removes them."
+        f"The lake {place} keeps its rows: it could not be used. The next export leaves them out, and the one after it deletes their files."
         for place in body["lakes"]["unreachable"]
     ]
     collected = [
