@@ -114,7 +114,7 @@ def _image_warnings(store: Store, contents: Mapping[str, Mapping[str, Any]]) -> 
     if not hidden:
         return []
     return [
-        f"{plural(len(hidden), 'image is', 'images are')} in no folder whose images may be shown, as {hidden[0][:80]}: "
+        f"{plural(len(hidden), 'image is', 'images are')} not in a folder whose images may be shown (for example {hidden[0][:80]}): "
         f"put them into `images` of the home, or name their folder in {FOLDERS}."
     ]
 

@@ -88,7 +88,9 @@ def past_difference(
     error, gap = spread * float(np.sqrt(1 + OF_A_MEDIAN / n)), each.worse * (value - usual) / scale
     half = float(stdtrit(freedom, 0.975)) * error
     low, high = sorted(each.worse * end for end in (gap - half, gap + half))
-    compared = f"in {n} {use.earlier}s{use.kind} ({each.usual_words(usual)}; they differ by up to {each.gap_words(half)})"
+    compared = (
+        f"in {n} {use.earlier}s{use.kind} (usually {each.usual_words(usual)}; differences of up to {each.gap_words(half)} can be chance)"
+    )
     claim = gap_claim(
         use, unit, each, "past", (each.worse * gap, low, high), usual, limit, n, compared, {"standing": bool(gaps[-1] >= limit)}
     )
@@ -101,7 +103,7 @@ def as_before(use: DeviceUse, found: list[tuple[float, float, RunClaim]]) -> Run
     each = next(one for one in DEVICE_METRICS if one.metric == most.metric)
     largest, limit = each.gap_words(max(each.worse * (most.value or 0.0), 0.0)), each.gap_words(float(most.limit or 0.0))
     because = (
-        f"The devices of {use.words} are as in {most.n} {use.earlier}s{use.kind}. The largest difference to the worse is "
+        f"The devices of {use.words} are as in {most.n} {use.earlier}s{use.kind}. The largest change for the worse is "
         f"{largest} at `{most.evidence['device']}` (limit {limit})."
     )
     return RunClaim(

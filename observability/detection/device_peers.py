@@ -229,7 +229,7 @@ def alike_peers_claim(use: DeviceUse, found: list[PeerDifference]) -> RunClaim:
     largest, devices = each.gap_words(max(each.worse * most.gap.value, 0.0)), len({one.unit for one in found})
     because = (
         f"No device of {use.words} differs from its peers: {devices} devices were compared at the same times. "
-        f"The largest difference to the worse is {largest} at `{most.unit}` (limit {each.gap_words(most.limit)})."
+        f"The largest unfavourable difference is {largest} at `{most.unit}` (limit {each.gap_words(most.limit)})."
     )
     return RunClaim(
         each.metric, most.gap.n, "ok", because, interval.value, interval.low, interval.high, limit=each.worse * most.limit, against="peers",

@@ -63,7 +63,7 @@ def not_significant_sentence(side: ServiceChange, limit: float) -> str:
     """Return a sentence that a value is beyond its limit but not significantly, and why."""
     beyond = f"That is beyond the limit of {service_value(side.metric, limit)}, but"
     if side.metric in QUANTILES and side.odds < ODDS_WATCH:
-        return f"{beyond} too few requests are slower than usual to decide: choose a longer window."
+        return f"{beyond} there are too few slow requests to decide: choose a longer window."
     return f"{beyond} not significant and may be chance: choose a longer window."
 
 
@@ -91,11 +91,14 @@ def because_replica(field: str, name: str, side: ServiceChange, others: int, *, 
     """Return a sentence that states which replica is slower or fails more, compared with what, and by how much."""
     subject = f"`{field}={name}`"
     if past:
-        usual = f"than it {'was' if side.metric in QUANTILES else 'did'} in {PAST}, more so than another {field}"
+        verb, rate = ("was", "latency") if side.metric in QUANTILES else ("did", "error rate")
+        usual = f"than it {verb} in {PAST}, and its {rate} rose more than that of another {field}"
         against = f"against {service_value(side.metric, side.before.value)} before"
     else:
         usual = f"than the other {others} {field}s" if others != 1 else f"than the other {field}"
-        against = f"against {service_value(side.metric, side.before.value)}" + (", their past difference included" if side.stood else "")
+        against = f"against {service_value(side.metric, side.before.value)}" + (
+            ", corrected for the difference in the past" if side.stood else ""
+        )
     if side.metric in QUANTILES:
         return (
             f"{subject} is slower {usual}: latency {PERCENTILES[side.metric]} {service_value(side.metric, side.now.value)}, "

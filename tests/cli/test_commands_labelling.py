@@ -67,13 +67,13 @@ def test_rows_are_stored_once_and_bad_rows_are_reported(store: Store, tmp_path: 
     assert not stored_items(store, "elsewhere")
 
 
-def test_rows_that_do_not_fit_the_header_and_images_that_cannot_be_shown_are_told(store: Store, tmp_path: Path) -> None:
+def test_warns_of_rows_that_do_not_fit_the_header_and_of_images_that_cannot_be_shown(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     lines = [f"p{number}.png,{number}" for number in range(40)]
     path.write_text("\n".join(["image,size", *lines, "odd,1,2"]) + "\n", encoding="utf-8")
     said = answer(store, path, "--project", "pictures", code=1)
     assert said["new"] == 40 and "1 rows have another number of values" in said["warnings"][0]
-    assert said["warnings"][1].startswith("40 images are in no folder whose images may be shown, as p0.png")
+    assert said["warnings"][1].startswith("40 images are not in a folder whose images may be shown (for example p0.png)")
     outcome = execute(store, ["items", str(path), "--project", "pictures"], lambda _: None)
     assert "40 unchanged" in outcome.out and "Name them with --classes a,b." in outcome.out
 

@@ -72,7 +72,7 @@ def with_verdict(found: list[Finding]) -> list[Finding]:
     told = augmentation_verdict(found)
     if told is None:
         return found
-    steps = {"keep": "Keep it", "drop": "Drop it", "hold": "Neither keep nor drop it for its accuracy"}
+    steps = {"keep": "Keep it", "drop": "Drop it", "hold": "Accuracy does not decide whether to keep or drop it"}
     verdict = {"verdict": told.verdict, "why": told.reason}
     next_step = {"next": f"{steps[told.verdict]}: {told.reason}."}
     return [
@@ -193,13 +193,14 @@ def slice_findings(context: Context, audit: AugmentationAudit, parts: list[Teste
     evidence = {"slice_place": audit.slices.index(part), "p_adjusted": p, "compared": len(parts), "effect": word}
     blank = replace(blank, **interval.fields, limit=-SLICE_EFFECT, evidence=blank.evidence | evidence)
     if not harmed:
-        lost = {ERROR: f"has {100 * SLICE_EFFECT:g} % more error"}.get(audit.of, f"loses {100 * SLICE_EFFECT:g} points")
-        because = f"With augmentation `{audit.name}` no class or group of {len(parts)} {lost} significantly"
+        size = f"{100 * SLICE_EFFECT:g}"
+        lost = {ERROR: f"a significant rise of its error by {size} %"}.get(audit.of, f"a significant loss of {size} points")
+        because = f"With augmentation `{audit.name}`, no class or group (of {len(parts)} compared) has {lost} or more"
         severity: Severity = "unknown" if change.value <= -SLICE_EFFECT else "ok"
         yield replace(
             blank,
             severity=severity,
-            because=f"{because}; the least gain, in {where}: {'error ' if audit.of == ERROR else ''}{gain_words(change, audit.of)}.",
+            because=f"{because}. The least gain is in {where}: {'error ' if audit.of == ERROR else ''}{gain_words(change, audit.of)}.",
         )
         return
     more = f" Also in {len(harmed) - 1} more." if len(harmed) > 1 else ""
@@ -238,11 +239,11 @@ def measure_findings(context: Context, audit: AugmentationAudit) -> Iterator[Fin
     """Yield the findings about affinity and diversity. They have a verdict only if the model's owner set a limit."""
     model = (context.counters.get("models") or {}).get(audit.model)
     limits = model.settings.limits if model is not None else {}
-    compared = {ERROR: "the error on the rows is {} times that on its copies"}.get(
-        audit.of, "accuracy on its copies is {} times that on the rows themselves"
+    compared = {ERROR: "the error on the original rows is {} times that on augmented copies"}.get(
+        audit.of, "accuracy on augmented copies is {} times that on the original rows"
     )
     words = {
-        AFFINITY: (audit.affinity, f"Trained without augmentation `{{}}`, {compared}"),
+        AFFINITY: (audit.affinity, f"For a model trained without augmentation `{{}}`, {compared}"),
         DIVERSITY: (audit.diversity, "With augmentation `{}` the final training loss is {} times that without it"),
     }
     for metric, (interval, sentence) in words.items():

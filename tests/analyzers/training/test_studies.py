@@ -128,7 +128,7 @@ def test_a_gain_beyond_its_limit_that_may_be_chance_is_unknown_and_the_least_gai
     counts = {"rows": 20_100, "gained": [5, 9, 4, 8], "lost": [300, 305, 110, 98], "slices": [few, many]}
     consensus = {"n": 300, "changed": 18}
     found = by_metric(audit_row({"augmentation": "jitter", **counts, "consensus": consensus}))
-    assert found["slice_gain"].value == pytest.approx(-0.0325) and "the least gain, in region `south`" in found["slice_gain"].because
+    assert found["slice_gain"].value == pytest.approx(-0.0325) and "The least gain is in region `south`" in found["slice_gain"].because
     for name in ("slice_gain", "label_changes"):
         assert beyond_limit(found[name]) and found[name].severity == "unknown"
 
