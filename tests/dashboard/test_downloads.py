@@ -25,7 +25,7 @@ def drawn(manager: MediaFileManager, content: str) -> str:
     return found
 
 
-def test_the_button_of_the_run_before_still_gives_its_file(manager: MediaFileManager) -> None:
+def test_a_button_drawn_by_the_previous_run_of_the_page_still_downloads(manager: MediaFileManager) -> None:
     before = drawn(manager, "a")
     after = drawn(manager, "b")
     assert before != after and manager.execute_deferred(before).endswith(".csv")

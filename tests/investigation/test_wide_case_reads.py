@@ -1,4 +1,6 @@
-"""For a model with very many features, a case reads only the most important features of other rows, and its own flagged features."""
+"""For a model with very many features, the rows that a case is compared with are read only with the most important features and those
+flagged in the case.
+"""
 
 from collections.abc import Iterator
 
@@ -88,8 +90,8 @@ def test_missing_values_are_counted_among_the_compared_features(wide: CaseInProg
 def test_a_version_with_other_features_is_compared_by_its_own_features(
     store: Database, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Regression: if versions have different features, so have the most important features of the model and of a version, and the parts
-    failed with a KeyError.
+    """Regression: versions can have different features, so the most important features of the model may not be those of a version. Parts of
+    the case then failed with a KeyError.
     """
     folder = tmp_path_factory.getbasetemp()
     reference, served = (next(folder.glob(f"wide-case*/{name}.parquet")) for name in ("reference", "served"))
@@ -103,7 +105,7 @@ def test_a_version_with_other_features_is_compared_by_its_own_features(
     assert found.neighbours and found.triage and not found.why.keys() & {"neighbours", "triage"}
 
 
-def test_values_of_rows_have_the_types_of_their_columns_in_their_order() -> None:
+def test_values_get_the_types_and_the_order_of_the_columns() -> None:
     columns = [
         Column(1, "a", "c1", "number"),
         Column(2, "b", "c2", "category"),

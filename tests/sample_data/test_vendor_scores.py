@@ -1,4 +1,6 @@
-"""The sample's vendor moves its scores on the planted night by the amount in the file; no earlier night needs action."""
+"""On the newest night the shift of the simulated vendor's scores is reported with the size in vendor_scores.py; before it, no finding needs
+action.
+"""
 
 from datetime import date
 
@@ -19,7 +21,7 @@ def scores() -> pd.DataFrame:
     return pd.read_parquet(FOLDER / vendor_scores.FILE)
 
 
-def test_the_shift_of_the_newest_night_is_that_of_the_file_and_dated_to_the_planted_night(scores: pd.DataFrame) -> None:
+def test_the_newest_night_reports_the_planted_shift_and_the_night_it_began(scores: pd.DataFrame) -> None:
     table = scores.assign(number=scores["prediction"].astype(float)).pivot(index="round", columns="item", values="number")
     typical = table.iloc[:28].apply(lambda answers: np.sort(answers)[(len(answers) - 1) // 2])
     shift = findings_of_night(scores, vendor_scores.NIGHTS - 1)[SHIFT]
@@ -43,7 +45,7 @@ def test_no_night_before_the_shift_needs_action(scores: pd.DataFrame, night: int
     assert [each.because for each in findings_of_night(scores, night).values() if each.needs_action] == []
 
 
-def test_every_score_is_declared_simulated_asks_a_text_of_the_other_set_and_the_file_is_small(scores: pd.DataFrame) -> None:
+def test_scores_are_marked_simulated_use_the_questions_of_the_text_set_and_fit_in_a_small_file(scores: pd.DataFrame) -> None:
     texts = pd.read_parquet(FOLDER / vendor.FILE)
     assert set(scores["source"]) == {"simulated"} and set(scores["model"]) == {vendor.MODEL} and set(scores["answers"]) == {"number"}
     assert set(scores["question"]) == set(texts["question"]) and not set(scores["id"]) & set(texts["id"])

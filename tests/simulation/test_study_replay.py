@@ -1,4 +1,4 @@
-"""Each fault of a study is named at middle strength; clean searches raise nothing."""
+"""Each fault of a study is named at middle strength; its amounts grow with the strength; without a study no fault can be planted."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def test_a_fault_of_middle_strength_is_in_the_first_three_alarms_in_nine_of_ten_
     named_share(name, named, planted)
 
 
-def test_amounts_rise_and_without_a_study_nothing_can_be_planted() -> None:
+def test_fault_amounts_grow_with_strength_and_no_fault_can_be_planted_without_a_study() -> None:
     assert all(np.all(np.diff(fault.amounts) > 0) for fault in FAULTS.values())
     with pytest.raises(UsageError, match="no study to plant best_pruned"):
         replay_study_fault([], FAULTS["best_pruned"])

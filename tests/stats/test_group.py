@@ -38,7 +38,7 @@ def test_the_largest_gap_names_its_lowest_and_highest_group() -> None:
 
 
 @pytest.mark.parametrize("groups", [2, 17, 18, 60, 200])
-def test_the_surest_pair_of_each_draw_is_that_of_all_pairs(groups: int) -> None:
+def test_the_fast_search_finds_the_most_significant_pair_of_each_draw(groups: int) -> None:
     rng = np.random.default_rng(groups)
     errors = rng.uniform(0.01, 1.0, groups) ** 2
     drawn = rng.standard_t(3, (300, groups)) * errors
@@ -83,7 +83,7 @@ def test_a_gap_far_beyond_every_draw_has_the_normal_tail() -> None:
     assert found.p_value == pytest.approx(2 * stats.norm.sf(0.4 / error), rel=1e-6)
 
 
-def test_large_groups_have_the_same_null_drawn_as_normal_numbers() -> None:
+def test_for_large_groups_the_null_from_normal_draws_agrees_with_the_exact_null() -> None:
     hits, n = np.array([160, 400, 240]), np.array([200, 500, 300])
     assert n.min() * 0.2 < LARGE <= n.min() * 0.25
     exact, fast = permutation_null(hits, n, 20_000), permutation_null(np.array([150, 375, 225]), n, 20_000)
@@ -91,14 +91,14 @@ def test_large_groups_have_the_same_null_drawn_as_normal_numbers() -> None:
         assert np.quantile(fast, share) == pytest.approx(np.quantile(exact, share), rel=0.03)
 
 
-def test_five_equal_groups_of_unequal_sizes_have_even_p_values() -> None:
+def test_five_groups_with_equal_rates_and_unequal_sizes_have_uniform_p_values() -> None:
     random, n = np.random.default_rng(3), np.array([60, 150, 400, 1200, 5000])
     p_values = np.array([rate_spread(random.binomial(n, 0.3), n, draws=500).p_value for _ in range(500)])
     assert np.mean(p_values < 0.05) <= 0.06
     assert np.quantile(p_values, [0.25, 0.5, 0.75]) == pytest.approx([0.25, 0.5, 0.75], abs=0.07)
 
 
-def test_a_tiny_group_hides_no_certain_gap() -> None:
+def test_a_tiny_group_does_not_hide_a_significant_gap() -> None:
     pair = rate_spread([4200, 4986], [6000, 6000])
     found = rate_spread([4200, 4986, 64], [6000, 6000, 97])
     assert pair.p_value < 1e-20 and found.p_value < 1e-20
@@ -107,13 +107,13 @@ def test_a_tiny_group_hides_no_certain_gap() -> None:
     assert found.null_95 < 0.03
 
 
-def test_a_certain_small_gap_does_not_make_a_doubtful_wide_gap_certain() -> None:
+def test_a_significant_small_gap_does_not_make_a_wide_insignificant_gap_significant() -> None:
     hits, n = [300_000, 310_000, 21], [1_000_000, 1_000_000, 50]
     assert rate_spread(hits, n).p_value < 1e-20
     assert rate_spread(hits, n, least=0.1).p_value > 0.05
 
 
-def test_two_successes_of_a_small_group_are_no_normal_tail() -> None:
+def test_the_normal_tail_is_not_used_for_a_group_with_two_successes() -> None:
     found = rate_spread([20, 2], [20_000, 30])
     exact = stats.hypergeom.sf(1, 20_030, 22, 30)
     assert found.p_value >= min(exact, 1 / 2001)
@@ -142,7 +142,7 @@ def test_means_are_compared_with_a_normal_null() -> None:
     assert found.p_value == pytest.approx(2 * stats.norm.sf(2 / np.hypot(0.5, 0.5)), abs=0.002)
 
 
-def test_the_ratio_is_koopmans_of_lowest_and_highest() -> None:
+def test_the_ratio_of_lowest_to_highest_rate_has_koopmans_interval() -> None:
     found, low, high = smallest_rate_ratio([30, 60], [100, 100])
     one = rate_ratio_interval(30, 100, 60, 100)
     assert (found.value, found.low, found.high) == pytest.approx((one.value, one.low, one.high)) and (low, high) == (0, 1)

@@ -8,7 +8,8 @@ def beyond_limit(finding: Finding) -> bool:
     """Whether a finding's value is on the bad side of its limit.
 
     For a range, the bad side is outside it. For a single limit, it is the side away from the finding's baseline or, without a baseline, the
-    side on which the metric is worse. A value without a limit, or of a metric without a direction, is never beyond it.
+    side on which the metric is worse. A finding without a value or a limit is never beyond it; nor is a finding with a single limit and
+    without a baseline, if its metric has no direction.
     """
     if finding.value is None or finding.limit is None:
         return False
