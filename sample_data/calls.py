@@ -3,8 +3,8 @@
 Everything is SIMULATED, and each record states this (in `source`, feedback in `annotator`). An online shop asks `acme/chat-large` at its
 help desk, and `acme/chat-small` for summaries and for short replies. Each call is a span of OpenTelemetry, which the product's own
 converter (server/otlp_traces.py) turns into a record. One help-desk request in eight keeps its whole trace: retrieve, rerank, generate, and
-for some a tool and a second answer. From CHANGED_FROM on a new version of `acme/chat-small` answers: its summaries are about twice as long,
-and about one in three refuses.
+for some a tool and a second answer. From CHANGED_FROM on, a new version of `acme/chat-small` answers. Its summaries are about twice as
+long, and it refuses about one request for a summary in three.
 """
 
 import json

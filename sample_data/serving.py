@@ -55,9 +55,9 @@ def open_service(spec: Spec, artifact: Path) -> Service | TextService:
 def serve(spec: Spec, table: pd.DataFrame, artifacts: Mapping[int, Path], home: Path) -> None:
     """Two processes score and log every row of `table`; then the labels that arrive later are logged.
 
-    artifacts: the file of the shipped model under SHIPPED, and under each fold's number the file of the model fitted without that fold. A
-    row with a `fold` from 0 on is one that the shipped model has learned from; the model of its fold answers it, in the environment
-    `validation`.
+    artifacts: the file of the shipped model under SHIPPED, and under each fold's number the file of the model fitted without that fold. The
+    shipped model was trained on the rows with a `fold` of 0 or more. So these rows are answered by the model fitted without their fold, and
+    logged in the environment `validation`.
     """
     context = multiprocessing.get_context("spawn")
     workers = [
@@ -139,6 +139,6 @@ def log_labels(spec: Spec, table: pd.DataFrame, home: Path) -> None:
 
 
 def check(log: Logger) -> None:
-    """Raises SystemExit if a record was not acknowledged, so that no incomplete fleet is made."""
+    """Raises SystemExit if a record was not logged, so that no incomplete sample is made."""
     if log.dropped:
         raise SystemExit(f"{log.dropped} records were not logged: {log.last_error}")

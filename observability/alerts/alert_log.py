@@ -54,8 +54,8 @@ def alerts_by_incident(store: "Store", now: datetime) -> dict[str, Alert]:
 
 def acknowledged_claims(store: "Store", now: datetime) -> AcknowledgedClaims:
     """The claims of alerts that a person has acknowledged, snoozed or resolved with a reason, each with its model. An incident whose lead
-    is one of these claims is watched, but no longer asks for action. Several leads of one fault may take turns
-    (`alert_decisions.same_fault`), so all claims of an alert count. Records after `now` do not count.
+    (main finding) is one of these claims is watched, but no longer asks for action. The lead of one fault can change from check to check
+    (`alert_decisions.same_fault`), so all claims of an alert count, not only its present lead. Records after `now` do not count.
     """
     alerts = alerts_from_records([record for record in alert_records(store) if record["at"] <= now], now)
     held = (alert for alert in alerts.values() if alert.state in ("acknowledged", "snoozed") or alert.is_held(now))

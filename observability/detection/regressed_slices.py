@@ -26,7 +26,7 @@ Body = dict[str, Any]
 FALSE_DISCOVERIES = 0.05
 MIN_ROWS, MAX_LEVELS, MAX_NAMED_SLICES = 30, 20, 5
 """Minimum number of rows (labelled pairs) in a slice; maximum number of levels of a feature that are tested, most frequent first; maximum
-number of slices that are named, largest loss first.
+number of slices that are named, largest added loss first (the difference of the mean losses times the rows).
 """
 
 
@@ -50,7 +50,8 @@ class PairedAnswers(Protocol):
 
 def find_regressed_slices(model: Model, matched: PairedAnswers, left_out: Collection[str] = ()) -> Body:
     """The result as fields. looked_at: number of slices tested; rows: the slices in which the new version (side a) has a significantly
-    larger loss, with both mean losses and their difference. left_out: slices not to test, written as in a link.
+    larger loss, with both mean losses and their difference. left_out: slices not to test, as the text that stands in the address of a page
+    (`str(Slice(...))`).
     """
     new, then, label = matched.a, matched.b, matched.label
     known = ~np.isnan(label)
@@ -127,7 +128,7 @@ def churn_by_slice(model: Model, matched: PairedAnswers) -> list[SliceChurn]:
 
 
 def candidate_slices(model: Model, rows: "DataFrame") -> Iterator[tuple[str, str | None, Bools]]:
-    """Yield each slice with enough rows as (name, slice as in a link or None for a band, mask)."""
+    """Yield each slice with enough rows as (name, `str(Slice(...))` as in the address of a page or None for a band, mask)."""
     for feature in model.features():
         if feature.reference not in rows:
             continue

@@ -1,4 +1,6 @@
-"""Asks a probe set, and encodes its free-text answers as vectors with the owner's sentence encoder, in the confined worker."""
+"""Asks a model the questions of a probe set, and encodes its free-text answers as vectors with the encoder that the set names, in the
+confined worker process (worker/).
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -42,7 +42,7 @@ def error_cost(model: Model, counts: "DataFrame") -> ErrorCost | None:
     Parameters
     ----------
     model : Model
-        Model; with the owner's costs of errors the cheapest constant decision is compared too.
+        Model. If its owner has set costs of errors, the cheapest constant decision is compared too.
     counts : DataFrame
         Counts by decision and label.
 

@@ -32,8 +32,8 @@ class _StoppedError(Exception):
 
 
 def lake_work(store: "Store", stopping: threading.Event) -> tuple[CollectedState, dict[str, Callable[[], object]]]:
-    """The work that the owner does in separate threads, by the thread's name, and the state of the segments from collectors. The schedule
-    of sources is left out if the environment disables it.
+    """The state of the segments that collectors sent, and the functions that the process that owns the store runs in threads of their own,
+    by the thread's name. The schedule of sources is left out if the environment disables it.
     """
     state = CollectedState()
     works: dict[str, Callable[[], object]] = {"collecting": lambda: run_segment_intake(store, state, stopping)}

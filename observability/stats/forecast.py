@@ -17,7 +17,7 @@ from observability.stats.arrays import Floats
 MIN_DAYS = 14
 """Least number of days of history for a forecast."""
 WEEKDAY_DAYS = 28
-"""Days of history from which the model has weekday effects."""
+"""Least number of days of history for weekday effects in the model."""
 METHOD = "local level"
 WITH_WEEKDAYS = "local level with weekday effects"
 CONSTANT = "constant level"
@@ -42,8 +42,9 @@ def forecast_sum(history: ArrayLike, days: int, confidence: float = 0.95) -> For
     """Sum of the next days after a history of days without gaps.
 
     The interval is Student's t with known days minus estimated parameters as degrees of freedom. A constant history of n days does not show
-    how much days vary. The method assumes one more day that was off by a whole day's sum: each day to come has the variance mean² / (n +
-    1), and all share the variance of the mean. Coverage is checked by simulation in the tests.
+    how much days vary. Then the variance is that of these n days and one imagined day that differs from their mean by the mean itself:
+    mean² / (n + 1) for each day to come. The error of the mean is common to all days to come. Coverage is checked by simulation in the
+    tests.
 
     Parameters
     ----------

@@ -1,4 +1,6 @@
-"""Jobs of an audit of explanations: attributions by backgrounds of several seeds, faithfulness by deletion, another method, surrogates."""
+"""Jobs of an audit of explanations: attributions against a background drawn with a seed, their faithfulness when features are deleted, a
+second method (occlusion) and surrogate trees.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,10 @@ ORDERS, DEPTHS, RESAMPLES = 3, (2, 3, 4, 5, 6), 400
 
 
 def attribute_with_seed(frames: "dict[str, pd.DataFrame]", arguments: dict[str, Any], files: dict[str, Path], report: Report) -> Output:
-    """Attributions of the decided class of the frame `rows` against a background drawn from `real` with a seed: the frame `values`.
+    """Explain the rows of the frame `rows`: attributions of each row's decided class against a background drawn from the frame `real`.
 
-    arguments: kind, task, classes, seed, background (its rows). Values: `method`.
+    arguments: kind, task, classes, seed (of the draw and the method), background (number of its rows). Returns the frame `values` with the
+    attributions (rows, features), and `method`, the name of the method.
     """
     task, rows = task_from_arguments(arguments), frames["rows"]
     model = open_model(arguments["kind"], files["model"], rows, task)
@@ -72,9 +75,9 @@ def judge_attributions(frames: "dict[str, pd.DataFrame]", arguments: dict[str, A
     the model.
 
     Deletion replaces the features of a row by those of rows of `real`, the largest attribution first, and measures how far the score moves.
-    Frames: `deletion` (`features` deleted, `by_attribution`, `at_random`: mean distance of the score), `areas` (the mean over all numbers
-    of features, of each row), `surrogates` (`depth` of a tree, `r2` on rows that it was not fitted on), `occlusion` (another method: how
-    far the score falls where one feature alone is replaced; features as columns).
+    Frames: `deletion` (`features` deleted, `by_attribution`, `at_random`: mean distance of the score), `areas` (for each row, the mean of
+    its deletion curve over 0, 1, … deleted features), `surrogates` (`depth` of a tree, `r2` on rows that it was not fitted on), `occlusion`
+    (another method: how far the score falls where one feature alone is replaced; features as columns).
     """
     task, rows, seed = task_from_arguments(arguments), frames["rows"], int(arguments["seed"])
     model = open_model(arguments["kind"], files["model"], rows, task)
@@ -120,7 +123,8 @@ def _occlusions(scorer: MatrixScorer, own: Floats, replaced: Floats, decided: In
 
 
 def _moved_scores(scorer: MatrixScorer, own: Floats, replaced: Floats, order: Integers, decided: Integers) -> Floats:
-    """Mean distance of the score from the row's own after deleting the first 0, 1, … features of an order: (rows, features + 1).
+    """Mean absolute difference between a row's original score and its score after the first 0, 1, … features of an order are deleted:
+    (rows, features + 1).
 
     replaced: (draws, rows, features), the values that replace deleted features.
     """

@@ -197,7 +197,8 @@ function askName() {
 
 const askAction = () => focusOnce(['[data-testid="stMain"] textarea[aria-label="Action"]'], (box) => box.focus())
 
-// Waits for the first of some elements, up to a minute on a busy machine. Gives nothing if a person types in another box by then.
+// Waits for the first of some elements, up to a minute on a busy machine. Does nothing if a person has meanwhile begun to type in another
+// box.
 function focusOnce(selectors, found) {
   const before = document.activeElement
   let left = 600

@@ -1,4 +1,4 @@
-"""Draws figures of single pages from made-up values, in the states of the gallery (charts/gallery.py)."""
+"""Draws the figures that belong to one page each, from made-up values, in the states that the gallery shows (charts/gallery_states.py)."""
 
 from collections.abc import Callable
 

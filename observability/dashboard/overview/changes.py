@@ -85,8 +85,8 @@ def change_rows_by_event(entries: Sequence[Entry], scope: Scope) -> list[dict[st
 
 
 def recent_entries(entries: Sequence[Entry], end: datetime) -> list[Entry]:
-    """Return the entries by people from `end` on. Such an entry has the time at which it was written, and the log of a model may end long
-    before.
+    """Return the entries by people from `end` on, the end of the selected window. A person's entry has the time at which it was written.
+    That may be long after the last record of a model, so the window alone would leave it out.
     """
     return [entry for entry in entries if entry.at >= end and entry.author not in (None, BY_ITSELF)]
 

@@ -45,7 +45,8 @@ def clean_segment(path: Path, erased: ErasedMatcher, names: Collection[str] | No
     """Empty the lines of a segment that are about erased subjects; return how many lines changed. The file keeps its times. Raises
     OSError.
 
-    names: in other lines, erased subjects and ids get marks if the line contains one of these names; None: in every line.
+    names: a line that is not emptied has erased subjects and ids in its texts replaced by MARK, but only if it mentions one of these names.
+    None: every line is checked.
     """
     draft, patterns = path.with_name(path.name + ".draft"), None if names is None else mention_patterns(names)
     try:

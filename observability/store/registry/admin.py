@@ -43,8 +43,8 @@ UNREADABLE = "The database cannot be read"
 STATUS, BLOCKS = "status", "blocks"
 """The names of a model's counts in the status."""
 SLOW_COUNT = 0.08
-"""Seconds of processor time for counting above which older counts are returned where they suffice: a status should take a tenth of a
-second.
+"""If the last count took more than this many seconds of processor time, its result may be returned for a while (`most_age` of
+`storage_status`), so that a status takes about a tenth of a second.
 """
 GROWN = 0.05
 """Share of its rows by which a model must grow or shrink before its blocks are counted again; counting blocks takes six times as long as
@@ -61,12 +61,14 @@ def storage_status(store: Database, most_age: float = 0.0) -> dict[str, Any]:
     models that only steer a system, whose predictions are decisions; records {kind: rows}; landing {segments, bytes, open, failed}; waiting
     {at, seconds} of the oldest published segment; set_aside: the failed segments with their reasons; loaded {segments, last}; erasures
     {subjects, last}; sources: rows as `source_rows` of lake/schedule_state.py gives them. keeping {backup, verified_restore, retention,
-    night}: what was done last, each with at and hours, None if it never was; rejected {total, reasons: {reason: n}, last}; repairs: what
-    was damaged or lost and mended; problems: sentences that a person should know. If the database or landing cannot be read, a problem says
-    why, and its fields are empty or None. most_age: seconds for which earlier counts of the database are returned while records wait, or if
-    counting took longer than SLOW_COUNT. If nothing was committed since, they are always returned. Otherwise only models that changed are
-    counted again, even if the last count is of an earlier process (bytes: see `_model_bytes`). 0: everything is counted now. counted_at:
-    when the counts were made.
+    night}: the last run of each, with its time (at) and the hours since then (hours), None if there was none; rejected {total, reasons:
+    {reason: n}, last}; repairs: the repairs of the store, each with what was damaged and what may be missing; problems: sentences that a
+    person should know. If the database or landing cannot be read, one of the problems says why, and the fields that come from it are empty
+    or None. counted_at: when the counts were made.
+
+    most_age: with 0, everything is counted now. With more seconds, the last counts of the database are returned if nothing was committed
+    since, or if they are younger than most_age and records wait or the last count took longer than SLOW_COUNT. Otherwise only models that
+    changed are counted again, even if the last count is of an earlier process (bytes: see `_model_bytes`).
     """
     unread: str | None = None
     body: dict[str, Any] = {
@@ -113,8 +115,9 @@ def storage_status(store: Database, most_age: float = 0.0) -> dict[str, Any]:
 
 
 def _counts_of_database(store: Database, most_age: float, *, waiting: bool) -> dict[str, Any]:
-    """The part of the status that is read from the database. With a most_age above 0, the last counts are returned again if nothing was
-    committed since. They are also returned if they are young enough and about the present models while records wait or counting takes long.
+    """The part of the status that is read from the database. With a most_age above 0, the last counts are returned again in two cases:
+    nothing was committed since; or they are younger than most_age and cover exactly the present models, and records wait or the last count
+    took longer than SLOW_COUNT.
     """
     generation, held = store.generation, store.counted
     if held is not None and most_age:
@@ -163,7 +166,7 @@ def storage_problems(store: Database) -> list[str]:
 
 
 def _database_status(store: Database, *, again: bool) -> dict[str, Any]:
-    """The parts of the status that are read from the database. again: count models that did not change as well."""
+    """The parts of the status that are read from the database. again: also count models that did not change."""
     if again:
         store.counted_models = {key: held for key, held in store.counted_models.items() if key[0] not in (STATUS, BLOCKS)}
     with store.cursor() as cursor:
@@ -188,7 +191,7 @@ def _database_status(store: Database, *, again: bool) -> dict[str, Any]:
 
 
 def _taken_sources(cursor: Cursor) -> list[dict[str, Any]]:
-    """The progress in each source, by the kind, model and version that the loads gave."""
+    """How much of each source was loaded, by the kind, model and version for which it was loaded."""
     rows = cursor.execute(
         """SELECT source, kind, model, version, count(*) FILTER (done), sum(lines)::BIGINT, sum(stored)::BIGINT, sum(duplicates)::BIGINT,
             sum(rejected)::BIGINT, max(taken_at) FROM taken_files GROUP BY ALL ORDER BY ALL"""
@@ -198,7 +201,7 @@ def _taken_sources(cursor: Cursor) -> list[dict[str, Any]]:
 
 
 def _keeping_status(store: Database) -> dict[str, Any]:
-    """The last backup, verified restore, retention and night, each with its age in hours; None if it never was."""
+    """The last backup, verified restore, retention and night, each with its age in hours; None if there was none."""
     done, now = last_done(store.home), datetime.now(UTC)
     return {
         name: None
@@ -220,7 +223,7 @@ def package_versions() -> dict[str, str | None]:
 
 
 def _model_statuses(cursor: duckdb.DuckDBPyConnection, models: Sequence[Model]) -> dict[str, dict[str, Any]]:
-    """Status of models, by name, without their bytes. first, last and freshness leave out the reference."""
+    """Status of models, by name, without their bytes. first, last and last_arrived leave out the reference rows."""
     rows, labels = _stored_rows(cursor, models), _stored_labels(cursor, models)
     found = {}
     for model in models:
@@ -244,7 +247,8 @@ def _model_bytes(store: Database, cursor: Cursor, models: Sequence[Model], count
     """Bytes of the blocks of each model in the database file, by name. counted: the status of each.
 
     Blocks are counted again in five cases: the model is new; it has GROWN; values computed from its rows changed; its tables are no longer
-    shared; or rows that were still in the log have been written to the file (once). Models that share tables are counted together.
+    shared; or rows that were in the write-ahead log at the last count have since been written to the file (this causes only one new count).
+    Models that share tables are counted together.
     """
     whole, written = not log_path(store.path).exists(), store.path.stat().st_mtime_ns
     rows = {name: status["predictions"] + status["reference_rows"] + status["labels"] for name, status in counted.items()}
@@ -377,8 +381,8 @@ def load_counters(store: Database, model: str, window: Window) -> dict[str, Any]
     n}, "not_explained": {version: why its artifact failed}}. The lines are those that services sent and that arrived in the hours of the
     window, and by `as_of` if it is given. Lines that a person loaded from a file do not count, because the load itself reports them.
     duplicate_hours, rejected_hours: numbers of hours in which such lines arrived. rules: the rules that the rejected lines broke, by
-    frequency. unknown_columns: features that predictions of the days of the window carried although their version was registered without
-    them, with their frequencies.
+    frequency. unknown_columns: features that the registered version does not have but that its predictions on the days of the window carry,
+    with the number of such predictions.
     """
     known = store.catalog().model(model)
     end = window.end if window.as_of is None else min(window.end, window.as_of)
