@@ -142,8 +142,9 @@ class Opposite:
 
 @dataclass(frozen=True)
 class Goal:
-    """The definition of another outcome. kind: above (score ≥ low), below (score < high), other (the most probable class is not `place`),
-    outside or inside (of low to high, regression). text: in words; short: the end of a sentence, without the words for the rows.
+    """Defines which outcomes count as different from the one predicted. kind: above (score ≥ low), below (score < high), other (the most
+    probable class is not `place`), outside or inside (of low to high, regression). text: in words; short: the end of a sentence, without
+    the words for the rows.
     """
 
     kind: Literal["above", "below", "other", "outside", "inside"]

@@ -344,7 +344,7 @@ def wasserstein_distances(
     scale : ArrayLike
         Standard deviation of the reference of each column.
     winsorise : Sequence[tuple[float, float] | None] | None
-        Limits of each column that values outside of them are moved to; None for the outer edges.
+        Limits of each column: values outside are moved to the nearer limit. None: the outer edges are the limits.
 
     Returns
     -------

@@ -58,8 +58,8 @@ def label_section(here: CasePage) -> None:
 
 
 def _label_status(check: LabelCheck) -> str:
-    """The status of a label as icon and word. A measured label is never suspect. A label that its neighbours contradict is
-    not plausible.
+    """The status of a label as icon and word. A label that was measured by an instrument or a process, not judged by a person, is never
+    suspect. A label that its neighbours contradict is not plausible.
     """
     if check.suspect and not check.measured:
         return formatting.status_label("watch", "Suspect")
