@@ -55,7 +55,7 @@ def test_each_form_has_a_line_with_its_divergence_and_peak_memory(store: Store, 
     p, q = booster.predict(reference), booster.predict(reference, num_iteration=5)
     by_hand = [a * math.log(a / b) + (1 - a) * math.log((1 - a) / (1 - b)) for a, b in zip(p, q, strict=True)]
     assert served["kl_divergence"] == 0 and fewer["kl_divergence"] == pytest.approx(np.mean(by_hand), rel=1e-6)
-    assert 0 < fewer["memory_peak_mb"] <= served["memory_peak_mb"] < 200
+    assert 0 < fewer["memory_peak_mb"] <= 1.1 * served["memory_peak_mb"] < 200, "both hold the same small file"
     (tmp_path / "forms.json").write_text(json.dumps(results), encoding="utf-8")
     printed = execute(store, ["trade-offs", "loan", "--import", str(tmp_path / "forms.json")], silent)
     lines = printed.out.splitlines()

@@ -230,7 +230,7 @@ def test_a_column_is_called_the_time_only_where_its_times_can_be_read(empty: Dat
     app.file_uploader(key="new-reference").upload("own file.csv", csv(frame.assign(when="24/06/2013 10:00"))).run()
     pick(app, "Time", "when")
     press(app, "Apply")
-    assert "the time column 'when' cannot be read; got" in said(app) and "Write its dates as year-month-day" in said(app)
+    assert "The time column 'when' cannot be read; got" in said(app) and "Write its dates as year-month-day" in said(app)
     assert "is the time of each prediction" not in said(app) and not [each for each in app.button if each.label.startswith("Register")]
 
 
@@ -254,7 +254,7 @@ def test_a_failed_registration_shows_its_error(empty: Database, monkeypatch: pyt
     app.file_uploader(key="new-reference").upload("own file.csv", csv(frame)).run()
     assert "customer looks like an id (598 different values in 600 rows)" in said(app)
     press(app, "Register version 1")
-    assert [each.value.replace("\\", "") for each in app.error] == ["the disk is full."] and not app.get("status")
+    assert [each.value.replace("\\", "") for each in app.error] == ["The disk is full."] and not app.get("status")
 
 
 def test_an_uploaded_file_waits_for_a_model_name(empty: Database) -> None:

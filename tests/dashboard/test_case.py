@@ -230,7 +230,7 @@ def test_a_form_that_cannot_be_saved_keeps_its_text(mine: World, monkeypatch: py
     monkeypatch.setattr(record_writer, "write_records", broken)
     app.text_input(key=f"{key}-author-box").input("Ada")
     next(each for each in app.button if each.label == "Save").click().run()
-    assert "the disk is nearly full" in words(app)
+    assert "The disk is nearly full" in words(app)
     assert app.text_area(key=f"{key}-note").value == "precious words" and mine.store.verdicts("loan", "l3") == ()
 
 

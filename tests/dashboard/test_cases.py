@@ -39,7 +39,7 @@ def test_a_long_result_is_bounded_and_says_so(current: World) -> None:
         ("h", {}, "Ids with this prefix"),
         ("nobody", {}, "No prediction has the id, subject or id prefix nobody"),
         ("score > 0.9", {}, "Conditions need a model"),
-        ("scor > 0.9", {"model": "loan"}, "column 'scor' is not in loan"),
+        ("scor > 0.9", {"model": "loan"}, "Column 'scor' is not in loan"),
         ("size > big", {"model": "loan"}, "'size' is a number"),
         ("size > 1e9", {"model": "loan"}, "No prediction of loan meets size > 1e9"),
         ("<script>alert(1)</script>" + "x" * 5000, {}, "No prediction has the id, subject or id prefix <script>"),
@@ -107,7 +107,7 @@ def test_a_pasted_case_address_is_read_as_its_id(typed: str, meant: str) -> None
 
 def test_a_missing_case_shows_the_next_step(current: World) -> None:
     assert "This page is about one prediction" in words(opened("case"))
-    assert "prediction 'nope' is not in any of the 3 models" in words(opened("case", id="nope"))
+    assert "Prediction 'nope' is not in any of the 3 models" in words(opened("case", id="nope"))
     assert "Prediction l17 belongs to loan, not to price." in words(opened("case", id="l17", model="price"))
 
 

@@ -44,7 +44,7 @@ def test_a_single_date_of_side_b_gives_it_the_length_of_side_a() -> None:
     early = START - timedelta(days=30)
     assert side_b(A, KNOWN, None, early, None, None).end == early + timedelta(days=7)
     assert side_b(A, KNOWN, None, None, early, None).start == early - timedelta(days=7)
-    with pytest.raises(UsageError, match="side B ends before it starts"):
+    with pytest.raises(UsageError, match="Side B ends before it starts"):
         side_b(A, KNOWN, None, A.end, A.start, None)
 
 
@@ -138,9 +138,9 @@ def test_the_page_finds_the_planted_drift_and_shows_the_chosen_column(current: W
     [
         ({"b_version": "9"}, "The link names 9 as side B's version, which this model does not have."),
         ({"b_from": "soon"}, "The link names soon as b from, which is not a time."),
-        ({"b_slice": "sx=F"}, "column 'sx' is not in loan. Did you mean 'sex'?"),
-        ({"b_slice": "sex"}, "a slice cannot be read"),
-        ({"b_from": "2026-03-09T00:00", "b_to": "2026-03-02T00:00"}, "side B ends before it starts"),
+        ({"b_slice": "sx=F"}, "Column 'sx' is not in loan. Did you mean 'sex'?"),
+        ({"b_slice": "sex"}, "A slice cannot be read"),
+        ({"b_from": "2026-03-09T00:00", "b_to": "2026-03-02T00:00"}, "Side B ends before it starts"),
         ({"b_from": "2020-01-01T00:00"}, "Side B has no predictions"),
         ({"b_version": "reference of 1"}, "the reference holds other rows"),
     ],

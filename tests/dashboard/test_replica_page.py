@@ -100,7 +100,7 @@ def test_a_save_on_a_replica_is_written_at_the_owner_and_announced(reads: Replic
     assert sorted(reads.store.events(None, EPOCH, datetime(2030, 1, 1, tzinfo=UTC))["text"]) == ["a", "saved"]
     test.text_input[0].set_value("no such word")
     test.button[0].click().run()
-    assert "the owner of the store refused it" in test.error[0].value
+    assert "The owner of the store refused it" in test.error[0].value
     assert not test.info
 
 

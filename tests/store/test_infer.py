@@ -247,7 +247,7 @@ def test_task_label_and_score_are_inferred_from_usual_names_if_they_are_not_give
     assert (found.task, found.label, found.scores) == ("binary", "Target", ((None, "y_prob"),))
     with pytest.raises(UsageError, match="usual name of the label"):
         infer_version(table.drop_columns(["Target"]), RegistrationRequest("m", "1"))
-    with pytest.raises(UsageError, match="named like the score"):
+    with pytest.raises(UsageError, match="usual name of the score"):
         infer_version(table.drop_columns(["y_prob"]), RegistrationRequest("m", "1"))
 
 
