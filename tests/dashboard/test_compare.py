@@ -44,7 +44,7 @@ def test_a_single_date_of_side_b_gives_it_the_length_of_side_a() -> None:
     early = START - timedelta(days=30)
     assert side_b(A, KNOWN, None, early, None, None).end == early + timedelta(days=7)
     assert side_b(A, KNOWN, None, None, early, None).start == early - timedelta(days=7)
-    with pytest.raises(UsageError, match="Side B ends before it starts"):
+    with pytest.raises(UsageError, match="side B ends before it starts"):
         side_b(A, KNOWN, None, A.end, A.start, None)
 
 
