@@ -33,10 +33,12 @@ COMPUTE = frozenset(("compute", "forward", "backward", "optimizer"))
 CAUSE_WORDS: dict[Cause, str] = {
     "storage": "its storage or input pipeline",
     "network": "its network or host",
-    "device": "its device or host, hot or throttled",
-    "host": "its host or network",
+    "device": "its device or host, or more work than the others have",
+    "host": "its host or network, or work outside of the logged phases",
 }
-"""The likely cause of slowness in words. host: the rank arrives last, and none of its phases is slower."""
+"""The likely cause of slowness in words. Times alone do not distinguish a slow device from more data or longer sequences. host: the rank
+arrives last, and none of its phases is slower.
+"""
 LATE_SHARE = 0.25
 """The second test uses this share of the steps, counted from the end, but at least MIN_STEPS. A third test uses the last MIN_STEPS steps,
 if the second test has at least twice as many.
@@ -285,7 +287,7 @@ def phase_hint(phase: str, device: str | None = None) -> str:
     hints: dict[Cause | None, str] = {
         "storage": " Look at its storage and data loading.",
         "network": " Look at the network of this rank.",
-        "device": f" Look at {what}: throttling, or another job on it.",
+        "device": f" Look at {what} (throttling, another job), and at the size of its batches.",
     }
     return hints.get(likely_cause(phase), "")
 
