@@ -32,6 +32,8 @@ MIN_PROBES = 30
 MAX_LEVELS = 30
 LEAST_PROBABILITY = 1e-9
 """Smaller class probabilities are raised to this value in a Kullback-Leibler divergence."""
+ROUNDING = 1e-3
+"""Probabilities may lie beyond 0 and 1 by this much: half precision rounds a sum of 1 by up to 0.0005."""
 NETWORK_ROWS = 200
 """Number of reference rows on which a small network is trained to imitate a model."""
 COST_BASES = ((1.0, "thousand"), (1e3, "million"), (1e6, "billion"))
@@ -73,7 +75,8 @@ class FormResult:
     probes: number of answers that were compared with the answers of the served form. flips: number of these whose decision differs.
     unstable: probes whose decision differs between passes of the same form. operations, cpu_operations: operations of one request, and how
     many of them ran on the processor; cpu_operation_types: their types, most frequent first. max_delta, p99_delta: change of the score
-    (multiclass: of any class). kl_divergence: of its class probabilities from those of the served form (`mean_kl_divergence`).
+    (multiclass: of any class). kl_divergence: of its class probabilities from those of the served form (`mean_kl_divergence`);
+    None also if scores are not probabilities.
     memory_peak_mb: the most memory that it used (measured here: beyond a process that only reads the probes). bytes: size of the model
     file. energy_j: per thousand answers. place: its position in the audit's list.
     """
@@ -206,7 +209,7 @@ def score_differences(base: Any, other: Any) -> tuple[float, float]:
     return float(gap.max()), float(np.quantile(gap, 0.99))
 
 
-def mean_kl_divergence(base: Any, other: Any) -> float:
+def mean_kl_divergence(base: Any, other: Any) -> float | None:
     """Return the mean over rows of the Kullback-Leibler divergence of the class probabilities of a form from those of the served form.
 
     For each row, Σ p log(p / q), with p of the served form: the nats that are lost if its answers are described by those of the other form.
@@ -220,8 +223,10 @@ def mean_kl_divergence(base: Any, other: Any) -> float:
 
     Returns
     -------
-    float
-        Nats, at least 0.
+    float or None
+        Nats, at least 0. None if any score of either form is not a probability: not finite, negative, above 1 with one score per row, or 0
+        for all classes. Such rows are not left out, because the scores of a model of margins lie between 0 and 1 by chance only. Beyond 0
+        and 1, rounding of ROUNDING is allowed.
 
     References
     ----------
@@ -230,13 +235,18 @@ def mean_kl_divergence(base: Any, other: Any) -> float:
     from scipy.special import rel_entr
 
     p, q = (_class_shares(scores) for scores in (base, other))
+    if p is None or q is None or not len(p):
+        return None
     return max(float(rel_entr(p, q).sum(axis=1).mean()), 0.0)
 
 
 def _class_shares(scores: Any) -> Any:
-    """The probabilities of all classes, one row per answer; each row sums to 1."""
+    """The probabilities of all classes, one row per answer; each row sums to 1. None if any score is not a probability."""
     given = np.asarray(scores, float)
-    given = np.maximum(np.column_stack([given, 1 - given]) if given.ndim == 1 else given, LEAST_PROBABILITY)
+    given = np.column_stack([given, 1 - given]) if given.ndim == 1 else given
+    if not np.isfinite(given).all() or (given < -ROUNDING).any() or (given.max(axis=1, initial=0.0) <= 0).any():
+        return None
+    given = np.maximum(given, LEAST_PROBABILITY)
     return given / given.sum(axis=1, keepdims=True)
 
 
@@ -296,17 +306,19 @@ def compared_forms(
     Returns
     -------
     list of dict
-        The forms as an audit's results hold them.
+        The forms as an audit's results hold them. Differences of scores are left out if a score is not finite, and divergences as in
+        `mean_kl_divergence`.
     """
     found = []
     base = scores[str(measured[0]["form"])]
     for each in measured:
         own, parent = scores[str(each["form"])], scores.get(str(each["parent"]))
         changed, _ = changed_answers(base, own, task, threshold)
-        largest, high = score_differences(base, own)
-        row = {**each, "probes": len(own), "flips": int(changed.sum()), "max_delta": largest, "p99_delta": high}
-        if task != "regression":
-            row["kl_divergence"] = mean_kl_divergence(base, own)
+        row = {**each, "probes": len(own), "flips": int(changed.sum())}
+        if np.isfinite(base).all() and np.isfinite(own).all():
+            row["max_delta"], row["p99_delta"] = score_differences(base, own)
+        if task != "regression" and (divergence := mean_kl_divergence(base, own)) is not None:
+            row["kl_divergence"] = divergence
         if parent is not None:
             row["parent_flips"] = int(changed_answers(parent, own, task, threshold)[0].sum())
         found.append(row | {"slices": slice_counts(changed, columns)})

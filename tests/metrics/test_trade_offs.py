@@ -36,6 +36,26 @@ def test_the_divergence_of_probabilities_is_that_of_the_formula_and_finite() -> 
     assert trade_offs.mean_kl_divergence(served, served) == 0
 
 
+@pytest.mark.parametrize("invalid", [math.nan, math.inf, -0.2, 1.5])
+def test_scores_that_are_no_probabilities_have_no_divergence(invalid: float) -> None:
+    """Regression: not-a-number came into the results of an audit, and scores outside of 0 and 1 were clipped silently."""
+    scores = {"served": np.array([0.2, 0.8]), "form": np.array([0.3, invalid])}
+    for base, other in (("served", "form"), ("form", "served")):
+        assert trade_offs.mean_kl_divergence(scores[base], scores[other]) is None
+    measured = [{"form": "served", "parent": None}, {"form": "form", "parent": "served"}]
+    found = trade_offs.compared_forms(measured, scores, "binary", 0.5, {})
+    assert found[0]["kl_divergence"] == 0 and "kl_divergence" not in found[1]
+    assert ("max_delta" in found[1]) == math.isfinite(invalid)
+
+
+def test_a_row_of_classes_without_a_probability_has_no_divergence_and_rounding_is_allowed() -> None:
+    served = [[0.6, 0.4], [0.5, 0.5]]
+    for row in ([0.0, 0.0], [1.2, -0.2], [math.nan, 0.5]):
+        assert trade_offs.mean_kl_divergence(served, [[0.6, 0.4], row]) is None
+    assert trade_offs.mean_kl_divergence([1.0, 0.0], [1.0004, -0.0004]) == pytest.approx(0, abs=1e-6)
+    assert trade_offs.mean_kl_divergence([], []) is None
+
+
 def test_slices_are_counted_where_they_have_enough_rows() -> None:
     levels = ["x"] * 40 + ["y"] * 40 + ["z"] * 5
     changed = np.array([True] * 4 + [False] * 81)
