@@ -175,7 +175,10 @@ def test_the_phase_in_which_the_slow_rank_loses_most_is_named_if_communication_c
 def test_a_rank_that_arrives_last_without_a_logged_reason_is_named_and_the_others_are_not() -> None:
     found = only(said(of_many_ranks({rank: 150.0 for rank in range(8) if rank != 5}, ranks=8)), "straggler_score")
     assert found.subject == "run:many/rank:5" and found.severity == "watch" and "arrives last" in found.because
-    assert "arrives last (likely its host or network, or work outside of the logged phases): " in found.because and found.evidence["likely_cause"] == "host"
+    assert (
+        "arrives last (likely its host or network, or work outside of the logged phases): " in found.because
+        and found.evidence["likely_cause"] == "host"
+    )
     assert "the others are not slow" in found.because and found.value == pytest.approx(30 / 150, abs=0.02)
 
 
