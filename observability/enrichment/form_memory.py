@@ -25,7 +25,7 @@ def form_memory_mb(
     progress: Progress,
 ) -> dict[str, float]:
     """Peak memory of each form in MB (1,000,000 bytes): what opening it and scoring all probes at once adds to the resident memory of a
-    process that has read the probes and imported the libraries.
+    process that has read the probes and imported the libraries. Both are measured in the same process.
 
     A form is left out if its file is too large to be handed on, if it ran on another device than the processor, or if it could not be
     measured.
@@ -47,7 +47,6 @@ def form_memory_mb(
     progress : callable
         Called with a share and a text.
     """
-    empty: dict[bool, float] = {}
     found: dict[str, float] = {}
     with TemporaryDirectory(prefix="observability-forms-") as folder:
         for number, (name, opened_by) in enumerate(answer.values["opened_by"].items()):
@@ -62,19 +61,16 @@ def form_memory_mb(
             rows = answer.frames[INPUTS] if network else probes
             arguments = {**task, "kind": kind, "threads": int(opened_by["threads"])}
             try:
-                if network not in empty:
-                    empty[network] = _peak_bytes(worker, rows, arguments, {}, imports)
-                peak = _peak_bytes(worker, rows, arguments, {"form": file}, imports)
+                found[name] = _added_bytes(worker, rows, arguments, file, imports) / 1e6
             except WorkerError:
                 continue
-            found[name] = max(peak - empty[network], 0.0) / 1e6
     return found
 
 
-def _peak_bytes(
-    worker: Worker, rows: "DataFrame", arguments: Mapping[str, Any], files: Mapping[str, Path], imports: Sequence[str]
-) -> float:
-    """The peak resident memory of one call in bytes. Raises WorkerError if the job fails."""
-    job = "observability.worker.form_memory_job:peak_memory"
-    answer = worker.call(job, {"probes": rows}, arguments, files=files, imports=(*imports, *(module for module, _ in OPENERS.values())))
-    return float(answer.values["peak_bytes"])
+def _added_bytes(worker: Worker, rows: "DataFrame", arguments: Mapping[str, Any], file: Path, imports: Sequence[str]) -> float:
+    """The peak resident memory of one call in bytes, without what was resident before it opened the form. Raises WorkerError if the job
+    fails.
+    """
+    job, openers = "observability.worker.form_memory_job:peak_memory", (module for module, _ in OPENERS.values())
+    answer = worker.call(job, {"probes": rows}, arguments, files={"form": file}, imports=(*imports, *openers))
+    return max(float(answer.values["peak_bytes"]) - float(answer.values["resident_bytes"]), 0.0)

@@ -45,6 +45,8 @@ PROBES, REFERENCE_ROWS, MIN_ROWS = 4_000, 8_000, 100
 SECONDS = 500.0
 VALID_DAYS = 180
 """Number of days after which an audit expires."""
+SCORING_SHARE = 0.8
+"""Share of the progress of measured forms that their scoring counts as; the rest is the measurement of their memory."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,25 @@ class AuditOptions:
     seed: int = 0
     in_use: str = SERVED_FORM
     days: int = VALID_DAYS
+
+
+class RisingProgress:
+    """Passes progress on as a share of the whole work that never falls. `part`: the share of the work that is reported from 0 to 1; `done`:
+    the share before it.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.done, self.part, self.highest = 0.0, 1.0, 0.0
+
+    def begin(self, done: float, part: float) -> None:
+        """Begin a part of the work."""
+        self.done, self.part = done, part
+
+    def __call__(self, share: float, text: str) -> None:
+        """Handle one report of the current part."""
+        self.highest = max(self.highest, self.done + self.part * min(max(share, 0.0), 1.0))
+        self.progress(self.highest, text)
 
 
 class LoadEnergy:
@@ -169,7 +190,9 @@ def answered_forms(worker: "Worker", question: FormQuestion, progress: Progress,
         "place": place,
     }
     counter = processor_energy()
-    watch = LoadEnergy(counter, progress) if counter else None
+    rising = RisingProgress(progress)
+    rising.begin(0.0, SCORING_SHARE)
+    watch = LoadEnergy(counter, rising) if counter else None
     libraries = ("onnx", "onnxruntime", "onnxruntime.quantization", "onnxruntime.transformers.float16", "sklearn.neural_network")
     imports = (*LIBRARIES[kind], *libraries)
     answer = worker.call(
@@ -179,7 +202,7 @@ def answered_forms(worker: "Worker", question: FormQuestion, progress: Progress,
         files={"model": question.artifact},
         imports=imports,
         seconds=SECONDS,
-        progress=watch or progress,
+        progress=watch or rising,
     )
     try:
         measured = [dict(form) for form in answer.values["forms"]]
@@ -193,7 +216,8 @@ def answered_forms(worker: "Worker", question: FormQuestion, progress: Progress,
             scores[str(form["form"])] = own.tolist()
         missing = [{name: str(each[name]) for name in ("form", "why")} for each in answer.values["missing"]]
         task = {"task": str(model.task), "classes": list(model.classes)}
-        peaks = form_memory_mb(worker, answer, question.artifact, frames["probes"], task, imports, progress)
+        rising.begin(SCORING_SHARE, 1.0 - SCORING_SHARE)
+        peaks = form_memory_mb(worker, answer, question.artifact, frames["probes"], task, imports, rising)
         measured = [form | ({"memory_peak_mb": peaks[form["form"]]} if form["form"] in peaks else {}) for form in measured]
     except (KeyError, ValueError, TypeError) as error:
         raise _unreadable(error) from error

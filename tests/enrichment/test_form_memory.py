@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from observability.worker.trade_off_forms import write_network
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 ROWS = 2000
+LIBRARIES = ("sklearn.ensemble", "scipy.stats", "matplotlib.pyplot", "plotly.graph_objects")
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +53,31 @@ def test_a_wider_layer_needs_the_memory_of_its_answers_and_leaves_no_trace_in_th
     assert found["narrow again"] == pytest.approx(found["narrow.onnx"], abs=0.1 * layer), "the wide form ran before it"
 
 
+class GrowingWorker(Worker):
+    """A worker whose warm process imports more libraries before each call but the first."""
+
+    calls = 0
+
+    def call(self, job: str, *given: Any, imports: tuple[str, ...] = (), **options: Any) -> JobAnswer:
+        self.calls += 1
+        return super().call(job, *given, imports=(*imports, *(LIBRARIES if self.calls > 1 else ())), **options)
+
+
+def test_libraries_that_the_worker_imports_between_calls_are_no_memory_of_a_form(tmp_path: Path) -> None:
+    """Regression: the memory that is subtracted was measured once, before the first form."""
+    files = {"narrow.onnx": network(tmp_path, 10)}
+    opened_by = {name: {"file": "narrow.onnx", "kind": "onnx", "threads": 1} for name in ("first", "second", "third")}
+    answer = JobAnswer({"opened_by": opened_by}, {}, files, 0.0, True, True)
+    probes = pd.DataFrame(np.random.default_rng(2).normal(size=(ROWS, 2)), columns=["a", "b"])
+    growing = GrowingWorker()
+    try:
+        task = {"task": "binary", "classes": ["0", "1"]}
+        found = form_memory_mb(growing, answer, tmp_path / "none", probes, task, ("onnxruntime",), lambda share, text: None)
+    finally:
+        growing.close()
+    assert growing.calls >= 3 and all(found[name] == pytest.approx(found["first"], abs=4) for name in opened_by), found
+
+
 def test_a_form_with_fewer_trees_needs_less_memory_than_the_served_form_that_ran_before_it(tmp_path: Path, worker: Worker) -> None:
     lightgbm = pytest.importorskip("lightgbm")
     rng = np.random.default_rng(3)
@@ -63,7 +90,9 @@ def test_a_form_with_fewer_trees_needs_less_memory_than_the_served_form_that_ran
     model = Model(1, "loan", "binary", ("0", "1"), columns=columns)
     options = AuditOptions(forms=("25 % of the trees",), network=False, seconds=0.01)
     question = FormQuestion(model, Version("1", datetime(2026, 1, 1, tzinfo=UTC)), path, options, probes, "predictions", probes.iloc[:0])
-    part = answered_forms(worker, question, lambda share, text: None)
+    told: list[float] = []
+    part = answered_forms(worker, question, lambda share, text: told.append(share))
+    assert told == sorted(told) and 0 <= told[0] < told[-1] <= 1, "regression: the measurement of memory began again at 0"
     served, fewer = part["forms"]
     size = (served["bytes"] - fewer["bytes"]) / 1e6
     assert (served["form"], fewer["form"]) == ("as served", "25 % of the trees")
