@@ -97,6 +97,27 @@ def test_spikes_are_found_in_noise_of_any_tail_and_do_not_hide_each_other(noise:
     assert found >= 4
 
 
+@pytest.mark.parametrize(("n", "spikes"), [(3000, 50), (3000, 51), (3000, 200), (12_500, 60), (12_500, 200)])
+def test_spikes_are_found_however_many_they_are(n: int, spikes: int) -> None:
+    """Regression: of 51 equal spikes or more, none was found."""
+    cost = learning(n, spikes, 0.02)
+    places = np.linspace(n // 20, n - 10, spikes).astype(int)
+    cost[places] += 60 * 0.02
+    assert [each.at for each in curve.cost_spikes(cost)] == list(places)
+
+
+@pytest.mark.parametrize(("spikes", "least"), [(5, 0.9), (10, 0.95), (20, 0.95)])
+def test_spikes_of_very_different_heights_do_not_hide_each_other(spikes: int, least: float) -> None:
+    """Heights: 15 to 120 standard deviations of the noise."""
+    found = 0
+    for seed in range(40):
+        rng, cost = np.random.default_rng([seed, spikes]), learning(300, seed, 0.02)
+        places = np.sort(rng.choice(np.arange(20, 290, 6), spikes, replace=False))
+        cost[places] += 0.02 * rng.uniform(15, 120, spikes)
+        found += len({each.at for each in curve.cost_spikes(cost)} & set(places.tolist()))
+    assert found >= least * 40 * spikes
+
+
 def test_a_spike_is_found_where_it_was_planted_and_its_recovery_too() -> None:
     found = 0
     for seed in range(40):

@@ -25,6 +25,21 @@ def test_values_beyond_the_tail_are_found_together_and_none_of_those_within() ->
     assert tail_gap_level(np.append(tail, 20.0), 3.0, 6.0, 0.015) == np.inf
 
 
+@pytest.mark.parametrize("outlying", [TAIL_VALUES, TAIL_VALUES + 1, 2 * TAIL_VALUES, 10 * TAIL_VALUES])
+def test_outlying_values_are_found_however_many_they_are(outlying: int) -> None:
+    """Regression: the tail was estimated from the 50 largest values, so more than 50 outlying ones set its base and hid each other.
+
+    At most the largest value of the tail itself (13.4, the next one is 10.2) counts as outlying with them.
+    """
+    tail = 3 * (1 - (np.arange(200) + 0.5) / 200) ** (-1 / 4)
+    assert 10.2 < tail_gap_level(np.append(tail, np.linspace(90, 100, outlying)), 3.0, 6.0, 0.015) <= 90.0
+    assert tail_gap_level(np.append([3.2, 4.0], np.linspace(40, 44, outlying)), 3.0, 6.0, 0.015) == 40.0
+
+
+def test_outlying_values_of_very_different_sizes_do_not_hide_each_other() -> None:
+    assert 6.0 < tail_gap_level(np.append([3.5, 4.5, 6.1, 8.7], np.geomspace(13, 90, 20)), 3.0, 6.0, 0.015) <= 13.0
+
+
 def test_one_value_far_from_few_others_is_found_and_small_ones_are_not_tested() -> None:
     assert tail_gap_level(np.array([0.5, 1.0, 2.0, 12.0]), 3.0, 6.0, 0.015) == 12.0
     assert tail_gap_level(np.array([0.5, 1.0, 2.0, 5.9]), 3.0, 6.0, 0.015) == np.inf
