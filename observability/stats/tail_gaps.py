@@ -13,8 +13,8 @@ freedom 3.
 """
 
 MIN_INDEX = 2.5
-"""Least index of a tail in a second test, which is made if the first finds no gap: outlying values of very different sizes resemble a tail of
-a smaller index, and would hide each other.
+"""Least index of a tail in a second test, which is made if the first finds no gap. Outlying values of very different sizes resemble a tail
+of a smaller index, and would hide each other.
 """
 
 
