@@ -1,7 +1,8 @@
 """The guard of a live model: finds subjects (users) that copy the model, send unfamiliar inputs, or search its decision boundary.
 
 Everything is computed on samples of limited size, of requests and of the reference. A subject is compared with the requests of all other
-subjects; if these are fewer than MIN_OTHERS, with rows of the reference.
+subjects. If these are fewer than MIN_REQUESTS, its coverage and its margins are compared with rows of the reference; coverage already if
+these are fewer than MIN_OTHERS.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,10 +25,13 @@ PROTOTYPES, MIN_REQUESTS, ROWS = 200, 50, 3000
 rows.
 """
 MIN_OTHERS = 2 * MIN_REQUESTS
-"""A subject is compared with other subjects only if these sent at least this many requests."""
+"""The coverage of a subject is compared with that of other subjects only if these sent at least this many requests, because at most half of
+them are drawn for the comparison.
+"""
 HALFWAY = 0.5
-"""A subject that is compared with the reference is said to copy the model only if it covers at least this part of the additional space that
-evenly spread requests would cover. The usual drift of a model's inputs alone adds less.
+"""The coverage of a subject that is compared with the reference is a finding only if it covers at least this part of the additional space
+that evenly spread requests would cover. Inputs that spread wider, or another mix of segments, can add as much, so the finding is a warning
+and puts nobody on the block list.
 """
 RANGE = (0.01, 0.99)
 """The points that cover the input space are spread evenly between these quantiles of each number in the reference."""
@@ -60,8 +64,8 @@ class GuardClaim:
     """A claim about one unusual subject. check: extraction, unfamiliar, boundary, oversized or prompt. share: the measured share with its
     interval; usual: its baseline. ids: some of the subject's requests. senders: for odd texts, the subjects that sent them, most first.
     apart: the senders that sent significantly more than the other senders. groups: for a search of the boundary, the number of groups of at
-    least three near-identical requests. alone: whether the subject is compared with rows of the reference, because other subjects sent too
-    few requests.
+    least three near-identical requests. alone: whether the check compares the subject with rows of the reference, because other subjects
+    sent too few requests.
     """
 
     subject: str
@@ -83,8 +87,10 @@ class GuardClaim:
 
     @property
     def blocked(self) -> tuple[str, ...]:
-        """The subjects that are unusual themselves, and are therefore on the block list."""
-        return self.apart if self.senders else self.subjects
+        """The subjects that are unusual themselves, and are therefore on the block list. Drift of the inputs also changes the coverage of
+        a reference, so it puts nobody there.
+        """
+        return self.apart if self.senders else () if self.alone and self.check == "extraction" else self.subjects
 
 
 @dataclass(frozen=True)
@@ -230,7 +236,9 @@ def far_features(space: InputSpace, points: Floats) -> list[tuple[str, float]]:
 class GuardedRequests:
     """The result of the guard for a sample of requests. points: the requests in the input space; distances: of each request to the
     reference. claims: about unusual subjects. named: number of requests that name their subject; judged: the subjects with enough such
-    requests. senders: the subjects that sent far requests, most first.
+    requests. senders: the subjects that sent far requests, most first. lone: the judged subject whose far requests are compared with
+    nothing, because others sent fewer than MIN_REQUESTS requests; None if others sent more. margins_known: whether its margins could be
+    compared; true also if others sent more, and for a model without a decision boundary.
     """
 
     space: InputSpace
@@ -240,6 +248,8 @@ class GuardedRequests:
     named: int
     judged: frozenset[str]
     senders: tuple[FarSender, ...] = ()
+    lone: str | None = None
+    margins_known: bool = True
 
     @property
     def far_count(self) -> int:
@@ -299,7 +309,10 @@ def guarded_requests(now: "DataFrame", reference: "DataFrame", model: "Model") -
     sent = now["subject"][far].dropna().astype(str).value_counts()
     senders = [FarSender(str(name), int(hits), int(named[str(name)])) for name, hits in sent.items()]
     senders.sort(key=lambda each: (-each.far, each.subject))
-    return GuardedRequests(space, points, distances, tuple(claims), int(named.sum()), judged, tuple(senders))
+    lone = next((name for name in sorted(judged) if len(now) - int(named[name]) < MIN_REQUESTS), None)
+    enough = known_margins is not None and int(np.isfinite(known_margins).sum()) >= MIN_REQUESTS
+    margins_known = lone is None or margins is None or enough
+    return GuardedRequests(space, points, distances, tuple(claims), int(named.sum()), judged, tuple(senders), lone, margins_known)
 
 
 def score_margins(model: "Model", rows: "DataFrame") -> Floats | None:
@@ -340,14 +353,14 @@ def guard_claims(
     for k in judged:
         mine, others = known & (place == k), ~(known & (place == k))
         some = tuple(np.array(ids, dtype=object)[mine][:10])
-        alone = int(others.sum()) < MIN_OTHERS
-        claims = _extraction(str(names[k]), cells[mine], known_cells if alone else cells[others], limit, some, alone)
+        few, alone = int(others.sum()) < MIN_OTHERS, int(others.sum()) < MIN_REQUESTS
+        found += _extraction(str(names[k]), cells[mine], known_cells if few else cells[others], limit, some, few)
         if not alone:  # far requests of the only subject are far requests of the model
-            claims += _unfamiliar(str(names[k]), far, mine, others, limit, ids)
+            found += _unfamiliar(str(names[k]), far, mine, others, limit, ids)
         usual = known_margins if alone else None if margins is None else margins[others]
         if margins is not None and usual is not None:
-            claims += _boundary_search(str(names[k]), margins, duplicates, mine, usual, limit, ids)
-        found += [replace(claim, alone=alone) for claim in claims]
+            claims = _boundary_search(str(names[k]), margins, duplicates, mine, usual, limit, ids)
+            found += [replace(claim, alone=alone) for claim in claims]
     return found
 
 
@@ -383,7 +396,8 @@ def _extraction(subject: str, cells: Integers, usual_cells: Integers, limit: flo
     evenly = PROTOTYPES * (1 - (1 - 1 / PROTOTYPES) ** drawn)
     if p_value > limit or (alone and beyond < HALFWAY * (evenly - usual)):
         return []
-    return [GuardClaim(subject, "extraction", rate_interval(covered, PROTOTYPES), usual / PROTOTYPES, len(cells), p_value, ids)]
+    share = rate_interval(covered, PROTOTYPES)
+    return [GuardClaim(subject, "extraction", share, usual / PROTOTYPES, len(cells), p_value, ids, alone=alone)]
 
 
 def _unfamiliar(subject: str, far: Bools, mine: Bools, others: Bools, limit: float, ids: Sequence[str]) -> list[GuardClaim]:

@@ -34,14 +34,22 @@ def space() -> InputSpace:
 
 
 def claims(
-    space: InputSpace, seed: int, planted: dict[str, Any] | None = None, dips: bool = False, senders: int = 8, moved: float = 0.0
+    space: InputSpace,
+    seed: int,
+    planted: dict[str, Any] | None = None,
+    dips: bool = False,
+    senders: int = 8,
+    moved: float = 0.0,
+    others: int = 0,
 ) -> list[GuardClaim]:
+    """senders: number of subjects; with one, `others` of the requests come from another subject each."""
     rng = np.random.default_rng(seed)
     given = columns(rng, REQUESTS)
     given["a"] += moved
     subjects = rng.choice([f"s{k}" for k in range(8)][-senders:], REQUESTS).astype(object)
     if senders == 1:
         subjects[:] = "s3"
+        subjects[REQUESTS - others :] = [f"other {k}" for k in range(others)]
     margins, codes = rng.random(REQUESTS), np.arange(REQUESTS)
     if planted is not None:
         for name, values in planted.items():
@@ -81,10 +89,10 @@ def test_a_subject_that_sends_all_requests_is_compared_with_the_reference(space:
     spread = {"a": rng.uniform(-0.5, 3.5, 400), "b": rng.uniform(-1, 7, 400)}
     for seed in range(5):
         found = [each for each in claims(space, seed, spread, senders=1) if each.check == "extraction"]
-        assert [(each.subject, each.alone, each.blocked) for each in found] == [("s3", True, ("s3",))]
+        assert [(each.subject, each.alone, each.blocked) for each in found] == [("s3", True, ())]
         assert found[0].requests == REQUESTS and found[0].share.low is not None and found[0].share.low > found[0].usual
     found = claims(space, 3, dips=True, senders=1)
-    assert [(each.check, each.subject, each.alone) for each in found] == [("boundary", "s3", True)]
+    assert [(each.check, each.subject, each.alone, each.blocked) for each in found] == [("boundary", "s3", True, ("s3",))]
     assert not any(each.alone for each in claims(space, 1, spread))
 
 
@@ -93,6 +101,42 @@ def test_a_client_alone_is_named_from_three_tenths_of_evenly_spread_requests_on(
     rng = np.random.default_rng(4)
     even = {"a": rng.uniform(-0.5, 3.5, spread), "b": rng.uniform(-1, 7, spread)}
     assert sum(bool(claims(space, seed, even, senders=1)) for seed in range(10)) == draws
+
+
+def drifted_claims(seed: int, features: int, drift: str) -> list[GuardClaim]:
+    """The claims about one subject that sends 3,000 requests, whose numbers drifted: a wider spread, or another mix of two segments."""
+    rng, names = np.random.default_rng([seed, features]), [f"f{k}" for k in range(features)]
+
+    def rows(sd: float = 1.0, main: float = 1.0) -> dict[str, np.ndarray]:
+        shift = np.where(rng.random(3000) < main, 0.0, 4.0)
+        return {name: rng.normal(shift, sd) for name in names}
+
+    known_rows, now = (rows(main=0.85), rows(main=0.3)) if drift == "mix" else (rows(), rows(sd=float(drift)))
+    space = input_space(known_rows, names, ())
+    assert space is not None
+    points, margins = space.encode(now), rng.random(3000)
+    subjects, ids = np.full(3000, "shop", object), [f"p{k}" for k in range(3000)]
+    return guard_claims(space, points, far_requests(space, points), subjects, ids, margins, np.arange(3000), rng.random(3000))
+
+
+@pytest.mark.parametrize("features", [2, 4, 10])
+@pytest.mark.parametrize("drift", ["1.5", "2", "mix"])
+def test_drift_of_a_client_that_sends_everything_puts_nobody_on_the_block_list(features: int, drift: str) -> None:
+    """Regression: the client was called a copier and was to be blocked, in each of five seeds with 4 features."""
+    for seed in range(repeats(2, 20)):
+        found = drifted_claims(seed, features, drift)
+        assert all(each.check == "extraction" and each.alone and each.blocked == () for each in found), found
+
+
+@pytest.mark.parametrize("others", [50, 80, 99])
+def test_between_50_and_99_requests_of_others_are_enough_to_compare_far_requests_and_margins(space: InputSpace, others: int) -> None:
+    """Regression: all checks against others were left out below 100 of their requests."""
+    far = {"a": np.full(300, 9.0)}
+    (found,) = [each for each in claims(space, 2, far, senders=1, others=others) if each.check == "unfamiliar"]
+    assert (found.subject, found.alone, found.blocked) == ("s3", False, ("s3",))
+    assert [each for each in claims(space, 2, far, senders=1, others=49) if each.check == "unfamiliar"] == []
+    (found,) = claims(space, 3, dips=True, senders=1, others=others)
+    assert (found.check, found.alone, found.blocked) == ("boundary", False, ("s3",))
 
 
 def test_clean_and_drifted_windows_of_one_sender_name_nobody(space: InputSpace) -> None:

@@ -5,9 +5,10 @@ the model that people followed.
 
 A sample of the window's requests, of limited size, is read. Texts are checked for every model (detection/odd_texts.py); everything else
 needs a reference. Distances are compared with the distances of the reference's own rows. A subject is compared with all others, or with
-rows of the reference if the others send too few requests. The finding about a subject states the probability that any subject of a clean
-window is named (detection/live_guard.py). The named subjects are on the block list of the page. A share of far requests that the previous
-week had too counts as ongoing, unless it is significantly more than MUCH_MORE times the share of each past week.
+rows of the reference if the others send too few requests; coverage compared with the reference is only a warning, because drift changes
+it too. The finding about a subject states the probability that any subject of a clean window is named (detection/live_guard.py). The
+named subjects are on the block list of the page. A share of far requests that the previous week had too counts as ongoing, unless it is
+significantly more than MUCH_MORE times the share of each past week.
 """
 
 from collections.abc import Iterator, Sequence
@@ -76,7 +77,9 @@ METRIC_OF = {
 SAMPLED = "it is of a sample of the predictions"
 MAX_NAMED = 3
 ATTACKS = ("extraction", "boundary")
-"""Checks whose findings are critical, because such requests serve only to copy or to mislead the model."""
+"""Checks whose findings are critical, because such requests serve only to copy or to mislead the model. Coverage that is compared with the
+reference is an exception, because drifted inputs cover more too.
+"""
 OF_TEXTS = ("oversized", "prompt")
 """Checks of texts. Texts are compared with earlier texts or with a reference, not with other subjects."""
 
@@ -254,15 +257,28 @@ def subject_findings(guard: GuardedRequests, context: Context, odd: bool) -> Ite
     base = context.undecided(NAME, "model", ODD_SUBJECTS, len(guard.judged), "", against="peers")
     if not guard.judged:
         yield replace(base, because=f"No subject has {MIN_REQUESTS} of the {len(guard.distances):,} requests of the sample.")
+    elif guard.lone is not None:
+        known = guard.margins_known
+        severity: Severity = "ok" if known else "unknown"
+        found = replace(base, against="reference", severity=severity, because=lone_sentence(guard))
+        yield replace(found, value=0.0, low=0.0, high=0.0, limit=0.0) if known else found
     else:
         because = f"No subject stands out among {plural(len(guard.judged), 'subject')} with {MIN_REQUESTS} requests of the sample or more."
         yield replace(base, value=0.0, low=0.0, high=0.0, limit=0.0, severity="ok", because=because)
 
 
+def lone_sentence(guard: GuardedRequests) -> str:
+    """Return the sentences about a subject that sends nearly all requests and does not stand out: which checks were made, and which not."""
+    because = f"Subject `{guard.lone}` sends nearly all requests, so it was compared with the reference: no sign that it copies the model"
+    if guard.margins_known:
+        return f"{because} or searches its decision boundary. Its far requests were compared with nobody's."
+    return f"{because}. Whether it searches the decision boundary is unknown: the reference has too few scores."
+
+
 def claim_finding(claim: GuardClaim, requests: int, context: Context) -> Finding:
     """Return the finding about one subject that stands out by one check."""
     who = "model" if claim.subject == NOT_NAMED else f"subject={claim.subject}"
-    attack = claim.check in ATTACKS
+    attack = claim.check in ATTACKS and bool(claim.blocked)
     level = FAR_FACTOR * claim.usual if claim.check in ("unfamiliar", "boundary") else claim.usual
     against: Against = "past" if claim.check in OF_TEXTS else "reference" if claim.alone else "peers"
     base = context.undecided(NAME, who, METRIC_OF[claim.check], claim.requests, claim_sentence(claim, requests), against=against)
@@ -292,10 +308,12 @@ def claim_sentence(claim: GuardClaim, requests: int) -> str:
     share, usual = format_share(claim.share.value or 0.0), format_share(claim.usual)
     if claim.check == "extraction":
         others = "rows of the reference" if claim.alone else "requests of the others"
-        return (
-            f"{who} covers {share} of the input space with {claim.requests:,} requests; as many {others} cover {usual}: "
-            "consistent with copying the model. Limit its requests, or block it."
+        covers = (
+            f"{who} covers {share} of the input space with {claim.requests:,} requests; as many {others} cover {usual}: consistent with"
         )
+        if claim.alone:
+            return f"{covers} copying the model, and also with inputs that drifted. Compare with the drift of the features."
+        return f"{covers} copying the model. Limit its requests, or block it."
     if claim.check == "boundary":
         others = "rows of the reference" if claim.alone else "the others' requests"
         return (

@@ -122,10 +122,7 @@ def subjects_section(here: ModelPage, view: GuardedRequests | None, found: Seque
         none = "No unusual subject." if view.named else "Log `subject` (a user pseudonym) to see who copies or probes the model."
         st.markdown(formatting.sentence_markdown(none))
         if view.named:
-            plain_caption(
-                f"Subjects with at least {MIN_REQUESTS} of {len(view.distances):,} sampled requests are compared with all others, or with "
-                "the reference."
-            )
+            plain_caption(compared_words(view))
         return
     leading_finding_line(claims)
     if here.model.classes and all_simulated(load.ask_store(judged.ACTIONS, here.window)["extra"], "subject"):
@@ -135,12 +132,22 @@ def subjects_section(here: ModelPage, view: GuardedRequests | None, found: Seque
     csv_button("block-list", listed, label="Block list")
     if left := len(named_subjects(claims) - set(listed["subject"])):
         plain_caption(
-            f"Not on the block list: {formatting.plural(left, 'subject')} named above that sent such requests no more often than others."
+            f"Not on the block list: {formatting.plural(left, 'subject')} named above that no comparison shows to differ from others."
         )
-    if view is not None:
+    if view is not None and view.lone is not None:
+        plain_caption(compared_words(view))
+    elif view is not None:
         plain_caption(
             f"{formatting.plural(usual_subjects(view, claims), 'other subject')} of {MIN_REQUESTS} requests or more: nothing unusual."
         )
+
+
+def compared_words(view: GuardedRequests) -> str:
+    """A sentence on which subjects are compared, and with what."""
+    if view.lone is None:
+        return f"Subjects with at least {MIN_REQUESTS} of {len(view.distances):,} sampled requests are compared with all others."
+    compared = "coverage and margins are" if view.margins_known else "coverage is"
+    return f"{view.lone} sends nearly all requests. Its {compared} compared with the reference, its far requests with nobody's."
 
 
 def usual_subjects(view: GuardedRequests, claims: Sequence[Finding]) -> int:

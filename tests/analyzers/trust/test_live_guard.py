@@ -63,8 +63,12 @@ def context(**limits: float) -> Context:
     return Context(model, version, Window("credit", START, START + pd.Timedelta(days=7), version="1"), START + pd.Timedelta(days=7))
 
 
-def findings(rows: LogRows, actions: pd.DataFrame | None = None, past: LogRows | None = None, **limits: float) -> list[Finding]:
-    """The findings about these rows. past: a week of rows that is repeated in each of the four weeks before; None for no past."""
+def findings(
+    rows: LogRows, actions: pd.DataFrame | None = None, past: LogRows | None = None, scores: bool = True, **limits: float
+) -> list[Finding]:
+    """The findings about these rows. past: a week of rows that is repeated in each of the four weeks before; None for no past. scores:
+    whether the reference has scores.
+    """
     about, frames = context(**limits), {}
     for name, ask in ANALYZER.needs(about).items():
         source = BASE.reference if name == "reference" else rows
@@ -82,6 +86,8 @@ def findings(rows: LogRows, actions: pd.DataFrame | None = None, past: LogRows |
             {column: ids if column == "id" else source[column] for column in ask.aggregate.columns if column != "extra"}
         )
         frames[name] = frames[name].assign(extra=None)
+        if name == "reference" and not scores:
+            frames[name]["score"] = np.nan
         frames[name] = frames[name].sample(min(ask.aggregate.rows, len(source)), random_state=1)
     return ANALYZER.analyze(frames, about)
 
@@ -128,8 +134,10 @@ def test_a_client_that_sends_all_requests_is_compared_with_the_reference(fault: 
         own = rows.take(~np.isin(np.asarray(rows["id"], object), np.asarray(log(seed)["id"], object)))
         (attacker,) = set(own["subject"])
         for found in (each for each in findings(own) if each.metric == metric and each.subject == f"subject={attacker}"):
-            assert found.severity == "act" and found.against == "reference" and found.evidence["blocked"] == [attacker]
-            assert "rows of the reference" in found.because
+            assert found.against == "reference" and "rows of the reference" in found.because
+            blocked = fault == "boundary_search"
+            assert (found.severity, found.evidence["blocked"]) == (("act", [attacker]) if blocked else ("watch", []))
+            assert ("block it" in found.because) == blocked == ("inputs that drifted" not in found.because)
             named += 1
     assert named >= 0.9 * len(seeds), named
 
@@ -139,8 +147,18 @@ def test_weeks_of_one_client_name_nobody_even_if_inputs_drift(fault: str | None)
     for seed in range(1000, 1000 + repeats(3, 100 if fault else 300)):
         rows = log(seed, fault)
         own = rows.put({"subject": np.full(len(rows), "shop", object)})
-        named = [each.because for each in findings(own) if each.needs_action and each.subject != "model"]
-        assert named == []
+        found = findings(own)
+        assert [each.because for each in found if each.needs_action and each.subject != "model"] == []
+        (nobody,) = [each for each in found if each.metric == "odd_subjects"]
+        assert (nobody.severity, nobody.against, nobody.n) == ("ok", "reference", 1)
+        assert "compared with nobody's" in nobody.because and "No subject stands out" not in nobody.because
+
+
+def test_a_search_of_the_boundary_by_the_only_client_is_unknown_without_scores_of_the_reference() -> None:
+    rows = log(1000)
+    own = rows.put({"subject": np.full(len(rows), "shop", object)})
+    (nobody,) = [each for each in findings(own, scores=False) if each.metric == "odd_subjects"]
+    assert nobody.severity == "unknown" and nobody.value is None and "is unknown: the reference has too few scores" in nobody.because
 
 
 def test_clean_weeks_name_nobody() -> None:
