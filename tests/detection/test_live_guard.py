@@ -104,12 +104,14 @@ def test_a_client_alone_is_named_from_three_tenths_of_evenly_spread_requests_on(
 
 
 def drifted_claims(seed: int, features: int, drift: str) -> list[GuardClaim]:
-    """The claims about one subject that sends 3,000 requests, whose numbers drifted: a wider spread, or another mix of two segments."""
+    """The claims about one subject that sends 3,000 requests, whose numbers drifted: a wider spread, or another mix of a narrow and a wide
+    segment.
+    """
     rng, names = np.random.default_rng([seed, features]), [f"f{k}" for k in range(features)]
 
     def rows(sd: float = 1.0, main: float = 1.0) -> dict[str, np.ndarray]:
-        shift = np.where(rng.random(3000) < main, 0.0, 4.0)
-        return {name: rng.normal(shift, sd) for name in names}
+        spread = sd * np.where(rng.random(3000) < main, 1.0, 3.0)
+        return {name: rng.normal(0, spread) for name in names}
 
     known_rows, now = (rows(main=0.85), rows(main=0.3)) if drift == "mix" else (rows(), rows(sd=float(drift)))
     space = input_space(known_rows, names, ())
