@@ -22,7 +22,7 @@ from observability.dashboard.trust import scheduled_audits
 from observability.dashboard.trust.audit_figures import attack_terms_words, gap_words
 from observability.dashboard.trust.audits import audit_state, model_audits, signed_subject
 from observability.dashboard.trust.leakage_figures import known_label_rows, later_words, model_note
-from observability.dashboard.trust.live_guard import block_list, far_sender_words, request_bursts, usual_subjects
+from observability.dashboard.trust.live_guard import block_list, compared_words, far_sender_words, request_bursts, usual_subjects
 from observability.dashboard.trust.shift_figures import shift_gap_rows
 from observability.detection.live_guard import GuardedRequests
 from observability.enrichment.audit_curves import generalisation_gap
@@ -336,6 +336,10 @@ def test_the_block_list_has_a_row_for_each_subject_with_its_reasons() -> None:
     # Counting subjects does not need the input space, so none is computed.
     view = GuardedRequests(None, np.empty((0, 0)), np.empty(0), (), 500, frozenset({"s1", "s3", "s4"}))  # type: ignore[arg-type]
     assert usual_subjects(view, claims) == 2, "s2 has too few requests to count as a usual subject"
+    assert compared_words(view).endswith("compared with all others.")
+    lone = replace(view, lone="s1")
+    assert compared_words(lone).startswith("s1 sends nearly all requests. Its coverage and margins are compared with the reference, ")
+    assert "Its coverage is compared with the reference" in compared_words(replace(lone, margins_known=False))
     senders = replace(base, evidence={"check": "prompt", "subjects": ["s3", "s9"], "blocked": ["s9"]})
     assert usual_subjects(view, [senders]) == 2 and list(block_list([senders])["subject"]) == ["s9"], (
         "s3 does not send more requests than the others"
