@@ -338,9 +338,9 @@ def explanation_state(model: str, version: str) -> "ExplanationState | None":
 
 
 @cached_by_state(64, copied=True, computed=False)
-def model_events(model: str | None, start: datetime, end: datetime) -> "DataFrame":
-    """Deploys and other events: at (naive UTC), model, what, text."""
-    return store().events(model, start, end)
+def model_events(model: str | None, start: datetime, end: datetime, as_of: datetime | None = None) -> "DataFrame":
+    """Deploys and other events: at (naive UTC), model, what, text. as_of: only what had arrived by then."""
+    return store().events(model, start, end, as_of)
 
 
 @cached_by_state(2, copied=True, ttl=5)

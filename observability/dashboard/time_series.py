@@ -107,4 +107,4 @@ def drift_by_day_frame(findings: list[Finding]) -> pd.DataFrame:
 
 def chart_event_marks(model: str, window: Window) -> pd.DataFrame:
     """Events of a model in a window: at, what, text."""
-    return load.model_events(model, window.start, window.end)
+    return load.model_events(model, window.start, window.end, window.as_of)

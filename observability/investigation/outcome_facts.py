@@ -115,7 +115,7 @@ def event_marks(case: CaseInProgress) -> Iterator[Mark]:
         if each["model"] in (None, row.model.name):
             yield Mark(aware_utc(each["at"].to_pydatetime()), each["what"], each["text"])
     span = timedelta(days=EVENT_DAYS)
-    near = case.store.events(row.model.name, row.at - span, min(row.at + span, max(case.now, row.at)))
+    near = case.store.events(row.model.name, row.at - span, min(row.at + span, max(case.now, row.at)), case.as_of)
     near = near[near["prediction"].isna()]
     far = (near["at"] - naive_utc(row.at)).abs()
     for each in near.loc[far.sort_values(kind="stable").index[:MAX_EVENTS]].to_dict("records"):

@@ -24,7 +24,15 @@ from observability.incidents.grouping import Incident, group_findings
 from observability.metrics.cost import call_spending
 from observability.metrics.energy import consumption_question, served_question
 from observability.metrics.prices import NO_CURRENCY, PRICES, PriceScope
-from observability.metrics.token_prices import CallFrames, DailyCallCosts, call_sample, cost_columns, currency_question, logged_currencies
+from observability.metrics.token_prices import (
+    CallFrames,
+    DailyCallCosts,
+    call_sample,
+    cost_columns,
+    currency_question,
+    logged_currencies,
+    logs_tokens,
+)
 from observability.monitoring.analyzer_runs import (
     EXPORTS,
     PARTS,
@@ -233,7 +241,7 @@ def _findings_about_records(engine: "Engine", analyzer: Analyzer, context: Conte
     found, window = [dated_finding(each) for each in run_and_recover(engine, analyzer, context)], context.window
     if not any(needs_action(each.severity) for each in found):
         return found
-    marks = engine.events(window.model or None, window.start - timedelta(days=EVENT_DAYS), window.end)
+    marks = engine.events(window.model or None, window.start - timedelta(days=EVENT_DAYS), window.end, window.as_of)
     return [with_nearest_event(each, marks) for each in found]
 
 
@@ -262,7 +270,8 @@ def production_costs(engine: "Engine", window: Window, model: str, past_days: in
     asked = Window(model, window.end - timedelta(days=past_days), window.end, as_of=window.as_of)
     questions = (served_question(), consumption_question(*cost_columns(known)), PRICES)
     served, use, prices = (engine.ask(question, asked) for question in questions)
-    calls = CallFrames(engine.ask(currency_question(), asked), engine.ask(call_sample(known), asked))
+    sample = engine.ask(call_sample(known), asked) if logs_tokens(known) else None
+    calls = CallFrames(engine.ask(currency_question(), asked), sample)
     part = call_spending(served, use, prices, PriceScope(known.name, known.settings), calls, added=True)
     if part.rows.empty:
         return DailyCallCosts({})
@@ -368,8 +377,7 @@ def _window_findings(
         return found
     window = asked[0][1].window
     found = began_with_serving(engine, found, window)
-    span = window.start - timedelta(days=EVENT_DAYS), window.end
-    marks = engine.events(model.name, *span)
+    marks = engine.events(model.name, window.start - timedelta(days=EVENT_DAYS), window.end, window.as_of)
     return [with_nearest_event(each, marks) for each in found]
 
 

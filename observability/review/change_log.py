@@ -14,7 +14,8 @@ from observability.core.formatting import format_day
 from observability.core.numerals import short_checksum
 from observability.core.questions import Records
 from observability.core.time import aware_utc
-from observability.core.window import Window
+from observability.core.window import EPOCH, Window
+from observability.records.values import AFTER_LAST
 from observability.store.types.decision_items import SOURCE_WORDS
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from observability.store.engine import Store
 
 DECISION = "decision"
-"""The additional field in which an event names the decision that it marks."""
+"""The additional field in which a note names the decision that it marks."""
 MAX_ENTRIES = 2000
 """Maximum number of newest entries of each record kind."""
 
@@ -56,7 +57,8 @@ def change_entries(
     window = Window(model or "", start, end, as_of=as_of)
     found = [*registration_entries(store, start, end, model, as_of)]
     for kind, (read, columns) in READERS.items():
-        found += read(store.ask(Records(kind, columns, rows=MAX_ENTRIES), window))
+        frame = store.ask(Records(kind, columns, rows=MAX_ENTRIES), window)
+        found += read(without_decision_marks(store, frame) if kind == "event" else frame)
     return sorted(found, key=lambda entry: (entry.at, entry.sort, entry.title), reverse=True)
 
 
@@ -71,11 +73,19 @@ def registration_entries(store: "Store", start: datetime, end: datetime, name: s
                 yield Entry(at, "registered", title, model.name, about=(("version", version.name),))
 
 
+def without_decision_marks(store: "Store", events: "DataFrame") -> "DataFrame":
+    """The `event` records without the notes that name a stored decision, because the decision has its own entry."""
+    extras = events["extra"].where(events["what"] == "note")
+    named = extras.map(lambda extra: str(extra[DECISION]) if isinstance(extra, Mapping) and DECISION in extra else None)
+    if not (ids := tuple(sorted(set(named.dropna())))):
+        return events
+    question = Records("decision", ("decision",), ever=True, only=(("decision", ids),))
+    return events[~named.isin(set(store.ask(question, Window("", EPOCH, AFTER_LAST))["decision"]))]
+
+
 def event_entries(frame: "DataFrame") -> Iterable[Entry]:
-    """Entries made from `event` records. Events that mark a decision on charts are left out, because the decision has its own entry."""
+    """Entries made from `event` records."""
     for row in frame.to_dict("records"):
-        if isinstance(extra := row.get("extra"), Mapping) and DECISION in extra:
-            continue
         yield Entry(
             entry_time(row), str(row["what"]), str(row["text"]), row["model"], about=present_fields(row, "version", "prediction", "subject")
         )

@@ -359,7 +359,7 @@ class MemoryEngine(Engine):
         names = ("canary", "exported", "recipient", "model", "version", "environment", "id", "at", "place", "record")
         return pd.DataFrame({name: pd.Series(dtype=object) for name in names})
 
-    def events(self, model: str | None, start: datetime, end: datetime) -> "DataFrame":
+    def events(self, model: str | None, start: datetime, end: datetime, as_of: datetime | None = None) -> "DataFrame":
         """An empty frame, because no events are planted."""
         import pandas as pd
 

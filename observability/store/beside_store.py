@@ -44,9 +44,9 @@ class EngineBesideStore(Engine):
         """The counts of the store's loader."""
         return self.store.counters(model, window)
 
-    def events(self, model: str | None, start: datetime, end: datetime) -> "DataFrame":
+    def events(self, model: str | None, start: datetime, end: datetime, as_of: datetime | None = None) -> "DataFrame":
         """The events that the store holds between two times."""
-        return self.store.events(model, start, end)
+        return self.store.events(model, start, end, as_of)
 
     def canary_sightings(self, window: Window) -> "DataFrame":
         """Sightings of canaries, from the store's rows."""

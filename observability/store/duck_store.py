@@ -146,9 +146,9 @@ class DuckStore(Database, Store):
 
         return admin.load_counters(self, model, window)
 
-    def events(self, model: str | None, start: datetime, end: datetime) -> "DataFrame":
+    def events(self, model: str | None, start: datetime, end: datetime, as_of: datetime | None = None) -> "DataFrame":
         """Events in [start, end), in order of time."""
-        return listing.list_events(self, model, start, end)
+        return listing.list_events(self, model, start, end, as_of)
 
     def canary_sightings(self, window: Window) -> "DataFrame":
         """Predictions that hold a canary of an earlier export."""

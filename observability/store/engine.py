@@ -108,9 +108,11 @@ class Engine(Protocol):
         """
         ...
 
-    def events(self, model: str | None, start: datetime, end: datetime) -> "DataFrame":
+    def events(self, model: str | None, start: datetime, end: datetime, as_of: datetime | None = None) -> "DataFrame":
         """Deploys, incidents, notes and other events in [start, end), in order of time: `at`, `model`, `version`, `what`, `text`,
         `prediction`, `subject`; either for one model, together with events that name no model, or for all models. Exports are left out.
+        Each choice of a decision about a version is an event `decision`. Only records before `end` count; as_of: only those that had
+        arrived by then.
         """
         ...
 

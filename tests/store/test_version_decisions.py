@@ -1,8 +1,11 @@
 """A decision to promote, hold or reject a version is an event of its model, wherever it was made."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
 
@@ -15,6 +18,7 @@ from tests.support.reference_engine import ReferenceEngine
 AT = datetime(2026, 3, 2, 9, tzinfo=UTC)
 END = AT + timedelta(days=30)
 HOUR = timedelta(hours=1)
+DEPLOY = {"kind": "event", "at": AT + 6 * HOUR, "what": "deploy", "text": "version 2 deployed", "model": "loan", "version": "2"}
 
 
 def decided(name: str, after: int, **fields: object) -> dict[str, object]:
@@ -38,7 +42,7 @@ def store(tmp_path: Path) -> Iterator[DuckStore]:
             decided("d4", 4, statement="Release the batch", choice="promote", model="loan"),
             decided("d5", 4, statement="Reject version 9", choice="reject", model="price", version="9"),
             decided("d6", 4, statement="Buy more labels", model="loan"),
-            {"kind": "event", "at": AT + 6 * HOUR, "what": "deploy", "text": "version 2 deployed", "model": "loan", "version": "2"},
+            DEPLOY,
         ]
     )
     yield opened
@@ -58,8 +62,70 @@ def test_standing_decisions_about_versions_are_events_at_their_first_time(store:
 
 def test_another_engine_has_the_same_events(store: DuckStore) -> None:
     for model in ("loan", "price", None):
-        own, other = (engine.events(model, EPOCH, END).to_dict("records") for engine in (store, ReferenceEngine(store)))
-        assert own == other
+        for end in (*(AT + hours * HOUR for hours in range(7)), END):
+            own, other = (engine.events(model, EPOCH, end).to_dict("records") for engine in (store, ReferenceEngine(store)))
+            assert own == other
+
+
+def test_an_own_field_named_decision_hides_no_event(tmp_path: Path) -> None:
+    named = [
+        ("deploy", "deployed", "CAB-17"),
+        ("deploy", "deployed again", "d1"),
+        ("note", "approved", "CAB-18"),
+        ("note", "repeated", "d1"),
+    ]
+    events = [DEPLOY | {"what": what, "text": text, "decision": of} for what, text, of in named]
+    told = ["deployed", "deployed again", "approved"]
+    with closing(new_store(tmp_path)) as store:
+        store.write_records([decided("d1", 0, statement="Buy more labels", model="loan"), *events])
+        for engine in (store, ReferenceEngine(store)):
+            assert engine.events("loan", EPOCH, END)["text"].tolist() == told, "only the note that names a stored decision is left out"
+        listed = [each.title for each in change_entries(store, AT, END, model="loan")]
+        assert sorted(listed) == sorted([*told, "Buy more labels"])
+
+
+def test_each_choice_of_a_decision_is_told_at_its_own_time(tmp_path: Path) -> None:
+    """Held on day 0, worded better on day 1, promoted on day 9, rejected without a new sentence on day 12."""
+    days = [24 * day for day in (0, 1, 9, 12)]
+    held = decided("d1", days[0], statement="Hold version 3", choice="hold", model="loan", version="3")
+    with closing(new_store(tmp_path)) as store:
+        store.write_records([held, decided("d1", days[1], statement="Hold version 3 for now"), decision_event(held)])
+        store.write_records(
+            [decided("d1", days[2], statement="Promote version 3", choice="promote"), decided("d1", days[3], choice="reject")]
+        )
+        for engine in (store, ReferenceEngine(store)):
+
+            def told(end: datetime, engine: Any = engine, **asked: datetime) -> list[tuple[int, str]]:
+                frame = engine.events("loan", EPOCH, end, **asked)
+                return [((at - AT.replace(tzinfo=None)).days, text) for at, text in zip(frame["at"], frame["text"], strict=True)]
+
+            assert told(AT + HOUR) == [(0, "Hold version 3")], "the better sentence was not written yet"
+            assert told(AT + days[2] * HOUR) == [(0, "Hold version 3 for now")]
+            assert told(AT + days[3] * HOUR) == [(0, "Hold version 3 for now"), (9, "Promote version 3")]
+            assert told(END) == [(0, "Hold version 3 for now"), (9, "Promote version 3"), (12, "Reject version 3")]
+            assert told(END, as_of=AT) == [], "nothing had arrived then"
+            assert engine.events("loan", AT + HOUR, END)["text"].tolist() == ["Promote version 3", "Reject version 3"]
+
+
+@pytest.mark.parametrize("case", range(12))
+def test_engines_agree_on_decisions_drawn_at_random(tmp_path: Path, case: int) -> None:
+    random = Random(case)
+
+    def some(*values: str) -> str | None:
+        return random.choice((None, *values))
+
+    records = [
+        decided(str(random.randrange(6)), random.randrange(48))
+        | {"statement": some("one", "two"), "choice": some("hold", "promote"), "version": some("1", "2"), "model": some("loan", "price")}
+        | {"state": some("withdrawn", "standing") if random.random() < 0.3 else None}
+        for _ in range(60)
+    ]
+    with closing(new_store(tmp_path)) as store:
+        store.write_records([{name: value for name, value in each.items() if value is not None} for each in records])
+        for model in ("loan", "price", None):
+            for start, end in ((EPOCH, AT + 12 * HOUR), (EPOCH, AT + 30 * HOUR), (EPOCH, END), (AT + 12 * HOUR, AT + 30 * HOUR)):
+                own, other = (engine.events(model, start, end).to_dict("records") for engine in (store, ReferenceEngine(store)))
+                assert own == other and (own or end != END)
 
 
 def test_the_change_log_lists_each_decision_once_and_not_its_event(store: DuckStore) -> None:

@@ -439,29 +439,49 @@ class ReferenceEngine(Engine):
             "not_explained": {name: reason for name, reason in failed.items() if reason},
         }
 
-    def events(self, model, start, end):
-        """Every event in [start, end) of the model, or of no model."""
+    def events(self, model, start, end, as_of=None):
+        """Every event in [start, end) of the model, or of no model. Each choice of a decision about a version is one, read record by
+        record.
+        """
         first, last = (each.replace(tzinfo=None) for each in (start, end))
+        until = as_of.replace(tzinfo=None) if as_of else None
+
+        def seen(table):
+            rows = [each for each in rows_in(self.store, f"SELECT * FROM {table}") if until is None or each["arrived"] <= until]
+            return sorted(
+                (each for each in rows if each["at"] < last), key=lambda each: (each["at"], each["arrived"], each["content_hash"])
+            )
+
         names = ["at", "model", "version", "what", "text", "prediction", "subject"]
+        ids = {each["decision"] for each in rows_in(self.store, "SELECT decision FROM decisions")}
         happened = [
             each
-            for each in rows_in(self.store, "SELECT * FROM events")
-            if each["what"] != "export" and "decision" not in json.loads(each["extra"] or "{}")
+            for each in seen("events")
+            if each["what"] != "export" and not (each["what"] == "note" and json.loads(each["extra"] or "{}").get("decision") in ids)
         ]
-        made: dict[str, dict] = {}
-        for each in rows_in(self.store, 'SELECT * FROM decisions ORDER BY "at", arrived'):
-            known = made.setdefault(each["decision"], {"first": each["at"]})
-            known |= {name: value for name, value in each.items() if value is not None}
-        for each in made.values():
-            if {"choice", "version", "statement"} <= set(each) and each.get("state") != "withdrawn":
-                happened.append(dict.fromkeys(names) | each | {"at": each["first"], "what": "decision", "text": each["statement"]})
+        decisions: dict[str, list[dict]] = {}
+        for each in seen("decisions"):
+            decisions.setdefault(each["decision"], []).append({name: value for name, value in each.items() if value is not None})
+        for entries in decisions.values():
+            known, marks = {}, []
+            for each in entries:
+                made = known.get("choice"), known.get("version")
+                known |= each
+                if (now := (known.get("choice"), known.get("version"))) != made and None not in now:
+                    text = known.get("statement" if not marks else "") or f"{now[0].capitalize()} version {now[1]}"
+                    marks.append({"at": each["at"], "what": "decision", "text": text})
+                if None not in now:
+                    marks[-1] |= {name: known.get(name) for name in ("model", "version")}
+                    marks[-1] |= {"text": each["statement"]} if "statement" in each else {}
+            if known.get("state") != "withdrawn":
+                happened += [dict.fromkeys(names) | mark for mark in marks]
         found = [
             [each[name] for name in names]
             for each in happened
             if first <= each["at"] < last and (model is None or each["model"] in (None, model))
         ]
-        found.sort(key=lambda each: (each[0], each[3], each[4] or ""))
-        return pd.DataFrame(found, columns=names).astype(dict.fromkeys(names[1:], object) | {"at": "datetime64[us]"})
+        found.sort(key=lambda each: (each[0], *((name is None, name or "") for name in (each[3], each[4], each[1], each[2]))))
+        return pd.DataFrame(found, columns=names, dtype=object).astype(dict.fromkeys(names[1:], object) | {"at": "datetime64[us]"})
 
     def canary_sightings(self, window):
         """Every prediction after an export that contains one of its canaries in its texts, found row by row."""

@@ -22,6 +22,7 @@ from observability.store.db.schema import LATENCY, OUTCOMES, PREDICTION_COLUMNS,
 from observability.store.db.shared_tables import table_sources
 from observability.store.query.answer import Part, level_names, part_arrays, without_mask
 from observability.store.query.bin_plans import SCORE_PLAN
+from observability.store.query.decision_marks import SEEN, decision_marks
 from observability.store.query.raw_rows import used_parameters
 from observability.store.query.references import FieldExpression, find_field
 from observability.store.query.source import (
@@ -340,38 +341,35 @@ def _decoded(name: str, value: Any) -> Any:
     return stored_json(value) if kind == "JSON" and isinstance(value, str) else value
 
 
-def _newest(field: str) -> str:
-    """SQL for the newest value of a field of a decision."""
-    return f'last({field} ORDER BY "at", arrived) FILTER ({field} IS NOT NULL) AS {field}'
+ORDER = ("at", "what", "text", "model", "version")
+"""The columns by which events are sorted; missing values come last."""
 
 
-VERSION_DECISIONS = f"""SELECT * FROM (
-  SELECT min("at") AS "at", {", ".join(map(_newest, ("model", "version", "choice", "statement", "state")))} FROM decisions GROUP BY decision
-) WHERE choice IS NOT NULL AND version IS NOT NULL AND statement IS NOT NULL AND state IS DISTINCT FROM 'withdrawn'"""
-"""SQL for the standing decisions about versions, each with its newest fields."""
-
-
-def list_events(store: "Database", model: str | None, start: datetime, end: datetime) -> "DataFrame":
+def list_events(store: "Database", model: str | None, start: datetime, end: datetime, as_of: datetime | None = None) -> "DataFrame":
     """Deploys, incidents, notes and other events in [start, end), sorted by time. Exports are left out, because they change nothing in a
     model.
 
-    A standing decision to promote, hold or reject a version is an event of the sort `decision` at the time of its first record. An event
-    record that names a decision is left out, because the decision is the event.
+    Each choice of a standing decision to promote, hold or reject a version is an event of the sort `decision`, at the time of the first
+    record with this choice. Only records before `end` count. A note that names a stored decision is left out, because the decision is the
+    event. as_of: only records that had arrived by then.
 
     Columns: `at` (naive UTC), `model`, `version`, `what`, `text`, `prediction`, `subject`. For one model: its events and those that name no
     model; without a model, all events.
     """
+    import pandas as pd
+
+    first, last, until = naive_utc(start), naive_utc(end), None if as_of is None else naive_utc(as_of)
     with snapshot_cursor(store) as cursor:
         frame = cursor.execute(
-            f"""WITH happened AS (
-              SELECT "at", model, version, what, text, prediction, subject FROM events
-              WHERE what != 'export' AND json_extract_string(extra, '$.decision') IS NULL
-              UNION ALL SELECT "at", model, version, 'decision', statement, NULL, NULL FROM ({VERSION_DECISIONS})
-            )
-            SELECT * FROM happened WHERE "at" >= $start AND "at" < $end
-              AND ($model IS NULL OR model IS NULL OR model = $model) ORDER BY "at", what, text""",
-            {"start": naive_utc(start), "end": naive_utc(end), "model": model},
+            f"""SELECT "at", model, version, what, text, prediction, subject FROM events
+            WHERE {SEEN} AND "at" >= $start AND ($model IS NULL OR model IS NULL OR model = $model) AND what != 'export' AND NOT
+              (what = 'note' AND coalesce(json_extract_string(extra, '$.decision') IN (SELECT decision FROM decisions), false))
+            ORDER BY {", ".join(f'"{name}"' for name in ORDER)}""",
+            {"start": first, "end": last, "model": model, "as_of": until},
         ).df()
+        marks = decision_marks(cursor, model, first, last, until)
+    if marks:
+        frame = pd.concat([frame, pd.DataFrame(marks, dtype=object)], ignore_index=True).sort_values(list(ORDER), ignore_index=True)
     if frame.empty:
         return empty_result({name: "datetime64[us]" if name == "at" else "object" for name in frame.columns})
     for name in frame.columns.drop("at"):
