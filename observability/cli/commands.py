@@ -31,7 +31,7 @@ def parsed_mapping(texts: list[str], name: str) -> dict[str, str]:
     for text in texts:
         theirs, _, ours = text.partition("=")
         if not theirs or not ours:
-            raise UsageError(f"{name} cannot be read", got=repr(text), expected="theirs=ours")
+            raise UsageError(f"the mapping {name} cannot be read", got=repr(text), expected="theirs=ours")
         mapping[theirs] = ours
     return mapping
 

@@ -74,7 +74,9 @@ def _names(text: str | None, table: "DataFrame | None", option: str) -> list[str
     """The columns that an option names. Raises UsageError if the file lacks one of them."""
     names = [name.strip() for name in (text or "").split(",") if name.strip()]
     if table is not None and (missing := [name for name in names if name not in table]):
-        raise UsageError(f"{option} names columns that the file lacks", got=", ".join(missing), expected=", ".join(map(str, table.columns)))
+        raise UsageError(
+            f"the option {option} names columns that the file lacks", got=", ".join(missing), expected=", ".join(map(str, table.columns))
+        )
     return names
 
 

@@ -195,7 +195,7 @@ def gated_model(store: Store, name: str | None) -> Model:
         raise UsageError("the model of the batch is not clear", got=got, expected="--model M")
     if models[0].settings.batch_key is None:
         attempt = f"Set batch_key in a file, and run settings {models[0].name} --settings FILE.toml"
-        raise UsageError(f"{models[0].name} does not serve in batches", expected="the setting batch_key", attempt=attempt)
+        raise UsageError(f"the model {models[0].name} does not serve in batches", expected="the setting batch_key", attempt=attempt)
     return models[0]
 
 

@@ -339,4 +339,4 @@ def _day_of(text: str, flag: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"{flag} is not a date", got=text, expected="2026-07-01") from None
+        raise UsageError(f"the value of {flag} is not a date", got=text, expected="2026-07-01") from None

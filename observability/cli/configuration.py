@@ -124,7 +124,7 @@ def _request(entry: Mapping[str, Any], path: Path) -> RegistrationRequest:
     texts = ("name", "version", "task", "reference", "label", "prediction", "at", "timezone", "positive", "decimal", "artifact")
     for key in texts:
         if key in entry and not isinstance(entry[key], str):
-            raise UsageError(f"{key} is a text", where=where, got=repr(entry[key]))
+            raise UsageError(f"the key {key} is a text", where=where, got=repr(entry[key]))
     if entry["task"] not in get_args(Task):
         raise UsageError("unknown task", where=where, got=repr(entry["task"]), expected=", ".join(get_args(Task)))
     if not isinstance(entry.get("in_sample", False), bool):
@@ -156,7 +156,7 @@ def _names(entry: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
     value = entry.get(key, [])
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise UsageError(f"{key} is a list of columns", where=where, got=repr(value)[:80])
+        raise UsageError(f"the key {key} is a list of columns", where=where, got=repr(value)[:80])
     return tuple(names)
 
 

@@ -40,12 +40,12 @@ def format_time(value: object, field: str = "at") -> object:
     """
     if isinstance(value, datetime) and type(value).__name__ not in _MISSING:
         if value.utcoffset() is None:
-            raise RefusedError(f"{field}: {value.isoformat()} has no offset; give a datetime with a timezone")
+            raise RefusedError(f"the field {field}: {value.isoformat()} has no offset; give a datetime with a timezone")
         return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
     if isinstance(value, date):
         return f"{value.isoformat()}T00:00:00.000000Z"
     if getattr(getattr(value, "dtype", None), "kind", "") == "M":
-        raise RefusedError(f"{field}: {value} has no offset; give a datetime with a timezone")
+        raise RefusedError(f"the field {field}: {value} has no offset; give a datetime with a timezone")
     return value
 
 

@@ -121,7 +121,7 @@ class Logger:
             self._spool = _remote_spool(home, url, token, spool, fsync, spool_bytes)
             return
         if given := [name for name, value in (("token", token), ("spool", spool), ("spool_bytes", spool_bytes)) if value is not None]:
-            raise UsageError(f"{given[0]} needs url", attempt="Give the collector's address as url")
+            raise UsageError(f"the argument {given[0]} needs url", attempt="Give the collector's address as url")
         self._spool = Spool(
             landing_folder(home),
             fsync=fsync,

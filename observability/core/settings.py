@@ -161,27 +161,31 @@ def checked_setting(name: str, value: Any, where: str | None) -> Any:
         raise UsageError(f"unknown setting {name!r}", where=where, expected=", ".join(setting_names()))
     if name in ("immutable", "projects", "slices", "tags", "risk_owners"):
         if not isinstance(value, list) or not all(isinstance(member, str) for member in value):
-            raise UsageError(f"{name} is a list of {'feature names' if name == 'immutable' else 'texts'}", where=where, got=repr(value))
+            raise UsageError(
+                f"the setting {name} is a list of {'feature names' if name == 'immutable' else 'texts'}", where=where, got=repr(value)
+            )
         if name == "slices":
             return tuple(str(Slice.parse(text)) for text in value if text)
         return tuple(value)
     if name == "carbon_by_hour":
         if not isinstance(value, list) or len(value) not in (0, 24):
-            raise UsageError(f"{name} is a list of 24 numbers, from 00:00 UTC on", where=where, got=repr(value)[:200])
+            raise UsageError(f"the setting {name} is a list of 24 numbers, from 00:00 UTC on", where=where, got=repr(value)[:200])
         return tuple(nonnegative_number(name, each, where) for each in value)
     if name in ("class_names", "runbooks"):
         if not isinstance(value, dict) or not all(isinstance(words, str) and words for words in value.values()):
             example = 'class_names = { "1" = "late" }' if name == "class_names" else 'runbooks = { input = "Call the weather desk." }'
-            raise UsageError(f"{name} is a table of words", where=where, got=repr(value), expected=f"as {example}")
+            raise UsageError(f"the setting {name} is a table of words", where=where, got=repr(value), expected=f"as {example}")
         return {str(key): words for key, words in value.items()}
     if name == "attack_costs":
         if not isinstance(value, dict):
-            raise UsageError(f"{name} is a table of numbers", where=where, got=repr(value), expected="as attack_costs = { income = 2.0 }")
+            raise UsageError(
+                f"the setting {name} is a table of numbers", where=where, got=repr(value), expected="as attack_costs = { income = 2.0 }"
+            )
         return {str(key): nonnegative_number(f"{name}.{key}", cost, where) for key, cost in value.items()}
     if name == "attack_directions":
         if not isinstance(value, dict) or not set(map(str, value.values())) <= {"up", "down"}:
             expected = 'as attack_directions = { age = "up" }'
-            raise UsageError(f"{name} is a table of `up` and `down`", where=where, got=repr(value), expected=expected)
+            raise UsageError(f"the setting {name} is a table of `up` and `down`", where=where, got=repr(value), expected=expected)
         return {str(key): str(direction) for key, direction in value.items()}
     if name == "audit_schedule":
         return checked_audit_schedule(name, value, where)
@@ -201,7 +205,7 @@ def checked_setting(name: str, value: Any, where: str | None) -> Any:
         "vendor",
     ):
         if not isinstance(value, str):
-            raise UsageError(f"{name} is a text", where=where, got=repr(value))
+            raise UsageError(f"the setting {name} is a text", where=where, got=repr(value))
         if name == "token_currency" and not value.strip():
             raise UsageError("token_currency is empty", where=where, got=repr(value), expected='as token_currency = "USD"')
         if name == "fairness_criterion" and value not in CRITERIA:
@@ -213,31 +217,33 @@ def checked_setting(name: str, value: Any, where: str | None) -> Any:
         return value
     if name == "kill_switch":
         if not isinstance(value, bool):
-            raise UsageError(f"{name} is true or false", where=where, got=repr(value))
+            raise UsageError(f"the setting {name} is true or false", where=where, got=repr(value))
         return value
     number = nonnegative_number(name, value, where)
     if name == "audit_days" and number <= 0:
-        raise UsageError(f"{name} is a number of days above 0", where=where, got=repr(value))
+        raise UsageError(f"the setting {name} is a number of days above 0", where=where, got=repr(value))
     if name == "service_level_availability" and not 0 < number < 1:
-        raise UsageError(f"{name} is a share between 0 and 1", where=where, got=repr(value), expected="as 0.999 for 99.9 %")
+        raise UsageError(f"the setting {name} is a share between 0 and 1", where=where, got=repr(value), expected="as 0.999 for 99.9 %")
     return number
 
 
 def checked_audit_schedule(name: str, value: Any, where: str | None) -> dict[str, str]:
     """The schedule by kind of audit. Raises UsageError if it is wrong."""
     if not isinstance(value, dict) or not set(map(str, value)) <= set(AUDITS):
-        raise UsageError(f"{name} is a table by kind of audit", where=where, got=repr(value), expected=" or ".join(AUDITS))
+        raise UsageError(f"the setting {name} is a table by kind of audit", where=where, got=repr(value), expected=" or ".join(AUDITS))
     for when in map(str, value.values()):
         days = when.removesuffix(" days").removesuffix(" day")
         if when not in ("new version", "expired") and (days == when or not days.isdigit() or int(days) == 0):
-            raise UsageError(f"{name} is not understood", where=where, got=repr(when), expected="`30 days`, `new version` or `expired`")
+            raise UsageError(
+                f"the setting {name} is not understood", where=where, got=repr(when), expected="`30 days`, `new version` or `expired`"
+            )
     return {str(kind): str(when) for kind, when in value.items()}
 
 
 def column_tag(name: str, value: Any, where: str | None) -> str:
     """A tag of a column. Raises UsageError if it is unknown."""
     if value not in COLUMN_TAGS:
-        raise UsageError(f"{name} is no tag", where=where, got=repr(value), expected=" or ".join(COLUMN_TAGS))
+        raise UsageError(f"the setting {name} is no tag", where=where, got=repr(value), expected=" or ".join(COLUMN_TAGS))
     return str(value)
 
 
@@ -250,7 +256,7 @@ def protection_rule(name: str, value: Any, where: str | None) -> Any:
     if isinstance(value, list) and len(value) > 1 and all(map(_is_number, value)) and sorted(set(value)) == value:
         return value
     expected = '"keep", "hash", "drop", the width of buckets (a number above 0), or their ends in rising order'
-    raise UsageError(f"{name} is no rule", where=where, got=repr(value), expected=expected)
+    raise UsageError(f"the setting {name} is no rule", where=where, got=repr(value), expected=expected)
 
 
 def _is_number(value: Any) -> bool:
@@ -260,7 +266,7 @@ def _is_number(value: Any) -> bool:
 def nonnegative_number(name: str, value: Any, where: str | None) -> float:
     """A finite number that is not negative. Raises UsageError for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-        raise UsageError(f"{name} is a number that is not negative", where=where, got=repr(value))
+        raise UsageError(f"the setting {name} is a number that is not negative", where=where, got=repr(value))
     return float(value)
 
 

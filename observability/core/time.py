@@ -15,10 +15,10 @@ def instant_from_text(text: str | None, name: str) -> datetime | None:
     try:
         when = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"{name} is not a time", got=repr(text), expected="2026-07-01 or 2026-07-01T06:00:00Z") from None
+        raise UsageError(f"the value of {name} is not a time", got=repr(text), expected="2026-07-01 or 2026-07-01T06:00:00Z") from None
     if when.tzinfo is None:
         if len(text) > 10:
-            raise UsageError(f"{name} has no offset", got=repr(text), expected="2026-07-01T06:00:00Z", attempt="Add Z for UTC")
+            raise UsageError(f"the value of {name} has no offset", got=repr(text), expected="2026-07-01T06:00:00Z", attempt="Add Z for UTC")
         when = when.replace(tzinfo=UTC)
     return when.astimezone(UTC)
 

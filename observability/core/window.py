@@ -72,7 +72,9 @@ class Window:
             if instant is None:
                 continue
             if instant.tzinfo is None:
-                raise UsageError(f"{name} has no time zone", got=instant, expected="an instant with an offset", attempt="Add Z for UTC")
+                raise UsageError(
+                    f"the time {name} has no time zone", got=instant, expected="an instant with an offset", attempt="Add Z for UTC"
+                )
             object.__setattr__(self, name, instant.astimezone(UTC))
         if self.end < self.start:
             got = f"{self.start:%Y-%m-%dT%H:%M:%SZ} to {self.end:%Y-%m-%dT%H:%M:%SZ}"

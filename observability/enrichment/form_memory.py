@@ -52,7 +52,7 @@ def form_memory_mb(
         for number, (name, opened_by) in enumerate(answer.values["opened_by"].items()):
             network, kind = is_network_form(name), str(opened_by["kind"])
             if kind not in OPENERS or (opened_by["file"] != MODEL and opened_by["file"] not in answer.files):
-                raise ValueError(f"{name} has no file that can be opened")
+                raise ValueError(f"the form {name} has no file that can be opened")
             progress(number / len(answer.values["opened_by"]), f"measuring the memory of {name}")
             file = artifact
             if opened_by["file"] != MODEL:

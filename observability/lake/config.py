@@ -93,7 +93,7 @@ def _scheduled_source(name: str, found: Any, allow: tuple[str, ...] | None) -> S
     _require_names(table, KEYS, "key", where)
     for key in TEXTS:
         if key in table and not (isinstance(table[key], str) and table[key]):
-            raise UsageError(f"{key} is a text", where=where, got=repr(table[key])[:80])
+            raise UsageError(f"the key {key} is a text", where=where, got=repr(table[key])[:80])
     if "address" not in table:
         raise UsageError("a key is missing", where=where, expected="address")
     address = str(table["address"])

@@ -158,7 +158,7 @@ def parse_probe_set(body: Mapping[str, Any], where: str) -> ProbeSet:
 def _text(value: Any, name: str, where: str) -> str:
     """The value as a text that is not empty; else raises UsageError."""
     if not isinstance(value, str) or not value.strip():
-        raise UsageError(f"{name} is a text", where=where, got=repr(value))
+        raise UsageError(f"the field {name} is a text", where=where, got=repr(value))
     return value
 
 
@@ -181,10 +181,10 @@ def _check_address(url: str, name: str, where: str) -> None:
     """Refuse an address that is not http or https, has no host, or carries a password."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"{name} is no address", where=where, got=url, expected="http:// or https:// with a host")
+        raise UsageError(f"the field {name} is no address", where=where, got=url, expected="http:// or https:// with a host")
     if parts.username or parts.password:
         raise UsageError(
-            f"{name} holds a password", where=where, attempt="Put it into an environment variable, and name that as probe.token"
+            f"the field {name} holds a password", where=where, attempt="Put it into an environment variable, and name that as probe.token"
         )
 
 

@@ -31,7 +31,7 @@ def stored_key(home: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     if len(key) < KEY_BYTES:
-        raise ValueError(f"{key_path(home)} holds no key of {KEY_BYTES} bytes in hexadecimal digits")
+        raise ValueError(f"the file {key_path(home)} holds no key of {KEY_BYTES} bytes in hexadecimal digits")
     return key
 
 

@@ -145,7 +145,8 @@ def require_action(person: Person, action: Action, model: str | None = None) -> 
         raise NotFoundError(f"model {model!r} is not in the store", attempt="Ask an administrator for access")
     got = f"the role {person.role_for(model) or 'none'}{f' for {model}' if model else ''}"
     expected = f"{ACTIONS[action]}" if action != "query" else "the role analyst, for all models"
-    raise ForbiddenError(f"{person.name or 'you'} may not {WORDS[action]}", got=got, expected=expected, attempt="Ask an administrator")
+    who = f"the person {person.name}" if person.name else "you"
+    raise ForbiddenError(f"{who} may not {WORDS[action]}", got=got, expected=expected, attempt="Ask an administrator")
 
 
 COMMANDS: dict[str, Action] = {

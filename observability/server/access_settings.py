@@ -210,7 +210,7 @@ def _oidc_settings(home: Path, table: Mapping[str, Any]) -> OidcSettings:
     for key in ("server_metadata_url", "client_id", "client_secret"):
         if not given.get(key):
             hint = f"Add it, or set {SECRET_VARIABLE}" if key == "client_secret" else "Add it"
-            raise UsageError(f"{key} is missing", where=f"{FILE}, table [oidc]", attempt=hint)
+            raise UsageError(f"the key {key} is missing", where=f"{FILE}, table [oidc]", attempt=hint)
     if "client_secret" in table and stat.S_IMODE((home / FILE).stat().st_mode) & 0o077 and os.name == "posix":
         attempt = f"chmod 600 {FILE}, or move the secret to {SECRET_VARIABLE}"
         raise UsageError("the client's secret can be read by others", where=FILE, attempt=attempt)

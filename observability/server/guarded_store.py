@@ -104,7 +104,7 @@ class GuardedStore:
         method = METHODS.get(name)
         if method is None:
             raise ForbiddenError(
-                f"{name} of the store is not offered to people", attempt="Name it in observability/server/store_methods.py"
+                f"the method {name} of the store is not offered to people", attempt="Name it in observability/server/store_methods.py"
             )
         found = getattr(self._store, name)
         if not callable(found):

@@ -32,7 +32,9 @@ def settings_with_changes(stored: ModelSettings, changed: Mapping[str, Mapping[s
         else:
             others = None
         if held not in (before, after):
-            raise UsageError(f"{key.replace('_', ' ')} changed meanwhile", got=held, attempt="Reload the page, look, and save again")
+            raise UsageError(
+                f"the setting {key.replace('_', ' ')} changed meanwhile", got=held, attempt="Reload the page, look, and save again"
+            )
         value = after if others is None else {**others, **after}
         if value == _plain(getattr(kept, key)):
             values[key] = getattr(kept, key)

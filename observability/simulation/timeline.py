@@ -41,7 +41,7 @@ class TimelineRequest:
             ("the label delay", self.label_delay, 0, MAX_DELAY),
         ):
             if not low <= value <= high:
-                raise UsageError(f"{name}: out of range", got=value, expected=f"{low:,} to {high:,}")
+                raise UsageError(f"the value of {name} is out of range", got=value, expected=f"{low:,} to {high:,}")
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def build_fault_timeline(scene: FaultTargets, choice: TimelineRequest, progress:
     fault = FAULTS[choice.fault]
     if (why := scene.lacks(fault.needs)) is not None:
         raise UsageError(
-            f"{fault.title} cannot be planted on {choice.model}", got=why, attempt="Choose another fault, or log what is missing"
+            f"the fault {fault.title} cannot be planted on {choice.model}", got=why, attempt="Choose another fault, or log what is missing"
         )
     stream = CleanStream(
         scene.base, choice.seed, past=PAST_DAYS, days=choice.days, rows_a_day=choice.rows_a_day, label_delay=choice.label_delay

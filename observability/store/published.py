@@ -89,7 +89,7 @@ def newest_state(folder: Path) -> PublishedState | None:
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
-        raise OSError(f"{folder / POINTER} cannot be read: {error}") from error
+        raise OSError(f"the file {folder / POINTER} cannot be read: {error}") from error
 
 
 def _write_state(store: Database, state: PublishedState, write_beside: WriteBeside | None) -> PublishedState:

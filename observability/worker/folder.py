@@ -152,7 +152,7 @@ def read_regular_file(handle: int, name: str, most: int) -> bytes:
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size > most:
-            raise ValueError(f"{name} is not a file of at most {most} bytes")
+            raise ValueError(f"the path {name} is not a file of at most {most} bytes")
         return file.read(most)
 
 

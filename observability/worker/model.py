@@ -107,7 +107,9 @@ def score_from_output(link: Link, output: "Floats") -> "Floats":
 
 def missing_library(library: str, package: str) -> UsageError:
     """The error for an optional library that is not installed."""
-    return UsageError(f"{library} is not installed, and the model needs it", where="artifact", attempt=f"Run: pip install {package}")
+    return UsageError(
+        f"the library {library} is not installed, and the model needs it", where="artifact", attempt=f"Run: pip install {package}"
+    )
 
 
 def unreadable_artifact(kind: str, error: Exception) -> UsageError:

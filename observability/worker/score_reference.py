@@ -45,7 +45,7 @@ def score_reference(worker: Worker, artifact: Path, rows: "pd.DataFrame", task: 
     """
     missing = [name for name in LIBRARIES[artifact_kind(artifact)] if find_spec(name.partition(".")[0]) is None]
     if missing:
-        raise NotScoredError(f"{missing[0].partition('.')[0]} is not installed")
+        raise NotScoredError(f"the library {missing[0].partition('.')[0]} is not installed")
     try:
         return predict_scores_and_features(worker, artifact, rows, task=task, classes=classes, seconds=SECONDS)
     except WorkerError as error:

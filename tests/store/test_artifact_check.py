@@ -94,11 +94,11 @@ def test_equal_scores_are_reported_and_no_difference_is_recorded(store: Database
 
 def test_a_file_that_cannot_be_run_here_is_not_compared_and_says_so(store: Database, tmp_path: Path) -> None:
     def cannot(*_: object) -> ScoredReference:
-        raise NotScoredError("lightgbm is not installed")
+        raise NotScoredError("the library lightgbm is not installed")
 
     reference(tmp_path)
     done = register_version(store, request(tmp_path), scorer=cannot)
-    assert done.sentences[-1] == "The scores of the model file were not compared with the reference: lightgbm is not installed."
+    assert done.sentences[-1] == "The scores of the model file were not compared with the reference: the library lightgbm is not installed."
 
 
 def test_a_sensitive_column_that_the_model_file_takes_is_a_feature_and_a_group(store: Database, tmp_path: Path) -> None:

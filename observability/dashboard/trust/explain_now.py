@@ -23,7 +23,7 @@ def unexplained_note(here: ModelPage, view: ExplanationView) -> None:
     """Draw how many predictions are not explained yet, the reason, and the button that explains them now."""
     now, state = view.now, view.state
     if state is not None and state.failure:
-        words = f"{state.failure[:1].upper()}{state.failure[1:]} Retried after a new registration of the artifact or a change of a library."
+        words = f"{state.failure} Retried after a new registration of the artifact or a change of a library."
         st.error(formatting.error_markdown(words), title="The artifact could not be explained", icon=":material/error:")
         return
     if now.served == 0:

@@ -27,7 +27,7 @@ def require_score_of_each_class(classes: Sequence[str], given: Mapping[str, str]
     missing = sorted(set(classes) - set(given))
     if given and missing:
         raise UsageError(
-            f"{_shown(missing)} {'has' if len(missing) == 1 else 'have'} no score column",
+            f"the {'class' if len(missing) == 1 else 'classes'} {_shown(missing)} {'has' if len(missing) == 1 else 'have'} no score column",
             where=where,
             got=_shown([f"{name}={column}" for name, column in given.items()]),
             expected="one for each class",

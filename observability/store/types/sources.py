@@ -30,7 +30,7 @@ class SourceFile:
     def open(self, mode: str = "rb") -> BinaryIO:
         """Open the content for reading, like `Path.open` for a local file."""
         if self.opener is None or mode != "rb":
-            raise ValueError(f"{self.name} is read in batches")
+            raise ValueError(f"the source {self.name} is read in batches")
         return self.opener()
 
 
