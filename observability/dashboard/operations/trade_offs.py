@@ -55,7 +55,8 @@ FIGURES = {
 }
 HELP = {
     "kl": "Mean Kullback-Leibler divergence of the probabilities from those of the registered model, in nats",
-    "memory": "Peak resident memory of a process that opens this form alone and scores all rows at once, imported libraries left out",
+    "memory": "Measured here: peak resident memory of a process that opens this form alone and scores all rows at once, "
+    "imported libraries left out. Imported results state their own",
 }
 COLUMNS = (
     column("form", "Form", strong=True),
