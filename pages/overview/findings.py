@@ -47,7 +47,7 @@ frame.sampling_notice([load.window(scope, model.name) for model in load.catalog(
 counts = findings.severity_counts(shown)
 labels = [formatting.status_label(severity, f"{n:,} {formatting.STATUS_WORDS[severity]}") for severity, n in counts.items() if n]
 st.markdown(" ".join(labels) or "None.")
-findings.failed_analyses_note(shown)
+findings.failed_analyses_note(everything)
 if not everything:
     empty_states.no_rows_state("findings")
     st.stop()

@@ -57,6 +57,8 @@ BASELINES = {"reference": "reference", "past": "own past", "level": "fixed level
 """Words for the values of a finding's field `against`."""
 FEW_UNKNOWN = 3
 """Maximum number of findings of severity `unknown` that are listed among the others."""
+FEW_MODELS = 3
+"""Maximum number of models with a failed analysis that are named."""
 MODEL_COLUMN = column("model", "Model", width="9rem", phone=False)
 ACT_COLUMN = column("act", "", width="3rem", phone=False)
 """The column with the button of a row whose finding leads an incident."""
@@ -168,13 +170,24 @@ def folded_note(related: int, others: Sequence[Finding]) -> None:
 
 
 def failed_analyses_note(found: Sequence[Finding]) -> None:
-    """Say which analyses failed, so that nobody takes their missing findings for good news. Nothing if none did."""
-    failed = sorted({finding.analyzer for finding in found if finding.because.startswith(FAILED)})
-    if failed:
-        pages = {name: links.analyzer_page(name) for name in failed}
-        titles = dict.fromkeys(links.page_description(links.page_files()[page])[0] if page else name for name, page in pages.items())
-        words = formatting.escape_markdown(formatting.join_words(list(titles)))
+    """Say which analyses failed for which models, so that nobody takes their missing findings for good news. Nothing if none did.
+
+    found: all findings of the scope, also those that a filter hides.
+    """
+    models: dict[str, list[str]] = {}
+    for analyzer, model in sorted({(finding.analyzer, finding.model or "") for finding in found if finding.because.startswith(FAILED)}):
+        page = links.analyzer_page(analyzer)
+        models.setdefault(links.page_description(links.page_files()[page])[0] if page else analyzer, []).append(model)
+    if models:
+        told = [f"{title} of {_model_words(names)}" if any(names) else title for title, names in models.items()]
+        words = formatting.escape_markdown("; ".join(told))
         st.markdown(f":gray[:material/help:] Failed, so without findings: {words}. Choose Unknown to see why.")
+
+
+def _model_words(models: Sequence[str]) -> str:
+    """The models by name, or their number if they are more than FEW_MODELS."""
+    names = sorted({name for name in models if name})
+    return formatting.join_words(names) if len(names) <= FEW_MODELS else formatting.plural(len(names), "model")
 
 
 def finding_row(
