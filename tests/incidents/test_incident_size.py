@@ -42,6 +42,10 @@ def test_a_share_beyond_the_baseline_is_a_rise_in_points() -> None:
     cell = size_cell([of(replace(NULLS, value=0.149, n=2_195, evidence={"baseline": 0.001}))])
     assert (cell["t"], cell["sub"], cell["title"]) == ("325", "+14.8 points", "325 rows more than at the baseline rate")
 
+    for value, t, sub in ((0.001, "0", "no rise"), (0.0013, "30", "< 0.1 points"), (0.0016, "60", "+0.1 points")):
+        cell = size_cell([of(replace(NULLS, value=value, n=100_000, evidence={"baseline": 0.001}))])
+        assert (cell["t"], cell["sub"]) == (t, sub)
+
 
 def test_a_fault_of_several_models_has_the_rows_of_all() -> None:
     one = size_cell([of(NULLS)])

@@ -37,7 +37,7 @@ INBOX = (
         "size",
         "Size",
         width="4.6rem",
-        help="Affected rows and their share. Of a rate with a baseline: the rows beyond it, in points",
+        help="Affected rows and their share. For a rate with a baseline: the rows above the baseline rate, and the rise in points",
         phone=False,
         short=True,
     ),
@@ -207,7 +207,7 @@ def size_cell(found: Sequence[Incident]) -> Cell:
     rows, share = sum(size.rows for size in sizes), sizes[0].share if len(sizes) == 1 else None
     beyond = all(size.beyond_baseline for size in sizes)
     more = " more than at the baseline rate" if beyond else ""
-    words = None if share is None else change_in_words(100 * share, "points", 1) if beyond else formatting.format_share(share)
+    words = None if share is None else _rise_words(share) if beyond else formatting.format_share(share)
     models = formatting.plural(len(sizes), "model")
     return {
         "t": formatting.compact_count(rows),
@@ -215,6 +215,13 @@ def size_cell(found: Sequence[Incident]) -> Cell:
         "sub": words,
         "title": f"{formatting.format_count(rows)} rows{more}{f' in {models}' if len(sizes) > 1 else ''}",
     }
+
+
+def _rise_words(share: float) -> str:
+    """A rise of a share over its baseline (0 or more) in points."""
+    if share == 0:
+        return "no rise"
+    return "< 0.1 points" if 100 * share < 0.05 else change_in_words(100 * share, "points", 1)
 
 
 def counted_incident_row(
