@@ -78,6 +78,20 @@ def test_costs_of_a_route_in_several_currencies_are_shown_side_by_side(
     assert (cell["t"], cell["sub"]) == ("EUR 0.50, USD 0.75", "logged; currencies are not summed")
 
 
+@pytest.mark.parametrize(("of_tokens", "amounts"), [("USD", "EUR 0.50, USD 2.35"), ("GBP", "EUR 0.50, GBP 1.60, USD 0.75")])
+def test_the_tokens_of_calls_without_a_cost_are_counted_beside_costs_in_several_currencies(
+    empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of_tokens: str, amounts: str
+) -> None:
+    """Two calls state no cost: 400,000 input tokens at 2 and 100,000 output tokens at 8 per million are 1.60."""
+    paid = [{"cost": 0.25, "currency": "EUR"}, {"cost": 0.25, "currency": "EUR"}, {"cost": 0.75, "currency": "USD"}, {}, {}]
+    land(empty, [plain_call(k, "two", **cost) for k, cost in enumerate(paid)], tmp_path)
+    at_hour(monkeypatch, 1)
+    prices = ModelSettings(input_price_per_million=2.0, output_price_per_million=8.0, token_currency=of_tokens, cost_currency="USD")
+    empty.update_settings("two", prices)
+    cell = rows_of("Calls of language models by model and route")["two"]["cost"]
+    assert (cell["t"], cell["sub"]) == (amounts, "partly stated prices; currencies are not summed")
+
+
 def test_a_model_of_kind_api_is_listed_in_the_traffic_without_tokens(
     empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

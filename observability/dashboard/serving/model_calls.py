@@ -1,6 +1,7 @@
 """Calls of vendors and language models, shown on the page of vendors: traffic by route, drift of questions and answers, and traces."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -87,7 +88,7 @@ def called_models(scope: Scope) -> list[Model]:
 def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
     """Calls of a model by route: model, route, calls, errors, latency, tokens_in, tokens_out, cost, cost_source, currency, labelled (a
     share), feedback (the most frequent label) with feedback_share, and simulated: whether all of these calls are declared as simulated. If
-    the costs are in several currencies, `cost` is None, and `amounts` lists the logged amount in each currency, in words.
+    the costs are in several currencies, `cost` is None, and `amounts` lists the amount in each currency, in words.
     """
     names = [name for name in ("feature.operation", "feature.service") if model.column(name) is not None]
     keys = tuple(By(name) for name in names)
@@ -109,7 +110,13 @@ def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
         currencies = logged_currencies(costs[costs["route"] == route], model.settings)
         usual = call_currency(model.settings, cost.logged is not None)
         states = what_calls_state(by_route.get(route, sampled.head(0)), currencies or (usual,))
-        if cost.logged is not None and model.settings.token_currency not in (None, states["currency"]):
+        amounts = None
+        if len(currencies) > 1:
+            # Amounts that are not added may be in other currencies than that of the settings.
+            own_settings = replace(model.settings, cost_currency=None)
+            cost = call_cost(of_route.reset_index(), own_settings, uncosted_tokens(by_route.get(route)))
+            amounts = amounts_by_currency(costs[costs["route"] == route], usual, cost.computed, call_currency(model.settings))
+        elif cost.logged is not None and model.settings.token_currency not in (None, states["currency"]):
             cost = CallCost(cost.logged)
 
         def figure(measure: str, name: str, of_route: pd.DataFrame = of_route) -> float | None:
@@ -129,7 +136,7 @@ def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
                 "tokens_out": figure("feature.output_tokens", "total"),
                 "cost": None if len(currencies) > 1 else cost.total,
                 "cost_source": cost.source,
-                "amounts": amounts_by_currency(costs[costs["route"] == route], usual) if len(currencies) > 1 else None,
+                "amounts": amounts,
                 **states,
             }
         )
@@ -150,13 +157,15 @@ def what_calls_state(calls: pd.DataFrame, currencies: Sequence[str | None]) -> d
     }
 
 
-def amounts_by_currency(costs: pd.DataFrame, usual: str | None) -> str:
-    """The logged costs of calls in each currency, in words. costs: answer to `currency_question`. usual: the currency of calls that do not
-    state a currency.
+def amounts_by_currency(costs: pd.DataFrame, usual: str | None, computed: float | None, of_tokens: str | None) -> str:
+    """The costs of calls in each currency, in words. costs: answer to `currency_question`. usual: the currency of calls that do not state a
+    currency. computed: the price of the tokens of calls without a cost, in the currency `of_tokens`; None if unknown.
     """
     names = [name if isinstance(name, str) else usual or "" for name in costs["currency"]]
-    totals = costs["total"].groupby(names).sum()
-    return ", ".join(amount_words(float(total), str(name) or None) for name, total in totals.items())
+    totals = costs["total"].groupby(names).sum().to_dict()
+    if computed is not None:
+        totals[of_tokens or ""] = totals.get(of_tokens or "", 0.0) + computed
+    return ", ".join(amount_words(float(total), str(name) or None) for name, total in sorted(totals.items()))
 
 
 def _routes(rows: pd.DataFrame, names: Sequence[str]) -> list[str]:
@@ -197,7 +206,7 @@ def traffic_section(scope: Scope, found: Sequence[Finding]) -> None:
         for name in ("latency", "tokens_in", "tokens_out", "cost"):
             cells[name] = dict(UNKNOWN_CELL) if pd.isna(row[name]) else {"t": format_figure(float(row[name]))}
         if isinstance(row["amounts"], str):
-            cells["cost"] = {"t": row["amounts"], "sub": "logged; currencies are not summed"}
+            cells["cost"] = {"t": row["amounts"], "sub": f"{row['cost_source']}; currencies are not summed"}
         elif not pd.isna(row["cost"]):
             currency = row["currency"]
             cells["cost"] |= {"t": amount_words(row["cost"], currency)} if currency else {}
