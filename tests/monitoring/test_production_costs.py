@@ -9,6 +9,7 @@ from unittest.mock import patch
 import pytest
 
 from observability.compare.service_figures import consumption_differences
+from observability.core.questions import Sample
 from observability.core.settings import ModelSettings
 from observability.core.window import Window
 from observability.metrics.token_prices import DailyCallCosts, currency_question
@@ -105,6 +106,19 @@ def test_the_cost_of_calls_is_in_the_currency_that_they_state_and_several_are_ne
         assert one.value == pytest.approx(1000 * (0.5 + 1000 * 10 / 1e6) / 2) and one.evidence["currency"] == "GBP"
         assert two.severity == "unknown" and two.value is None and "several currencies, which are not added" in two.because
         assert found["two", "month_cost"].severity == "unknown", "without the cost of serving, the month's total is unknown"
+
+
+@pytest.mark.parametrize(("features", "samples"), [({"input_tokens": 5}, 1), ({"town": "x"}, 0)])
+def test_single_calls_are_read_only_of_a_model_that_logs_tokens(tmp_path: Path, features: dict, samples: int) -> None:
+    about = {"kind": "prediction", "model": "chat", "version": "1", "prediction": "stop", "features": features, "cost": 0.25}
+    path = tmp_path / "calls.jsonl"
+    path.write_text("\n".join(json.dumps({**about, "id": f"c{day}", "at": (START + timedelta(days=day)).isoformat()}) for day in range(3)))
+    with new_store(tmp_path / "home") as store:
+        store.load_files([path], LoadDefaults())
+        asked, ask = list[object](), store.ask
+        with patch.object(store, "ask", lambda question, window: asked.append(question) or ask(question, window)):
+            found = production_costs(store, Window("", START, START + timedelta(days=3)), "chat", 3)
+        assert sum(found.by_day.values()) == pytest.approx(0.75) and sum(isinstance(each, Sample) for each in asked) == samples
 
 
 @pytest.mark.parametrize("features", [{"input_tokens": 5}, {"town": "x"}])
