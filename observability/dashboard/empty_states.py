@@ -55,10 +55,10 @@ def _draw_example(example: PageExample) -> None:
         sample_figures.draw_sample_figure(example.name, example.build)
 
 
-def error_state(error: Exception) -> None:
-    """Draw an error that a person can fix."""
+def error_state(error: Exception, title: str = "Cannot be shown") -> None:
+    """Draw an error that a person can fix. title: what the error prevents, as plain text."""
     note_for_collector(formatting.capitalized_sentence(error))
-    st.error(formatting.error_markdown(error), title="Cannot be shown", icon=":material/error:")
+    st.error(formatting.error_markdown(error), title=formatting.escape_markdown(title), icon=":material/error:")
 
 
 def no_models_state(message: str = "", step: str = "", example: PageExample | None = None) -> None:

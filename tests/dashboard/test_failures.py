@@ -14,7 +14,7 @@ from observability.dashboard.overview import findings, fleet, large_fleet, model
 from observability.dashboard.scope import Scope
 from observability.monitoring import check
 from tests.support.dashboard_pages import WHOLE, opened, words
-from tests.support.dashboard_world import END, World
+from tests.support.dashboard_world import END, START, World
 
 
 def test_a_model_whose_rows_cannot_be_read_is_unknown_and_others_are_as_before(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +85,10 @@ def test_a_part_of_a_case_that_fails_says_what_to_do_in_a_sentence_and_stops_no_
     app = AppTest.from_function(failing_section).run()
     refused, broken = (box.value.replace("\\", "") for box in app.error)
     assert refused == "The version has no file. Register one."
-    assert "ValueError" in broken and empty_states.FAILURE_ADVICE in broken and "secret" not in broken
+    assert "ValueError" in broken and page_failure.PART_ADVICE in broken and "secret" not in broken
+    assert "time range" not in broken, "the dates of one prediction cannot be chosen"
+    titles = [box.proto.title.replace("\\", "") for box in app.error]
+    assert titles == ["Cannot be shown: waterfall", "Cannot be shown: inputs"]
     assert app.markdown[-1].value == "the next part"
 
 
@@ -140,7 +143,23 @@ def test_a_failed_drift_analysis_is_told_on_home_on_the_page_of_its_model_and_in
     findings.failed_analyses_note([nulls])
     assert not told
     findings.failed_analyses_note([failed, nulls])
-    assert "Failed, so without findings: Input drift." in told[0]
+    findings.failed_analyses_note([failed, replace(failed, model="loan"), replace(failed, analyzer="data/quality"), nulls])
+    findings.failed_analyses_note([replace(failed, model=f"m{number}") for number in range(5)])
+    assert [each.replace("\\", "").partition("findings: ")[2].partition(". ")[0] for each in told] == [
+        "Input drift of price",
+        "Data quality of price; Input drift of loan and price",
+        "Input drift of 5 models",
+    ]
+
+
+def test_a_failed_analysis_is_named_whatever_filter_is_set(current: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = load_findings.scope_report(Scope().at(START, END))
+    known = next(each for each in report.findings if each.model == "price" and each.analyzer == "serving/drift")
+    failed = replace(known, subject="model", severity="unknown", metric="judged", value=None, because=f"{FAILED}: ValueError: planted.")
+    planted = replace(report, findings=(*report.findings, failed))
+    monkeypatch.setattr(load_findings, "scope_report", lambda *asked, **options: planted)
+    for asked in ({}, {"severity": "Critical"}, {"analyzer": "data/quality"}):
+        assert "Failed, so without findings: Input drift of price." in words(opened("findings", **WHOLE, **asked))
 
 
 def test_a_page_with_swapped_dates_or_an_unknown_column_offers_a_fix(current: World) -> None:

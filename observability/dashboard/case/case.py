@@ -21,7 +21,7 @@ from observability.dashboard.case import load_case
 from observability.dashboard.case.load_case import OpenedCase
 from observability.dashboard.choice_box import link_warning
 from observability.dashboard.data.batches import batch_links
-from observability.dashboard.page_failure import draw_page_failure
+from observability.dashboard.page_failure import draw_part_failure
 from observability.dashboard.paged_names import MOST_ROWS
 from observability.dashboard.sample_examples import page_example
 from observability.dashboard.scope import Scope
@@ -178,12 +178,12 @@ def case_section(title: str, draw: Callable[[], None], anchor: str | None = None
 
 
 def draw_guarded(title: str, draw: Callable[[], None]) -> None:
-    """Draw a part of the page. A failure is shown and does not stop other parts."""
+    """Draw a part of the page. A failure is shown with the title of the part and does not stop other parts."""
     try:
         draw()
     except Exception as error:
         LOG.exception("section %s of a case failed", title)
-        draw_page_failure(error)
+        draw_part_failure(error, title)
 
 
 def part_unavailable(here: CasePage, part: str, step: str | None = None) -> None:

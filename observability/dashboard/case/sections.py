@@ -148,7 +148,7 @@ def _entries_word(here: CasePage) -> Word:
 def _draw_inputs(here: CasePage) -> None:
     """Draw the inputs and the findings of that day's checks."""
     case.case_section("Input checks", lambda: inputs.inputs_section(here), anchor="inputs")
-    case.draw_guarded("findings", lambda: inputs.findings_of_that_day(here))
+    case.draw_guarded("Findings of that day", lambda: inputs.findings_of_that_day(here))
 
 
 def _draw_similar(here: CasePage) -> None:
