@@ -57,7 +57,7 @@ def test_effects_of_an_augmentation_on_a_regression_are_stated_as_error_changes(
     helped = by_metric(numeric_audit(1, gain=0.05))
     assert helped["gain"].evidence["effect"] == "helps" and helped["gain"].evidence["verdict"] == "keep"
     assert helped["gain"].because.startswith("Augmentation `jitter` lowers the error: −4.")
-    assert "the error on the rows is 0.8" in helped["affinity"].because
+    assert "the error on the original rows is 0.8" in helped["affinity"].because
     harmed = by_metric(numeric_audit(2, gain=0.05, harm=0.3))
     assert (harmed["slice_gain"].severity, harmed["slice_gain"].slice) == ("act", "region=south")
     assert "raises the error in region `south`" in harmed["slice_gain"].because and ": +2" in harmed["slice_gain"].because
