@@ -77,7 +77,7 @@ class FormResult:
     many of them ran on the processor; cpu_operation_types: their types, most frequent first. max_delta, p99_delta: change of the score
     (multiclass: of any class). kl_divergence: of its class probabilities from those of the served form (`mean_kl_divergence`);
     None also if scores are not probabilities.
-    memory_peak_mb: the most memory that it used (measured here: beyond a process that only reads the probes). bytes: size of the model
+    memory_peak_mb: the most memory that it used (measured here: beyond what its process held before). bytes: size of the model
     file. energy_j: per thousand answers. place: its position in the audit's list.
     """
 
