@@ -10,6 +10,7 @@ import pytest
 
 from observability.dashboard import load
 from observability.dashboard.charts.trade_offs import form_scatter
+from observability.dashboard.operations.trade_offs import HELP
 from observability.store.db.database import Database
 from tests.dashboard.conftest import land
 from tests.support.dashboard_pages import opened, tables, unfolded_words, words
@@ -97,3 +98,7 @@ def test_a_form_name_is_moved_above_the_intervals_it_would_cover() -> None:
         figure = form_scatter(points, x="ms", y="changed", share=True, budget=None, most_flips=None)
         heights = {note.text: note.y for note in figure.layout.annotations}
         assert heights == pytest.approx({"fast": height, "slow": 0.0})
+
+
+def test_the_help_on_memory_tells_measured_and_imported_figures_apart() -> None:
+    assert HELP["memory"].startswith("Measured here:") and HELP["memory"].endswith("Imported results state their own")
