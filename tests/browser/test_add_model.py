@@ -94,7 +94,7 @@ def test_an_external_projects_file_becomes_a_model(shop: Dashboard, visit: Visit
     page = visit(f"{shop.url}/add_model")
     name_it(page, "shop-churn")
     upload(page, reference)
-    said(page, "no column has a usual name of the label")
+    said(page, "No column has a usual name of the label")
 
     choose(page, "Task", "Binary classification")
     choose(page, "Label (ground truth)", outside_project.LABEL)
