@@ -7,6 +7,7 @@ the machine with a known error, or from an assumed power with a stated band.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,13 @@ ENERGY_AUDITS = Records("audit", ("model", "version", "at", "audit", "results", 
 BAND = (0.5, 2.5)
 """The true power of a busy core lies between these multiples of the assumed power. The range is 2 to 10 W around 4 W. It comes from the
 design power of server and desktop processors, divided by their hardware threads.
+"""
+
+
+IDLE_OF_BUSY = (1 / 3, 1 / 9, 1.0)
+"""Assumed idle power of a core as a multiple of the power that work adds to it: value, low, high. These are machines that use a quarter (a
+tenth to a half) of their full power when idle. A half is the share that Barroso and Hölzle (2007, The case for energy-proportional
+computing) state for servers of that time; newer servers use less.
 """
 
 
@@ -203,3 +211,29 @@ def modelled_idle_share(busy_seconds: float, seconds: float, power: CorePower) -
         return idle / total if total > 0 else 0.0
 
     return share(power.watts), share(power.high), share(power.low)
+
+
+def assumed_idle_share(busy_seconds: float, seconds: float) -> tuple[float, float, float] | None:
+    """Share of the energy that reserved cores use without work, if neither the machine's power nor its size is known.
+
+    It assumes as few cores as the work needs, at least one, reserved for the service, and an idle power of `IDLE_OF_BUSY`. More cores only
+    raise the share, so the high end is 1.
+
+    Parameters
+    ----------
+    busy_seconds : float
+        Processor seconds of work.
+    seconds : float
+        Time that the cores are reserved.
+
+    Returns
+    -------
+    tuple of float or None
+        Value, low, high; None if no time passed.
+    """
+    if seconds <= 0:
+        return None
+    busy = max(busy_seconds, 0.0) / seconds
+    cores = max(ceil(busy), 1)
+    value, low = (idle * cores / (idle * cores + busy) for idle in IDLE_OF_BUSY[:2])
+    return value, low, 1.0

@@ -5,7 +5,14 @@ import pandas as pd
 import pytest
 
 from observability.core.settings import ModelSettings
-from observability.metrics.serving_power import batch_joules, core_power, energy_audits, modelled_idle_share, repeated_interval
+from observability.metrics.serving_power import (
+    assumed_idle_share,
+    batch_joules,
+    core_power,
+    energy_audits,
+    modelled_idle_share,
+    repeated_interval,
+)
 
 
 def test_power_is_assumed_within_a_band_until_it_is_calibrated() -> None:
@@ -61,3 +68,11 @@ def test_the_idle_share_of_a_calibrated_machine_is_its_idle_power_over_all() -> 
     value, low, high = modelled_idle_share(1800.0, 3600.0, power) or (0, 0, 0)
     assert value == pytest.approx(12 * 3600 / (12 * 3600 + 6 * 1800)) and low < value < high
     assert modelled_idle_share(1800.0, 3600.0, core_power(ModelSettings())) is None and modelled_idle_share(1.0, 0.0, power) is None
+
+
+def test_an_assumed_idle_share_is_that_of_the_fewest_cores_and_only_its_low_end_is_a_bound() -> None:
+    value, low, high = assumed_idle_share(900.0, 3600.0) or (0, 0, 0)
+    assert (value, low, high) == pytest.approx(((1 / 3) / (1 / 3 + 0.25), (1 / 9) / (1 / 9 + 0.25), 1.0))
+    busier = assumed_idle_share(9000.0, 3600.0) or (0, 0, 0)
+    assert busier[:2] == pytest.approx((1 / (1 + 2.5), (1 / 3) / (1 / 3 + 2.5))), "2.5 busy cores need three"
+    assert assumed_idle_share(0.0, 3600.0) == (1.0, 1.0, 1.0) and assumed_idle_share(1.0, 0.0) is None

@@ -8,6 +8,7 @@ same model in another precision or runtime, or a smaller one).
 """
 
 from dataclasses import replace
+from math import floor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,7 +44,7 @@ from observability.metrics.performance import Columns
 from observability.metrics.power_caps import CAP_NAMES, power_cap_sweeps, stated_cap
 from observability.metrics.prices import CARBON_G_PER_KWH, PRICES, PUE, PriceScope, ambiguous_regions
 from observability.metrics.run_energy import runs_ended_between, training_run_energy
-from observability.metrics.serving_power import ENERGY_AUDITS, core_power, energy_audits, modelled_idle_share
+from observability.metrics.serving_power import ENERGY_AUDITS, assumed_idle_share, core_power, energy_audits, modelled_idle_share
 from observability.metrics.start_hours import TimedRun, carbon_by_start_hour
 from observability.metrics.trade_offs import SERVED_FORM
 from observability.proofs.spending import ENERGY_PROOFS
@@ -253,13 +254,14 @@ def of_idle(context: Context, now: ServingEnergy) -> Finding:
     known = idle_share_ends(context, now)
     if now.method is None or now.rows == 0:
         return replace(blank, because=f"{ASK}.")
-    if known is None:
+    if known is None and now.method == "resources":
         why = (
             "Predictions of these hours carry no `energy_j`, so the idle share of the service's energy is unknown; "
             "observability.client.power measures it."
         )
-        assumed = "The idle share is unknown, because power is assumed: calibrate the machine, or log its readings."
-        return replace(blank, because=why if now.method == "resources" else assumed)
+        return replace(blank, because=why)
+    if known is None:
+        return _of_assumed_idle(context, now, blank)
     value, low, high = known
     limit = context.model.settings.limits.get(f"{NAME}/idle_share")
     over = value > (IDLE_WATCH if limit is None else limit)
@@ -279,6 +281,30 @@ def of_idle(context: Context, now: ServingEnergy) -> Finding:
     )
 
 
+def _of_assumed_idle(context: Context, now: ServingEnergy, blank: Finding) -> Finding:
+    """Return the finding about the idle share of a service whose power is assumed. It has a value with its ends, but is not judged."""
+    share = assumed_idle_share(*busy_and_passed_seconds(context, now))
+    if share is None:
+        return replace(blank, because="The idle share is unknown: calibrate the machine, or log its readings.")
+    value, low, high = share
+    because = (
+        f"At least {floor(1000 * low) / 10:.1f} % of the service's energy was idle, if one core or more is reserved for it and power is as "
+        "assumed. Not judged: calibrate the machine, or log its readings."
+    )
+    return replace(blank, value=value, low=low, high=high, basis="estimated", because=because, evidence={"source": "assumed"})
+
+
+def busy_and_passed_seconds(context: Context, now: ServingEnergy) -> tuple[float, float]:
+    """Return the processor seconds of all served predictions, and the seconds from the first hour with predictions to the end of the last
+    one; 0 and 0 without hours. Only if energy is computed from latency.
+    """
+    if not now.hours["period"].size:
+        return 0.0, 0.0
+    joules = float((now.hours["wh"] / now.hours["pue"]).sum()) * JOULES_A_WH / max(now.covered, 1e-9)
+    hours = (now.hours["period"].max() - now.hours["period"].min()) / np.timedelta64(1, "h") + 1
+    return joules / core_power(context.model.settings).watts, 3600.0 * float(hours)
+
+
 def idle_source(now: ServingEnergy) -> str:
     """Return how the idle share was determined: from the same source as the energy, or `estimated` from the calibration of the machine."""
     return now.source if now.idle_share is not None else "estimated"
@@ -293,9 +319,7 @@ def idle_share_ends(context: Context, now: ServingEnergy) -> tuple[float, float,
     power = core_power(context.model.settings)
     if now.method != "latency" or power.source == "assumed" or not now.hours["period"].size:
         return None
-    joules = float((now.hours["wh"] / now.hours["pue"]).sum()) * JOULES_A_WH / max(now.covered, 1e-9)
-    hours = (now.hours["period"].max() - now.hours["period"].min()) / np.timedelta64(1, "h") + 1
-    return modelled_idle_share(joules / power.watts, 3600.0 * float(hours), power)
+    return modelled_idle_share(*busy_and_passed_seconds(context, now), power)
 
 
 def run_energy_findings(frames: Frames, context: Context, place: PriceScope, known: "DataFrame", ended: set[str]) -> list[Finding]:

@@ -93,12 +93,12 @@ def _energy_frames(window: Window) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataF
 def energy_sentences(
     found: Sequence[Finding], metrics: Collection[str] = ("energy_per_thousand", "sci", "idle_share"), *, marked: bool = True
 ) -> None:
-    """Draw the sentences of findings about serving, worst first and without repetition, each with the badge of its basis. An unknown idle
-    share stands only in the list of findings. metrics: the metrics to show. marked: whether the badge is drawn.
+    """Draw the sentences of findings about serving, worst first and without repetition, each with the badge of its basis. An idle share
+    without a value stands only in the list of findings. metrics: the metrics to show. marked: whether the badge is drawn.
     """
     said = set()
     for each in found:
-        unknown_idle = (each.metric, each.severity) == ("idle_share", "unknown")
+        unknown_idle = each.metric == "idle_share" and each.value is None
         if each.metric in metrics and not unknown_idle and (each.version, each.because) not in said:
             said.add((each.version, each.because))
             source = each.evidence.get("carbon_source" if each.metric == "sci" else "source")

@@ -382,13 +382,17 @@ def test_a_slice_has_no_energy_findings() -> None:
     assert START == context.window.start
 
 
-def test_the_idle_share_is_a_warning_from_four_fifths_on_and_unknown_where_power_is_assumed() -> None:
+def test_the_idle_share_is_a_warning_from_four_fifths_on_and_stated_without_a_verdict_where_power_is_assumed() -> None:
     rows = [{"at": 3600 * (i + 1), "device": "cpu", "watts": 10.0, "seconds": 3600.0, "source": "measured"} for i in range(HOURS)]
     now = (served([50.0] * HOURS), use("energy_j", [50.0] * HOURS, [36.0] * HOURS))
     idle = findings(now, None, readings=resources(*rows))["model", "idle_share"]
     assert idle.value == pytest.approx(1 - 50 * 36 / 36000) and idle.severity == "watch" and "a warning from 80 % on" in idle.because
     assumed = findings(week(20.0, 5, measure="latency_ms"), None)["model", "idle_share"]
-    assert (assumed.severity, assumed.value) == ("unknown", None) and "calibrate the machine" in assumed.because
+    assert assumed.severity == "unknown" and "calibrate the machine" in assumed.because and assumed.evidence["source"] == "assumed"
+    busy = 50 * 20.0 / 1000 / 3600
+    ends = [idle / (idle + busy) for idle in (1 / 9, 1 / 3)]
+    assert [assumed.low, assumed.value, assumed.high] == pytest.approx([*ends, 1.0], rel=1e-3)
+    assert f"At least {int(1000 * assumed.low) / 10} % of the service's energy was idle" in assumed.because and assumed.basis == "estimated"
 
 
 def test_a_calibrated_machine_has_an_estimated_energy_and_idle_share_with_its_error() -> None:
