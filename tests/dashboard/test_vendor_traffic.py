@@ -63,8 +63,27 @@ def test_tokens_use_the_owners_prices_unless_a_cost_is_logged(empty: Database, t
     told = {name: (cells["cost"]["t"], cells["cost"]["sub"]) for name, cells in found.items()}
     assert told == {
         "plain": ("USD 3.20", "stated prices"), "logged": ("USD 1.00", "logged"), "mixed": ("USD 2.10", "partly stated prices"),
-        "euros": ("EUR 0.50", "logged"),
+        "euros": ("EUR 0.50, USD 1.60", "partly stated prices; currencies are not summed"),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("settings", "stated", "amounts"),
+    [
+        ({"cost_currency": "EUR", "token_currency": "USD"}, {}, "EUR 0.50, USD 1.60"),
+        ({"cost_currency": "EUR"}, {"currency": "USD"}, "EUR 1.60, USD 0.50"),
+        ({"budget_currency": "EUR"}, {}, "EUR 2.10"),
+        ({"token_currency": "USD"}, {"currency": "USD"}, "USD 2.10"),
+    ],
+)
+def test_logged_costs_and_priced_tokens_in_another_currency_are_shown_side_by_side(
+    empty: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict, stated: dict, amounts: str
+) -> None:
+    """Regression: the tokens of calls without a cost were left out, or their price was added to an amount in another currency."""
+    land(empty, [plain_call(k, "one", **({"cost": 0.25, **stated} if k < 2 else {})) for k in range(4)], tmp_path)
+    at_hour(monkeypatch, 1)
+    empty.update_settings("one", ModelSettings(input_price_per_million=2.0, output_price_per_million=8.0, **settings))
+    assert rows_of("Calls of language models by model and route")["one"]["cost"]["t"] == amounts
 
 
 def test_costs_of_a_route_in_several_currencies_are_shown_side_by_side(

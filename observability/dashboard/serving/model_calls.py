@@ -26,7 +26,6 @@ from observability.dashboard.table import Cell, column, columns_on_phone, draw_t
 from observability.dashboard.widgets import csv_of_table, cut_note, finding_lines
 from observability.detection.call_drift import BEYOND, MANY_WEEKS, factors_beyond
 from observability.metrics.token_prices import (
-    CallCost,
     call_cost,
     call_currency,
     cost_columns,
@@ -106,18 +105,14 @@ def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
     by_route, rows = dict(list(sampled.groupby("route"))), []
     for route, own in counted.groupby("route", sort=True):
         of_route = sums[sums["route"] == route].set_index("measure")
-        cost = call_cost(of_route.reset_index(), model.settings, uncosted_tokens(by_route.get(route)))
+        # Amounts that are not added may be in other currencies than that of the settings.
+        cost = call_cost(of_route.reset_index(), replace(model.settings, cost_currency=None), uncosted_tokens(by_route.get(route)))
         currencies = logged_currencies(costs[costs["route"] == route], model.settings)
-        usual = call_currency(model.settings, cost.logged is not None)
-        states = what_calls_state(by_route.get(route, sampled.head(0)), currencies or (usual,))
-        amounts = None
-        if len(currencies) > 1:
-            # Amounts that are not added may be in other currencies than that of the settings.
-            own_settings = replace(model.settings, cost_currency=None)
-            cost = call_cost(of_route.reset_index(), own_settings, uncosted_tokens(by_route.get(route)))
-            amounts = amounts_by_currency(costs[costs["route"] == route], usual, cost.computed, call_currency(model.settings))
-        elif cost.logged is not None and model.settings.token_currency not in (None, states["currency"]):
-            cost = CallCost(cost.logged)
+        usual, of_tokens = call_currency(model.settings, cost.logged is not None), call_currency(model.settings)
+        charged = set(currencies or (usual,)) | ({of_tokens} if cost.logged is not None and cost.computed is not None else set())
+        states = what_calls_state(by_route.get(route, sampled.head(0)), sorted(charged - {None} if len(charged) > 1 else charged))
+        several = len(charged - {None}) > 1
+        amounts = amounts_by_currency(costs[costs["route"] == route], usual, cost.computed, of_tokens) if several else None
 
         def figure(measure: str, name: str, of_route: pd.DataFrame = of_route) -> float | None:
             if measure not in of_route.index:
@@ -134,7 +129,7 @@ def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
                 "latency": figure("latency_ms", "mean"),
                 "tokens_in": figure("feature.input_tokens", "total"),
                 "tokens_out": figure("feature.output_tokens", "total"),
-                "cost": None if len(currencies) > 1 else cost.total,
+                "cost": None if several else cost.total,
                 "cost_source": cost.source,
                 "amounts": amounts,
                 **states,
