@@ -29,6 +29,7 @@ from observability.metrics.token_prices import (
     OUTPUT,
     CallFrames,
     call_currency,
+    is_one_currency,
     logged_currencies,
     states_token_prices,
     summed_call_cost,
@@ -231,31 +232,41 @@ def call_spending(
 
 
 def _call_part(use: "DataFrame", prices: "DataFrame", place: PriceScope, calls: "DataFrame | None") -> CostPart | None:
-    """The cost of serving from logged costs. For calls without a cost, their tokens are added at the owner's prices. None if no tokens are
-    priced.
+    """The cost of serving from logged costs. For calls without a cost, their tokens are added at the owner's prices; if these are in
+    another currency, they are rows of their own. None if no tokens are priced.
     """
+    import pandas as pd
+
     if not states_token_prices(place.settings):
         return None
     totals, counts = dict[Any, dict[str, float]](), dict[Any, dict[str, float]]()
-    served: dict[Any, float] = {}
+    served, charged = dict[Any, float](), dict[Any, float]()
     for name in ("cost", INPUT, OUTPUT, CACHED):
         hours = logged_by_hour(use, name, None)
         for period, total, weight, n in zip(hours["period"], hours["total"], hours["served"], hours["n"], strict=True):
             totals.setdefault(period, {})[name], counts.setdefault(period, {})[name] = float(total), float(n)
             served[period] = max(served.get(period, 0.0), float(weight))
+            if name == "cost":
+                charged[period] = float(weight)
     at = sorted(totals)
     uncosted = uncosted_by_hour(calls, at)
     costs = [summed_call_cost(counts[period], totals[period], place.settings, uncosted.get(period)) for period in at]
     if all(each.computed is None for each in costs):
         return None
-    usual = default_currency(prices, place.settings)
-    currency = np.array([call_currency(place.settings, each.logged is not None) or usual for each in costs], object)
-    amounts = [np.nan if each.total is None else each.total for each in costs]
-    left_out = [each.uncounted for each in costs]
-    rows = _spending_rows(at, amounts, currency, [max(served[period] - left, 0.0) for period, left in zip(at, left_out, strict=True)])
-    logged = any(each.logged is not None for each in costs)
-    mixed = any(each.logged is not None and each.computed is not None for each in costs)
-    return CostPart("serving", rows, "calls" if logged else "tokens", "estimated" if mixed else "measured", sum(left_out))
+    logged = [each.logged for each in costs]
+    mixed = [each.logged is not None and each.computed is not None for each in costs]
+    units, usual = np.array([served[period] for period in at]), default_currency(prices, place.settings)
+    currency = [call_currency(place.settings, each is not None) or usual for each in logged]
+    if any(mixed) and not is_one_currency(place.settings):
+        of_tokens = np.array([each.computed if both else np.nan for each, both in zip(costs, mixed, strict=True)], float)
+        beside = np.where(mixed, units - [charged.get(period, 0.0) for period in at], 0.0)
+        amounts = [each.logged if both else each.total for each, both in zip(costs, mixed, strict=True)]
+        of_calls = _spending_rows(at, np.array(amounts, float), currency, units - beside)
+        rows = pd.concat([_spending_rows(at, of_tokens, call_currency(place.settings) or usual, beside), of_calls], ignore_index=True)
+    else:
+        rows = _spending_rows(at, np.array([each.total for each in costs], float), currency, units)
+    method = "calls" if any(each is not None for each in logged) else "tokens"
+    return CostPart("serving", rows, method, "estimated" if any(mixed) else "measured")
 
 
 def _accelerator_cost(resources: "DataFrame", prices: "DataFrame", place: PriceScope) -> CostPart | None:

@@ -26,18 +26,16 @@ MAX_CALLS = 20_000
 
 @dataclass(frozen=True)
 class CallCost:
-    """Cost of some calls. logged: sum of the costs that calls state; computed: cost of the tokens of all other calls. `computed` is None if
-    there are no such calls. It is also None if some calls state a cost in another currency than that of the prices, because both amounts
-    are added. uncounted: number of calls without a cost that are left out for this reason.
+    """Cost of some calls. logged: sum of the costs that calls state; computed: cost of the tokens of all other calls, None if there are no
+    such calls. The two may be in different currencies (`is_one_currency`).
     """
 
     logged: float | None = None
     computed: float | None = None
-    uncounted: int = 0
 
     @property
     def total(self) -> float | None:
-        """The sum of the logged and the computed cost; None if neither is known."""
+        """The sum of the logged and the computed cost, which are in one currency; None if neither is known."""
         known = [each for each in (self.logged, self.computed) if each is not None]
         return sum(known) if known else None
 
@@ -62,7 +60,8 @@ def call_currency(settings: ModelSettings, logged: bool = False) -> str | None:
     return of_tokens or settings.cost_currency or settings.budget_currency
 
 
-def _is_one_currency(settings: ModelSettings) -> bool:
+def is_one_currency(settings: ModelSettings) -> bool:
+    """Whether the logged costs of a model and the prices of its tokens are in one currency, as far as the settings name both."""
     return None in (settings.token_currency, settings.cost_currency) or settings.token_currency == settings.cost_currency
 
 
@@ -105,8 +104,6 @@ def summed_call_cost(
     rest = dict.fromkeys((INPUT, OUTPUT, CACHED), share) | (dict(uncosted) if uncosted and logged is not None else {})
     if not with_tokens or not any(rest.values()):
         return CallCost(logged)
-    if logged is not None and states_token_prices(settings) and not _is_one_currency(settings):
-        return CallCost(logged, uncounted=max(round(max(rest.values()) * with_tokens), 1))
     return CallCost(logged, token_cost(settings, {name: rest.get(name, 0.0) * float(total.get(name, 0.0)) for name in rest}))
 
 

@@ -14,6 +14,7 @@ from observability.metrics.cost_periods import cost_total, daily_cost, month_bou
 from observability.metrics.error_cost import error_cost
 from observability.metrics.prices import default_currency
 from observability.metrics.run_energy import training_run_energy
+from observability.metrics.token_prices import CallFrames
 from tests.support.operations_world import START, place, prices, records, resources, runs, served, use
 
 END = START + timedelta(days=1)
@@ -164,3 +165,17 @@ def test_a_recorded_price_is_shown_with_its_start_date_and_a_logged_cost_without
     assert price_note(by_request, listed, mine, END) == f", recorded price from {format_day(START - timedelta(days=4))}"
     logged = serving_cost(served([100.0]), use("cost", [100.0], [0.05]), resources(), listed, mine)
     assert logged.method == "cost" and price_note(logged, listed, mine, END) == ""
+
+
+@pytest.mark.parametrize(("stated", "logged_in"), [(None, "EUR"), ("GBP", "GBP")])
+def test_tokens_priced_in_another_currency_than_logged_costs_are_rows_of_their_own(stated: str | None, logged_in: str) -> None:
+    """Regression: tokens of calls without a cost were left out if their prices were in another currency. In the first hour 60 of 100 calls
+    state a cost, in the second none of 50 does.
+    """
+    usage = pd.concat([use("cost", [60, 0], [0.05, 0.0]).query("n > 0"), use("feature.input_tokens", [100, 50], [1e4, 1e4])])
+    costs = pd.DataFrame({"currency": pd.Series([stated], dtype=object), "measure": "cost", "n": [60]})
+    settings = {"input_price_per_million": 2.5, "token_currency": "USD", "cost_currency": "EUR"}
+    part = serving_cost(served([100, 50]), usage, resources(), prices(), place(**settings), CallFrames(costs))
+    found = part.rows.groupby("currency")[["amount", "units"]].sum()
+    assert found.loc[logged_in].tolist() == pytest.approx([3.0, 60]) and found.loc["USD"].tolist() == pytest.approx([0.4 * 2.5 + 1.25, 90])
+    assert (part.method, part.source, part.unpriced, len(found)) == ("calls", "estimated", 0, 2)

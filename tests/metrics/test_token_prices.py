@@ -17,6 +17,7 @@ from observability.metrics.token_prices import (
     CallCost,
     call_cost,
     call_currency,
+    is_one_currency,
     logged_currencies,
     token_cost,
     uncosted_by_hour,
@@ -49,12 +50,11 @@ def test_logged_costs_are_used_and_calls_without_a_cost_are_priced_by_tokens() -
     assert sources == ["logged", "stated prices", "partly stated prices", None]
 
 
-def test_amounts_in_two_currencies_are_not_added() -> None:
-    """Regression: five euros logged with calls and five dollars of tokens were added to 10 dollars."""
+def test_logged_costs_and_priced_tokens_have_currencies_of_their_own() -> None:
     settings = replace(PRICED, cost_currency="EUR")
     rows = sums(("cost", 50, 5.0), (INPUT, 100, 4_000_000.0), (OUTPUT, 100, 0.0))
-    assert call_cost(rows, settings) == CallCost(5.0, None, 50) and call_currency(settings, logged=True) == "EUR"
-    assert call_cost(rows, replace(PRICED, cost_currency="USD")) == CallCost(5.0, pytest.approx(5.0))
+    assert not is_one_currency(settings) and is_one_currency(PRICED) and is_one_currency(replace(PRICED, cost_currency="USD"))
+    assert call_cost(rows, settings) == CallCost(5.0, pytest.approx(5.0)) and call_currency(settings, logged=True) == "EUR"
     assert call_cost(rows.iloc[1:], settings) == CallCost(None, pytest.approx(10.0)) and call_currency(settings) == "USD"
 
 

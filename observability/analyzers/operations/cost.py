@@ -231,7 +231,7 @@ def per_thousand(frames: Frames, context: Context, spent: Spent) -> Finding:
     because = (
         f"{served_price(verdict.now.value, currency)} ({WORDS[part.method]}, "
         f"{part.source}{said}; {spent.rows:,} predictions)"
-        f"{other_currencies(spent)}: {verdict.comparison}{ratio_causes.factor_sentence(factors, verdict)}."
+        f"{other_currencies(spent, currency)}: {verdict.comparison}{ratio_causes.factor_sentence(factors, verdict)}."
     )
     evidence = {
         "currency": currency,
@@ -257,11 +257,12 @@ def cost_causes(
     return ratio_causes.of_cost(now, then, currency, frames["prices"], PriceScope(context.model.name, context.model.settings), served)
 
 
-def other_currencies(spent: Spent) -> str:
-    """Return the amounts in other currencies, in words, one amount for each currency."""
-    if not spent.others:
-        return ""
-    return "; apart from that, not converted: " + ", ".join(amount_words(amount, each) for each, amount in spent.others.items())
+def other_currencies(spent: Spent, currency: str | None = None) -> str:
+    """Return the amounts in other currencies than the given one (by default the judged one), in words, one amount for each currency."""
+    own = currency or spent.currency
+    amounts = ({} if spent.currency is None else {spent.currency: spent.total}) | spent.others
+    others = [amount_words(amount, each) for each, amount in amounts.items() if each != own]
+    return "; apart from that, not converted: " + ", ".join(others) if others else ""
 
 
 def of_month(context: Context, spent: Spent) -> Finding:

@@ -1,7 +1,6 @@
 """Calls of vendors and language models, shown on the page of vendors: traffic by route, drift of questions and answers, and traces."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -105,8 +104,7 @@ def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
     by_route, rows = dict(list(sampled.groupby("route"))), []
     for route, own in counted.groupby("route", sort=True):
         of_route = sums[sums["route"] == route].set_index("measure")
-        # Amounts that are not added may be in other currencies than that of the settings.
-        cost = call_cost(of_route.reset_index(), replace(model.settings, cost_currency=None), uncosted_tokens(by_route.get(route)))
+        cost = call_cost(of_route.reset_index(), model.settings, uncosted_tokens(by_route.get(route)))
         currencies = logged_currencies(costs[costs["route"] == route], model.settings)
         usual, of_tokens = call_currency(model.settings, cost.logged is not None), call_currency(model.settings)
         charged = set(currencies or (usual,)) | ({of_tokens} if cost.logged is not None and cost.computed is not None else set())
