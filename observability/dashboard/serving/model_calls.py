@@ -108,7 +108,7 @@ def traffic_of_model(model: Model, window: Window) -> pd.DataFrame:
         currencies = logged_currencies(costs[costs["route"] == route], model.settings)
         usual, of_tokens = call_currency(model.settings, cost.logged is not None), call_currency(model.settings)
         charged = set(currencies or (usual,)) | ({of_tokens} if cost.logged is not None and cost.computed is not None else set())
-        states = what_calls_state(by_route.get(route, sampled.head(0)), sorted(charged - {None} if len(charged) > 1 else charged))
+        states = what_calls_state(by_route.get(route, sampled.head(0)), sorted(filter(None, charged)) or (None,))
         several = len(charged - {None}) > 1
         amounts = amounts_by_currency(costs[costs["route"] == route], usual, cost.computed, of_tokens) if several else None
 
