@@ -1,5 +1,6 @@
 """The page of an incident shows its findings within a budget of words. People's actions on an incident are stored as records."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -113,6 +114,18 @@ def test_the_figure_begins_a_window_earlier(current: World) -> None:
     (days,) = (each.value for each in app.dataframe if "period" in each.value)
     assert days["period"].min() == naive_utc(START) and days["period"].max() == naive_utc(END - timedelta(days=1))
     assert days["period"].is_monotonic_increasing and days["period"].is_unique
+
+
+def test_the_figure_marks_the_events_of_the_model(own: World) -> None:
+    incident = worst()
+    days = incident_page.finding_days(incident_page.drawn_finding(incident))["period"]
+    at = (days.max() - timedelta(hours=1)).tz_localize("UTC").isoformat()
+    told = {"kind": "event", "at": at, "what": "deploy"}
+    events = [{"model": "price", "text": "New weights"}, {"model": "loan", "text": "Other model"}]
+    own.store.write_records([told | each for each in events])
+    figures = [json.loads(each.proto.spec) for each in page_of(incident).get("plotly_chart")]
+    (marks,) = [trace for figure in figures for trace in figure["data"] if trace.get("name") == "events"]
+    assert "deploy: New weights" in " ".join(marks["customdata"]) and "Other model" not in " ".join(marks["customdata"])
 
 
 def test_who_signed_in_comments_under_that_name_and_a_viewer_cannot(own: World, monkeypatch: pytest.MonkeyPatch) -> None:
