@@ -29,7 +29,7 @@ def run_trade_offs(store: Store, args: argparse.Namespace, say: Say) -> Outcome:
     model = store.catalog().model(args.model)
     if args.imported:
         version = audited_version(model, args.version, with_file=False)
-        record = precision_audit.imported_audit(Path(args.imported), model.name, version.name, args.days)
+        record = precision_audit.imported_audit(Path(args.imported), model.name, version.name, args.days, args.in_use)
     else:
         version = audited_version(model, args.version, with_file=True)
         options = precision_audit.AuditOptions(
@@ -69,7 +69,8 @@ def trade_off_lines(record: dict[str, Any], kept: bool) -> list[str]:
     results = record["results"]
     forms = list(form_results(results["forms"]))
     head = f"{record['model']} version {record['version']}: {len(forms)} forms"
-    head += f" on {results['probes']:,} rows of its {results['probes_from']}" if results.get("probes_from") else ""
+    rows = results.get("probes") or max((form.probes or 0 for form in forms), default=0)
+    head += f" on {f'{rows:,} rows of ' if rows else ''}its {results['probes_from']}" if results.get("probes_from") else ""
     lines = [head + ("." if kept else " (not kept).")]
     width = max(len(form.name) for form in forms)
     basis, currency = form_cost_basis(forms), str(results.get("currency") or "money")

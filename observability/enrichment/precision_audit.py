@@ -372,11 +372,12 @@ def measured_hardware() -> dict[str, Any]:
     return {"processor": name, "cores": os.cpu_count(), "system": platform.system(), "machine": platform.machine()}
 
 
-def imported_audit(path: Path, model: str, version: str, days: int) -> dict[str, Any]:
+def imported_audit(path: Path, model: str, version: str, days: int, in_use: str | None = None) -> dict[str, Any]:
     """An audit from a file of results that were measured elsewhere.
 
     The file is a JSON object with a list `forms` (docs/trade-offs.md), or the list of results that MLPerf inference publishes
-    (`summary_results.json`). Raises UsageError if it is neither.
+    (`summary_results.json`). in_use: the form in production, if it is one of these; None for what the file states. Raises UsageError if the
+    file is neither of both, or lacks this form.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -387,13 +388,17 @@ def imported_audit(path: Path, model: str, version: str, days: int) -> dict[str,
     rows = [dict(row) for row in listed if isinstance(row, Mapping)] if isinstance(listed, list) else []
     if not about:
         rows = mlperf_forms(rows)
-    if not list(form_results(rows)):
+    names = [form.name for form in form_results(rows)]
+    if not names:
         raise UsageError(
             "the file holds no measured form",
             where=path.name,
             expected='{"forms": [{"form": "int8", "latency_p99_ms": 1.8, "probes": 5000, "flips": 12}]}, or results of MLPerf inference',
         )
-    return audit_record(model, version, datetime.now(UTC), about | {"forms": rows, "imported_from": path.name}, days)
+    if in_use not in (None, *names):
+        raise UsageError("the file has no such form", where=path.name, got=in_use, expected=", ".join(names))
+    stated = {"in_use": in_use} if in_use else {}
+    return audit_record(model, version, datetime.now(UTC), about | stated | {"forms": rows, "imported_from": path.name}, days)
 
 
 def mlperf_forms(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from observability.core.numerals import format_figure
 from observability.store.engine import Store
 from observability.store.types.registration import RegistrationRequest
 from tests.support.new_store import new_store
+from tests.support.sample_home import ROOT
 
 ROWS = 300
 
@@ -77,3 +78,16 @@ def test_an_audit_of_precision_measures_both(store: Store) -> None:
     (audit,) = json.loads(done.out)["audits"]
     forms = {form["form"]: form for form in audit["results"]["forms"]}
     assert len(forms) >= 5 and all(form["memory_peak_mb"] > 0 and form["kl_divergence"] >= 0 for form in forms.values()), forms
+
+
+def test_the_documented_example_of_results_from_elsewhere_is_imported_with_its_form_in_use(store: Store, tmp_path: Path) -> None:
+    """Regression: the number of rows was read from the whole file, where only its forms state it, after the record was stored."""
+    example = (ROOT / "docs" / "trade-offs.md").read_text(encoding="utf-8").split("```json\n")[1].split("```")[0]
+    (tmp_path / "results.json").write_text(example, encoding="utf-8")
+    command = ["trade-offs", "loan", "--import", str(tmp_path / "results.json"), "--in-use"]
+    printed = execute(store, [*command, "int8 on board"], silent)
+    assert printed.exit_code == 0 and "loan version 1: 2 forms on 5,000 rows of its calibration set." in printed.out, printed.error
+    body = json.loads(execute(store, [*command, "int8 on board", "--json", "--dry-run"], silent).out)
+    assert body["results"]["in_use"] == "int8 on board"
+    refused = execute(store, [*command, "int4"], silent)
+    assert refused.exit_code == 2 and "int4" in refused.error
