@@ -9,6 +9,7 @@ from observability.dashboard import links
 from observability.records.kinds import KINDS
 from observability.simulation.fault_families import every_fault
 from tests.support.capability_rows import TABLE, capability_rows
+from tests.support.clean_data import CLEAN_DATA
 
 ROOT = Path(__file__).parent.parent
 ANALYZERS = ROOT / "observability" / "analyzers"
@@ -42,3 +43,12 @@ def test_the_capability_rows_cover_the_26_systems_that_the_document_counts() -> 
     assert {("Across all stages", name) for name in across} <= names
     assert stated == counted | {"Across all stages": len(across)} and sum(stated.values()) == 26
     assert sum(row["System"].startswith("Storage: ") for row in ROWS) == 7 and "*Storage*, has seven rows" in text
+
+
+def test_every_analyzer_judges_300_clean_cases_in_a_test() -> None:
+    known = {path.relative_to(ANALYZERS).with_suffix("").as_posix() for path in ANALYZERS.glob("*/[!_]*.py")}
+    assert known == set(CLEAN_DATA), "tests/support/clean_data.py names a test for each analyzer"
+    for where in CLEAN_DATA.values():
+        path, _, name = where.partition("::")
+        text = (ROOT / "tests" / path).read_text(encoding="utf-8")
+        assert f"def {name}(" in text and re.search(r"repeats\(\d+, 300\)|range\(300\)", text), where

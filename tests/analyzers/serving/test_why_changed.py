@@ -10,6 +10,7 @@ import pytest
 from observability.analyzers.serving.why_changed import ANALYZER
 from tests.support import analyzer_worlds
 from tests.support.analyzer_worlds import context_for
+from tests.support.length import allowed, repeats
 from tests.support.slice_rows import FEATURES, frame_of, rows
 
 
@@ -91,3 +92,10 @@ def test_a_window_unlike_the_reference_is_compared_with_the_month_before_or_unkn
     found = said(far, priced(3500, 13), near)
     assert found["change_from_relation"].against == "past" and found["change_from_relation"].severity == "ok"
     assert "in a sample of the month before" in found["change_from_relation"].because
+
+
+def test_clean_weeks_raise_no_critical_finding_and_few_warnings() -> None:
+    weeks, raised = repeats(2, 300), []
+    for seed in range(weeks):
+        raised += [each.severity for each in said(priced(1200, 5000 + seed), priced(1200, 9000 + seed)).values() if each.needs_action]
+    assert "act" not in raised and len(raised) <= allowed(0.03, weeks)
