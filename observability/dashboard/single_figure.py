@@ -29,13 +29,6 @@ def draw_single_figure(page: str) -> bool:
     key = st.query_params.get(links.ONLY)
     if not key:
         return False
-    with st.container(key="single-figure"):  # page.css: the figure stands alone, so no place is kept for a menu
-        _draw(page, key)
-    return True
-
-
-def _draw(page: str, key: str) -> None:
-    """Draw the figure of a key with its title, scope and a link to its page."""
     place = asked_place(page)
     _hold_scope(place.scope)
     with st.skeleton(height=320):
@@ -53,11 +46,12 @@ def _draw(page: str, key: str) -> None:
     if figure is None:
         st.info(formatting.escape_markdown(found.why_missing(key)), icon=":material/info:")
         open_page()
-        return
+        return True
     columns = dict(figure.columns) if figure.columns else None
     frame.chart_with_table(
         figure.figure, figure.table, key=key, alt=figure.alt, metrics=figure.metrics, columns=columns, beside=open_page, alone=True
     )
+    return True
 
 
 def _hold_scope(scope: Scope) -> None:

@@ -1,5 +1,8 @@
 // Charts of a page: one crosshair for all of its time axes, and each chart as an SVG file.
 (() => {
+  // A page that was opened as a figure alone never has a menu, so page.css keeps no place for one.
+  document.documentElement.classList.toggle("single-figure", new URLSearchParams(location.search).has("only"))
+
   const TIME = "date"
   const charts = () => [...document.querySelectorAll(".js-plotly-plot")].filter((chart) => chart._fullLayout?.xaxis?.type === TIME && chart.offsetParent)
 
