@@ -7,7 +7,7 @@ from observability.core.catalog import Model
 from observability.core.finding import Finding
 from observability.core.settings import ModelSettings
 from observability.dashboard.overview.fleet import drift_cell
-from observability.dashboard.serving.drift import chosen_drift_finding, drift_ranking_frame, drift_summary
+from observability.dashboard.serving.drift import chosen_drift_finding, drift_ranking_frame, drift_summary, grey_bars_note
 from observability.incidents.model_state import drift_counts
 from observability.review.fleet_strip import strip_cells
 
@@ -64,6 +64,20 @@ def test_the_most_drifted_column_has_the_largest_psi_whatever_its_importance() -
     assert drift_summary(columns).endswith("age most.") and chosen_drift_finding(columns) == AGE
     bars = drift_ranking_frame(columns, ModelSettings(importance={"zip": 0.9, "age": 0.01}))
     assert list(bars["subject"]) == ["age", "rent", "zip", "wage", "size", "score"]
+
+
+def test_a_sentence_above_the_bars_states_why_columns_are_grey() -> None:
+    """Regression: nine of twenty-one bars were grey, some longer than the critical ones, and only the legend said `Cannot be judged`."""
+
+    def note(*columns: Finding) -> str | None:
+        return grey_bars_note(drift_ranking_frame(columns, ModelSettings()))
+
+    over = [replace(AGE, subject=name, severity="unknown", value=0.4, limit=0.1) for name in ("rain", "wind")]
+    few = replace(AGE, subject="wage", severity="unknown", value=0.05, limit=0.1)
+    assert note(AGE, *FINE) is None
+    assert note(AGE, *over, *FINE) == "Grey: 2 columns above the limit, but not significantly. A longer window can decide."
+    both = "Grey: 2 columns above the limit, but not significantly and 1 column with too few predictions. A longer window can decide."
+    assert note(AGE, *over, few) == both
 
 
 def test_an_ok_cell_of_the_weekly_fleet_says_why_it_is_ok() -> None:

@@ -92,6 +92,16 @@ def drift_bars_note(bars: pd.DataFrame) -> str:
     return " ".join(parts)
 
 
+def grey_bars_note(bars: pd.DataFrame) -> str | None:
+    """A sentence that states why columns cannot be judged; None if no bar is grey. bars: from `drift_ranking_frame`."""
+    drawn = bars.head(MAX_BARS)
+    grey = drawn[drawn["severity"] == "unknown"]
+    over = int((grey["value"] >= grey["limit"]).sum())
+    counts = [(over, "above the limit, but not significantly"), (len(grey) - over, "with too few predictions")]
+    parts = [f"{formatting.plural(count, 'column')} {why}" for count, why in counts if count]
+    return f"Grey: {' and '.join(parts)}. A longer window can decide." if parts else None
+
+
 def most_drifted_first(findings: Sequence[Finding]) -> list[Finding]:
     """The findings ordered by shown severity, worst first, then by value over the whole window, largest first.
 
