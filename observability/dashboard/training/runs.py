@@ -161,10 +161,13 @@ def _run_state(judged: RunVerdict) -> tuple[str | None, str]:
 
 
 def _state_cell(severity: str | None, word: str, bad: RunClaim | None) -> Cell:
-    """The cell with the state of a run. A run that has ended is not marked as OK if a claim about it needs action."""
+    """The cell with the status of a run. An ended run has the severity of its worst claim that needs action, with its state below."""
     if severity is None:
         return {"t": word, "mark": "live"}
-    return {"t": word} if severity == "ok" and bad is not None else {"s": severity, "t": word}
+    if severity == "ok":
+        worst = bad.severity if bad else severity
+        return {"s": worst, "t": formatting.STATUS_WORDS[worst], "sub": word}
+    return {"s": severity, "t": word}
 
 
 def is_run_active(judged: RunVerdict) -> bool:
