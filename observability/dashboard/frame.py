@@ -198,9 +198,9 @@ def page_title(page: str, scope: Scope, window: Window | None, heading: str | No
     this page.
     """
     name, _, help_text = links.page_description(links.page_files()[page])
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", gap="small", key="page-heading"):
         st.title(formatting.escape_markdown(heading or name), anchor=False, width="content")
-        with st.container(horizontal=True, width="content", gap="small"):
+        with st.container(horizontal=True, width="content", gap="small", key="page-links"):  # page.css: only icons on a phone
             with st.popover("About", type="tertiary", icon=":material/info:"):
                 st.markdown(help_text)
             with st.popover("Copy link", type="tertiary", icon=":material/link:"):
