@@ -11,6 +11,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from observability.compare.difference import AskEngine, Difference, Section, unavailable_difference
 from observability.core.catalog import Edges, Model, Version
@@ -19,13 +20,13 @@ from observability.core.questions import NULL, UNSEEN, Aggregate, Sample
 from observability.core.window import Window
 from observability.detection import histogram_distance
 from observability.metrics.histograms import (
-    ColumnAxis,
     ColumnHistogram,
-    axis_of_counts,
+    axes_of_counts,
     axis_size,
     grouped_columns,
     histogram_rows_by_column,
     histograms_of_columns,
+    psi_groups,
 )
 from observability.metrics.performance import Columns
 from observability.stats import distance
@@ -113,7 +114,8 @@ def _shared_edges(model: Model, versions: Sequence[Version], column: str) -> Edg
 def _histogram_pairs(ask: AskEngine, model: Model, a: Window, b: Window, versions: Sequence[Version]) -> list[HistogramPair | Difference]:
     """Both sides of every column; for a column that cannot be read or has no value, a Difference with the reason."""
     columns = _compared_columns(model, versions)
-    edges = {column: _shared_edges(model, versions, column) for column in columns}
+    different = list({version.name: version for version in versions}.values())
+    edges = {column: _shared_edges(model, different, column) for column in columns}
     counted = [column for column in columns if edges[column] is not None]
     broken: dict[str, Exception] = {}
     frames = {side: _histogram_counts(ask, window, counted, broken) for side, window in (("a", a), ("b", b))}
@@ -227,10 +229,13 @@ def _bin_counts(bins: np.ndarray) -> Columns:
 
 @dataclass(frozen=True)
 class _ComparedColumn:
-    """A column with its bins. before: side B; after: side A; both have rows."""
+    """A column with its bins. edges: None for a classifier's score, which has fixed edges. group: PSI group of each bin. before: side B;
+    after: side A; both have rows.
+    """
 
     pair: HistogramPair
-    axis: ColumnAxis
+    edges: Edges | None
+    group: NDArray[np.int64]
     before: ColumnHistogram
     after: ColumnHistogram
 
@@ -248,15 +253,15 @@ def _distance_differences(pairs: Sequence[HistogramPair]) -> list[Difference]:
     after, before = (
         histograms_of_columns([getattr(pairs[place], side) for place, _ in held], [size for _, size in held]) for side in ("a", "b")
     )
+    groups = psi_groups([edges[place] for place, _ in held], [then.values for then in before])
     blocks: dict[int, list[tuple[int, _ComparedColumn]]] = {}
-    for (place, _), now, then in zip(held, after, before, strict=True):
+    for (place, _), now, then, group in zip(held, after, before, groups, strict=True):
         pair = pairs[place]
         if now.n <= 0 or then.n <= 0:
             refused = _refused_column(pair.column, pair.name, f"side {'A' if now.n <= 0 else 'B'} has no rows")
             found[place] = replace(refused, a=_rows_alone(now), b=_rows_alone(then))
         else:
-            axis = axis_of_counts(edges[place], then.values)
-            blocks.setdefault(int(axis.group.max()), []).append((place, _ComparedColumn(pair, axis, then, now)))
+            blocks.setdefault(int(group[-1]), []).append((place, _ComparedColumn(pair, edges[place], group, then, now)))
     for block in blocks.values():
         places, columns = zip(*block, strict=True)
         found.update(zip(places, _block_differences(columns), strict=True))
@@ -272,7 +277,7 @@ def _block_differences(columns: Sequence[_ComparedColumn]) -> list[Difference]:
     """The PSI of columns with the same number of groups, on the deciles of the reference, with intervals and p-values. Other distances of a
     column are computed only when they are read.
     """
-    groups_of = [each.axis.group for each in columns]
+    groups_of = [each.group for each in columns]
     base, now = (grouped_columns([getattr(each, side) for each in columns], groups_of) for side in ("before", "after"))
     n = [each.before.n for each in columns], [each.after.n for each in columns]
     values, groups = distance.psi_by_row(base, now), np.count_nonzero(base + now, axis=1)
@@ -296,18 +301,20 @@ def _psi_difference(column: _ComparedColumn, value: float, groups: int, p_value:
     return Difference(
         section, pair.name, "psi", "nats", _rows_alone(after), _rows_alone(before), Interval(value, *ends, min(after.n, before.n)),
         MINIMUM_PSI, p_value, why=why, more=more, distance=True,
-        evidence=ColumnEvidence(partial(_column_evidence, column.axis, before, after, groups, pair.basis)),
+        evidence=ColumnEvidence(partial(_column_evidence, column, groups)),
     )  # fmt: skip
 
 
-def _column_evidence(axis: ColumnAxis, before: ColumnHistogram, after: ColumnHistogram, groups: int, basis: str) -> Mapping[str, Any]:
+def _column_evidence(column: _ComparedColumn, groups: int) -> Mapping[str, Any]:
     """The other distances of a column, the 95 % point of the null distribution of its PSI, the missing values on both sides, and
     the basis.
     """
+    before, after = column.before, column.after
+    (axis,) = axes_of_counts([column.edges], [before.values])
     known = {"null_95": distance.psi_null_quantile(before.n, after.n, groups), **histogram_distance.other_distances(axis, before, after)}
     names = ("null_95", "jensen_shannon_distance", "kolmogorov_smirnov", "l_infinity", "wasserstein", "mean_shift")
     return {name: known.get(name) for name in names} | {
         "missing_a": after.missing_share,
         "missing_b": before.missing_share,
-        "basis": basis,
+        "basis": column.pair.basis,
     }

@@ -218,7 +218,7 @@ def column_drifts(columns: Iterable[ComparedColumn], days: WindowDays, stated: L
         if column.before.n > 0 and column.now.w.sum() > 0:
             past, axis = column.past(days), column.axis
             dates = [(side.numbers.tobytes(), side.rows.tobytes()) for side in (column.now, past) if side is not None]
-            blocks.setdefault((axis.ordered, len(axis.common), int(axis.group.max()), *dates), []).append((place, column, past))
+            blocks.setdefault((axis.ordered, axis.own_groups, int(axis.group[-1]), *dates), []).append((place, column, past))
     found: dict[int, ColumnDrift] = {}
     for block in blocks.values():
         for start in range(0, len(block), BLOCK):
@@ -440,7 +440,7 @@ class ColumnBlock:
     @cached_property
     def single(self) -> NDArray[np.bool_]:
         """Mask of the groups that are single levels of a category."""
-        return np.arange(self.base.shape[1]) < len(self.columns[0].axis.common)
+        return np.arange(self.base.shape[1]) < self.columns[0].axis.own_groups
 
     @cached_property
     def wild(self) -> list[float]:

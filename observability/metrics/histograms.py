@@ -29,8 +29,8 @@ BLOCK = 256
 class ColumnAxis:
     """Bins of one column: the number of ordinary bins, and for each bin its PSI group (the last two groups are unseen and missing values).
 
-    edges and positions are empty for categories; scale is the reference's standard deviation, None if it has none. common: for categories,
-    the levels that have a group of their own, in the order of the groups.
+    edges and positions are empty for categories; scale is the reference's standard deviation, None if it has none. own_groups: for
+    categories, the number of levels that have a group of their own; these are the first groups.
     """
 
     size: int
@@ -40,12 +40,17 @@ class ColumnAxis:
     scale: float | None
     winsorise: tuple[float, float] | None
     levels: tuple[str, ...] = ()
-    common: tuple[str, ...] = ()
+    own_groups: int = 0
 
     @property
     def ordered(self) -> bool:
         """Whether bins have an order (numbers)."""
         return self.edges.size > 0
+
+    @property
+    def common(self) -> tuple[str, ...]:
+        """For categories, the levels that have a group of their own, in the order of the groups."""
+        return tuple(self.levels[place] for place in np.flatnonzero(self.group[: len(self.levels)] < self.own_groups).tolist())
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ def column_axis(edges: Edges | None, reference: "DataFrame | Columns") -> Column
         None if the column has no bins.
     """
     size = axis_size(edges)
-    return None if size is None else axis_of_counts(edges, _dense_counts(reference, size)[:-2])
+    return None if size is None else axes_of_counts([edges], [_dense_counts(reference, size)[:-2]])[0]
 
 
 def axis_size(edges: Edges | None) -> int | None:
@@ -106,49 +111,93 @@ def axis_size(edges: Edges | None) -> int | None:
     return len(edges.levels) or (len(edges.edges) + 1 if edges.edges else None)
 
 
-def axis_of_counts(edges: Edges | None, counts: NDArray[np.float64]) -> ColumnAxis:
-    """Bins of a column for which `axis_size` is not None.
+def axes_of_counts(edges: Sequence[Edges | None], counts: Sequence[NDArray[np.float64]]) -> list[ColumnAxis]:
+    """Bins of many columns for which `axis_size` is not None.
 
     Parameters
     ----------
-    edges : Edges | None
-        Edges of the column; None for a classifier's score, which has fixed edges.
-    counts : NDArray[np.float64]
-        Reference by ordinary bin, from which rare categories and the score's groups follow.
+    edges : Sequence[Edges | None]
+        Edges of each column; None for a classifier's score, which has fixed edges.
+    counts : Sequence[NDArray[np.float64]]
+        Reference of each column by ordinary bin, from which rare categories and the score's groups follow.
 
     Returns
     -------
-    ColumnAxis
+    list[ColumnAxis]
     """
+    return [_axis_of_groups(*each) for each in zip(edges, counts, _groups_of_columns(edges, counts), strict=True)]
+
+
+def _axis_of_groups(edges: Edges | None, counts: NDArray[np.float64], groups: "_ColumnGroups") -> ColumnAxis:
+    """Bins of one column, from its groups."""
+    group, own = groups
     if edges is not None and edges.levels:
-        common = counts >= RARE_SHARE * max(counts.sum(), 1.0)
-        group = np.where(common, np.cumsum(common) - 1, common.sum())
-        return ColumnAxis(
-            len(edges.levels),
-            _with_special_groups(group),
-            np.array([]),
-            np.array([]),
-            None,
-            None,
-            edges.levels,
-            tuple(edges.levels[place] for place in np.flatnonzero(common).tolist()),
-        )
+        return ColumnAxis(len(edges.levels), group, np.array([]), np.array([]), None, None, edges.levels, own)
     if edges is not None:
         cuts = np.asarray(edges.edges, np.float64)
         limits = None if edges.low is None or edges.high is None else (edges.low, edges.high)
-        group = np.asarray(edges.deciles, np.int64)
-        return ColumnAxis(cuts.size + 1, _with_special_groups(group), cuts, np.asarray(edges.positions, np.float64), edges.scale, limits)
+        return ColumnAxis(cuts.size + 1, group, cuts, np.asarray(edges.positions, np.float64), edges.scale, limits)
     cuts = np.asarray(SCORE_EDGES, np.float64)
     positions = bin_middles(cuts)
     mean = float(np.average(positions, weights=counts)) if counts.sum() > 0 else 0.0
     scale = float(np.sqrt(np.average((positions - mean) ** 2, weights=counts))) if counts.sum() > 0 else None
-    return ColumnAxis(cuts.size + 1, _with_special_groups(coarsen_bins(counts, GROUPS)), cuts, positions, scale or None, None)
+    return ColumnAxis(cuts.size + 1, group, cuts, positions, scale or None, None)
+
+
+def psi_groups(edges: Sequence[Edges | None], counts: Sequence[NDArray[np.float64]]) -> list[NDArray[np.int64]]:
+    """PSI group of each bin of many columns for which `axis_size` is not None.
+
+    Parameters
+    ----------
+    edges : Sequence[Edges | None]
+        Edges of each column; None for a classifier's score, which has fixed edges.
+    counts : Sequence[NDArray[np.float64]]
+        Reference of each column by ordinary bin.
+
+    Returns
+    -------
+    list[NDArray[np.int64]]
+        For each column the groups of its ordinary bins, then those of unseen and of missing values, which are the last two.
+    """
+    return [group for group, _ in _groups_of_columns(edges, counts)]
+
+
+_ColumnGroups = tuple[NDArray[np.int64], int]
+"""The groups of a column's bins, and the number of its levels that have a group of their own (0 for numbers)."""
+
+
+def _groups_of_columns(edges: Sequence[Edges | None], counts: Sequence[NDArray[np.float64]]) -> list[_ColumnGroups]:
+    """The groups of many columns. Columns with equally many bins are computed together."""
+    found: dict[int, _ColumnGroups] = {}
+    alike: dict[tuple[bool, int], list[int]] = {}
+    for place, known in enumerate(edges):
+        if known is None:
+            found[place] = _with_special_groups(coarsen_bins(counts[place], GROUPS)[None])[0], 0
+        else:
+            alike.setdefault((bool(known.levels), len(known.levels or known.deciles)), []).append(place)
+    for (category, _), members in alike.items():
+        for first in range(0, len(members), BLOCK):
+            places = members[first : first + BLOCK]
+            if category:
+                common = _is_common(np.stack([counts[place] for place in places]))
+                own = common.sum(axis=1)
+                group = np.where(common, np.cumsum(common, axis=1) - 1, own[:, None])
+            else:
+                own = np.zeros(len(places), np.int64)
+                group = np.array([known.deciles for place in places if (known := edges[place]) is not None], np.int64)
+            found |= zip(places, zip(_with_special_groups(group), own.tolist(), strict=True), strict=True)
+    return [found[place] for place in range(len(edges))]
+
+
+def _is_common(counts: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether each level of each category has a group of its own. counts: categories × levels."""
+    return np.asarray(counts >= RARE_SHARE * np.maximum(counts.sum(axis=1, keepdims=True), 1.0), np.bool_)
 
 
 def _with_special_groups(group: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The groups of the ordinary bins, followed by one group for unseen and one for missing values."""
-    top = int(group.max()) if group.size else -1
-    return np.concatenate([group, [top + 1, top + 2]]).astype(np.int64)
+    """The groups of the ordinary bins (columns × bins), followed by one group for unseen and one for missing values."""
+    top = group.max(axis=1, keepdims=True) if group.shape[1] else np.full((len(group), 1), -1)
+    return np.hstack([group, top + 1, top + 2]).astype(np.int64)
 
 
 def histogram_rows_by_column(frame: "DataFrame") -> tuple[NDArray[np.int64], dict[str, Columns]]:
@@ -168,17 +217,18 @@ def histogram_rows_by_column(frame: "DataFrame") -> tuple[NDArray[np.int64], dic
     import pandas as pd
 
     places, names = pd.factorize(frame["column"].to_numpy(object))
-    order = np.argsort(places, kind="stable")
     columns = answer_columns(frame)
     del columns["column"]
     days = np.zeros(0, np.int64)
     if "period" in columns:
         columns["day"], periods = pd.factorize(columns.pop("period"), sort=True)
         days = np.asarray(periods, "datetime64[D]").astype(np.int64)
-    ordered = {name: values[order] for name, values in columns.items()}
+    if (places[1:] < places[:-1]).any():
+        order = np.argsort(places, kind="stable")
+        columns = {name: values[order] for name, values in columns.items()}
     ends = np.cumsum(np.bincount(places, minlength=len(names))).tolist()
     parts = zip(map(str, names), map(slice, [0, *ends], ends))
-    return days, {column: {name: values[part] for name, values in ordered.items()} for column, part in parts}
+    return days, {column: {name: values[part] for name, values in columns.items()} for column, part in parts}
 
 
 def _dense_counts(rows: "DataFrame | Columns", size: int) -> NDArray[np.float64]:
@@ -241,9 +291,9 @@ def _column_blocks(
     """
     for first in range(0, len(rows), BLOCK):
         some = rows[first : first + BLOCK]
-        fields = [[np.asarray(part[name], np.float64) for part in some] for name in names]
-        column = np.repeat(np.arange(len(some)), [each.size for each in fields[0]])
-        yield np.asarray(sizes[first : first + BLOCK], np.int64) + 2, column, [np.concatenate(each) for each in fields]
+        column = np.repeat(np.arange(len(some)), [len(part[names[0]]) for part in some])
+        fields = [np.concatenate([part[name] for part in some]).astype(np.float64) for name in names]
+        yield np.asarray(sizes[first : first + BLOCK], np.int64) + 2, column, fields
 
 
 @dataclass(frozen=True)
@@ -378,7 +428,7 @@ def tenths_of(axis: ColumnAxis, side: ColumnHistogram) -> NDArray[np.int64]:
     -------
     NDArray[np.int64]
     """
-    return _with_special_groups(coarsen_bins(side.values, GROUPS, atom_bins(axis.edges)))
+    return _with_special_groups(coarsen_bins(side.values, GROUPS, atom_bins(axis.edges))[None])[0]
 
 
 def fine_groups(axis: ColumnAxis, reference: ColumnHistogram) -> NDArray[np.int64]:
@@ -398,7 +448,7 @@ def fine_groups(axis: ColumnAxis, reference: ColumnHistogram) -> NDArray[np.int6
     """
     if not axis.ordered:
         return axis.group
-    return _with_special_groups(coarsen_bins(reference.values, 20, atom_bins(axis.edges)))
+    return _with_special_groups(coarsen_bins(reference.values, 20, atom_bins(axis.edges))[None])[0]
 
 
 def group_cuts(axis: ColumnAxis) -> list[float]:

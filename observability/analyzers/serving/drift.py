@@ -36,7 +36,7 @@ from observability.detection.own_past import MAX_BEYOND, own_past_distance, shar
 from observability.detection.unit_changes import UnitChange
 from observability.detection.windows import window_phrase
 from observability.metrics.histograms import (
-    axis_of_counts,
+    axes_of_counts,
     axis_size,
     daily_histograms,
     group_cuts,
@@ -128,7 +128,8 @@ def compared_drifts(frames: Frames, context: Context) -> list[ColumnDrift]:
     held = {column: size for column in of_both if (size := axis_size(edges[column])) is not None}
     sizes, seen = list(held.values()), [column for column in held if column in past]
     before = histograms_of_columns([then[column] for column in held], sizes)
-    found = {column: axis_of_counts(edges[column], reference.values) for column, reference in zip(held, before, strict=True)}
+    axes = axes_of_counts([edges[column] for column in held], [reference.values for reference in before])
+    found = dict(zip(held, axes, strict=True))
     of = daily_histograms(now_days, [now[column] for column in found], sizes)
     earlier = dict(zip(seen, daily_histograms(past_days, [past[column] for column in seen], [held[column] for column in seen])))
     columns = [
