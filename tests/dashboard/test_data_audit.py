@@ -1,14 +1,17 @@
 """The page Cleaning shows the results of an audit of data, even without other records."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from observability.analyzers.trust.audits import WORDS
 from observability.dashboard import load, load_findings
 from observability.dashboard.data.data_audit import effect_rows, found_rows
 from observability.dashboard.scope import Scope
@@ -158,7 +161,10 @@ def test_label_leakage_of_a_models_columns_is_shown_as_a_link_to_its_audit(
     empty.write_records([line])
     monkeypatch.setattr(load, "page_clock", lambda: END)
     app = opened("cleaning")
-    assert "](./audits?model=loan&version=2&kind=leakage)" in words(app)
+    (address,) = re.findall(r"\]\(\./audits\?([^)]+)\)", words(app))
+    chosen = dict(parse_qsl(address))
+    assert (chosen["model"], chosen["version"]) == ("loan", "2")
+    assert chosen["kind"] == WORDS["leakage"], "Regression: the page knows a kind by its words and opened another audit"
     assert "Label predictability of each column alone" not in [each.label for each in app.expander]
     assert "judges how well each column alone predicts the label, and which held-out rows are training rows." in words(app)
     assert {"audited_leak", "audited_overlap"}.isdisjoint(

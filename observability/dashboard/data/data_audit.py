@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
+from observability.analyzers.trust.audits import WORDS
 from observability.core import formatting
 from observability.core.finding import Finding
 from observability.core.metric_definitions import METRICS
@@ -171,7 +172,7 @@ def _columns_alone(audit: AuditedData, scope: Scope) -> None:
     """Draw how well each column alone predicts the label. If the rows are the data of a model, draw a link to the leakage audit instead."""
     if audit.leakage_of is not None:
         name, version = audit.leakage_of
-        link = links.page_address("audits", scope.about(name), version=version, kind="leakage")
+        link = links.page_address("audits", scope.about(name), version=version, kind=WORDS["leakage"])
         words = formatting.escape_markdown(f"{name} {version}")
         overlap = ", and which held-out rows are training rows" if audit.held_out else ""
         st.caption(f"The [leakage audit of {words}]({link}) judges how well each column alone predicts the label{overlap}.")
