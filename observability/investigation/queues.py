@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 MAX_QUEUE = 20
 SAMPLE_ROWS = 20_000
 """Maximum number of labelled rows that are searched for suspect labels."""
-COLUMNS = ("id", "model", "version", "at", "score", "decision", "label", "rank", "because")
+COLUMNS = ("id", "model", "version", "at", "score", "decision", "label", "label_value", "rank", "because")
 
 
 @dataclass(frozen=True)

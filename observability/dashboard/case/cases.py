@@ -45,6 +45,7 @@ COLUMNS = columns_on_phone(
     column("truth", "Label", width="7rem"),
     column("outcome", "Outcome", width="8rem"),
 )
+QUEUE_COLUMNS, BECAUSE = columns_on_phone("case said", *COLUMNS[:4]), column("because", "Reason", wide=True)
 RELABEL_COLUMNS = columns_on_phone(
     "case state labels",
     column("case", "Case", strong=True, width="13rem"),
@@ -115,7 +116,7 @@ def _queues_of_models(scope: Scope, name: str) -> None:
         rows += [_queue_row(model, case, scope) | {"model": own} for case in found.to_dict("records")]
     if rows:
         st.markdown(f"The first {FIRST_CASES} cases of each model. Its name opens the whole queue.")
-        shown = [COLUMNS[0], column("model", "Model", width="9rem"), *COLUMNS[1:4], column("because", "Reason", wide=True)]
+        shown = [QUEUE_COLUMNS[0], column("model", "Model", width="9rem", phone=False), *QUEUE_COLUMNS[1:], BECAUSE]
         draw_table("inbox-table", f"{QUEUES[name]}, the first of each model", shown, [table_row(row) for row in rows], compact=True)
     else:
         empty_states.empty_state("This queue is empty for every model.", "Choose a longer time range, or another queue.")
@@ -135,9 +136,8 @@ def _queue_of_model(scope: Scope, name: str, model: Model) -> None:
     if found.frame.empty:
         empty_states.empty_state("This queue is empty.", "Choose a longer time range, or another queue.")
         return
-    label = [column("truth", "Label", width="7rem")] if model.classes else []
     rows = [table_row(_queue_row(model, case, scope)) for case in found.frame.to_dict("records")]
-    draw_table("inbox-table", found.title, [*COLUMNS[:3], *label, column("because", "Reason", wide=True)], rows, compact=True)
+    draw_table("inbox-table", found.title, [*QUEUE_COLUMNS, BECAUSE], rows, compact=True)
     with st.container(horizontal=True, gap="small"):
         csv_button(name, found.frame, key="inbox-csv", has_groups=False)
         bulk_verdict_form(model, found.frame["id"].tolist(), f"inbox-{name}")
@@ -146,12 +146,12 @@ def _queue_of_model(scope: Scope, name: str, model: Model) -> None:
 
 def _queue_row(model: Model, case: dict[Any, Any], scope: Scope) -> dict[str, Cell]:
     """The cells of a case in a queue."""
-    label = class_words(model, model.classes[case["label"]]) if 0 <= case["label"] < len(model.classes) else None
+    label = _label_words(model, case)
     return {
-        "case": links.case_link(case["id"], case["id"], model.name, scope),
+        "case": links.case_link(case["id"], case["id"], model.name, scope) | {"phone": model.name},
         "at": {"t": time_zone.zoned_minute(case["at"])},
-        "said": {"t": _predicted_words(model, case["decision"], case["score"])},
-        "truth": {"t": label or formatting.DASH},
+        "said": {"t": _predicted_words(model, case["decision"], case["score"]), "phone": f"label {label}"},
+        "truth": {"t": label},
         "because": {"t": case["because"]},
     }
 
