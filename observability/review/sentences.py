@@ -62,11 +62,11 @@ def error_cost_sentence(found: Body) -> str:
 
 
 def excess_cost_sentence(cost: Body) -> str:
-    """A sentence that states the estimated cost of errors above that of the reference, or that no such cost was measured."""
+    """A sentence that states the estimated cost of errors above that of the reference, or that it is not significant."""
     unit = f" {cost['currency']}".rstrip()
     each, usual = format_number(cost["an_answer"]), format_number(cost["usual"])
     if cost["low"] is None or cost["low"] <= 0:
-        return f"No cost of errors beyond the reference is measured: {each}{unit} per labelled prediction, {usual} in the reference."
+        return f"Cost of errors beyond the reference is not significant: {each}{unit} per labelled prediction, {usual} in the reference."
     value, low, high = (format_number(cost[name]) for name in ("value", "low", "high"))
     return (
         f"Estimated cost of errors beyond the reference: {value}{unit} ({low} to {high}), from {format_count(cost['n'])} labelled "

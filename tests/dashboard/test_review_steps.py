@@ -113,7 +113,7 @@ def test_money_at_stake_extrapolates_the_labelled_loss_to_all_affected_predictio
     assert made["groups"] == []
     said = sentences.stake_sentences({"stakes": {"incidents": {"i1": made}}}, "i1")
     assert said is not None and "carrier is AA" in said[0]
-    assert "cost of errors beyond the reference" in said[0]
+    assert "cost of errors beyond the reference" in said[0].lower()
     energy = incident(finding(analyzer="operations/energy", metric="sci"))
     assert incident_stakes.incident_stake(store.ask, model, Window("loan", START, END), energy)["money"] is None
     free = incident_stakes.incident_stake(store.ask, known, Window("loan", START, END), each)
@@ -144,7 +144,7 @@ def test_the_usual_cost_of_errors_is_not_charged_to_an_incident() -> None:
         "basis": "estimated",
     }
     said = sentences.error_cost_sentence({"money": cost})
-    assert said == "No cost of errors beyond the reference is measured: 2.91 USD per labelled prediction, 2.81 in the reference."
+    assert said == "Cost of errors beyond the reference is not significant: 2.91 USD per labelled prediction, 2.81 in the reference."
     more = sentences.error_cost_sentence({"money": cost | {"low": 5.0}})
     assert more.startswith("Estimated cost of errors beyond the reference: 28.0 USD (5.00 to 116), from 280 labelled predictions")
     older = {name: value for name, value in cost.items() if name != "usual"} | {"elsewhere": None}
