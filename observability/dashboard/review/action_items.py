@@ -1,6 +1,6 @@
 """Action items of a review: owner, due date, stage, and their effect on the target metric."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from observability.dashboard import empty_states, links, person_name
 from observability.dashboard.review import action_update, load_review, shared_meeting
 from observability.dashboard.review.review import ReviewPage
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, table_row
 from observability.dashboard.widgets import link_button
 from observability.review import meeting
 
@@ -20,7 +20,8 @@ ANSWERS = {"yes": "ok", "no": "act"}
 """Severity for each answer to "Metric moved?"; any other answer is unknown."""
 STAGES = {"done": "ok", "verified": "ok", "unassigned": "watch"}
 """Stages that are shown with the icon of a severity."""
-LIST_COLUMNS = (
+LIST_COLUMNS = columns_on_phone(
+    "what stage",
     column("what", "Action", wide=True),
     column("who", "Owner", width="9rem"),
     column("due", "Due", width="8rem"),
@@ -70,10 +71,15 @@ def actions_table(key: str, caption: str, actions: Sequence[dict[str, Any]], *, 
     rows = []
     for action in actions:
         agreed = f"agreed in {action['review']}" if action["review"] else None
+        due = _due_cell(action)
         cells: dict[str, Cell] = {
-            "what": {**action_link(action, sort), "sub": " · ".join(filter(None, (action["model"], agreed, action["reason"]))) or None},
+            "what": {
+                **action_link(action, sort),
+                "sub": " · ".join(filter(None, (action["model"], agreed, action["reason"]))) or None,
+                "phone": _owner_and_due(action, due),
+            },
             "who": {"t": action["owner"] or "unassigned"},
-            "due": _due_cell(action),
+            "due": due,
             "stage": stage_cell(action),
             "issue": issue_cell(action),
         }
@@ -82,6 +88,12 @@ def actions_table(key: str, caption: str, actions: Sequence[dict[str, Any]], *, 
         (*LIST_COLUMNS, column("issue", "Issue", width="9rem", phone=False)) if any(action["issue"] for action in actions) else LIST_COLUMNS
     )
     draw_table(key, caption, columns, rows, compact=True, sort=sort)
+
+
+def _owner_and_due(action: Mapping[str, Any], due: Cell) -> str:
+    """The owner and the due date of an action, as a line for a phone. due: from `_due_cell`."""
+    date = f"due {due['t']}" if action["due"] else due["t"]
+    return ", ".join(filter(None, (action["owner"] or "unassigned", date, due.get("sub"))))
 
 
 def _due_cell(action: dict[str, Any]) -> Cell:
@@ -116,7 +128,8 @@ def stage_cell(action: dict[str, Any]) -> Cell:
 
 def _earlier_actions(room: ReviewPage, found: Sequence[dict[str, Any]]) -> None:
     """Draw the actions of earlier weeks, as frozen."""
-    columns = (
+    columns = columns_on_phone(
+        "what moved",
         column("what", "Action item", width="34%", wide=True),
         column("who", "Owner", width="8rem"),
         column("due", "Due", width="8rem"),
@@ -128,13 +141,13 @@ def _earlier_actions(room: ReviewPage, found: Sequence[dict[str, Any]]) -> None:
         moved = item["moved"]
         since = f"{item['model'] or 'no model'}, from {item['since']}. {_change_since_freeze(room, item) or ''}".strip()
         effect = f"{_escalation_note(item)}{moved['sentence'] if moved else item['why']}"
-        told = meeting.effect_answer(item)
+        told, due, stage = meeting.effect_answer(item), _due_cell(item), stage_cell(item)
         answer: Cell = {"s": ANSWERS.get(told, "unknown"), "t": told.capitalize()} if told else {"t": formatting.DASH}
         cells: dict[str, Cell] = {
-            "what": {"t": item["text"], "sub": since},
+            "what": {"t": item["text"], "sub": since, "phone": f"{_owner_and_due(item, due)}, {stage['t']}"},
             "who": {"t": item["owner"] or "unassigned"},
-            "due": _due_cell(item),
-            "stage": stage_cell(item),
+            "due": due,
+            "stage": stage,
             "moved": answer | {"sub": effect},
         }
         rows.append(table_row(cells))

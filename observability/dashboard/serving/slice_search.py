@@ -129,11 +129,11 @@ def weakest_slices_section(here: ModelPage, summary: Finding) -> None:
 
 
 def _slices_table(here: ModelPage, key: str, caption: str, rows: pd.DataFrame, metric: str, beside: str) -> None:
-    """Draw slices as a table; each row links to the performance page of its slice. beside: the column that a phone shows next to
-    the value.
+    """Draw slices as a table; each row links to the performance page of its slice. beside: the column, `before` or `rest`, whose
+    value a phone shows below the slice's own.
     """
     columns = columns_on_phone(
-        f"slice value {beside}",
+        "slice value n",
         column("slice", "Slice", strong=True),
         column("value", formatting.metric_title(metric), align="right", help="With its 95 % interval"),
         column(
@@ -143,18 +143,19 @@ def _slices_table(here: ModelPage, key: str, caption: str, rows: pd.DataFrame, m
         column("coverage", "Coverage", align="right", help="Share of the whole change (or of all errors) in the slice"),
         column("n", "n", align="right"),
     )
-    draw_table(key, caption, columns, [_slice_row(here, row, metric) for row in rows.to_dict("records")], compact=True)
+    draw_table(key, caption, columns, [_slice_row(here, row, metric, beside) for row in rows.to_dict("records")], compact=True)
 
 
-def _slice_row(here: ModelPage, part: Mapping[Any, Any], metric: str) -> dict[str, Any]:
-    """One slice as a table row."""
+def _slice_row(here: ModelPage, part: Mapping[Any, Any], metric: str, beside: str) -> dict[str, Any]:
+    """One slice as a table row. beside: as in `_slices_table`."""
     units = METRICS[metric].unit, here.model.settings.unit
     slices = (here.scope.slice, Slice.parse(part["slice"]))
     conditions = [condition for outer in slices if outer for condition in outer.conditions]
     scope = replace(here.scope, slice=Slice(tuple(dict(conditions).items())))
+    other = f"{'before' if beside == 'before' else 'others'} {formatting.format_value(part[beside], *units)}"
     return table_row(
         slice=links.link_cell(part["name"], "performance", scope, metric=metric),
-        value=interval_cell(part["value"], part["low"], part["high"], *units),
+        value=interval_cell(part["value"], part["low"], part["high"], *units) | {"phone": other},
         before=formatting.format_value(part["before"], *units),
         rest=formatting.format_value(part["rest"], *units),
         coverage=formatting.format_share(part["coverage"]),
