@@ -117,7 +117,10 @@ def test_the_runs_page_and_the_findings_judge_each_run_only_once(page: Database,
 def test_the_runs_table_shows_how_each_run_ended_and_its_worst_finding(page: Database) -> None:
     app = opened("runs")
     rows = {row["cells"]["run"]["t"]: row for row in tables(app)["Training runs"]["rows"]}
-    assert rows["plain-1"]["cells"]["status"] == {"s": "ok", "t": "OK", "sub": "Finished"} and rows["going"]["cells"]["status"]["t"] == "Running"
+    assert (
+        rows["plain-1"]["cells"]["status"] == {"s": "ok", "t": "OK", "sub": "Finished"}
+        and rows["going"]["cells"]["status"]["t"] == "Running"
+    )
     assert rows["spiked"]["cells"]["status"] == {"s": "act", "t": "Critical", "sub": "Finished"}, "the status is that of the worst finding"
     best = loss(60, 1) + 0.1
     assert rows["plain-1"]["cells"]["best"]["sub"] == f"val_loss at step {int(best.argmin()) + 1}"
