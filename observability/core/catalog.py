@@ -215,6 +215,11 @@ class Model:
 
     def features(self) -> tuple[Column, ...]:
         """The columns whose role is `feature`."""
+        return self._features
+
+    @cached_property
+    def _features(self) -> tuple[Column, ...]:
+        """The features. They are chosen once, because a page of a case asks for thousands of them many times."""
         return tuple(column for column in self.columns if column.role == "feature")
 
     def subject(self, reference: str) -> str:

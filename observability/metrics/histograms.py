@@ -216,7 +216,10 @@ def histogram_rows_by_column(frame: "DataFrame") -> tuple[NDArray[np.int64], dic
     """
     import pandas as pd
 
-    places, names = pd.factorize(frame["column"].to_numpy(object))
+    named = frame["column"].to_numpy(object)
+    starts = np.flatnonzero(np.concatenate([np.ones(min(len(named), 1), bool), named[1:] != named[:-1]]))  # names follow one another
+    places, names = pd.factorize(named[starts])
+    places = np.repeat(places, np.diff([*starts, len(named)]))
     columns = answer_columns(frame)
     del columns["column"]
     days = np.zeros(0, np.int64)
@@ -500,7 +503,7 @@ def grouped_columns(sides: Sequence[ColumnHistogram], groups: Sequence[NDArray[n
         (columns, groups).
     """
     size = int(groups[0].max()) + 1
-    cells = np.concatenate([group + place * size for place, group in enumerate(groups)])
+    cells = np.concatenate(groups) + np.repeat(np.arange(len(groups)) * size, [len(group) for group in groups])
     merged = np.bincount(cells, np.concatenate([side.counts for side in sides]), len(groups) * size)
     return merged.astype(np.float64).reshape(len(groups), size)
 

@@ -210,7 +210,7 @@ def _of_streams(rows: "SparkFrame", streams: Sequence[int]) -> "SparkFrame":
 def _require_valid(task: TaskModel, aggregate: Aggregate, window: Window) -> None:
     """Raise the error that the store raises for an unknown name, or for a column that does not support the question."""
     no_rows = source.window_rows(task.model, window, task.numbers)
-    aggregates.bound_fields(no_rows, aggregate)
+    aggregates.check_names(no_rows, aggregate)
 
 
 def _instant(instant: datetime) -> str:

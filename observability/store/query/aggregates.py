@@ -7,6 +7,7 @@ any number of threads may call it.
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from observability.core.catalog import Model
@@ -41,14 +42,11 @@ Source = Literal["auto", "rollup", "raw"]
 
 @dataclass(frozen=True)
 class BoundAggregate:
-    """An aggregate over a window, validated. fields: the fields of its histogram or sums, by position. slices: the slices
-    of the rollups that it covers.
-    """
+    """An aggregate over a window, validated. slices: the slices of the rollups that it covers."""
 
     aggregate: Aggregate
     window: Window
     rows: WindowRows
-    fields: tuple[FieldExpression, ...]
     slices: RollupSlices | None
     level: str | None
     arrived: int | Literal["raw"] | None
@@ -57,6 +55,13 @@ class BoundAggregate:
     def model(self) -> Model:
         """The model of the window."""
         return self.rows.model
+
+    @cached_property
+    def fields(self) -> tuple[FieldExpression, ...]:
+        """The fields of the histogram or sums, by position. Only raw rows are read by them; rollups need none."""
+        outcomes = self.aggregate.table == "outcomes"
+        histogram = [find_field(self.model, name, outcomes=outcomes, role="histogram") for name in self.aggregate.histogram]
+        return (*histogram, *(find_field(self.model, name, outcomes=outcomes, role="sum") for name in self.aggregate.sums))
 
     @property
     def items(self) -> list[str | None]:
@@ -90,7 +95,7 @@ def aggregate_cells(store: "Database", aggregate: Aggregate, window: Window, *, 
 def _bound_aggregate(store: "Database", cursor: Cursor, model: Model, aggregate: Aggregate, window: Window) -> BoundAggregate:
     """The validated question with the columns and slices that it needs. Raises for unknown names."""
     found = window_rows(model, window, snapshot_streams(store, cursor, model.key))
-    fields = bound_fields(found, aggregate)
+    check_names(found, aggregate)
     level = level_key(model, aggregate)
     slices = _rollup_slices(
         lambda of: snapshot_value(store, ("levels", model.key, of), lambda: from_rollup.rollup_levels(cursor, found, of)),
@@ -100,16 +105,19 @@ def _bound_aggregate(store: "Database", cursor: Cursor, model: Model, aggregate:
     )
     compacted = snapshot_value(store, ("compacted", model.key), lambda: _compacted_before(cursor, model.key))
     arrived = None if found.timeless else arrival_limit(window.as_of, compacted)
-    return BoundAggregate(aggregate, window, found, fields, slices, level, arrived)
+    return BoundAggregate(aggregate, window, found, slices, level, arrived)
 
 
-def bound_fields(rows: WindowRows, aggregate: Aggregate) -> tuple[FieldExpression, ...]:
-    """The fields of the histogram or sums of an aggregate, after its keys were validated. Raises for unknown names."""
+def check_names(rows: WindowRows, aggregate: Aggregate) -> None:
+    """Raise for a key or a field of an aggregate that is unknown or cannot have this role."""
     outcomes = aggregate.table == "outcomes"
     for key in aggregate.keys:
         raw_rows.group_key(rows, key, outcomes)
-    histogram = [find_field(rows.model, name, outcomes=outcomes, role="histogram") for name in aggregate.histogram]
-    return (*histogram, *(find_field(rows.model, name, outcomes=outcomes, role="sum") for name in aggregate.sums))
+    for name in aggregate.histogram:
+        if rows.model.column(name) is None:  # every column has bins
+            find_field(rows.model, name, outcomes=outcomes, role="histogram")
+    for name in aggregate.sums:
+        find_field(rows.model, name, outcomes=outcomes, role="sum")
 
 
 def _compacted_before(cursor: Cursor, key: int) -> int:
@@ -142,8 +150,9 @@ def _rollup_slices(
 def _answer_parts(store: "Database", cursor: Cursor, question: BoundAggregate, source: Source) -> Iterator["Answered | DataFrame"]:
     """The parts of the answer. Items in the same rollup table with the same grain are read together."""
     groups: dict[tuple[str, int] | None, list[tuple[int, RollupPlace | None]]] = {}
+    kept = source != "raw" and _is_rolled_up(question)
     for place, item in enumerate(question.items):
-        where = None if source == "raw" else _rollup_place(question, item)
+        where = _rollup_place(question, item) if kept else None
         groups.setdefault(None if where is None else (where.table, where.grain), []).append((place, where))
     for group, items in groups.items():
         known = [(place, where) for place, where in items if where is not None]
@@ -161,10 +170,16 @@ def _answer_parts(store: "Database", cursor: Cursor, question: BoundAggregate, s
                 yield from parts_from_raw_rows(there, question, some, [place for place, _ in items])
 
 
+def _is_rolled_up(question: BoundAggregate) -> bool:
+    """Whether the rollups may hold an answer to the question."""
+    if question.slices is None or question.arrived == "raw":
+        return False
+    return not (question.model.redecided and _depends_on_decisions(question.aggregate))
+
+
 def _rollup_place(question: BoundAggregate, item: str | None) -> RollupPlace | None:
     """Where the rollups keep an item of the question; None if they do not keep it."""
-    if question.slices is None or question.arrived == "raw" or (question.model.redecided and _depends_on_decisions(question.aggregate)):
-        return None
+    assert question.slices is not None
     sliced = None if question.level else question.slices.reference
     return rollup_place(question.model, question.aggregate, item, sliced=sliced, level=question.level)
 
@@ -206,7 +221,8 @@ def raw_parts(
     streams: number by version and environment. Raises as `answer_aggregate` does.
     """
     found = window_rows(model, window, streams)
-    question = BoundAggregate(aggregate, window, found, bound_fields(found, aggregate), None, None, "raw")
+    check_names(found, aggregate)
+    question = BoundAggregate(aggregate, window, found, None, None, "raw")
     if found.streams:
         yield from parts_from_raw_rows(cursor, question, found, range(len(question.items)))
 

@@ -128,6 +128,10 @@ REDUCE: dict[str, np.ufunc] = {"low": np.fmin, "high": np.fmax}
 """How figures other than sums are combined; NaN is an unknown extreme."""
 
 
+SCATTERED = 4
+"""Maximum number of possible keys for each row, up to which rows are placed by their keys. It bounds the memory."""
+
+
 def key_order(keys: Sequence[Integers], size: int) -> Integers:
     """The order of rows by their keys, the first key first; stable. size: number of rows."""
     code, room = np.zeros(size, np.int64), max(size, 1)
@@ -137,7 +141,14 @@ def key_order(keys: Sequence[Integers], size: int) -> Integers:
             return np.lexsort(list(keys)[::-1])
         code, room = code + (key.astype(np.int64) - low) * room, room * (high - low + 1)
     places = np.arange(size, dtype=np.int64)
-    return places if (code[1:] >= code[:-1]).all() else np.sort(code + places) % size
+    if (code[1:] >= code[:-1]).all():
+        return places
+    if room <= SCATTERED * size**2:  # few combinations of keys for each row: placing the rows is faster than sorting them
+        held = np.full(room // size, -1)
+        held[code // size] = places
+        if (order := held[held >= 0]).size == size:  # no two rows have equal keys
+            return order
+    return np.sort(code + places) % size
 
 
 def _ranks(values: Array) -> Integers:
