@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from observability.core import analyzer
 from observability.core.analyzer import most_important_names
 from observability.core.catalog import Column, Model
 from observability.core.formatting import format_span
@@ -111,27 +112,14 @@ def sample_columns(model: Model, columns: Sequence[Column] | None = None) -> tup
 
 
 def compared_columns(row: Row) -> tuple[Column, ...]:
-    """The columns with which rows are compared: groups, sensitive columns and `compared_features`. For a model with few features, these are
-    all its columns.
+    """The columns with which rows are compared: groups, sensitive columns and `Row.compared_features`. For a model with few features, these
+    are all its columns.
     """
-    model, wanted = row.model, {column.name for column in compared_features(row)}
-    names = [column.name for column in model.features()]
-    if len(most_important_names(names, model.settings.importance)) == len(names):
+    model = row.model
+    if len(model.features()) <= analyzer.MOST_INPUTS:
         return tuple(model.columns)
+    wanted = {column.name for column in row.compared_features}
     return tuple(column for column in model.columns if column.role != "feature" or column.sensitive or column.name in wanted)
-
-
-def compared_features(row: Row) -> list[Column]:
-    """The features in the distance: the features of the case, or only the most important ones if there are very many."""
-    features = features_of_case(row)
-    wanted = set(most_important_names([column.name for column in features], row.model.settings.importance))
-    return [column for column in features if column.name in wanted]
-
-
-def features_of_case(row: Row) -> list[Column]:
-    """The features of the version. If the version names none, all features of the model."""
-    wanted = set(row.version.features) or {column.name for column in row.model.features()}
-    return [column for column in row.model.features() if column.name in wanted]
 
 
 @computed_once

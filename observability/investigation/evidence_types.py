@@ -71,6 +71,8 @@ class Input:
     @property
     def flagged(self) -> bool:
         """Whether the input is flagged. A missing value that is common in the reference is not."""
+        if not self.flags:
+            return False
         common = self.share is not None and self.share >= COMMON_SHARE
         return bool(set(self.flags) - ({"null", "absent"} if common else set()))
 

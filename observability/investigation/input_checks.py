@@ -1,6 +1,7 @@
 """Checks of a case's inputs: the percentile in the reference, and whether a value is unseen, missing, out of range or stale."""
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from observability.investigation.conditions import slice_level
 from observability.investigation.evidence_types import Flag, Input
 from observability.investigation.outcome_facts import duration_text, reading_instant
 from observability.metrics.histograms import histogram_rows_by_column
-from observability.stats.edges import atom_bins
+from observability.stats.edges import next_float
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -153,24 +154,22 @@ def reference_percentile(value: float, edges: Edges, counts: dict[int, int]) -> 
     """The position of a number in the reference. It is counted if the number's bin holds at most one distinct value, else interpolated
     within the bin.
     """
-    limits = np.asarray(edges.edges, np.float64)
-    if not limits.size or math.isnan(value):
+    limits = edges.edges
+    if not limits or math.isnan(value):
         return ReferencePosition(None, True)
-    held, places = np.zeros(limits.size + 1), np.fromiter(counts, np.int64)
-    ordinary = (places >= 0) & (places <= limits.size)
-    held[places[ordinary]] = np.fromiter(counts.values(), np.float64)[ordinary]
-    if held.sum() <= 0:
+    total = sum(n for held, n in counts.items() if 0 <= held <= len(limits))
+    if total <= 0:
         return ReferencePosition(None, True)
-    place = int(np.searchsorted(limits, value, side="right"))
-    total = held.sum()
-    below, inside = 100 * held[:place].sum() / total, 100 * held[place] / total
-    if held[place] == 0 or place in (0, limits.size):
-        return ReferencePosition(float(below), bool(held[place] == 0), float(below), 0.0 if held[place] == 0 else None)
-    if atom_bins(limits[place - 1 : place + 1])[1]:
-        return ReferencePosition(float(below + inside / 2), True, float(below), float(inside))
+    place = bisect_right(limits, value)
+    here = counts.get(place, 0)
+    below, inside = 100 * sum(n for held, n in counts.items() if 0 <= held < place) / total, 100 * here / total
+    if here == 0 or place in (0, len(limits)):
+        return ReferencePosition(below, here == 0, below, 0.0 if here == 0 else None)
     low, high = limits[place - 1], limits[place]
-    part = float(below + inside * (value - low) / (high - low))
-    return ReferencePosition(part, bool(value == low), part)
+    if next_float(low) >= high:
+        return ReferencePosition(below + inside / 2, True, below, inside)
+    part = below + inside * (value - low) / (high - low)
+    return ReferencePosition(part, value == low, part)
 
 
 def out_of_range(value: float, edges: Edges, counts: dict[int, int]) -> str:

@@ -67,11 +67,11 @@ def importance_weight(case: CaseInProgress, feature: str) -> float:
     return float(min(1.0, 0.6 + 0.4 * importance.get(feature, 0.0) * len(importance)))
 
 
+@computed_once
 def missing_together(case: CaseInProgress) -> str | None:
     """A sentence if more values are missing at once than in nearly all reference rows; else None."""
-    columns = comparison_rows.compared_features(case.row)
-    own = comparison_rows.values_by_reference(case.row)
-    mine = sum(own[each.reference] is None for each in columns)
+    columns = case.row.compared_features
+    mine = sum(case.row.features.get(each.name) is None for each in columns)
     frame: DataFrame = comparison_rows.rows_of_reference(case)
     if mine < 2 or frame.empty:
         return None
@@ -80,5 +80,5 @@ def missing_together(case: CaseInProgress) -> str | None:
     if share >= RARE:
         return None
     rows = comparison_rows.reference_sample(case.row, len(frame))
-    which = "inputs" if len(columns) == len(comparison_rows.features_of_case(case.row)) else "compared inputs"
+    which = "inputs" if len(columns) == len(case.row.own_features) else "compared inputs"
     return f"{mine} of {len(columns)} {which} are missing at once, as in {percent(share, 2)} of {rows}."

@@ -171,7 +171,7 @@ def similar_rows(case: CaseInProgress, columns: list[Column]) -> "DataFrame":
         raise NotGivenError("too many inputs are suspected to be repaired together")
     frame = frame[good_rows(case, frame, columns)].reset_index(drop=True)
     own = {each.reference for each in columns}
-    others = [each for each in comparison_rows.compared_features(case.row) if each.reference not in own]
+    others = [each for each in case.row.compared_features if each.reference not in own]
     if not len(frame) or not others:
         return frame.head(REPAIRS)
     space = neighbours.space_of(frame, others)

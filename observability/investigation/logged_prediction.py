@@ -6,7 +6,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from observability.core.catalog import Model, Version
+from observability.core.analyzer import most_important_names
+from observability.core.catalog import Column, Model, Version
 from observability.core.formatting import format_day
 from observability.core.time import aware_utc, naive_utc
 from observability.investigation.label_types import Label, Revision
@@ -82,6 +83,18 @@ class Row:
     also_in: tuple[str, ...] = ()
     other_answers: tuple[OtherAnswer, ...] = ()
     as_of: datetime | None = None
+
+    @cached_property
+    def own_features(self) -> tuple[Column, ...]:
+        """The features of the version. If the version names none, all features of the model."""
+        wanted = set(self.version.features)
+        return tuple(column for column in self.model.features() if not wanted or column.name in wanted)
+
+    @cached_property
+    def compared_features(self) -> tuple[Column, ...]:
+        """The features in the distance between rows: those of the version, or only the most important ones if there are very many."""
+        wanted = set(most_important_names([column.name for column in self.own_features], self.model.settings.importance))
+        return tuple(column for column in self.own_features if column.name in wanted)
 
     @property
     def threshold(self) -> float:

@@ -130,7 +130,7 @@ def nearest_labelled(case: CaseInProgress) -> Near:
     if not candidates:
         raise NotGivenError("there are no labelled rows to search for neighbours", attempt="Register a reference, or load labels")
     frame = pd.concat(candidates, ignore_index=True)
-    columns = comparison_rows.compared_features(case.row)
+    columns = case.row.compared_features
     if not columns:
         raise NotGivenError("this version has no features to compare rows by")
     space = space_of(comparison_rows.rows_of_reference(case) if len(comparison_rows.rows_of_reference(case)) else frame, columns)
@@ -201,7 +201,7 @@ def reference_distance(case: CaseInProgress) -> Far:
     the reference is too small.
     """
     frame = comparison_rows.rows_of_reference(case)
-    columns = comparison_rows.compared_features(case.row)
+    columns = case.row.compared_features
     if len(frame) < MIN_REFERENCE or not columns:
         raise NotGivenError(f"the reference has {len(frame)} rows, too few to judge distances")
     frame = frame[~copied_rows(case, frame, own_frame(case))].reset_index(drop=True)

@@ -109,7 +109,7 @@ def test_neighbours_equal_those_of_scikit_learn(case_world: World) -> None:
         ignore_index=True,
     )
     assert len(candidates) > 2500
-    space = neighbours.space_of(comparison_rows.rows_of_reference(case), comparison_rows.compared_features(case.row))
+    space = neighbours.space_of(comparison_rows.rows_of_reference(case), case.row.compared_features)
     matrix, own = space.place(candidates), space.place(neighbours.case_frame(case.row))
     levels = max(len(each) for each in space.levels.values())
     peer = NearestNeighbors(n_neighbors=10, algorithm="brute").fit(one_hot(matrix, levels))

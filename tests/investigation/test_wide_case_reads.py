@@ -43,7 +43,7 @@ def features_in(frame) -> list[str]:
 
 def test_samples_hold_the_compared_and_the_flagged_features(wide: CaseInProgress) -> None:
     flagged = [each.feature for each in wide.part("inputs") if each.flagged]
-    compared = {column.reference for column in comparison_rows.compared_features(wide.row)}
+    compared = {column.reference for column in wide.row.compared_features}
     assert len(compared) == FEW
     for frame in (comparison_rows.rows_of_reference(wide), comparison_rows.labelled_rows_of(wide)):
         held = set(features_in(frame))
@@ -81,7 +81,7 @@ def test_a_margin_reads_no_feature(store: Database, monkeypatch: pytest.MonkeyPa
 
 def test_missing_values_are_counted_among_the_compared_features(wide: CaseInProgress) -> None:
     """Features chosen because they are missing in this case are missing in few other rows, so comparing them would be unfair."""
-    names = [column.name for column in comparison_rows.compared_features(wide.row)]
+    names = [column.name for column in wide.row.compared_features]
     wide.row.features.update(dict.fromkeys(names[:3]))
     said = input_faults.missing_together(wide)
     assert said is not None and said.startswith(f"3 of {FEW} compared inputs are missing at once, as in 0 %")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 import streamlit as st
@@ -107,7 +108,7 @@ def main_inputs(here: CasePage, important: Sequence[str], most: int = FEW_INPUTS
         key=lambda each: (places.get(each.feature, len(places)), -_extremeness(each)),
     )
     flagged = [each for each in named if each.flagged][:MAX_FLAGGED]
-    shown = [*flagged, *(each for each in named if each not in flagged and not each.flagged)][:most]
+    shown = [*flagged, *islice((each for each in named if not each.flagged), most)][:most]
     rows = [_input_row(each, week_scope(here)) for each in shown]
     for row in rows:  # beside the figure there is no room for a column of flags, so flags are shown under the names
         cells = row["cells"]
