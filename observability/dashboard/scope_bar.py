@@ -340,11 +340,12 @@ def slice_options(model: Model) -> list[str]:
     returned; the reader can type or build any other slice.
     """
     found: list[str] = []
-    edges = {reference: kept for version in model.versions for reference, kept in version.edges.items()}
-    for column in sorted(model.columns, key=lambda column: (not column.sensitive, column.id)):
+    categories = [column for column in model.columns if column.kind != "number"]
+    for column in sorted(categories, key=lambda column: (not column.sensitive, column.id)):
         if len(found) >= MOST_OPTIONS:
             break
-        levels = edges[column.reference].levels if column.reference in edges else ()
-        if column.kind != "number" and 1 < len(levels) <= MAX_LEVELS:
+        reference = column.reference
+        levels = next((version.edges[reference].levels for version in reversed(model.versions) if reference in version.edges), ())
+        if 1 < len(levels) <= MAX_LEVELS:
             found += [str(Slice(((column.name, level),))) for level in levels]
     return found
