@@ -1,7 +1,7 @@
 """One difference between two sides, with its verdict: whether it is beyond chance, and whether it is large enough to matter."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -69,7 +69,8 @@ def unavailable_difference(
 def with_verdicts(found: Sequence[Difference], q: float = FALSE_DISCOVERY_RATE) -> list[Difference]:
     """The differences with their verdicts. The false discovery rate is controlled over all of them."""
     adjusted, _ = benjamini_hochberg([float("nan") if each.why else each.p_value for each in found], q)
-    return [replace(each, adjusted=float(p), **_verdict(each, float(p), q)) for each, p in zip(found, adjusted, strict=True)]
+    ps = map(float, adjusted)
+    return [Difference(**{**vars(each), "adjusted": p, **_verdict(each, p, q)}) for each, p in zip(found, ps, strict=True)]
 
 
 def _verdict(each: Difference, adjusted: float, q: float) -> dict[str, Any]:

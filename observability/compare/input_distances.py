@@ -105,10 +105,13 @@ def _shared_edges(model: Model, versions: Sequence[Version], column: str) -> Edg
     """The edges of a column if they are the same in every version; else None."""
     if column == "score" and model.classes:
         return SCORE_EDGES_FIXED
-    found = [version.edges.get(column) for version in versions]
-    if not found or found[0] is None or any(each != found[0] for each in found[1:]):
+    if not versions:
         return None
-    return found[0]
+    found = versions[0].edges.get(column)
+    for version in versions[1:]:
+        if version.edges.get(column) != found:
+            return None
+    return found
 
 
 def _histogram_pairs(ask: AskEngine, model: Model, a: Window, b: Window, versions: Sequence[Version]) -> list[HistogramPair | Difference]:

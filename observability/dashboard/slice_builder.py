@@ -61,8 +61,8 @@ def draw_slice_builder(model: Model) -> None:
 def sliceable_columns(model: Model) -> dict[str, str]:
     """The columns whose values are counted one by one, from name to reference; sensitive columns first."""
     known = {reference for version in model.versions for reference, edges in version.edges.items() if edges.levels}
-    ordered = sorted(model.columns, key=lambda column: (not column.sensitive, column.id))
-    return {column.name: column.reference for column in ordered if column.kind != "number" and column.reference in known}
+    counted = [column for column in model.columns if column.kind != "number" and column.reference in known]
+    return {column.name: column.reference for column in sorted(counted, key=lambda column: (not column.sensitive, column.id))}
 
 
 def level_counts(window: Window, model: Model, reference: str) -> dict[str, int]:

@@ -9,7 +9,7 @@ import pytest
 from observability.core import analyzer
 from observability.core.catalog import Column
 from observability.core.questions import Sample
-from observability.investigation import comparison_rows, input_faults
+from observability.investigation import comparison_rows, input_faults, logged_prediction
 from observability.investigation.case import case, open_case
 from observability.investigation.case_parts import CaseInProgress
 from observability.investigation.sampled_rows import model_ready_values
@@ -50,6 +50,19 @@ def test_samples_hold_the_compared_and_the_flagged_features(wide: CaseInProgress
         assert compared <= held and len(held) <= 2 * FEW
         assert held - compared <= {f"feature.{name}" for name in flagged}
         assert bool(flagged) <= bool(held & {f"feature.{name}" for name in flagged})
+
+
+def test_the_compared_features_of_a_case_are_chosen_once(wide: CaseInProgress, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen, choose = [], logged_prediction.most_important_names
+
+    def counted(names, importance):
+        chosen.append(len(names))
+        return choose(names, importance)
+
+    monkeypatch.setattr(logged_prediction, "most_important_names", counted)
+    for name in wide.parts:
+        wide.part(name)
+    assert chosen == [COLUMNS]
 
 
 def test_no_part_of_a_case_reads_more_than_it_compares(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:

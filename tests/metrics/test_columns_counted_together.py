@@ -92,3 +92,27 @@ def test_grouped_counts_of_columns_of_different_widths_equal_those_of_each_colum
 
 def test_an_answer_without_rows_has_no_column() -> None:
     assert column_counts.counts_by_column(answer().iloc[:0]) == {}
+
+
+@pytest.mark.parametrize("block", [2, 256])
+def test_columns_that_are_grouped_together_have_the_groups_of_each_alone(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(histograms, "BLOCK", block)
+    random = np.random.default_rng(5)
+    letters = Edges(levels=tuple("abcdef"))
+    tenths = Edges(edges=tuple(range(1, 12)), deciles=(0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 8, 9), positions=tuple(range(12)))
+    edges = [letters, tenths, None, letters, Edges(levels=("x", "y")), tenths, letters]
+    counts = [random.choice([0.0, 1.0, 30.0, 400.0], histograms.axis_size(each)) for each in edges]
+    counts[-1] = np.zeros(6)
+    for known, held, axis, group in zip(
+        edges, counts, histograms.axes_of_counts(edges, counts), histograms.psi_groups(edges, counts), strict=True
+    ):
+        (alone,) = histograms.axes_of_counts([known], [held])
+        assert axis.group.tolist() == alone.group.tolist() == group.tolist() and axis.common == alone.common
+        assert group[-1] == group.max() == group[-2] + 1 > group[:-2].max()
+        if known is letters:
+            frequent = [level for level, n in zip(known.levels, held, strict=True) if n >= 0.01 * max(held.sum(), 1.0)]
+            assert list(axis.common) == frequent and axis.own_groups == len(frequent)
+            assert [group[known.levels.index(level)] for level in frequent] == list(range(len(frequent)))
+            assert {int(number) for level, number in zip(known.levels, group, strict=False) if level not in frequent} <= {len(frequent)}
+        elif known is tenths:
+            assert group[:-2].tolist() == list(tenths.deciles)

@@ -50,6 +50,16 @@ def test_without_parts_or_rows_the_sum_is_empty() -> None:
     assert key_order([np.zeros(0, np.int64)], 0).size == 0 and key_order([], 3).tolist() == [0, 1, 2]
 
 
+@pytest.mark.parametrize("repeated", [False, True])
+@pytest.mark.parametrize("spread", [1, 1000])
+def test_rows_are_ordered_alike_by_placing_and_by_sorting(repeated: bool, spread: int) -> None:
+    rng = np.random.default_rng(4)
+    pairs = rng.permutation(np.array([(item, spread * place) for item in range(40) for place in range(-2, 9)]))
+    pairs = np.concatenate([pairs, pairs[:50]]) if repeated else pairs
+    order = key_order([pairs[:, 0], pairs[:, 1].astype(np.int16)], len(pairs))
+    assert order.tolist() == np.lexsort([pairs[:, 1], pairs[:, 0]]).tolist()
+
+
 def test_a_snapshot_keeps_its_values_until_a_question_fails(store) -> None:
     asked = []
 

@@ -88,9 +88,9 @@ def forest_section(found: WindowComparison) -> None:
 def forest_frame(found: WindowComparison) -> pd.DataFrame:
     """Changes in multiples of the smallest relevant change, most important first. Columns: name, multiple, low, high, verdict, said."""
     held = []
-    for difference in sentences.ordered_differences(found.differences):
+    for difference in sentences.ordered_differences([difference for difference in found.differences if not difference.distance]):
         change = difference.change
-        if difference.distance or difference.relative is None or change.low is None or change.high is None:
+        if difference.relative is None or change.low is None or change.high is None:
             continue
         name = sentences.difference_label(difference).replace("`", "")
         ends = (change.low / difference.least, change.high / difference.least)

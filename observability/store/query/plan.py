@@ -60,7 +60,7 @@ def rollup_place(model: Model, aggregate: Aggregate, item: str | None, *, sliced
         ):
             return None
         found = RollupPlace(found.table, found.measure, HOURS_A_DAY, found.groups - {"score_bin"} | ({level} if level else set()))
-    if any(key.column not in found.groups for key in aggregate.keys if isinstance(key, By)):
+    if aggregate.keys and any(key.column not in found.groups for key in aggregate.keys if isinstance(key, By)):
         return None
     return found
 
