@@ -253,7 +253,10 @@ def test_label_maturity_draws_the_limit_of_its_finding() -> None:
         {"period": pd.date_range("2026-03-02", periods=2), "served": 10.0, "labelled": 5.0, "share": 0.5, "usual": 0.6, "final": 0.9}
     )
     window = Window("loan", datetime(2026, 3, 2, tzinfo=UTC), datetime(2026, 3, 4, tzinfo=UTC))
-    assert [shape.y0 for shape in charts_labels.label_maturity_bars(days, window, 0.72).layout.shapes] == [0.72]
+    """Regression: the line had no name, and bars above the limit hid it."""
+    for severity, name in (("ok", "Warning limit"), ("act", "Critical limit")):
+        (shape,) = charts_labels.label_maturity_bars(days, window, 0.72, severity).layout.shapes
+        assert (shape.y0, shape.name, shape.showlegend, shape.layer) == (0.72, name, True, None)
     assert not charts_labels.label_maturity_bars(days, window).layout.shapes
 
 

@@ -10,17 +10,18 @@ from observability.core.time import naive_utc
 from observability.core.window import Window
 from observability.dashboard import theme
 from observability.dashboard.charts import layout
+from observability.dashboard.charts.time import legend_limit
 
 MAX_ANNOTATORS = 30
 """Maximum number of annotators that are drawn."""
 
 
-def label_maturity_bars(frame: pd.DataFrame, window: Window, limit: float | None = None) -> go.Figure:
+def label_maturity_bars(frame: pd.DataFrame, window: Window, limit: float | None = None, severity: str = "watch") -> go.Figure:
     """Draw the labelled share by day as bars, with the share that is still expected (estimated) hatched on top. A dotted line shows the
     usual share at that age.
 
-    frame: period, served, labelled, share, usual, final. window: its first day is marked. limit: the limit of the label maturity, drawn as
-    a dashed line.
+    frame: period, served, labelled, share, usual, final. window: its first day is marked. limit: the limit of the label maturity.
+    severity: the severity of its finding, which names the limit.
     """
     figure = go.Figure()
     counts = [[f"{labelled:,.0f} of {served:,.0f}"] for labelled, served in zip(frame["labelled"], frame["served"])]
@@ -32,7 +33,7 @@ def label_maturity_bars(frame: pd.DataFrame, window: Window, limit: float | None
     usual: dict[str, Any] = {"name": "usual by that age", "color": theme.STRONG, "dash": "dot", "width": 1.4}
     layout.add_curve(figure, frame["period"], frame["usual"], "%{y:.1%} usual by that age", **usual)
     if limit is not None:
-        figure.add_hline(y=limit, line={"color": theme.NEUTRAL, "width": 1, "dash": "dash"}, layer="below")
+        legend_limit(figure, limit, severity)
     start = naive_utc(window.start)
     if len(frame) and frame["period"].min() < start:
         figure.add_vline(x=start, line={"color": theme.NEUTRAL, "width": 1}, layer="below")

@@ -132,9 +132,10 @@ def label_maturity_section(here: ModelPage, found: list[Finding]) -> None:
     plain_paragraph(said)
     begin, last = (aware_utc(each.to_pydatetime()) for each in (days["period"].min(), days["period"].max()))
     span = formatting.format_span(begin, last + timedelta(days=1))
-    limit = next((finding.limit for finding in found if finding.metric == "label_maturity" and isinstance(finding.limit, float)), None)
+    limited = next((finding for finding in found if finding.metric == "label_maturity" and isinstance(finding.limit, float)), None)
+    limit = (limited.limit, limited.severity) if limited and isinstance(limited.limit, float) else (None,)
     on_bar = clicks.cases_on_click("labels", lambda point: predictions_of_label_day(here, point, days), days["period"])
-    figure, metrics = charts_labels.label_maturity_bars(days, here.window, limit), ("label_maturity",)
+    figure, metrics = charts_labels.label_maturity_bars(days, here.window, *limit), ("label_maturity",)
     frame.chart_with_table(
         figure, days, key="labels", alt=f"Labels by day of serving, {span}. {said}", metrics=metrics, columns=WORDS, on_select=on_bar
     )
