@@ -9,9 +9,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from observability.core.finding import Finding
 from observability.core.settings import ModelSettings
 from observability.dashboard import load, load_findings
 from observability.dashboard.scope import Scope
+from observability.dashboard.serving import model_calls
 from observability.dashboard.serving.vendor_timeline import timeline_rows, vendor_of
 from observability.dashboard.serving.vendors import sets_in_scope
 from observability.detection import probe_claims
@@ -178,3 +180,17 @@ def test_a_set_of_free_text_with_scores_is_drawn(empty: Database, tmp_path: Path
     measure = next(each for each in app.selectbox if "similarity to the baseline" in [option.lower() for option in each.options])
     assert {"similarity to the baseline", "mean score of a rubric"} <= {option.lower() for option in measure.options}
     assert len(tables(app)["Answers that differ from the baseline"]["rows"]) == 6
+
+
+def test_each_line_about_calls_that_cannot_be_compared_names_its_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: two models with too few calls gave the same sentence twice."""
+    marks: list[str] = []
+    monkeypatch.setattr(model_calls.st, "header", lambda *_, **__: None)
+    monkeypatch.setattr(model_calls, "finding_line", lambda _, *, mark: marks.append(mark))
+    start = START.replace(tzinfo=UTC)
+    early = [
+        Finding(model_calls.NAME, name, None, "model", "psi", None, 9, "unknown", "The calls cannot be compared yet.", start, start, "past")
+        for name in ("large", "small")
+    ]
+    model_calls.drift_section(early)
+    assert marks == [" :gray[· large]", " :gray[· small]"]

@@ -22,7 +22,7 @@ from observability.dashboard.data.records_summary import dates_note
 from observability.dashboard.scope import Scope
 from observability.dashboard.serving.vendors import NO_CURRENCY
 from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
-from observability.dashboard.widgets import csv_of_table, cut_note, finding_lines
+from observability.dashboard.widgets import csv_of_table, cut_note, finding_line
 from observability.detection.call_drift import BEYOND, MANY_WEEKS, factors_beyond
 from observability.metrics.token_prices import (
     call_cost,
@@ -222,7 +222,8 @@ def drift_section(found: Sequence[Finding]) -> None:
     if not found:
         return
     st.header("Drift of inputs and outputs", anchor=False)
-    finding_lines(finding for finding in found if finding.value is None)
+    for finding in (finding for finding in found if finding.value is None):
+        finding_line(finding, mark=f" :gray[· {formatting.escape_markdown(finding.model)}]")
     measured = [finding for finding in found if finding.value is not None]
     usual = [finding for finding in measured if finding.severity == "ok"]
     moved = [finding for finding in measured if finding.severity != "ok"]
