@@ -13,14 +13,15 @@ from observability.dashboard.case import case_decisions, load_case
 from observability.dashboard.case.case import CasePage, part_unavailable
 from observability.dashboard.case.explanation import computed_with_progress
 from observability.dashboard.case.inputs import week_scope
-from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, table_row
 from observability.dashboard.widgets import plain_caption, plain_paragraph, utc_midnight
 from observability.export.case import DO, SOURCES, WRONG
 from observability.investigation.evidence_types import Triage
 from observability.review.action_items import is_overdue
 from observability.store.types.decision_items import DecisionItem, error_source_sentence
 
-COLUMNS = (
+COLUMNS = columns_on_phone(
+    "source because",
     column("source", "Suspected source", strong=True, width="12rem"),
     column("score", "Weight of evidence", width="11rem", help="From 0 to 1; not a probability"),
     column("because", "Evidence", wide=True),
@@ -71,7 +72,8 @@ def _source_sentences(here: CasePage, found: tuple[Triage, ...]) -> None:
     rows = []
     for source in found:
         share: Cell = {"t": formatting.format_number(source.score, 2), "bar": {"v": source.score, "max": 1}}
-        rows.append(table_row(source=_source_cell(here, source.source), score=share, because=source.because))
+        suspected = _source_cell(here, source.source) | {"phone": f"weight {share['t']}"}
+        rows.append(table_row(source=suspected, score=share, because=source.because))
     with st.expander(f"Evidence of {formatting.plural(len(found), 'possible source')}", icon=":material/list:", key=here.key("sources")):
         draw_table("triage", "Suspected sources, best first", COLUMNS, rows, compact=True)
 

@@ -18,7 +18,7 @@ from observability.dashboard.data.sample_data_figures import annotator_figure
 from observability.dashboard.replica_line import is_done_at_owner
 from observability.dashboard.scope import Scope
 from observability.dashboard.state_cache import cached_by_state
-from observability.dashboard.table import column, draw_table, number_columns, table_row
+from observability.dashboard.table import column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import NOT_SAVED, csv_button, plain_caption, plain_paragraph, save_records
 from observability.investigation import labelling_board, logged_content, project_items
 from observability.investigation.find_prediction import of_model
@@ -38,7 +38,8 @@ POLICY_WORDS = {
     "random": "Random",
     "coverage": "Fewest labels first",
 }
-QUEUE_COLUMNS = (
+QUEUE_COLUMNS = columns_on_phone(
+    "item reason",
     column("item", "Item", strong=True),
     column("reason", "Reason", wide=True),
     *number_columns(labels="Labels", score="Score"),

@@ -5,16 +5,17 @@ import streamlit as st
 
 from observability.core import formatting
 from observability.dashboard.cells import share_cell
-from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
+from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_button, csv_of_table, plain_paragraph
 from observability.metrics import assignments
 
 AGAINST = {"gold": "the known answer", "suggestion": "the suggestion", "others": "the majority"}
 MAX_TABLE_ROWS = 10
-POLICIES = (
+POLICIES = columns_on_phone(
+    f"policy given {next(iter(AGAINST))}",
     column("policy", "Policy", strong=True),
     column("given", "Assigned", align="right"),
-    column("score", "Mean score", align="right", phone=False, help="Mean of `score`, the policy's own priority of the item"),
+    column("score", "Mean score", align="right", help="Mean of `score`, the policy's own priority of the item"),
     *(
         column(key, f"Differs from {words}", align="right", help=f"Share of labels that differ from {words}, with its 95 % interval")
         for key, words in AGAINST.items()

@@ -65,7 +65,7 @@ SOURCES = columns_on_phone(
     column("last", "Newest (UTC)", short=True, help="When its newest batch of this window arrived"),
 )
 COLUMNS = columns_on_phone(
-    "batch at rows rejected",
+    "batch at rejected",
     column("batch", "Batch", strong=True),
     column("at", "Arrived (UTC)", width="9rem", short=True),
     column("captured", "Captured (UTC)", help="Start and end of the capture of its data, and its duration"),

@@ -33,7 +33,7 @@ log = obs.Logger()
 log.dataset(dataset="people", version="2026-03", rows=962, parents=["people@2026-02"], checksum="sha256:9f86d081…",
             columns={"age": {"null_share": 0.01}, "sex": {"null_share": 0.0}})"""
 COLUMNS = columns_on_phone(
-    "version at rows content",
+    "version at rows",
     column("version", "Version", strong=True),
     column("at", "Made (UTC)", width="9rem", short=True),
     column("rows", "Rows", align="right"),

@@ -64,7 +64,8 @@ CLASS_COLUMNS = (
     column("others", "Others", align="right", help="Accuracy of the other annotators on such items"),
     column("instead", "Most frequent error"),
 )
-GUIDELINE_COLUMNS = (
+GUIDELINE_COLUMNS = columns_on_phone(
+    "guideline n rate",
     column("guideline", "Guideline", strong=True),
     column("since", "First used (UTC)", short=True),
     *number_columns(people="Annotators", n="Gold items"),

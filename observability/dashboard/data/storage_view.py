@@ -69,11 +69,12 @@ STORE_COLUMNS = (
     column("codec", "Codecs", phone=False),
     column("used", "Read", short=True, help="Whether a question read its rows or counts in the last four weeks"),
 )
-QUESTIONS = (
+QUESTIONS = columns_on_phone(
+    "table slowest mean",
     column("table", "Table", strong=True),
     column("columns", "Columns"),
     *number_columns(times="Times", slowest="Slowest", mean="Mean"),
-    column("last", "Last asked (UTC)", short=True, phone=False),
+    column("last", "Last asked (UTC)", short=True),
 )
 
 

@@ -13,7 +13,7 @@ from observability.core.numerals import hours_in_words
 from observability.dashboard import frame
 from observability.dashboard.charts import suggestions as charts_suggestions
 from observability.dashboard.choice_box import address_writer, link_warning
-from observability.dashboard.table import Cell, column, draw_table, number_columns, table_row
+from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, number_columns, table_row
 from observability.dashboard.widgets import csv_button, finding_lines, plain_paragraph
 from observability.metrics import suggestions
 from observability.metrics.suggestions import AcceptanceOutcome
@@ -23,7 +23,8 @@ USUAL = 90
 """Default confidence of the slider, in hundredths."""
 LOWEST = 50
 """Lowest confidence of the slider, in hundredths. The slider begins lower if there are suggestions with a lower confidence."""
-EFFECT_COLUMNS = (
+EFFECT_COLUMNS = columns_on_phone(
+    "what figure",
     column("what", "Figure", strong=True),
     *number_columns(figure="Value", reach="95 % interval"),
     column("of", "Of"),

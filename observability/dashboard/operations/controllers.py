@@ -63,7 +63,7 @@ COLUMNS = (
     column("newest", "Newest (UTC)", short=True, phone=False),
 )
 VERSUS = columns_on_phone(
-    "decision baseline",
+    "decision baseline n",
     column("decision", "Model", strong=True),
     column("baseline", "Heuristic"),
     column("n", "Decisions", align="right"),

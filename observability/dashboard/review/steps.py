@@ -27,7 +27,7 @@ from observability.dashboard.review import inputs as review_inputs
 from observability.dashboard.review.fleet import frozen_figure_cell, frozen_scope
 from observability.dashboard.review.performance import estimates_and_slices, finding_target, headline_finding, weekly_metric_chart
 from observability.dashboard.review.review import ReviewPage
-from observability.dashboard.table import Cell, column, draw_table, plain_columns, table_row
+from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, plain_columns, table_row
 from observability.dashboard.widgets import cut_note, link_button, plain_caption
 
 FINDING_COLUMNS = (
@@ -43,7 +43,8 @@ ALERT_COLUMNS = (
     column("useful", "Useful?", width="6rem"),
 )
 CHANGE_COLUMNS = (column("at", "When (UTC)", width="10rem"), column("what", "What", wide=True), column("model", "Model", width="9rem"))
-RESTATED_COLUMNS = (
+RESTATED_COLUMNS = columns_on_phone(
+    "figure was is",
     *plain_columns(model="Model", figure="Figure"),
     column("was", "Then", align="right"),
     column("is", "Now", align="right"),

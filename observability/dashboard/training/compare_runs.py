@@ -16,7 +16,7 @@ from observability.dashboard.cells import UNKNOWN_CELL
 from observability.dashboard.charts import runs as charts_runs
 from observability.dashboard.choice_box import address_writer
 from observability.dashboard.scope import Scope
-from observability.dashboard.table import Cell, column, draw_table, table_row
+from observability.dashboard.table import Cell, column, columns_on_phone, draw_table, table_row
 from observability.dashboard.training import runs, runs_curves
 from observability.dashboard.widgets import csv_button, plain_caption, plain_paragraph
 from observability.detection.run_claims import duration_words
@@ -71,13 +71,14 @@ def run_differences_section(chosen: Sequence[RunVerdict], costs: Mapping[str, ru
         total = formatting.plural(len(differ) + len(shared), "parameter")
         plain_paragraph(f"{len(differ)} of {total} {'differs' if len(differ) == 1 else 'differ'} between {len(chosen)} runs.")
     names = list(differ)[:MAX_PARAMETERS]
-    columns = [
+    columns = columns_on_phone(
+        "run best duration",
         column("run", "Run", strong=True, width="13rem"),
         column("best", f"Best {metric}" if metric else "Best", align="right"),
         *(column(f"p{place}", name, align="right") for place, name in enumerate(names)),
         column("duration", "Duration", align="right"),
         column("energy", "Energy", align="right"),
-    ]
+    )
     order = sorted(range(len(chosen)), key=lambda place: best_cost(chosen[place], metric))
     rows = [_row(chosen[place], metric, [differ[name][place] for name in names], costs, scope) for place in order]
     draw_table("compared", "Compared runs, best first", columns, rows, compact=True)
