@@ -199,8 +199,11 @@ def first_instruction(pattern: re.Pattern[str], text: str) -> re.Match[str] | No
 
 
 def matches(pattern: re.Pattern[str], values: Array) -> Bools:
-    """A mask of the texts that contain a match of a pattern (OVERRIDE or ROLE)."""
-    return np.array([isinstance(value, str) and first_instruction(pattern, value) is not None for value in values], np.bool_)
+    """A mask of the texts that contain a match of a pattern (OVERRIDE or ROLE). Equal texts, such as levels of a category, are searched
+    once.
+    """
+    found = {text: first_instruction(pattern, text) is not None for text in {value for value in values if isinstance(value, str)}}
+    return np.array([isinstance(value, str) and found[value] for value in values], np.bool_)
 
 
 @dataclass(frozen=True)

@@ -58,12 +58,13 @@ def find_regressed_slices(model: Model, matched: PairedAnswers, left_out: Collec
     if model.task != "regression":
         known &= (new["decision"].to_numpy() >= 0) & (then["decision"].to_numpy() >= 0)
     of = "absolute_error" if model.task == "regression" else "wrong"
-    found: list[tuple[str, str, int, PairedComparison]] = []
-    for name, key, inside in candidate_slices(model, new[known]):
-        if key is None or key not in left_out:
-            found.append(
-                (name, key or "", int(inside.sum()), mean_losses(model, new[known][inside], then[known][inside], label[known][inside]))
-            )
+    answers, label = ["score" if model.task == "regression" else "decision"], label[known]
+    new, (now, then) = new[known], (side.loc[known, answers] for side in (new, then))
+    found = [
+        (name, key or "", int(inside.sum()), mean_losses(model, now[inside], then[inside], label[inside]))
+        for name, key, inside in candidate_slices(model, new)
+        if key is None or key not in left_out
+    ]
     if not found:
         return {"loss": of, "looked_at": 0, "rows": []}
     adjusted = benjamini_hochberg([losses.p_value for *_, losses in found])[0]
