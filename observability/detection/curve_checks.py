@@ -96,7 +96,7 @@ def long_enough(run: TrainingRun, which: str | None = None) -> list[MetricCurve]
 
 def spike_claim(run: TrainingRun) -> RunClaim | None:
     """Return the claim about the largest spike. A spike that did not recover has priority over one that did."""
-    found = [(spike, each) for each in long_enough(run) for spike in curves.cost_spikes(each.cost)]
+    found = [(spike, each) for each in long_enough(run) for spike in curves.cost_spikes(each.cost, each.chosen, run.stride)]
     if not found:
         return None
     spike, of = max(found, key=lambda each: (each[0].recovered is None and not each[0].early, each[0].z, each[1].name))

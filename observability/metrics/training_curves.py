@@ -43,7 +43,8 @@ class MetricCurve:
     """One metric of a run. steps: ascending, each step once; values: median over ranks, NaN if no rank has a finite value; at: the time of
     each step.
 
-    bad: steps at which at least one rank logged a value that is not finite. declared: the better direction, if the run states it.
+    bad: steps at which at least one rank logged a value that is not finite. declared: the better direction, if the run states it. chosen:
+    of a run of which every n-th step was read, a mask of the further steps that were read because of their values; else None.
     """
 
     name: str
@@ -52,6 +53,7 @@ class MetricCurve:
     at: Array
     bad: Array
     declared: Better | None = None
+    chosen: Array | None = None
 
     @property
     def better(self) -> Better | None:
@@ -62,7 +64,10 @@ class MetricCurve:
     def finite(self) -> "MetricCurve":
         """The same curve, only with steps whose value is finite."""
         keep = np.isfinite(self.values)
-        return self if keep.all() else replace(self, steps=self.steps[keep], values=self.values[keep], at=self.at[keep])
+        if keep.all():
+            return self
+        chosen = None if self.chosen is None else self.chosen[keep]
+        return replace(self, steps=self.steps[keep], values=self.values[keep], at=self.at[keep], chosen=chosen)
 
     @property
     def cost(self) -> Array:
@@ -373,12 +378,14 @@ def _curves(steps: StepColumns, stated: Mapping[str, Better]) -> dict[str, Metri
     number_of, at, ranks = steps["step"], steps["at"], np.zeros(len(steps["step"]), int)
     if "rank" in steps:
         ranks = np.unique(["" if rank is None else str(rank) for rank in steps["rank"]], return_inverse=True)[1]
-    return {
-        name: _metric_curve(
-            name, number_of[own], ranks[own], at[own], np.array(values[name]), stated.get(name) or stated.get(base_metric(name))
-        )
-        for name, own in sorted(places.items())
-    }
+    stride = steps.get("stride", np.ones(1, "int64"))
+    extra = np.unique(number_of[stride < stride.max()]) if stride.max() > 1 else None
+    found = {}
+    for name, own in sorted(places.items()):
+        declared = stated.get(name) or stated.get(base_metric(name))
+        curve = _metric_curve(name, number_of[own], ranks[own], at[own], np.array(values[name]), declared)
+        found[name] = curve if extra is None else replace(curve, chosen=np.isin(curve.steps, extra))
+    return found
 
 
 def _metric_curve(name: str, steps: Array, ranks: Array, at: Array, values: Array, declared: Better | None) -> MetricCurve:

@@ -461,7 +461,9 @@ def _spread_steps(steps: "DataFrame", rows: int, most: int) -> "DataFrame":
     is_long = (stride > 1).to_numpy()
     is_odd[is_long] |= _steps_of_extremes(steps[is_long])
     is_nth = (steps["step"] - first) // gap % stride.clip(lower=1) == 0
-    chosen = found[(stride == 1) | ((stride > 1) & (is_nth | is_odd | (steps["step"] == last)))]
+    is_nth |= steps["step"] == last
+    found.loc[(stride > 1) & ~is_nth, "stride"] = 1
+    chosen = found[(stride == 1) | ((stride > 1) & (is_nth | is_odd))]
     if (stride > 0).all():
         return chosen
     ends = found[stride == 0].groupby(["run", "stride"], as_index=False)

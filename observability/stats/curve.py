@@ -14,7 +14,7 @@ from scipy.linalg import solve_banded
 
 from observability.stats.arrays import Array
 from observability.stats.dispersion import MAD_TO_SD
-from observability.stats.tail_gaps import tail_gap_level
+from observability.stats.tail_gaps import chosen_gap_level, tail_gap_level
 
 LOCAL = 51
 """Number of differences around a step from which the usual difference at this step is estimated."""
@@ -23,8 +23,8 @@ SPIKE_SHARE = 0.1
 TAIL_Z, SPIKE_CHANCE = 3.0, 0.015
 """A spike meets four conditions. It rises by 6 robust sd of the usual steps. It reaches 9 robust sd of single values above the level before
 it. It rises by at least a tenth of the progress. It lies beyond the tail of the smaller rises (those from 3 robust sd on), with this chance
-of error (`tail_gap_level`). A longer curve therefore needs a higher spike unless its noise has light tails. Decision 0213 has the measured
-shares.
+of error (`tail_gap_level`; `chosen_gap_level` where some values were chosen). A longer curve therefore needs a higher spike unless its
+noise has light tails. Decisions 0213 and 0217 have the measured shares.
 """
 RECOVERY_STEPS = 5
 """If fewer steps follow a spike, it is unknown whether the curve recovered."""
@@ -262,7 +262,7 @@ def _moving_means(cost: Array, k: int) -> Array:
     return (total[k:] - total[:-k]) / k
 
 
-def cost_spikes(cost: Array) -> list[CurveSpike]:
+def cost_spikes(cost: Array, chosen: Array | None = None, stride: int = 1) -> list[CurveSpike]:
     """Jumps of the cost in order: those that exceed the usual differences around them and are large compared with the progress.
 
     Differences are taken of the logarithm if the bulk of a positive cost spans more than a factor of ten, otherwise of the value itself.
@@ -274,6 +274,10 @@ def cost_spikes(cost: Array) -> list[CurveSpike]:
     ----------
     cost : Array
         Cost in order of steps; fewer than 12 values have no spikes.
+    chosen : Array | None
+        If only every n-th step was read: a mask of the further values, which were chosen because they stand out.
+    stride : int
+        The n of every n-th step.
 
     Returns
     -------
@@ -295,7 +299,10 @@ def cost_spikes(cost: Array) -> list[CurveSpike]:
     scale = np.maximum(np.maximum(local, 0.7 * robust_sd(steps)), max(brought * 1e-3, np.abs(level).max() * 1e-12))
     z = (steps - centre) / scale
     needed = SPIKE_SHARE * max(brought, robust_sd(level))
-    beyond = tail_gap_level(z, TAIL_Z, SPIKE_Z, SPIKE_CHANCE)
+    if chosen is None or not chosen.any():
+        beyond = tail_gap_level(z, TAIL_Z, SPIKE_Z, SPIKE_CHANCE)
+    else:
+        beyond = chosen_gap_level(z, chosen[1:] | chosen[:-1], stride, TAIL_Z, SPIKE_Z, SPIKE_CHANCE)
     found: list[CurveSpike] = []
     after = 0
     for place in np.flatnonzero((z >= beyond) & (steps >= needed)):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from observability.stats.tail_gaps import PRIOR_INDEX, PRIOR_VALUES, TAIL_VALUES, tail_gap_level
+from observability.stats.tail_gaps import PRIOR_INDEX, PRIOR_VALUES, TAIL_VALUES, chosen_gap_level, tail_gap_level
 
 
 @pytest.mark.parametrize("index", [3.0, 5.0, 8.0])
@@ -44,3 +44,20 @@ def test_one_value_far_from_few_others_is_found_and_small_ones_are_not_tested() 
     assert tail_gap_level(np.array([0.5, 1.0, 2.0, 12.0]), 3.0, 6.0, 0.015) == 12.0
     assert tail_gap_level(np.array([0.5, 1.0, 2.0, 5.9]), 3.0, 6.0, 0.015) == np.inf
     assert tail_gap_level(np.empty(0), 3.0, 6.0, 0.015) == np.inf
+
+
+def test_the_largest_of_all_values_is_judged_by_how_many_were_not_seen() -> None:
+    """Of a power law with index 3, one value in 20 is the sample. Without a tail of the others, a value beyond both tails is reported."""
+    rng, reported, unaware = np.random.default_rng(7), 0, 0
+    for _ in range(400):
+        values = rng.pareto(3.0, 20_000) + 1
+        sample = np.arange(len(values)) % 20 == 0
+        largest = np.flatnonzero(values >= np.sort(values)[-5])
+        read = np.union1d(np.flatnonzero(sample), largest)
+        reported += bool(np.isfinite(chosen_gap_level(values[read], ~sample[read], 20, 1.0, 2.0, 0.01)))
+        unaware += bool(np.isfinite(tail_gap_level(values[read], 1.0, 2.0, 0.01)))
+    assert reported <= 0.04 * 400 and unaware > 0.1 * 400
+    tail = 3 * (1 - (np.arange(200) + 0.5) / 200) ** (-1 / 4)
+    chosen = np.arange(201) == 200
+    assert chosen_gap_level(np.append(tail, 300.0), chosen, 20, 3.0, 6.0, 0.01) == 300.0
+    assert chosen_gap_level(np.append(tail, 30.0), chosen, 20, 3.0, 6.0, 0.01) == np.inf

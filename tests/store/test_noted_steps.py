@@ -148,6 +148,7 @@ def test_every_engine_reads_the_steps_of_extremes(tmp_path: Path, ranks: int) ->
         ):
             found = store.ask(QUESTION, window)
             assert (3000 in set(found["step"])) == (window == WINDOW)
+            assert set(found.loc[found["step"] == 3000, "stride"]) <= {1} and found["stride"].max() > 1
             pd.testing.assert_frame_equal(found, memory.ask(QUESTION, window), check_dtype=False)
             expected = reference_engine.records(store, QUESTION, window)
             names = ["run", "at", "step", "stride"]
@@ -165,6 +166,7 @@ def test_a_spike_of_one_step_in_100_000_is_named(tmp_path: Path) -> None:
         judged = judged_runs(store.ask, "", WINDOW.end)
         (run,) = judged.runs
         assert run.stride == 9 and run.steps == 100_001
+        assert all(each.steps[each.chosen].tolist() == [75_000] for each in run.curves.values())
         (claim,) = [each for each in judged.claims(run, WINDOW.end) if each.metric == "metric_spike"]
         assert claim.evidence["step"] == 75_000 and "at step 75,000, " in claim.because and len(claim.evidence["all"]) == 1
         with store.write() as writer:

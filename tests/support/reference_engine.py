@@ -186,9 +186,12 @@ def spread_steps(steps, most, rows):
             for name, value in json.loads(each["metrics"] or "{}").items():
                 if value in ("NaN", "Infinity", "-Infinity"):
                     odd.setdefault(name, []).append(each["step"])
-        ends = {last, *(end for found in odd.values() for end in (min(found), max(found))), *extreme_steps(own)}
-        kept = [each for each in own if stride == 1 or (each["step"] - first) // gap % stride == 0 or each["step"] in ends]
-        chosen += [each | {"stride": stride} for each in kept]
+        extra = {*(end for found in odd.values() for end in (min(found), max(found))), *extreme_steps(own)}
+        for each in own:
+            if (each["step"] - first) // gap % stride == 0 or each["step"] == last:
+                chosen.append(each | {"stride": stride})
+            elif each["step"] in extra:
+                chosen.append(each | {"stride": 1})
     return chosen
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def spread_steps(cursor: Cursor, records: Records, where: str, columns: str, values: dict[str, Any]) -> "DataFrame":
     """Steps of each run. Of a long run, only these steps are read: every nth step from the first one, the last step, and two groups of
     steps for each metric. These groups are the first and the last step with a value that is not finite, and the steps of extremes that
-    stand out.
+    stand out. `stride` is n for every nth and the last step, and 1 for a step that was read because of its value.
 
     The spacing of a run's steps is estimated, so that a run that logs only every tenth step is thinned correctly too. The rows are chosen
     by narrow columns only, before wide ones are read.
@@ -46,8 +46,10 @@ def spread_steps(cursor: Cursor, records: Records, where: str, columns: str, val
         odd += f""" UNION ALL SELECT run, unnest([min(step), max(step)]) FROM ({logged})
             WHERE metric.value IN ('NaN', 'Infinity', '-Infinity') GROUP BY run, metric.key"""
     narrow = f"SELECT rowid AS place, run, step FROM {table} WHERE {where}"
-    chosen = f"""SELECT place, stride FROM ({narrow}) JOIN thinned USING (run)
-        WHERE ((step - first) // gap) % stride = 0 OR step = last OR (run, step) IN (SELECT run, step FROM odd)"""
+    chosen = f"""SELECT place, if(nth, stride, 1) AS stride FROM (
+            SELECT place, run, step, stride, ((step - first) // gap) % stride = 0 OR step = last AS nth
+            FROM ({narrow}) JOIN thinned USING (run))
+        WHERE nth OR (run, step) IN (SELECT run, step FROM odd)"""
     if whole:
         named["whole"] = whole
         chosen += f" UNION ALL SELECT place, 1::BIGINT AS stride FROM ({narrow}) WHERE run IN (SELECT unnest($whole::VARCHAR[]))"
