@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -21,6 +22,7 @@ from observability.dashboard import links, load, load_findings, theme
 from observability.dashboard.charts import runs as charts_runs
 from observability.dashboard.scope import Scope
 from observability.dashboard.training import load_runs, runs_curves, runs_energy, runs_ranks
+from observability.dashboard.training import runs as runs_page
 from observability.detection.run_ranks import ranks_of
 from observability.monitoring import check
 from observability.monitoring.short_claims import MAX_WORDS
@@ -112,6 +114,17 @@ def test_the_runs_page_and_the_findings_judge_each_run_only_once(page: Database,
     assert {
         (claim.subject or f"run:{each.run.name}", claim.metric, claim.value) for each in verdicts for claim in each.claims or ()
     } <= told
+
+
+def test_an_ended_run_that_was_not_judged_is_unknown(page: Database) -> None:
+    """Regression: the table called it OK, although its page said that it was not judged."""
+    known = {each.run.name: each for each in load_runs.analyzed_training_runs(None)}
+    plain = known["plain-1"]
+    few = tuple(replace(claim, severity="unknown") for claim in plain.claims if claim.severity == "ok")
+    for claims in (None, (), few):
+        cell = runs_page._run_row(replace(plain, claims=claims), runs_page.RunUse(), (), Scope())["cells"]["status"]
+        assert cell == {"s": "unknown", "t": "Unknown", "sub": "Finished"}, claims
+    assert runs_page._run_row(plain, runs_page.RunUse(), (), Scope())["cells"]["status"] == {"s": "ok", "t": "OK", "sub": "Finished"}
 
 
 def test_the_runs_table_shows_how_each_run_ended_and_its_worst_finding(page: Database) -> None:

@@ -160,12 +160,15 @@ def _run_state(judged: RunVerdict) -> tuple[str | None, str]:
     return ("unknown", "No end") if said.get("run_silence") == "unknown" else (None, "Running")
 
 
-def _state_cell(severity: str | None, word: str, bad: RunClaim | None) -> Cell:
-    """The cell with the status of a run. An ended run has the severity of its worst claim that needs action, with its state below."""
+def _state_cell(severity: str | None, word: str, judged: RunVerdict) -> Cell:
+    """The cell with the status of a run. An ended run has the severity of its worst claim that needs action, with its state below; it is
+    OK only if a claim says so, and Unknown if it was not judged.
+    """
     if severity is None:
         return {"t": word, "mark": "live"}
     if severity == "ok":
-        worst = bad.severity if bad else severity
+        bad = worst_needy_claim(judged)
+        worst = bad.severity if bad else "ok" if any(claim.severity == "ok" for claim in judged.claims or ()) else "unknown"
         return {"s": worst, "t": formatting.STATUS_WORDS[worst], "sub": word}
     return {"s": severity, "t": word}
 
@@ -275,7 +278,7 @@ def _run_row(judged: RunVerdict, cost: RunUse, chosen: Sequence[str], scope: Sco
         cost_cell = {"t": run_cost_words(cost.amount, cost.currency), "title": f"{cost.amount:.6g} {cost.currency}"}
     cells: dict[str, Cell] = {
         "run": {**target, "sub": each.study},
-        "status": _state_cell(severity, word, bad),
+        "status": _state_cell(severity, word, judged),
         "model": {"t": each.model or formatting.DASH, "sub": f"version {each.version}" if each.version else None},
         "started": {"t": time_zone.zoned_minute(each.first)},
         "duration": {"t": duration_words(each.seconds)},
