@@ -32,15 +32,6 @@ NOT_IN_GALLERY = (
         "parts of other figures: axes, rows and marks, or the form of a distribution that the page chooses by its kind",
         ("layout.row_chart", "layout.value_axis", "time.add_event_marks", "overlay.distribution_overlay", "overlay.overlay_histogram"),
     ),
-    (
-        "one page each, and a test that calls the figure",
-        (
-            *("calibration.ece_null_strip", "calibration.reliability_diagram", "explanations.attribution_beeswarm"),
-            *("explanations.dependence_plot", "labels.label_maturity_bars", "lineage.lineage_tree", "runs.parallel_coordinates"),
-            *("runs.rank_step_heatmap",),
-        ),
-    ),
-    ("one page each, drawn there only: no test calls the figure", ("case.attribution_waterfall", "lab.fault_timeline")),
 )
 """Figures that the gallery does not draw, with the reason for each group."""
 LONGEST = 45

@@ -106,7 +106,7 @@ def ece_null_strip(sides: pd.DataFrame) -> go.Figure:
     marker = {"size": 11, "color": [theme.PRIMARY if name == "now" else theme.NEUTRAL for name in rows["name"]]}
     bars = theme.error_bars(rows["ece"], rows["low"], rows["high"], thickness=1.2, width=4)
     layout.add_marks(figure, rows["ece"], rows.index, texts, marker=marker, error_x=bars, showlegend=False)
-    theme.themed(figure, height=90 + 44 * len(rows), x="ECE (green: sampling noise)")
+    theme.themed(figure, height=90 + 44 * max(len(rows), 1), x="ECE (green: sampling noise)")
     layout.set_row_ticks(figure, layout.row_names(list(rows["name"])))
     return figure.update_xaxes(tickformat=theme.PERCENT, rangemode="tozero")
 

@@ -128,8 +128,10 @@ SHARED_FIGURES: dict[str, Callable[[str], go.Figure]] = {
 FIGURES = SHARED_FIGURES | PAGE_FIGURES | MODEL_FIGURES
 
 
-WITHOUT = (("Waterfall", "long names"),)
-"""Combinations that do not occur, because the parts of a waterfall have fixed names."""
+WITHOUT = (("Waterfall", "long names"), ("Planted fault", "long names"))
+"""Combinations that are not drawn: the parts of a waterfall have fixed names, and the rows of a planted fault are named by the claims of
+analyzers.
+"""
 OF_COLUMNS = ("Ranked drift", "Column by day")
 """Figures with a row for each column of a model; a model may have thousands of columns."""
 

@@ -3,11 +3,14 @@ values.
 """
 
 from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from observability.core.window import Window
 from observability.dashboard.charts import (
     augmentation,
     calibration,
@@ -17,6 +20,9 @@ from observability.dashboard.charts import (
     energy,
     estimates,
     explanations,
+    lab,
+    labels,
+    lineage,
     outcomes,
     programme,
     runs,
@@ -24,7 +30,7 @@ from observability.dashboard.charts import (
     suggestions,
     trade_offs,
 )
-from observability.dashboard.charts.gallery_states import state_frame
+from observability.dashboard.charts.gallery_states import START, state_frame
 from observability.stats.interval import Interval
 
 
@@ -119,6 +125,82 @@ def _stored(state: str) -> go.Figure:
     return storage.storage_forms_chart(frame.assign(bytes=frame["at"] * 1e6), change="Largest change of a score")
 
 
+def _reliability(state: str) -> go.Figure:
+    groups = _groups(state)
+    ends = {"low": groups["score"], "high": groups["score"] + 1 / 6}
+    return calibration.reliability_diagram(groups, groups.assign(**ends), groups, score="mean score", truth="observed rate")
+
+
+def _noise(state: str) -> go.Figure:
+    sides = state_frame(state, null_mean=0.02, null_95=0.04).rename(columns={"value": "ece"})
+    return calibration.ece_null_strip(sides.head(2).assign(name=["now", "reference"][: len(sides)]))
+
+
+def _attributions(state: str) -> pd.DataFrame:
+    """Twenty explained predictions for each row of a state, with the columns that the figures of attributions read."""
+    frame = state_frame(state).rename(columns={"name": "feature", "value": "attribution"})
+    rows = frame.loc[np.repeat(frame.index, 20)].reset_index(drop=True)
+    place = rows.index.to_numpy() % 20
+    known: dict[str, Any] = {
+        "id": [f"p{number}" for number in rows.index],
+        "raw": place.astype(float),
+        "rank": place / 19,
+        "value": place.astype(str),
+    }
+    return rows.assign(attribution=rows["attribution"].fillna(0.0) * (place - 8) / 10, **known)
+
+
+def _beeswarm(state: str) -> go.Figure:
+    frame = _attributions(state)
+    return explanations.attribution_beeswarm(frame, features=list(frame["feature"].unique()), unit="log odds")
+
+
+def _dependence(state: str) -> go.Figure:
+    return explanations.dependence_plot(_attributions(state), feature="distance", kind="number", unit="log odds")
+
+
+def _maturity(state: str) -> go.Figure:
+    frame = state_frame(state, usual=0.9, final=0.95)
+    shown = frame.assign(share=frame["value"].clip(0, 0.9), labelled=frame["n"] * 0.6)
+    begin = START.tz_localize("UTC").to_pydatetime()
+    return labels.label_maturity_bars(shown, Window("loan", begin + timedelta(days=3), begin + timedelta(days=6)), 0.8, "watch")
+
+
+def _lineage(state: str) -> go.Figure:
+    frame = state_frame(state, kind="dataset", hover="a thing", hidden=0).rename(columns={"name": "label"})
+    places = np.arange(len(frame))
+    tree = frame.assign(
+        address=frame["label"], distance=np.minimum(places, 3), place=places, above=np.where(places > 0, places - 1.0, np.nan)
+    )
+    return lineage.lineage_tree(tree, pd.DataFrame({"from": [0], "to": [2]}).head(max(len(frame) - 2, 0)))
+
+
+def _parameters(state: str) -> go.Figure:
+    frame = state_frame(state)
+    return runs.parallel_coordinates(
+        pd.DataFrame({"run": frame["name"], "rate": frame["value"], "optimizer": frame["name"], "loss": frame["value"]}), metric="loss"
+    )
+
+
+def _stragglers(state: str) -> go.Figure:
+    frame = state_frame(state)
+    own = np.outer(frame["value"].abs().fillna(0.0), np.linspace(1, 2, 12))
+    return runs.rank_step_heatmap(own, list(frame["name"]), list(range(1, 13)))
+
+
+def _attribution_steps(state: str) -> go.Figure:
+    frame = state_frame(state, kind="feature", error=np.nan).rename(columns={"name": "label"})
+    moved = frame["value"].fillna(0.0)
+    return case.attribution_waterfall(
+        frame.assign(attribution=moved, start=moved.cumsum().shift(fill_value=0.0), end=moved.cumsum()), unit="log odds"
+    )
+
+
+def _fault(state: str) -> go.Figure:
+    frame = _rows(state, severity="watch", because="It drifted.", also_without_fault=False)
+    return lab.fault_timeline(frame.rename(columns={"name": "what", "at": "day"}), 7)
+
+
 MODEL_FIGURES: dict[str, Callable[[str], go.Figure]] = {
     "Calibration of a regression": _regression,
     "Outcomes against the plan": _planned,
@@ -134,4 +216,14 @@ MODEL_FIGURES: dict[str, Callable[[str], go.Figure]] = {
     "Programme": _programme,
     "Training curves": _curves,
     "Storage forms": _stored,
+    "Reliability diagram": _reliability,
+    "Sampling noise": _noise,
+    "Direction of features": _beeswarm,
+    "Dependence": _dependence,
+    "Label maturity": _maturity,
+    "Lineage": _lineage,
+    "Parameters of runs": _parameters,
+    "Ranks by step": _stragglers,
+    "Attributions of a prediction": _attribution_steps,
+    "Planted fault": _fault,
 }

@@ -109,7 +109,7 @@ def rank_color_reach(ratio: Any) -> float:
     """Return the number of doublings at which the colours end. It is the smallest of REACHES that contains all but one in 200 cells, or the
     largest if none does.
     """
-    found = float(np.quantile(np.abs(np.log2(np.maximum(ratio, 1e-6))), 0.995))
+    found = float(np.quantile(np.abs(np.log2(np.maximum(ratio, 1e-6))), 0.995)) if np.size(ratio) else 0.0
     return next((reach for reach in REACHES if found <= reach), max(REACHES))
 
 
@@ -119,7 +119,7 @@ def rank_step_heatmap(own: Any, ranks: Sequence[str], steps: Sequence[int], chos
     own: milliseconds, ranks × steps, at most MAX_RANKS and MAX_STEPS. what: what the time was spent on, a phase or all own work.
     Transparent squares lie over the heatmap, because a click on the heatmap itself gives no event.
     """
-    ratio = own / np.maximum(np.median(own, axis=0), 1e-9)
+    ratio = own / np.maximum(np.median(own, axis=0) if len(own) else 1.0, 1e-9)
     figure = go.Figure()
     places, rows, label = list(range(len(steps))), list(range(len(ranks))), theme.inert_label(what, 24)
     reach = rank_color_reach(ratio)
