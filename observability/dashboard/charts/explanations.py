@@ -167,7 +167,9 @@ def dependence_plot(frame: pd.DataFrame, *, feature: str, kind: str, unit: str, 
             marker = {"symbol": "diamond", "size": 13, "color": theme.PURPLE, "line": {"width": 1.5, "color": theme.SURFACE}}
             _add_cases(figure, [at_], [mark["attribution"]], [{**mark, "feature": feature}], marker)
     figure.add_hline(y=0, line={"color": theme.NEUTRAL, "width": 1}, layer="below")
-    theme.themed(figure, height=340, x=theme.inert_label(feature, 60), y=f"attribution ({unit})", tickformat=",.3~g")
+    theme.themed(
+        figure, height=340, x=theme.inert_label(feature, 60), y=f"attribution ({unit})"
+    )  # a format would write a rounding error of 0 as −8.88e−17
     if ticks is not None:
         values, words = ([aside, *ticks[0]], ["missing", *ticks[1]]) if missing.any() else ticks
         figure.update_xaxes(tickmode="array", tickvals=values, ticktext=words)
