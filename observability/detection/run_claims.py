@@ -50,6 +50,8 @@ def duration_words(seconds: float) -> str:
     for size, unit in ((172800.0, "days"), (7200.0, "h"), (120.0, "min")):
         if seconds >= size:
             return f"{seconds / {'days': 86400, 'h': 3600, 'min': 60}[unit]:.3g} {unit}"
+    if 0 < seconds < 0.001:
+        return f"{1000 * seconds:.3g} ms"
     return f"{seconds:.3g} s" if seconds < 100 else f"{seconds:.0f} s"
 
 

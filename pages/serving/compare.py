@@ -24,7 +24,8 @@ compare_parts.forest_section(found)
 compare_parts.paired_rows_section(here, found)
 for section, title in compare_parts.SECTIONS.items():
     if rows := found.of(section):
-        with st.expander(compare_parts.section_label(title, rows), expanded=section == "performance", key=f"section-{section}"):
+        opened = section == "performance" and not found.of("pairs")  # metrics on the same rows stand above
+        with st.expander(compare_parts.section_label(title, rows), expanded=opened, key=f"section-{section}"):
             compare_parts.differences_section(section, title, rows, here)
 
 compare_parts.distances_section(here, found)

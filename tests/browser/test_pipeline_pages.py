@@ -300,3 +300,33 @@ def test_the_studies_page_shows_the_gain_of_each_augmentation_computed_from_its_
             gain = 100 * (sum(each["gained"]) - sum(each["lost"])) / (each["rows"] * len(each["seeds"]))
             told = shown[each["augmentation"]]["Gain"]["text"]
             assert float(told.replace("\u2212", "-").split()[0]) == pytest.approx(gain, abs=0.051), each["augmentation"]
+
+
+@pytest.mark.long  # tests/dashboard/test_exports.py
+def test_the_exports_page_adds_up_the_rows_and_the_smallest_group_of_each_recipient(fleet: Dashboard, visit: Visit) -> None:
+    records = [json.loads(line) for line in (SAMPLE / "exports.jsonl").read_text(encoding="utf-8").splitlines()]
+    left = pd.DataFrame([each for each in records if each.get("what") == "export"])
+    page = visit(f"{fleet.url}/exports?window=Everything")
+    complete(page)
+    shown = {(row["Recipient"]["text"], row["Dataset"]["text"]): row for row in tables(page)["Recipients of exports"]}
+    totals = left.groupby(["recipient", "dataset"]).agg(n=("rows", "size"), rows=("rows", "sum"), k=("k", "min"))
+    assert set(shown) >= set(totals.index) and len(totals) > 4 and totals["k"].notna().sum() >= 2
+    for key, own in totals.iterrows():
+        assert (shown[key]["Exports"]["text"], shown[key]["Rows"]["text"]) == (f"{own['n']:,.0f}", f"{own['rows']:,.0f}")
+        assert shown[key]["Smallest k"]["text"] == ("\u2013" if pd.isna(own["k"]) else f"{own['k']:g}")
+
+
+@pytest.mark.long  # tests/dashboard/test_compare.py
+def test_two_versions_are_compared_on_the_rows_that_both_answered(fleet: Dashboard, visit: Visit) -> None:
+    """The pruned copy of the first version answered the same requests as a shadow model."""
+    page = visit(f"{fleet.url}/compare?model=flights-late&b_version=1-pruned+in+shadow")
+    complete(page)
+    first = raw_rows.last_week(pd.concat([raw_rows.predictions("flights-late"), raw_rows.searched()], ignore_index=True))
+    pruned = raw_rows.last_week(pd.read_parquet(SAMPLE / "flights-late.1-pruned.predictions.parquet"))
+    assert [each["Predictions"]["text"] for each in tables(page)["The two sides"]] == [f"{len(first):,}", f"{len(pruned):,}"]
+    both = pruned.merge(first, on="id", suffixes=("", "_first"), validate="one_to_one").dropna(subset=["score", "score_first"])
+    at = raw_rows.threshold("flights-late")
+    changed = 100 * ((both["score"] >= at) != (both["score_first"] >= at)).mean()
+    (share,) = figure(r"([\d.]+) % \(.*?\) of the decisions differ", words(page))
+    assert float(share) == pytest.approx(changed, abs=0.051) and changed > 0
+    accessible(page)

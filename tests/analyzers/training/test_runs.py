@@ -9,6 +9,7 @@ import pytest
 from observability.analyzers.training.runs import ANALYZER
 from observability.core.analyzer import Context
 from observability.core.finding import Finding
+from observability.detection.run_claims import duration_words
 from observability.metrics.training_metric_names import base_metric, better_direction, data_part
 from observability.stats import curve
 from tests.support.length import repeats
@@ -235,6 +236,11 @@ def test_a_resource_reading_gives_the_model_of_a_run_without_one() -> None:
 def test_only_runs_with_a_record_in_the_window_are_judged() -> None:
     later = context(END, START + timedelta(days=2))
     assert said(a_run({"train_loss": loss()}), later) == [] and said([]) == []
+
+
+def test_a_duration_is_given_in_a_suitable_unit() -> None:
+    durations = [duration_words(seconds) for seconds in (0.0, 1.1e-5, 0.5, 99.0, 150.0, 8000.0, 200_000.0)]
+    assert durations == ["0 s", "0.011 ms", "0.5 s", "99 s", "2.5 min", "2.22 h", "2.31 days"]
 
 
 def thinned(records: list[dict], stride: int, now: Context) -> dict[str, Finding]:
