@@ -25,7 +25,7 @@ drift.besides_lines(besides)
 chosen = drift.chosen_drift_finding(columns)
 bars = drift.drift_ranking_frame(columns[: paged_names.MOST_ROWS], here.model.settings)
 st.header("Drift by column", anchor=False, help=drift.drift_bars_note(bars))
-if note := drift.grey_bars_note(bars):
+if note := drift.grey_bars_note(columns):
     plain_caption(note)
 figure = charts_drift.drift_bars(bars, selected=chosen.subject)
 on_bar = choice_box.select_column_on_click("ranking")

@@ -7,7 +7,13 @@ from observability.core.catalog import Model
 from observability.core.finding import Finding
 from observability.core.settings import ModelSettings
 from observability.dashboard.overview.fleet import drift_cell
-from observability.dashboard.serving.drift import chosen_drift_finding, drift_ranking_frame, drift_summary, grey_bars_note
+from observability.dashboard.serving.drift import (
+    chosen_drift_finding,
+    drift_ranking_frame,
+    drift_summary,
+    grey_bars_note,
+    most_drifted_first,
+)
 from observability.incidents.model_state import drift_counts
 from observability.review.fleet_strip import strip_cells
 
@@ -70,14 +76,22 @@ def test_a_sentence_above_the_bars_states_why_columns_are_grey() -> None:
     """Regression: nine of twenty-one bars were grey, some longer than the critical ones, and only the legend said `Cannot be judged`."""
 
     def note(*columns: Finding) -> str | None:
-        return grey_bars_note(drift_ranking_frame(columns, ModelSettings()))
+        return grey_bars_note(most_drifted_first(columns))
 
-    over = [replace(AGE, subject=name, severity="unknown", value=0.4, limit=0.1) for name in ("rain", "wind")]
-    few = replace(AGE, subject="wage", severity="unknown", value=0.05, limit=0.1)
+    def grey(cause: str, *names: str) -> list[Finding]:
+        return [replace(AGE, subject=name, severity="unknown", value=0.2, limit=0.1, evidence={"undecided": cause}) for name in names]
+
+    over, few = grey("chance", "rain", "wind"), grey("few rows", "wage")
     assert note(AGE, *FINE) is None
     assert note(AGE, *over, *FINE) == "Grey: 2 columns above the limit, but not significantly. A longer window can decide."
     both = "Grey: 2 columns above the limit, but not significantly and 1 column with too few predictions. A longer window can decide."
-    assert note(AGE, *over, few) == both
+    assert note(AGE, *over, *few) == both
+    small, away = grey("small reference", "rain"), grey("beyond reference", "hour")
+    assert note(*small) == "Grey: 1 column with too small a reference. A larger reference can decide."
+    assert note(*away, *few).endswith("1 column largely beyond the reference. A longer window or a newer reference can decide.")
+    many = grey("few rows", *(f"c{k}" for k in range(40)))
+    assert note(*many).startswith("Grey: 40 columns"), "also those without a bar, as in the summary"
+    assert note(*(replace(AGE, subject=f"d{k}") for k in range(25)), *many) is None, "no bar is grey"
 
 
 def test_an_ok_cell_of_the_weekly_fleet_says_why_it_is_ok() -> None:

@@ -222,7 +222,8 @@ def column_finding(
         news=worst.news if severity == worst.severity else None,
         evidence=drift_evidence(drift, worst, judged.verdicts, share)
         | more
-        | {"value_shift": values.shift(drift, change), **({"factor": unit.factor} if unit else {})},
+        | {"value_shift": values.shift(drift, change), **({"factor": unit.factor} if unit else {})}
+        | ({"undecided": cause} if (cause := undecided_drift_cause(drift, worst, severity, judged.needed)) else {}),
     )
     finding = finding.revised(because=drift_sentence(drift, worst, finding, judged.needed, unit, context.budget))
     return with_worth(finding, drift, worst, falls, context) if severity == "act" and drift.reference != "score" else finding
@@ -284,12 +285,13 @@ def drift_sentence(drift: ColumnDrift, worst: Verdict, finding: Finding, needed:
     """Return the finding's sentence: the column, the largest change and its PSI. budget: the largest adjusted p that is significant."""
     name, change, psi = drift.name, worst.change, worst.change.effect
     rows = f"{change.after.rows:,} predictions"
-    if finding.severity == "unknown" and psi >= worst.limit and change.after.n >= needed:
-        reason = undecided_drift_reason(drift, worst, budget)
-        return f"`{name}` cannot be judged: PSI {psi:.2f} (warning from {worst.limit:.2g}) over {rows}, but {reason}."
-    if finding.severity == "unknown":
-        more = "a larger reference" if np.isinf(needed) else f"about {max(round(needed - change.after.n), 1):,} more predictions"
+    cause = undecided_drift_cause(drift, worst, finding.severity, needed)
+    if cause in ("small reference", "few rows"):
+        more = "a larger reference" if cause == "small reference" else f"about {max(round(needed - change.after.n), 1):,} more predictions"
         return f"`{name}` cannot be compared yet on {rows}: {more} needed."
+    if cause is not None:
+        reason = undecided_drift_reason(drift, worst, cause, budget)
+        return f"`{name}` cannot be judged: PSI {psi:.2f} (warning from {worst.limit:.2g}) over {rows}, but {reason}."
     if finding.severity == "ok":
         varies = own_variation(worst)
         claim = "is stable" if psi < WATCH else "moved within its daily range" if varies else "moved less than its limit"
@@ -316,21 +318,38 @@ def drift_sentence(drift: ColumnDrift, worst: Verdict, finding: Finding, needed:
     return f"`{name}` moved{when}: {largest}; PSI {psi:.2f} {limit} over {rows}{whole}{past}."
 
 
-def undecided_drift_reason(drift: ColumnDrift, worst: Verdict, budget: float) -> str:
-    """Return why a distance beyond its limit is not decided. budget: the largest adjusted p that is significant."""
+def undecided_drift_cause(drift: ColumnDrift, worst: Verdict, severity: Severity, needed: float) -> str | None:
+    """Return why a column is not decided: `small reference`, `few rows`, `beyond reference`, `as past days`, `few days` or `chance`. None
+    if it is decided. needed: number of rows from which the PSI can be judged.
+    """
     change = worst.change
-    beyond = share_beyond(drift.axis, change.after)
-    if change.usual is not None and beyond >= MAX_BEYOND:
+    if severity != "unknown":
+        return None
+    if change.effect < worst.limit or change.after.n < needed:
+        return "small reference" if np.isinf(needed) else "few rows"
+    if change.usual is None:
+        return "chance"
+    if share_beyond(drift.axis, change.after) >= MAX_BEYOND:
+        return "beyond reference"
+    return "as past days" if change.one_value_a_day and change.as_usual else "few days"
+
+
+def undecided_drift_reason(drift: ColumnDrift, worst: Verdict, cause: str, budget: float) -> str:
+    """Return why a distance beyond its limit is not decided, in words. cause: from `undecided_drift_cause`. budget: the largest adjusted p
+    that is significant.
+    """
+    change = worst.change
+    if cause == "beyond reference":
         return (
-            f"{100 * beyond:.0f} % of its values lie beyond one end of the reference’s range, in one bin, so its days cannot be compared: "
-            "a newer reference is needed to decide"
+            f"{100 * share_beyond(drift.axis, change.after):.0f} % of its values lie beyond one end of the reference’s range, in one bin, "
+            "so its days cannot be compared: a newer reference is needed to decide"
         )
-    if change.one_value_a_day and change.as_usual and change.usual is not None:
+    if cause == "as past days":
         return (
             f"it has one value a day, and an equal number of past days was just as far from the reference (PSI {change.usual:.2f}): "
             "a longer window is needed to decide"
         )
-    if change.usual is not None:
+    if cause == "few days":
         days = "a day is" if change.days == 1 else f"{change.days:g} days are"
         return f"rows of a day share its value, so {days} too few: a longer window is needed to decide"
     return (

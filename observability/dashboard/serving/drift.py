@@ -20,6 +20,16 @@ from observability.incidents.model_state import drift_counts
 BEYOND = 0.05
 """A note is drawn if the share of values beyond the reference's range is this much larger than in the reference."""
 
+UNDECIDED = {
+    "chance": ("above the limit, but not significantly", "a longer window"),
+    "few days": ("above the limit, but over too few days", "a longer window"),
+    "as past days": ("above the limit, but over too few days", "a longer window"),
+    "few rows": ("with too few predictions", "a longer window"),
+    "beyond reference": ("largely beyond the reference", "a newer reference"),
+    "small reference": ("with too small a reference", "a larger reference"),
+}
+"""Why a column cannot be judged, in words, and what can decide, by `undecided` in the evidence of its finding."""
+
 MOST_BY_DAY = 39
 """Maximum number of columns that are drawn by day; the columns that drifted most are drawn."""
 DAYS_HELP = "Each cell compares one day of a column with the whole reference; small samples read higher by chance."
@@ -92,14 +102,17 @@ def drift_bars_note(bars: pd.DataFrame) -> str:
     return " ".join(parts)
 
 
-def grey_bars_note(bars: pd.DataFrame) -> str | None:
-    """A sentence that states why columns cannot be judged; None if no bar is grey. bars: from `drift_ranking_frame`."""
-    drawn = bars.head(MAX_BARS)
-    grey = drawn[drawn["severity"] == "unknown"]
-    over = int((grey["value"] >= grey["limit"]).sum())
-    counts = [(over, "above the limit, but not significantly"), (len(grey) - over, "with too few predictions")]
-    parts = [f"{formatting.plural(count, 'column')} {why}" for count, why in counts if count]
-    return f"Grey: {' and '.join(parts)}. A longer window can decide." if parts else None
+def grey_bars_note(columns: Sequence[Finding]) -> str | None:
+    """A sentence that states why columns cannot be judged, and what can decide; None if no bar is grey. columns: in the order of
+    `most_drifted_first`.
+    """
+    if not any(each.shown_severity == "unknown" for each in columns[:MAX_BARS]):
+        return None
+    causes = [each.evidence.get("undecided") or "few rows" for each in columns if each.shown_severity == "unknown"]
+    counts = {words: sum(UNDECIDED[cause][0] == words for cause in causes) for words, _ in UNDECIDED.values()}
+    parts = [f"{formatting.plural(count, 'column')} {words}" for words, count in counts.items() if count]
+    steps = {UNDECIDED[cause][1] for cause in causes}
+    return f"Grey: {formatting.join_words(parts)}. {' or '.join(sorted(steps)).capitalize()} can decide."
 
 
 def most_drifted_first(findings: Sequence[Finding]) -> list[Finding]:

@@ -64,6 +64,16 @@ def test_the_mean_of_values_beyond_the_reference_range_is_exact(last_days: bool)
     assert "reference standard deviations lower on average (1.0 higher with values limited" in wild, wild
 
 
+def test_a_reference_that_is_too_small_is_the_stated_cause_and_not_the_number_of_predictions() -> None:
+    """Regression: the page said that these columns had too few predictions and that a longer window could decide."""
+    small, few = findings(rows(4000, 1), rows(120, 2)), findings(rows(150, 3), rows(5000, 4))
+    for said, cause, words in ((small, "small reference", "a larger reference needed"), (few, "few rows", "more predictions needed")):
+        own = [each for each in said.values() if each.severity == "unknown" and each.value < each.limit]
+        assert own and all(each.evidence["undecided"] == cause and words in each.because for each in own)
+    assert "4,000 predictions: a larger reference" in small["age"].because
+    assert {"undecided" in each.evidence for each in findings(rows(4000, 1), rows(5000, 2)).values()} == {False}
+
+
 def test_a_category_that_moved_names_its_level() -> None:
     said = findings(rows(3000, 7, regions=(0.15, 0.3, 0.55)), rows(5000, 8))["region"]
     assert said.severity == "act"
@@ -155,6 +165,7 @@ def test_a_column_beyond_the_reference_range_is_not_called_constant_per_day() ->
     said = findings(rows(3500, 74, age=9.0), rows(5000, 70), before(14_000, 75, age=8.0))["age"]
     assert said.severity == "unknown" and "share its value" not in said.because, said.because
     assert "but 100 % of its values lie beyond one end of the reference’s range, in one bin" in said.because
+    assert said.evidence["undecided"] == "beyond reference"
 
 
 def test_a_fault_of_yesterday_is_reported_before_it_dominates_the_week() -> None:
