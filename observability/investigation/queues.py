@@ -184,8 +184,8 @@ def regressed_requests(store: "Store", window: Window, limit: int = MAX_QUEUE) -
     name = f"{new.version} ({new.environment})" if new.version == old.version else f"{new.version}"
     words = "absolute error" if model.task == "regression" else "log loss"
     found = queue_columns(ours, model, added, [f"version {old.version} has {value:.3g} less {words}" for value in added])
-    known_label = np.where(np.isnan(label), -1, label).astype(np.int64) if model.classes else found["label"]
-    found = highest_ranked(found.assign(label=known_label)[worse], limit)
+    known = {"label": np.where(np.isnan(label), -1, label).astype(np.int64)} if model.classes else {"label_value": label}
+    found = highest_ranked(found.assign(**known)[worse], limit)
     what = "has a larger error" if model.task == "regression" else "is wrong and the other right"
     both_scored = f"{len(ours):,} requests {window_text(window)} that versions {name} and {old.version} both scored"
     text = f"Of {both_scored}, those where {name} {what}, by additional {words}."

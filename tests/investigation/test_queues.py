@@ -1,11 +1,15 @@
 """Each queue contains the rows that a loop over the raw records finds, in the stated order."""
 
+from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from observability.core.catalog import Model
 from observability.core.window import Window
 from observability.investigation import queues
 from observability.investigation.evidence_types import NotGivenError
@@ -81,6 +85,26 @@ def test_the_queue_of_regressed_requests_lists_those_that_the_shadow_version_get
     assert (found.frame["rank"] > 0).all()
     with pytest.raises(NotGivenError, match="one version"):
         queues.regressed_requests(case_world.store, Window("price", START, END))
+
+
+def test_a_regressed_request_has_the_label_that_only_the_older_version_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: for a regression, the queue ranked by this label, but showed none."""
+    model, at = Model(1, "price", "regression"), pd.Timestamp("2024-03-01")
+    columns = {"at": at, "subject": None, "decision": -1, "label": -1, "feature.size": [1.0, 2.0, 3.0]}
+    new = pd.DataFrame(
+        {"id": ["n1", "n2", "n3"], "version": "2", "score": [15.0, 30.0, 9.0], "label_value": [np.nan, 29.0, np.nan], **columns}
+    )
+    old = pd.DataFrame(
+        {"id": ["o1", "o2", "o3"], "version": "1", "score": [11.0, 20.0, 9.0], "label_value": [10.0, 29.0, np.nan], **columns}
+    )
+    windows = [replace(Window("price", START, END), version=version) for version in ("2", "1")]
+    monkeypatch.setattr(queues, "model_with_labels", lambda store, window: model)
+    monkeypatch.setattr(queues, "newest_two", lambda *_: tuple(windows))
+    monkeypatch.setattr(queues.paired_rows, "common_features", lambda *_: ("feature.size",))
+    frames = {"2": new, "1": old}
+    store: Any = SimpleNamespace(ask=lambda question, window: frames[window.version])
+    (found,) = queues.regressed_requests(store, windows[0]).frame.to_dict("records")
+    assert (found["id"], found["label_value"], found["rank"]) == ("n1", 10.0, 4.0)
 
 
 def test_complaints_lead_to_their_predictions(case_world: World) -> None:
