@@ -285,6 +285,8 @@ def of_month(context: Context, spent: Spent) -> Finding:
     if not comparable and settings.budget_per_month is not None:
         other = f"the budget is in {settings.budget_currency}, and nothing is converted."
         because = because.replace("no budget is set: set `budget_per_month`.", other)
+    if others := other_currencies(spent):
+        because = f"{because.removesuffix('.')}{others} in this window."
     return replace(
         base,
         value=found.value,
@@ -324,7 +326,7 @@ def per_correct(context: Context, spent: Spent, found: ErrorCost | None) -> Find
     because = (
         f"{price_of(each.value, spent.currency, 'A right decision', 'right decisions')}: {amount_words(spent.total, spent.currency)} for "
         f"{spent.rows:,} predictions, at an accuracy of {100 * (found.accuracy.value or 0):.1f} % on {found.n:,.0f} labelled ones"
-        f"{cost_shares_words(spent)}."
+        f"{cost_shares_words(spent)}{other_currencies(spent)}."
     )
     measured = replace(
         base,
@@ -367,7 +369,7 @@ def per_avoided(context: Context, spent: Spent, found: ErrorCost | None) -> Find
     because = (
         f"{price_of(each.value or 0.0, spent.currency, 'An avoided error', 'avoided errors')}: against {against}, the model makes "
         f"{1000 * avoided.value:,.0f} fewer errors per "
-        f"thousand decisions ({found.n:,.0f} labelled)."
+        f"thousand decisions ({found.n:,.0f} labelled){other_currencies(spent)}."
     )
     measured = replace(
         base,

@@ -220,7 +220,8 @@ def cost_parts_table(spent: CostBreakdown) -> None:
             "source": {"t": part.source if amounts else formatting.DASH},
         }
         rows.append(table_row(cells))
-        twin += [[part.name, amount, currency, units, part.method, part.source] for currency, amount in amounts.items()]
+        by_currency = held.groupby("currency")["units"].sum()
+        twin += [[part.name, amount, name, by_currency[name], part.method, part.source] for name, amount in amounts.items()]
     draw_table("parts", "Cost by part", PART_COLUMNS, rows, compact=True)
     names = ["part", "amount", "currency", "units", "priced_by", "source"]
     csv_button("cost-by-part", lambda: pd.DataFrame(twin, columns=names), key="parts-csv")

@@ -195,10 +195,15 @@ def test_without_prices_costs_are_unknown_and_the_record_to_log_is_shown() -> No
 
 def test_several_currencies_are_shown_separately() -> None:
     run = runs({"run": "a", "event": "start", "at": 0, "hardware": {"cores": 4}}, {"run": "a", "event": "end", "at": 7200})
-    found = findings(traffic(HOURS, 10), None, REQUEST, {"resource": "cpu_hour", "amount": 0.5, "currency": "USD", "from": -2400}, run=run)
+    now, past = traffic(HOURS, 10), traffic(24 * PAST_DAYS, 9)
+    found = findings(now, past, REQUEST, {"resource": "cpu_hour", "amount": 0.5, "currency": "USD", "from": -2400}, run=run)
     each = found["cost_per_thousand"]
     assert each.evidence["currency"] == "EUR" and each.evidence["currencies"] == pytest.approx({"USD": 4.0})
     assert "not converted: USD 4.00" in each.because
+    for metric in ("cost_per_correct_decision", "cost_per_error_avoided", "month_cost"):
+        assert "; apart from that, not converted: USD 4.00" in found[metric].because, "Regression: other sentences left the amount out"
+    alone = findings(now, past, REQUEST)
+    assert not any("not converted" in each.because for each in alone.values())
 
 
 def test_costs_of_a_classic_model_in_several_currencies_are_not_added() -> None:
