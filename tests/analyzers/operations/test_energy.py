@@ -393,6 +393,10 @@ def test_the_idle_share_is_a_warning_from_four_fifths_on_and_stated_without_a_ve
     ends = [idle / (idle + busy) for idle in (1 / 9, 1 / 3)]
     assert [assumed.low, assumed.value, assumed.high] == pytest.approx([*ends, 1.0], rel=1e-3)
     assert f"At least {int(1000 * assumed.low) / 10} % of the service's energy was idle" in assumed.because and assumed.basis == "estimated"
+    known = ModelSettings(watts_per_core=8.0, watts_per_core_error=0.1)
+    no_idle = findings(week(20.0, 5, measure="latency_ms"), None, settings=known)["model", "idle_share"]
+    assert "and idle power is as assumed. Not judged: set `idle_watts`" in no_idle.because
+    assert no_idle.value == pytest.approx(assumed.value), "Regression: a calibrated core was said to have assumed power"
 
 
 def test_a_calibrated_machine_has_an_estimated_energy_and_idle_share_with_its_error() -> None:
