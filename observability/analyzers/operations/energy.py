@@ -282,8 +282,8 @@ def of_idle(context: Context, now: ServingEnergy) -> Finding:
 
 
 def _of_assumed_idle(context: Context, now: ServingEnergy, blank: Finding) -> Finding:
-    """Return the finding about the idle share of a service whose power, or only idle power, is assumed. It has a value with its ends, but is
-    not judged.
+    """Return the finding about the idle share of a service whose power, or only idle power, is assumed. It has a value with its ends, but
+    is not judged.
     """
     share = assumed_idle_share(*busy_and_passed_seconds(context, now))
     if share is None:
@@ -292,8 +292,8 @@ def _of_assumed_idle(context: Context, now: ServingEnergy, blank: Finding) -> Fi
     calibrated = core_power(context.model.settings).source != "assumed"
     what, step = ("idle power", "set `idle_watts`") if calibrated else ("power", "calibrate the machine")
     because = (
-        f"At least {floor(1000 * low) / 10:.1f} % of the service's energy was idle, if one core or more is reserved for it and {what} is as "
-        f"assumed. Not judged: {step}, or log its readings."
+        f"At least {floor(1000 * low) / 10:.1f} % of the service's energy was idle, if one core or more is reserved for it and {what} is "
+        f"as assumed. Not judged: {step}, or log its readings."
     )
     return replace(blank, value=value, low=low, high=high, basis="estimated", because=because, evidence={"source": "assumed"})
 
