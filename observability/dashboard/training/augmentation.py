@@ -30,7 +30,7 @@ WORDS = {"helps": "helps", "harms": "harms", "none": "no effect", "small": "smal
 """For each effect that the analyzer names, the words on the page."""
 COLUMNS = (
     column("name", "Augmentation", strong=True, wide=True),
-    column("effect", "Effect", width="7rem"),
+    column("effect", "Effect", width="7rem", phone=False),
     column("verdict", "Verdict", width="10rem", help="Drop what harms; keep what helps and harms no class or group; hold: measure more"),
     column(
         "gain",

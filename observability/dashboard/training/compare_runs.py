@@ -66,7 +66,8 @@ def run_differences_section(chosen: Sequence[RunVerdict], costs: Mapping[str, ru
     if not differ and not shared:
         st.caption("No parameters logged.")
     elif not differ:
-        plain_paragraph(f"All {len(chosen)} runs have the same parameters.")
+        every = "Both" if len(chosen) == 2 else f"All {len(chosen)}"
+        plain_paragraph(f"{every} runs have the same parameters.")
     else:
         total = formatting.plural(len(differ) + len(shared), "parameter")
         plain_paragraph(f"{len(differ)} of {total} {'differs' if len(differ) == 1 else 'differ'} between {len(chosen)} runs.")
