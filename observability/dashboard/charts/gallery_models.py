@@ -178,7 +178,8 @@ def _lineage(state: str) -> go.Figure:
 def _parameters(state: str) -> go.Figure:
     frame = state_frame(state)
     return runs.parallel_coordinates(
-        pd.DataFrame({"run": frame["name"], "rate": frame["value"], "optimizer": frame["name"], "loss": frame["value"]}), metric="loss"
+        pd.DataFrame({"run": frame["name"], "rate": frame["value"], "optimizer": frame["name"], "log_loss": frame["value"]}),
+        metric="log_loss",
     )
 
 
