@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route
 
 from tests.browser.conftest import Visit
+from tests.browser.heights import LAPTOP, TABLET
 from tests.browser.pages import REFRESHES, complete, refresh, settle
 from tests.support.running import Dashboard
 
@@ -138,3 +139,14 @@ def test_a_table_stays_a_table_on_a_phone_and_scrolls_by_key_with_its_first_colu
     after = kept.bounding_box()
     assert before and after and after["x"] == before["x"], "the column of names stays visible"
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page itself does not scroll sideways"
+
+
+def test_a_table_beside_an_open_menu_on_a_tablet_shows_the_columns_of_a_phone(fleet: Dashboard, visit: Visit) -> None:
+    """Regression: names were broken after three letters, and the page was 4.3 screens tall."""
+    page = visit(f"{fleet.url}/devices", **LAPTOP)
+    heads = page.get_by_role("table", name="Devices and what they delivered").locator("thead th:visible")
+    assert heads.count() > 4
+    page.set_viewport_size(TABLET)
+    heads.nth(4).wait_for(state="hidden")
+    assert [head.inner_text() for head in heads.all()] == ["Device", "Status", "Completeness", "Rejected"]
+    assert page.get_by_role("button", name="All columns").first.is_visible()
