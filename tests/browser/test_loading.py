@@ -60,3 +60,13 @@ def test_what_a_page_shows_stays_in_its_place_while_the_rest_comes(fleet: Dashbo
     page = visit(f"{fleet.url}/{address}", script=SHIFTS, **LAPTOP)
     complete(page)
     assert sum(value for value, _ in page.evaluate("window.shifts")) <= GOOD_SHIFT, page.evaluate("window.shifts")
+
+
+def test_a_page_opened_from_a_figure_alone_keeps_a_place_for_its_menu(fleet: Dashboard, visit: Visit) -> None:
+    """Regression: the document stayed one of a figure alone, and the page moved by the width of its menu."""
+    alone = "document.documentElement.classList.contains('single-figure')"
+    page = visit(f"{fleet.url}/drift?model=flights-delay&only=ranking", **LAPTOP)
+    assert page.evaluate(alone)
+    page.get_by_role("button", name="Open its page").click()
+    page.wait_for_url(lambda address: "only=" not in address)
+    assert not page.evaluate(alone)

@@ -1,7 +1,16 @@
 // Charts of a page: one crosshair for all of its time axes, and each chart as an SVG file.
 (() => {
-  // A page that was opened as a figure alone never has a menu, so page.css keeps no place for one.
-  document.documentElement.classList.toggle("single-figure", new URLSearchParams(location.search).has("only"))
+  // A figure alone has no menu, so page.css keeps no place for one while the address names the figure.
+  const alone = () => document.documentElement.classList.toggle("single-figure", new URLSearchParams(location.search).has("only"))
+  alone()
+  addEventListener("popstate", alone)
+  for (const name of ["pushState", "replaceState"]) {
+    const change = history[name].bind(history)
+    history[name] = (...to) => {
+      change(...to)
+      alone()
+    }
+  }
 
   const TIME = "date"
   const charts = () => [...document.querySelectorAll(".js-plotly-plot")].filter((chart) => chart._fullLayout?.xaxis?.type === TIME && chart.offsetParent)
