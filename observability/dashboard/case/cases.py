@@ -115,7 +115,7 @@ def _queues_of_models(scope: Scope, name: str) -> None:
         own = links.link_cell(model.name, "cases", scope.about(model.name), inbox=QUEUES[name])
         rows += [_queue_row(model, case, scope) | {"model": own} for case in found.to_dict("records")]
     if rows:
-        st.markdown(f"The first {FIRST_CASES} cases of each model. Its name opens the whole queue.")
+        st.markdown(f"The first {FIRST_CASES} cases of each model. Choose a model to see its whole queue.")
         shown = [QUEUE_COLUMNS[0], column("model", "Model", width="9rem", phone=False), *QUEUE_COLUMNS[1:], BECAUSE]
         draw_table("inbox-table", f"{QUEUES[name]}, the first of each model", shown, [table_row(row) for row in rows], compact=True)
     else:
