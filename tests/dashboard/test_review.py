@@ -39,8 +39,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """
     with review_world.build(tmp_path_factory.mktemp("room")) as made:
         audit = {"kind": "audit", "model": "eta", "version": "1", "audit": "robustness"}
-        found = [(70, {"mae_with_noise": 9.5, "note": "wind"}), (20, {"mae_with_noise": 8.25, "flipped": 3})]
-        made.write_records([audit | {"at": BROKEN.start - timedelta(days=days), "results": results, "expires": NOW + timedelta(days=300)} for days, results in found])  # fmt: skip
+        earlier, later = (BROKEN.start - timedelta(days=days) for days in (70, 20))
+        found = [(earlier, {"mae_with_noise": 9.5, "note": "wind"}), (later, {"mae_with_noise": 8.25, "flipped": 3})]
+        made.write_records([audit | {"at": at, "received_at": at, "results": results, "expires": NOW + timedelta(days=300)} for at, results in found])  # fmt: skip
         freeze.freeze(made, BROKEN, author="ann", now=NOW)
         action = {"kind": "action", "action": "a1", "at": NOW, "author": "ann", "text": "Log kilometres again", "model": "eta", "metric": "mae", "review": str(BROKEN)}  # fmt: skip
         made.write_records([action])
