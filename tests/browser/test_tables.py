@@ -150,3 +150,12 @@ def test_a_table_beside_an_open_menu_on_a_tablet_shows_the_columns_of_a_phone(fl
     heads.nth(4).wait_for(state="hidden")
     assert [head.inner_text() for head in heads.all()] == ["Device", "Status", "Completeness", "Rejected"]
     assert page.get_by_role("button", name="All columns").first.is_visible()
+
+
+def test_a_table_with_sentences_below_its_rows_fits_beside_the_open_menu_of_a_tablet(fleet: Dashboard, visit: Visit) -> None:
+    """Regression: the sentence was as wide as the frame, and a margin of seven pixels beside it made the table scroll sideways."""
+    page = visit(f"{fleet.url}/runs", **TABLET)
+    runs = page.get_by_role("table", name="Training runs", exact=True)
+    runs.locator("tr.note").first.wait_for()
+    assert [title.inner_text() for title in runs.locator("thead th:visible").all()] == ["Run", "Status"]
+    assert runs.evaluate("(table) => table.parentElement.scrollWidth <= table.parentElement.clientWidth + 1")
