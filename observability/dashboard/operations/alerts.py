@@ -52,9 +52,9 @@ def alerts_table(alerts: Sequence[Alert], scope: Scope) -> None:
 
 
 def open_alerts_first(alerts: Sequence[Alert]) -> list[Alert]:
-    """Return the alerts by state, open ones first; in each state the newest is first."""
+    """Return the alerts by state, open ones first; in each state the one that was opened last is first."""
     places = list(incident_actions.STATES)
-    return sorted(alerts, key=lambda alert: (places.index(alert.state), -alert.changed_at.timestamp(), alert.incident))
+    return sorted(alerts, key=lambda alert: (places.index(alert.state), -alert.opened_at.timestamp(), alert.incident))
 
 
 def _alert_row(alert: Alert, scope: Scope) -> dict[str, Any]:

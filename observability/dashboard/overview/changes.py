@@ -80,7 +80,8 @@ def change_rows_by_event(entries: Sequence[Entry], scope: Scope) -> list[dict[st
         rows.setdefault(alike, (row, []))[1].append(entry.model or "")
     for row, models in rows.values():
         if len(models) > 1:
-            row["cells"]["model"] = {"t": formatting.join_words(sorted(set(models)))}
+            named = sorted(set(models))
+            row["cells"]["model"] = {"more": [links.link_cell(name, "model", scope.about(name)) for name in named]}
     return [row for row, _ in rows.values()]
 
 
