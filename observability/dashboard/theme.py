@@ -32,6 +32,10 @@ AROUND, CHARACTER = 60, 6
 """Approximate number of pixels of a chart outside its vertical axis, and pixels per character of the title of that axis."""
 PERCENT = ",.3~%"
 """Format of shares on an axis: 2.5% for a tick between 2% and 3%, but 2% without decimals."""
+ROUNDED: dict[str, Any] = {"tickformat": None, "separatethousands": True, "exponentformat": "power", "minexponent": 5}
+"""Options of an axis that may cross zero. Plotly then rounds ticks to their distance. A format of significant digits does not: it writes a
+tick at zero as −8.88e−17.
+"""
 DATES: dict[str, Any] = {"locale": "en-GB", "locales": {"en-GB": {"format": {"dayMonth": "%-d %b", "dayMonthYear": "%-d %b %Y"}}}}
 """Plotly options that write days on axes as sentences do: 24 Jun 2013."""
 CONFIG: dict[str, Any] = {

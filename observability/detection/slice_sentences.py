@@ -39,8 +39,13 @@ def slice_sentence(found: ChangedSlice, spec: TargetSpec, against: Against, n: i
     old = None if found.rest_before is None else slice_figure(found.rest_before.mean, spec)
     gone = "" if old is None else f"; elsewhere it stayed at {rest}" if old == rest else f"; elsewhere it went from {old} to {rest}"
     covered = slice_percent(found.coverage)
+    moved = f"{said}, {slice_figure(before.mean, spec)} {then}{gone}"
+    if spec.metric == "rank_shift":
+        apart = "" if old is None else f", elsewhere {old} → {rest}"
+        baseline = then.removeprefix("in ")
+        moved = f"Where {slice_words(found.conditions)}, {what} {slice_figure(before.mean, spec)} → {now}{apart} (from {baseline} to now)"
     return (
-        f"{said}, {slice_figure(before.mean, spec)} {then}{gone}; the slice has {rows} and "
+        f"{moved}; the slice has {rows} and "
         f"{'the whole change' if covered == '100 %' else f'{covered} of the change'}."
     )
 

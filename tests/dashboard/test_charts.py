@@ -13,9 +13,11 @@ from observability.core import formatting
 from observability.core.metric_definitions import LABEL_UNIT
 from observability.core.window import Window
 from observability.dashboard import theme
+from observability.dashboard.charts import case as charts_case
 from observability.dashboard.charts import collection as charts_collection
 from observability.dashboard.charts import compare as charts_compare
 from observability.dashboard.charts import drift as charts_drift
+from observability.dashboard.charts import explanations as charts_explanations
 from observability.dashboard.charts import incident as charts_incident
 from observability.dashboard.charts import labels as charts_labels
 from observability.dashboard.charts import outcomes as charts_outcomes
@@ -400,3 +402,18 @@ def test_an_axis_title_that_is_too_long_is_wrapped_to_two_lines() -> None:
     assert drawn.layout.yaxis.title.text == "share of stuck values of<br>surface_temperature_f"
     assert charts_records.record_marks(frame, name="share of rows changed").layout.yaxis.title.text == "share of rows changed"
     assert drawn.data[0].cliponaxis is False, "a mark at zero is not clipped"
+
+
+def test_an_axis_that_may_cross_zero_has_no_format_of_significant_digits() -> None:
+    """Regression: a format of significant digits wrote the tick at zero as −8.88e−17, because plotly adds up the distance of ticks."""
+    days = metric_series()
+    steps = {"label": ["base", "age = 3", "output"], "start": [0.0, 0.2, 0.0], "end": [0.2, -0.4, -0.4], "error": [0.0] * 3}
+    parts = pd.DataFrame(steps | {"attribution": [0.2, -0.6, -0.4], "kind": ["base", "feature", "output"]})
+    swarm = {"id": ["a", "b"], "feature": ["age"] * 2, "attribution": [-0.4, 0.4], "value": ["1", "2"], "rank": [0.0, 1.0]}
+    axes = {
+        "metric by day": charts_time.metric_lines(days.assign(value=days["value"] - 4), name="Bias", unit="minutes").layout.yaxis,
+        "small time line": charts_time.compact_line(days, name="Bias", unit="minutes").layout.yaxis,
+        "waterfall of a case": charts_case.attribution_waterfall(parts, unit="minutes").layout.xaxis,
+        "beeswarm": charts_explanations.attribution_beeswarm(pd.DataFrame(swarm), features=["age"], unit="minutes").layout.xaxis,
+    }
+    assert {name: (axis.tickformat, axis.separatethousands) for name, axis in axes.items()} == dict.fromkeys(axes, (None, True))

@@ -37,7 +37,7 @@ def attribution_waterfall(frame: pd.DataFrame, *, unit: str) -> go.Figure:
     for place, end in list(enumerate(rows["end"]))[1:]:
         figure.add_shape(type="line", x0=end, x1=end, y0=place - 0.31, y1=place - 0.69, line=connector)
     ticks = [_bar_label(row) for row in rows.to_dict("records")]
-    return layout.row_chart(figure, ticks, unit, height=max(220, 38 * len(rows) + 60), tickformat=",.3~g", nticks=7)
+    return layout.row_chart(figure, ticks, unit, height=max(220, 38 * len(rows) + 60), **theme.ROUNDED, nticks=7)
 
 
 def _bar_label(row: dict[Any, Any]) -> str:
@@ -76,7 +76,7 @@ def ice_curve(frame: pd.DataFrame, *, feature: str, kind: str, at: object, score
         marker = {"symbol": "diamond", "size": 11, "color": theme.STRONG, "line": {"width": 1, "color": theme.SURFACE}}
         layout.add_marks(figure, [at if number else theme.inert_label(at, 18)], [score], hover="this case", marker=marker)
     theme.themed(
-        figure, height=210, x=theme.inert_label(feature, 40), tickformat=",.3~g", nticks=5, rangemode="nonnegative" if share else "normal"
+        figure, height=210, x=theme.inert_label(feature, 40), **theme.ROUNDED, nticks=5, rangemode="nonnegative" if share else "normal"
     )
     if edge is not None:
         horizontal_line(figure, edge, theme.ACT, "cut-off", "dot")

@@ -48,7 +48,7 @@ def permutation_importance_bars(frame: pd.DataFrame, *, selected: str | None = N
     ]
     layout.add_row_bars(figure, rows["loss"], texts, hover="%{customdata[1]}", color=theme.PRIMARY)
     names, height = layout.row_names(list(rows["subject"]), selected=selected), max(120, 26 * len(rows) + 60)
-    return layout.row_chart(figure, names, "permutation importance (loss of AUC)", height=height, tickformat=",.2~g")
+    return layout.row_chart(figure, names, "permutation importance (loss of AUC)", height=height, **theme.ROUNDED)
 
 
 def correlation_change_dots(frame: pd.DataFrame) -> go.Figure:

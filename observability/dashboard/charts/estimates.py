@@ -53,7 +53,7 @@ def estimated_metric_lines(
         layout.add_curve(figure, series["period"], values, layout.DAY_HOVER, texts=texts, **style)
     if baseline is not None:
         legend_line(figure, baseline, "estimate in the reference")
-    theme.themed(figure, height=height, y=axis_name(name, unit, of_label), legend=True, tickformat=axis_format(unit))
+    theme.themed(figure, height=height, y=axis_name(name, unit, of_label), legend=True, **axis_format(unit))
     return add_event_marks(figure, marks, series["period"])
 
 
@@ -91,4 +91,4 @@ def estimate_error_dots(
     style: dict[str, Any] = {"name": "error of the estimate", "marker": {"size": 7, "color": theme.PURPLE, "symbol": "diamond"}}
     layout.add_marks(figure, known["period"], known["error"], texts, hover=layout.DAY_HOVER, error_y=errors, **style)
     title = axis_name(f"estimate − truth, {theme.inert_label(name, 40)}", unit, of_label)
-    return theme.themed(figure, height=340, y=title, tickformat=axis_format(unit))
+    return theme.themed(figure, height=340, y=title, **axis_format(unit))

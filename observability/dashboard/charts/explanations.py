@@ -73,7 +73,7 @@ def attribution_beeswarm(frame: pd.DataFrame, *, features: list[str], unit: str)
             _add_cases(figure, part["attribution"], part["y"], part.to_dict("records"), marker)
     figure.add_vline(x=0, line={"color": theme.NEUTRAL, "width": 1}, layer="below")
     names, x = layout.row_names(drawn[::-1]), f"attribution ({unit}): positive raises the score"
-    return layout.row_chart(figure, names, x, height=max(180, 42 * len(drawn) + 80), tickformat=",.3~g")
+    return layout.row_chart(figure, names, x, height=max(180, 42 * len(drawn) + 80), **theme.ROUNDED)
 
 
 def _rank_markers(rank: Any) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def incident_line(
         charts_time.legend_limit(figure, limit, severity)
     figure.update_traces(showlegend=False)
     named = bool(figure.layout.shapes)
-    theme.themed(figure, height=290, y=charts_time.axis_name(name, unit, of_label), legend=named, tickformat=charts_time.axis_format(unit))
+    theme.themed(figure, height=290, y=charts_time.axis_name(name, unit, of_label), legend=named, **charts_time.axis_format(unit))
     if onset is not None and len(series) and naive_utc(onset) > series["period"].min():
         at = naive_utc(onset)
         figure.add_vline(x=at, line={"color": theme.STRONG, "width": 1.6})

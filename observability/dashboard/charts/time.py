@@ -26,9 +26,9 @@ def axis_name(name: str, unit: str, of_label: str | None) -> str:
     return f"{name}, {theme.inert_label(shown, 20)}" if shown else name
 
 
-def axis_format(unit: str) -> str:
-    """Return plotly's number format for a unit."""
-    return theme.PERCENT if unit == "share" else ",.4~g"
+def axis_format(unit: str) -> dict[str, Any]:
+    """Return plotly's options for the numbers on an axis of a unit."""
+    return {"tickformat": theme.PERCENT} if unit == "share" else theme.ROUNDED
 
 
 def traffic_bars(frame: pd.DataFrame, marks: pd.DataFrame | None = None) -> go.Figure:
@@ -91,7 +91,7 @@ def metric_lines(
     if not guessed:
         figure.update_traces(showlegend=False)
     legend = guessed or baseline is not None or limit is not None
-    theme.themed(figure, height=height, y=axis_name(name, unit, of_label), legend=legend, tickformat=axis_format(unit))
+    theme.themed(figure, height=height, y=axis_name(name, unit, of_label), legend=legend, **axis_format(unit))
     figure.update_yaxes(range=readable_range(series, mature, [level for level in (baseline, limit) if level is not None]))
     return add_event_marks(figure, marks, series["period"])
 
@@ -154,8 +154,10 @@ def compact_line(
     add_line(figure, series, name=name, colour=theme.PRIMARY, unit=unit)
     if limit is not None:
         limit_line(figure, limit, severity)
-    tick_format, rangemode = {"share": (",.0%", "normal"), "predictions": ("~s", "tozero")}.get(unit, (",.3~g", "normal"))
-    theme.themed(figure, height=PLOTLY_BUTTONS + 120, y=y, tickformat=tick_format, nticks=4, rangemode=rangemode)
+    numbers, rangemode = {"share": ({"tickformat": ",.0%"}, "normal"), "predictions": ({"tickformat": "~s"}, "tozero")}.get(
+        unit, (theme.ROUNDED, "normal")
+    )
+    theme.themed(figure, height=PLOTLY_BUTTONS + 120, y=y, **numbers, nticks=4, rangemode=rangemode)
     figure.update_layout(margin={"t": PLOTLY_BUTTONS})
     return add_event_marks(figure, marks, series["period"])
 
