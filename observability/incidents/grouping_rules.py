@@ -19,6 +19,7 @@ Stage = Literal[
     "run",
     "arrival",
     "service",
+    "device",
     "request",
     "label",
     "input",
@@ -33,16 +34,19 @@ Stage = Literal[
     "other",
 ]
 STAGES: tuple[Stage, ...] = get_args(Stage)
-"""The stages in the order in which a fault propagates. request: requests that a subject makes on purpose; they are a separate fault. slice:
-the values of a feature changed in one slice. dataset: what an audit found in the rows of a dataset; it is no evidence about served
-predictions.
+"""The stages in the order in which a fault propagates. device: the devices that serve a model; what they report does not follow from the
+inputs of logged predictions. request: requests that a subject makes on purpose; they are a separate fault. slice: the values of a feature
+changed in one slice. dataset: what an audit found in the rows of a dataset; it is no evidence about served predictions.
 """
-APART: tuple[Stage, ...] = ("run", "dataset")
-"""Stages whose findings belong to one fault only if they have the same subject. Each training run and each dataset is a separate fault."""
+APART: tuple[Stage, ...] = ("run", "device", "dataset")
+"""Stages whose findings belong to one fault only if they have the same subject. Each training run, each group of devices and
+each dataset is a separate fault.
+"""
 CAUSES: dict[Stage, tuple[Stage, ...]] = {
     "run": (),
     "arrival": (),
     "service": ("arrival",),
+    "device": (),
     "request": (),
     "label": ("arrival",),
     "input": ("arrival",),
@@ -58,7 +62,7 @@ CAUSES: dict[Stage, tuple[Stage, ...]] = {
 }
 """For each stage, the stages that may cause its findings, likeliest first."""
 SOURCES: dict[Stage, Source] = {
-    **dict.fromkeys(("run", "arrival", "service", "request", "energy", "cost"), "system"),
+    **dict.fromkeys(("run", "arrival", "service", "device", "request", "energy", "cost"), "system"),
     **dict.fromkeys(("score", "outcome", "fairness", "explanation", "other"), "model"),
     "label": "label",
     **dict.fromkeys(("input", "slice", "dataset"), "input"),
@@ -83,6 +87,8 @@ ANALYZER_STAGES: dict[str, Stage] = {
     "serving/multivariate_drift": "input",
     "serving/call_drift": "input",
     "serving/latency": "service",
+    "serving/edge_fleet": "device",
+    "serving/device_agreement": "device",
     "trust/fairness": "fairness",
     "trust/explanations": "explanation",
     "trust/audits": "other",

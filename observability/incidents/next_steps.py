@@ -10,6 +10,7 @@ STAGE_WORDS: dict[Stage, str] = {
     "run": "Training run",
     "arrival": "Arrival of records",
     "service": "Service",
+    "device": "Devices",
     "request": "Requests of a subject",
     "label": "Labels",
     "input": "Inputs",
@@ -78,8 +79,11 @@ ANY = "all"
 
 
 def is_about_predictions(incident: Incident) -> bool:
-    """Whether an incident concerns a model's predictions, not a training run, a batch, a dataset or another kind of record."""
-    return incident.model is not None and incident.lead.subject.partition(":")[0] not in RECORDS
+    """Whether an incident concerns a model's predictions, not a training run, a batch, a dataset, the devices that serve it or another
+    kind of record.
+    """
+    of_records = incident.lead.subject.partition(":")[0] in RECORDS or pipeline_stage(incident.lead) == "device"
+    return incident.model is not None and not of_records
 
 
 def pipeline_chain(incident: Incident) -> list[tuple[Stage, list[Finding]]]:

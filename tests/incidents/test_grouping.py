@@ -9,6 +9,7 @@ from observability.core.finding import INCIDENT_NEWS, LEADS, Finding
 from observability.core.metric_definitions import METRICS
 from observability.incidents.grouping import group_findings
 from observability.incidents.grouping_rules import CAUSES, STAGES, pipeline_stage
+from observability.incidents.next_steps import is_about_predictions
 from tests.support.week_findings import DAY, IMPORTANCE, START, score_moved, unit_change, week_finding, week_incidents
 
 
@@ -288,3 +289,19 @@ def test_findings_of_two_versions_about_one_feature_are_one_fault() -> None:
 def test_every_metric_has_a_stage_and_causes_precede_effects(metric: str) -> None:
     at = pipeline_stage(week_finding(metric, analyzer="serving/performance"))
     assert all(STAGES.index(cause) < STAGES.index(at) for cause in CAUSES[at])
+
+
+def test_what_devices_report_is_no_evidence_of_broken_inputs() -> None:
+    """Regression: devices were of the stage of outcomes, so the incident of a null rate held a roll-out as consistent with it."""
+    broken = [week_finding("null_rate", "age", day=2, likely_source="input"), week_finding("mae", day=2)]
+    rings = [
+        week_finding("ring_crash_gap", "version=2/ring=ring 2", day=2, evidence={"onset_known": "dated"}, likely_source="model"),
+        week_finding("device_crash_share", "firmware=5.3", day=None, likely_source="system"),
+        week_finding("device_late_share", "class=tablet", day=None, likely_source="system"),
+    ]
+    found = {incident.lead.metric: [each.metric for each in incident.collateral] for incident in week_incidents(*broken, *rings)}
+    assert found == {"null_rate": ["mae"], "ring_crash_gap": [], "device_crash_share": [], "device_late_share": []}, (
+        "each group of devices is a fault of its own"
+    )
+    (devices,) = week_incidents(rings[1])
+    assert not is_about_predictions(devices) and is_about_predictions(week_incidents(*broken)[0])

@@ -49,6 +49,7 @@ METRICS_OF_ANALYZER = {
     "operations/cost": "money_lost_per_thousand cost_per_thousand",
     "operations/energy": "energy_per_thousand",
     "serving/latency": "latency_p99 burn_rate",
+    "serving/edge_fleet": "device_late_share device_crash_share ring_crash_gap",
     "data/labels": "label_maturity",
     "trust/fairness": "equal_opportunity_difference demographic_parity_ratio",
     "training/runs": "straggler_score",

@@ -157,12 +157,12 @@ def _is_saved(spoken: Sequence[Spoken], author: str | None, does: str, entry: di
     """Draw the button of an action's form. Return whether it was pressed and the entries about all incidents were saved. entry: the fields
     of the entry.
 
-    As long as no name is given, the button cannot be pressed and a line gives the reason. People whose role may only read see only the
+    As long as no name is given, nothing is saved and a line gives the reason. The button can be pressed all the same: a name arrives only
+    when its box is left, and the press on a disabled button that leaves the box would be lost. People whose role may only read see only the
     line.
     """
-    missing = author is None or entry is None
     shown = author is not None or person_name.is_asked()
-    pressed = shown and st.button(ACTIONS[does], icon=":material/save:", key=f"{key}-save", disabled=missing)
+    pressed = shown and st.button(ACTIONS[does], icon=":material/save:", key=f"{key}-save", disabled=entry is None)
     if author is None:
         st.caption(person_name.why_not_saved([ACTIONS[does].lower()]))
     if not pressed or author is None or entry is None:

@@ -18,6 +18,8 @@ from observability.core.standing_since import StandingSince, standing_since
 from observability.core.window import Slice
 from observability.detection import slice_sentences, slice_versions
 from observability.metrics.slice_columns import SampledRows
+from observability.metrics.slice_rows import TargetSpec
+from observability.stats.slices import ChangedSlice, SliceSide
 from tests.support import analyzer_worlds
 from tests.support.analyzer_worlds import START, context_for
 from tests.support.length import allowed, repeats
@@ -141,6 +143,19 @@ def test_a_baseline_that_is_sampled_is_called_so() -> None:
     assert slice_sentences.baseline_words("reference", 19_999) == "in the reference"
     assert slice_sentences.baseline_words("reference", 20_000) == "in 20,000 sampled rows of the reference"
     assert slice_sentences.baseline_words("past", 20_000) == "in 20,000 sampled rows of the month before"
+
+
+def test_a_change_of_ranks_is_said_with_arrows() -> None:
+    """Regression: "mean percentile 61, 74 in 20,000 sampled rows of the reference; elsewhere it went from 46 to 47" was a riddle."""
+    side = {name: SliceSide(n, mean, 0.01) for name, n, mean in (("now", 288, 0.61), ("before", 900, 0.74), ("rest", 1587, 0.47), ("old", 9000, 0.46))}
+    found = ChangedSlice(
+        side["now"], side["before"], side["rest"], side["old"], "t", (("carrier", "EV"),), -0.13, -0.17, -0.1, -9.0, 0.0, 0.0, 1.0, 0.15
+    )
+    said = slice_sentences.slice_sentence(found, TargetSpec("rank_shift", "x", 0, (0.1, 0.2)), "reference", 288, (1875, 20_000))
+    assert said == (
+        "Where `carrier` is `EV`, `x` is lower: mean percentile 74 → 61, elsewhere 46 → 47 (from 20,000 sampled rows of the reference to now); "
+        "the slice has 288 rows (15 % of the rows) and the whole change."
+    )
 
 
 def test_a_fault_in_two_conditions_names_both_and_its_onset() -> None:
