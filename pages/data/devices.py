@@ -26,6 +26,7 @@ st.markdown(devices.devices_summary(rows, found, window))
 devices.concentration_lines(rows)
 chosen = devices.chosen_device(rows, found)
 devices.devices_table(rows, about, chosen, scope)
+devices.no_past_note(scope)
 devices.few_peers_note(rows)
 devices.device_day_chart(rows, found, chosen)
 if pending:

@@ -146,3 +146,11 @@ def test_a_note_says_what_three_similar_devices_cannot_detect(monkeypatch: pytes
     for fleet in (3, 4):
         devices.few_peers_note(as_read(device_batches(np.random.default_rng(1), fleet=fleet, before=5)))
     assert said == ["3 devices have fewer than 3 similar devices to compare with: a seasonal change can hide a wrong mean there."]
+
+
+def test_the_range_of_everything_says_why_it_finds_no_fault(collected: Database) -> None:
+    """Regression: the page said that no device needs attention, and not that this range leaves nothing to compare with."""
+    note = "This time range leaves no earlier batches to compare with."
+    whole, week = opened("devices", window="Everything"), opened("devices")
+    assert "0 devices need attention" in words(whole) and note in words(whole)
+    assert note not in words(week)

@@ -169,6 +169,12 @@ def few_peers_note(rows: pd.DataFrame) -> None:
         plain_caption(f"{which} fewer than {FOLLOWED} similar devices to compare with: a seasonal change can hide a wrong mean there.")
 
 
+def no_past_note(scope: Scope) -> None:
+    """Draw why faults within the range *Everything* are not found: it leaves no earlier batches to compare with."""
+    if scope.span == "all":
+        plain_caption("This time range leaves no earlier batches to compare with. Choose a shorter one to find faults within it.")
+
+
 def devices_summary(rows: pd.DataFrame, found: Sequence[Finding] | None, window: Window) -> str:
     """Return the numbers of devices and batches and how many devices need attention, as Markdown. found: None if the findings are not known
     yet.

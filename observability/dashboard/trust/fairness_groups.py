@@ -44,7 +44,10 @@ def rate_frame(now: GroupMetrics, before: GroupMetrics | None, metric: str) -> p
 def group_rates_charts(here: ModelPage, chosen: FairnessView, alt: str) -> None:
     """Draw a dot plot for each rate of the criterion. For a binary model, also draw the ratios of selection rates."""
     charts: list[tuple[str, Any]] = [(rate, rate_frame(chosen.now, chosen.before, rate)) for rate in chosen.rates]
-    places = st.columns(2, gap="large") if here.model.task == "binary" or chosen.of else [st.container()]
+    count = len(charts) + (here.model.task == "binary")
+    wide = here.model.task == "binary" or chosen.of is not None
+    # one row of columns for each pair, because a phone shows the whole first column before the second
+    places = [place for _ in range(0, count, 2) for place in st.columns(2, gap="large")] if wide else [st.container()]
     for number, (rate, rows) in enumerate(charts):
         unit = "share" if chosen.now.metrics[rate].successes is not None else ""
         with places[number % len(places)]:
