@@ -273,14 +273,17 @@ def late_answers_note(window: Window) -> None:
 
 
 def freshness_note(model: str, environment: Environment = "production") -> str:
-    """Return in words the hour of a model's newest record in an environment. It is an hour because counts are stored by hour."""
+    """Return in words the hour of a model's newest record in an environment. It is an hour because counts are stored by hour. The age is
+    left out after a year: the date shows it, and a phone has one line.
+    """
     newest = load.newest_record(model, environment)
     if newest is None:
         return "No predictions yet"
     where = "" if environment == "production" else f" in {environment}"
     hour = f"{time_zone.zoned_minute(newest)}–{time_zone.zoned(newest + timedelta(hours=1)):%H:%M} {time_zone.zone_sign(newest)}"
-    words = f"Newest record{where} {hour}, {formatting.time_ago(newest, datetime.now(UTC))}"
-    return formatting.escape_markdown(words)
+    now = datetime.now(UTC)
+    age = f", {formatting.time_ago(newest, now)}" if now - newest < timedelta(days=365) else ""
+    return formatting.escape_markdown(f"Newest record{where} {hour}{age}")
 
 
 def link_warnings() -> None:

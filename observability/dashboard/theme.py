@@ -30,6 +30,10 @@ LINE = 26
 """Approximate number of characters per line of an axis title that is broken into lines."""
 AROUND, CHARACTER = 60, 6
 """Approximate number of pixels of a chart outside its vertical axis, and pixels per character of the title of that axis."""
+BESIDE_TICKS = 14
+"""Pixels between the title of a vertical axis and its ticks. Plotly places the title by the ticks of the first drawing; the final ticks can
+be up to 9 pixels wider.
+"""
 PERCENT = ",.3~%"
 """Format of shares on an axis: 2.5% for a tick between 2% and 3%, but 2% without decimals."""
 ROUNDED: dict[str, Any] = {"tickformat": None, "separatethousands": True, "exponentformat": "power", "minexponent": 5}
@@ -60,7 +64,7 @@ def themed(
     across: dict[str, object] = {"tickfont": quiet, "showgrid": False, "zeroline": False, "automargin": True, "linecolor": QUIET}
     up: dict[str, object] = {"tickfont": quiet, "gridcolor": QUIET, "gridwidth": 0.5, "zeroline": False, "automargin": True}
     across |= {"title": axis_title(break_title(x))} if x else {}
-    up |= ({"title": axis_title(break_title(y, max((height - AROUND) // CHARACTER, LINE)))} if y else {}) | {
+    up |= ({"title": axis_title(break_title(y, max((height - AROUND) // CHARACTER, LINE))) | {"standoff": BESIDE_TICKS}} if y else {}) | {
         "rangemode": "normal",
         **y_axis,
     }

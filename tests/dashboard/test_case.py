@@ -11,6 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from observability.core.errors import StoreBrokenError
+from observability.core.formatting import DASH
 from observability.core.window import Slice, Window
 from observability.dashboard import load
 from observability.dashboard.case import conclude
@@ -53,7 +54,10 @@ def test_a_case_says_what_was_logged(mine: World) -> None:
     app = opened("case", id=name, model="loan")
     text = words(app)
     assert "Wrong" in text and f"{raw['score']:.2f}" in text and "known 2 hours later" in text
-    inputs = {each["cells"]["feature"]["t"]: each["cells"] for each in tables(app)["Inputs, flagged ones first"]["rows"]}
+    table = tables(app)["Inputs, flagged ones first"]
+    inputs = {each["cells"]["feature"]["t"]: each["cells"] for each in table["rows"]}
+    has_details = any(cells["because"]["t"] != DASH for cells in inputs.values())
+    assert ("because" in {column["key"] for column in table["columns"]}) == has_details, "an empty column is left out"
     assert set(inputs) == {"size", "age", "carrier", "sex"} and inputs["carrier"]["value"]["t"] == raw["carrier"]
     below = 100 * (mine.loan_reference["size"] < raw["size"]).mean()
     assert inputs["size"]["place"]["interval"]["v"] == pytest.approx(below, abs=2)

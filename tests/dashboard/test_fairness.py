@@ -10,6 +10,8 @@ from observability.dashboard.charts import fairness as charts_fairness
 from observability.dashboard.trust.fairness_groups import long_rate_frame, rate_frame, ratio_frame
 from observability.metrics.groups import Attribute, group_metrics
 from observability.stats.difference_intervals import rate_ratio_interval
+from tests.support.dashboard_pages import opened
+from tests.support.dashboard_world import World
 
 MODEL = Model(1, "loan", "binary", ("0", "1"))
 SEX = Attribute("sex", "group.sex", ("F", "M", "<b>x</b>"))
@@ -78,3 +80,10 @@ def test_the_csv_has_every_group_and_rate() -> None:
     frame = long_rate_frame(NOW, None, ("selection_rate", "precision"))
     assert len(frame) == 8 and set(frame["metric"]) == {"selection_rate", "precision"}
     assert np.isfinite(frame.loc[frame["enough"], ["value", "low", "high"]].to_numpy(float)).all()
+
+
+def test_a_phone_shows_the_rates_of_a_criterion_before_their_ratio(current: World) -> None:
+    """Regression: the ratio stood between the two rates, because a phone shows the whole first column before the second."""
+    app = opened("fairness", model="loan", metric="equalized_odds_difference")
+    titles = [each.value for each in app.subheader]
+    assert titles[:3] == ["True positive rate", "False positive rate", "Selection rate ratio to the largest group"], titles

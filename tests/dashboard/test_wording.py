@@ -37,6 +37,9 @@ def test_a_sentence_begins_with_a_capital(monkeypatch: pytest.MonkeyPatch) -> No
     hour = f"{START:%H}:00–{START + timedelta(hours=1):%H}:00 UTC"
     assert hour in frame.freshness_note("loan").replace("\\", ""), "without reading rows, only the hour of the newest record is known"
     assert frame.freshness_note("loan").startswith("Newest record ")
+    for days, aged in ((30, True), (4000, False)):
+        monkeypatch.setattr(load, "newest_record", lambda *_, days=days: datetime.now(UTC) - timedelta(days=days))
+        assert (" ago" in frame.freshness_note("loan")) == aged, "a date of another year shows its age itself"
     monkeypatch.setattr(load, "newest_record", lambda *_: None)
     assert frame.freshness_note("loan").startswith("No predictions")
 

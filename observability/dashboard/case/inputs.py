@@ -12,6 +12,7 @@ from observability.core.finding import Finding, needs_action
 from observability.dashboard import links, time_zone
 from observability.dashboard.case import load_case
 from observability.dashboard.case.case import CasePage, part_unavailable
+from observability.dashboard.cells import filled_columns
 from observability.dashboard.overview import findings
 from observability.dashboard.paged_names import paged_names
 from observability.dashboard.scope import Scope
@@ -88,12 +89,14 @@ def inputs_section(here: CasePage) -> None:
         _input_row(each, scope, other if each.feature in differs else None)
         for each in ([each for each in named if each.feature in listed] if whole else named[:SHOWN_AT_FIRST])
     ]
-    draw_table("inputs", "Inputs, flagged ones first", COLUMNS, rows, compact=True)
+    shown = filled_columns(COLUMNS, rows, ("feature", "value", "flag"))
+    draw_table("inputs", "Inputs, flagged ones first", shown, rows, compact=True)
     if folded:
         with st.expander(f"{len(folded):,} latent inputs", icon=":material/data_array:", key=here.key("inputs-latent")):
             paged = set(paged_names([each.feature for each in folded], "latent inputs", here.key("latent")))
             lines = [_input_row(each, scope) for each in folded if each.feature in paged]
-            draw_table("inputs-latent", "Latent inputs", COLUMNS, lines, compact=True)
+            shown = filled_columns(COLUMNS, lines, ("feature", "value", "flag"))
+            draw_table("inputs-latent", "Latent inputs", shown, lines, compact=True)
 
 
 def main_inputs(here: CasePage, important: Sequence[str], most: int = FEW_INPUTS) -> None:
@@ -149,7 +152,7 @@ def _input_row(each: Input, scope: Scope, other: Twin | None = None) -> dict[str
             "title": input_value_words(each.value),
             "sub": f"read {time_zone.zoned_minute(each.read_at)}" if each.read_at else None,
         },
-        "because": {} if _is_told_by_columns(each) else {"t": each.because},
+        "because": {"t": formatting.DASH, "quiet": True} if _is_told_by_columns(each) else {"t": each.because},
         "flag": {"t": formatting.DASH, "quiet": True},
     }
     if other is not None:
