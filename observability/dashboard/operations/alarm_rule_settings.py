@@ -98,8 +98,8 @@ def _limits_table(model: Model) -> dict[str, float]:
     shown = pd.DataFrame(
         {
             RULE: [rule.title for rule in known],
-            DEFAULT: [rule.usual for rule in known],
             OVERRIDE: [float("nan") if rule.stated is None else rule.stated for rule in known],
+            DEFAULT: [rule.usual for rule in known],
             "Unit": [rule.unit for rule in known],
             "Analyzer": [rule.analyzer for rule in known],
             RATED: [_usefulness_words(alerts, rule) for rule in known],
@@ -107,8 +107,8 @@ def _limits_table(model: Model) -> dict[str, float]:
     )
     number, fixed = st.column_config.NumberColumn, [str(name) for name in shown if name != OVERRIDE]
     columns = {
-        RULE: st.column_config.TextColumn(width=300),
-        OVERRIDE: number(min_value=0.0, format="%g", help="Empty: the default applies"),
+        RULE: st.column_config.TextColumn(width=215),  # with the next column as wide as a phone, so that a threshold can be set there
+        OVERRIDE: number(min_value=0.0, format="%g", width=140, help="Empty: the default applies"),
         DEFAULT: number(format="%g", help="Empty: judged only with an override"),
     }
     edited = st.data_editor(
