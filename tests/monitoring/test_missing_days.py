@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.support.missing_days import missing_days_estimates, steps_to_missing_days, steps_to_past_mean
+from tests.support.missing_days import missing_days_estimates, steps_to_missing_days, steps_to_past_mean, week_half_width
 
 FIRST = 63
 
@@ -56,3 +56,9 @@ def test_labels_that_are_still_to_come_change_no_estimate():
     later = accuracy.copy()
     later[FIRST + 5 :] = 0.1
     assert missing_days_estimates(accuracy, expected, FIRST) == missing_days_estimates(later, expected, FIRST)
+
+
+def test_the_interval_is_twice_the_usual_step_times_two_sevenths():
+    """Days of 0.7 and 0.9 in turn: the mean of five is 0.82 or 0.78, of the next two 0.8, so every step is 0.02."""
+    accuracy = np.tile([0.9, 0.7], 35)
+    assert week_half_width(accuracy, FIRST) == pytest.approx(2 * 0.02 * 2 / 7)

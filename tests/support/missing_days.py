@@ -26,6 +26,19 @@ def steps_to_past_mean(daily: Floats) -> Floats:
     return steps
 
 
+def labelled_weeks(first: int) -> NDArray[np.int64]:
+    """The first days of the weeks from the last 56 days that have all labels when the week that begins at `first` is judged."""
+    return np.arange(max(WEEK, first + KNOWN_DAYS - LEARNED_DAYS), first - MISSING_DAYS + 1)
+
+
+def week_half_width(accuracy: Floats, first: int) -> float:
+    """Half the width of an interval of about 95 % for the week's accuracy around that of its five days: twice the root mean square of the past
+    steps to the last two days, times their part of the week.
+    """
+    steps = steps_to_missing_days(accuracy)[labelled_weeks(first)]
+    return float(2 * MISSING_DAYS / WEEK * np.sqrt(np.mean(steps**2)))
+
+
 def missing_days_estimates(accuracy: Floats, expected: Floats, first: int) -> dict[str, float]:
     """The accuracy of the two days without labels of the week that begins at index `first`, by each method. The days before `first` have their
     labels.
@@ -36,7 +49,7 @@ def missing_days_estimates(accuracy: Floats, expected: Floats, first: int) -> di
     weeks of the last 56 days that have all labels: the step of the expectation, the step to the mean of the 28 days before, or both.
     """
     known = float(accuracy[first : first + KNOWN_DAYS].mean())
-    ripe = np.arange(max(WEEK, first + KNOWN_DAYS - LEARNED_DAYS), first - MISSING_DAYS + 1)
+    ripe = labelled_weeks(first)
     by_score, to_mean, moved = steps_to_missing_days(expected), steps_to_past_mean(accuracy), steps_to_missing_days(accuracy)
     told = {"as the five days": known, "expected, corrected": known + float(by_score[first])}
     for name, steps in (
