@@ -1,4 +1,4 @@
 """The version of the product."""
 
-VERSION = "0.37.0"
+VERSION = "0.38.0"
 """The only place that states the version: the wheel, the command line and the store read it here."""

@@ -51,6 +51,7 @@ COMMITS = {
     "0.34.0": "94c98dda",
     "0.35.0": "31a35ac0",
     "0.36.0": "51b0f94b",
+    "0.37.0": "b31ce0e6",
 }
 """The last commit that states the version, for each version."""
 START, DAYS = datetime(2026, 3, 2, tzinfo=UTC), 14
