@@ -44,10 +44,7 @@ def slice_sentence(found: ChangedSlice, spec: TargetSpec, against: Against, n: i
         apart = "" if old is None else f", elsewhere {old} → {rest}"
         baseline = then.removeprefix("in ")
         moved = f"Where {slice_words(found.conditions)}, {what} {slice_figure(before.mean, spec)} → {now}{apart} (from {baseline} to now)"
-    return (
-        f"{moved}; the slice has {rows} and "
-        f"{'the whole change' if covered == '100 %' else f'{covered} of the change'}."
-    )
+    return f"{moved}; the slice has {rows} and {'the whole change' if covered == '100 %' else f'{covered} of the change'}."
 
 
 def slice_within_noise(because: str, found: ChangedSlice, budget: float) -> str:

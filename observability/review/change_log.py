@@ -135,7 +135,9 @@ def signature_entries(frame: "DataFrame") -> Iterable[Entry]:
     """The entries of the change log that `signature` records make."""
     for row in frame.to_dict("records"):
         subject = str(row["subject"])
-        title = f"{subject[:1].upper()}{subject[1:]} accepted until {format_day(row['until'])}." + (f" {row['note']}" if row["note"] else "")
+        title = f"{subject[:1].upper()}{subject[1:]} accepted until {format_day(row['until'])}." + (
+            f" {row['note']}" if row["note"] else ""
+        )
         yield Entry(entry_time(row), "signature", title, row["model"], row["author"], present_fields(row, "review", "subject"))
 
 

@@ -76,3 +76,11 @@ def test_ticks_too_small_to_distinguish_in_words_are_plain_numbers() -> None:
     """Regression: each tick on the axis of cheap runs was written as `less than USD 0.0001`, and they overlapped."""
     axis = charts_energy.said_ticks(0.000047, partial(amount_words, currency="USD"), 3)
     assert axis["ticktext"] == ["0.00000", "0.00002", "0.00004"]
+
+
+@pytest.mark.parametrize(("amount", "title"), [(0.3, None), (1.6e-5, "USD")])
+def test_an_axis_names_its_currency_once(amount: float, title: str | None) -> None:
+    """Regression: the axis of training costs said USD at its ticks and again as its title. Ticks of tiny amounts are plain numbers."""
+    runs = pd.DataFrame({"run": ["a", "b"], "value": [amount, amount / 2], "source": "measured"})
+    axis = charts_energy.run_energy_bars(runs, name="USD", say=lambda value: amount_words(value, "USD")).layout.xaxis
+    assert axis.title.text == title and any("USD" in text for text in axis.ticktext) == (title is None)

@@ -61,7 +61,8 @@ def _hatched(source: str) -> dict[str, Any]:
 def run_energy_bars(frame: pd.DataFrame, *, name: str, say: Say) -> go.Figure:
     """Energy or cost of training runs as horizontal bars, the newest on top.
 
-    frame: run, value, source. say: a function that formats a value with its unit, also for ticks.
+    frame: run, value, source. name: title of the value axis, left out if every tick already says it, such as a currency. say: a function
+    that formats a value with its unit, also for ticks.
     """
     rows = layout.bottom_up(frame, len(frame))
     figure = go.Figure()
@@ -69,8 +70,10 @@ def run_energy_bars(frame: pd.DataFrame, *, name: str, say: Say) -> go.Figure:
         texts = [f"{theme.inert_label(run, 60)}<br>{say(value)} ({source})" for run, value in zip(part["run"], part["value"])]
         layout.add_bars(figure, part["value"], part.index, texts, orientation="h", name=str(source), **_hatched(str(source)))
     names, height = layout.row_names(list(rows["run"]), longest=30), max(170, 26 * len(rows) + 90)
-    layout.row_chart(figure, names, name, height=height, legend=True, top=44, rangemode="tozero")
-    return figure.update_xaxes(said_ticks(float(rows["value"].max()), say, 3))
+    ticks = said_ticks(float(rows["value"].max()), say, 3)
+    title = "" if ticks and all(name in text for text in ticks["ticktext"]) else name
+    layout.row_chart(figure, names, title, height=height, legend=True, top=44, rangemode="tozero")
+    return figure.update_xaxes(ticks)
 
 
 def cost_stack(frame: pd.DataFrame, *, currency: str, say: Say) -> go.Figure:

@@ -147,7 +147,10 @@ def test_a_baseline_that_is_sampled_is_called_so() -> None:
 
 def test_a_change_of_ranks_is_said_with_arrows() -> None:
     """Regression: "mean percentile 61, 74 in 20,000 sampled rows of the reference; elsewhere it went from 46 to 47" was a riddle."""
-    side = {name: SliceSide(n, mean, 0.01) for name, n, mean in (("now", 288, 0.61), ("before", 900, 0.74), ("rest", 1587, 0.47), ("old", 9000, 0.46))}
+    side = {
+        name: SliceSide(n, mean, 0.01)
+        for name, n, mean in (("now", 288, 0.61), ("before", 900, 0.74), ("rest", 1587, 0.47), ("old", 9000, 0.46))
+    }
     found = ChangedSlice(
         side["now"], side["before"], side["rest"], side["old"], "t", (("carrier", "EV"),), -0.13, -0.17, -0.1, -9.0, 0.0, 0.0, 1.0, 0.15
     )
