@@ -113,7 +113,7 @@ def test_a_version_with_other_features_is_compared_by_its_own_features(
     assert store.load_files([served], LoadDefaults("prediction", model, "2", own)).rejected == 0
     monkeypatch.setattr(analyzer, "MOST_INPUTS", FEW)
     of_case = open_case(store, "p390", model=model, version="2", now=END)
-    assert [column.name for column in comparison_rows.compared_features(of_case.row)] == list(own[:FEW])
+    assert [column.name for column in of_case.row.compared_features] == list(own[:FEW])
     found = case(store, "p390", model=model, version="2", now=END)
     assert found.neighbours and found.triage and not found.why.keys() & {"neighbours", "triage"}
 

@@ -8,28 +8,31 @@ import pandas as pd
 import pytest
 
 from observability.core.analyzer import MOST_INPUTS
-from observability.core.catalog import Column
+from observability.core.catalog import Column, Model, Version
 from observability.core.questions import Sample
+from observability.core.settings import ModelSettings
 from observability.core.window import EPOCH, Window
-from observability.investigation import churn, comparison_rows, neighbours, sampled_rows
+from observability.investigation import churn, neighbours, sampled_rows
 from observability.investigation.known_attributions import largest_and_others
 from observability.investigation.latent_inputs import TOGETHER, latent_bars_by_side
+from observability.investigation.logged_prediction import Row
 from observability.investigation.model_answers import Bar
 
 NAMES = [f"f{place}" for place in range(MOST_INPUTS + 50)]
-COLUMNS = tuple(Column(place + 1, name, f"c{place}", "number") for place, name in enumerate(NAMES))
+COLUMNS = tuple(Column(place + 1, name, f"c{place}", "number", "feature") for place, name in enumerate(NAMES))
 
 
-def row_of(importance: dict[str, float]) -> SimpleNamespace:
-    model = SimpleNamespace(features=lambda: COLUMNS, settings=SimpleNamespace(importance=importance))
-    return SimpleNamespace(model=model, version=SimpleNamespace(features=tuple(NAMES)))
+def row_of(importance: dict[str, float]) -> Row:
+    row = {"environment": "production", "id": "r1", "at": EPOCH, "arrived": EPOCH, "features": {}, "groups": {}}
+    answer = {"score": None, "probabilities": None, "prediction": None, "decision": -1, "status": "ok"}
+    model = Model(1, "wide", "regression", columns=COLUMNS, settings=ModelSettings(importance=importance))
+    return Row(model, Version("1", features=tuple(NAMES)), **row, **answer)
 
 
 def test_nearest_rows_compare_the_most_important_features() -> None:
-    last = dict.fromkeys(NAMES[-50:], 0.02)
-    compared = [column.name for column in comparison_rows.compared_features(row_of(last))]
-    assert compared == [*NAMES[: MOST_INPUTS - 50], *NAMES[-50:]]
-    assert [column.name for column in comparison_rows.features_of_case(row_of(last))] == NAMES
+    row = row_of(dict.fromkeys(NAMES[-50:], 0.02))
+    assert [column.name for column in row.compared_features] == [*NAMES[: MOST_INPUTS - 50], *NAMES[-50:]]
+    assert [column.name for column in row.own_features] == NAMES
 
 
 def test_levels_have_the_same_places_in_every_frame_of_a_space() -> None:
