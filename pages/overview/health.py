@@ -45,7 +45,6 @@ def overview() -> None:
         st.markdown(
             f"**{formatting.plural(len(statuses), 'model')}**{fleet.controllers_note()}{checked}: "
             f"{counts.words}{fleet.call_logs_note(logs)}"
-            f"{f'; {counts.shared:,} shared by several models, counted once' if counts.shared else ''}"
             f"{f'; {unknown:,} cannot be judged' if unknown else ''}{f'; {pending:,} not checked yet' if pending else ''}"
             f"{large_fleet.oldest_check(statuses)}.",
             help=f"Read at {read}. Changes are against the previous period.{elsewhere}{shared}",
