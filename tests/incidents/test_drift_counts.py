@@ -84,9 +84,11 @@ def test_a_sentence_above_the_bars_states_why_columns_are_grey() -> None:
     over, few = grey("chance", "rain", "wind"), grey("few rows", "wage")
     assert note(AGE, *FINE) is None
     assert note(AGE, *over, *FINE) == "Grey: 2 columns above the limit, but not significantly. A longer window can decide."
-    both = "Grey: 2 columns above the limit, but not significantly and 1 column with too few predictions. A longer window can decide."
+    both = "Grey: 2 columns above the limit, but not significantly; 1 column with too few predictions. A longer window can decide."
     assert note(AGE, *over, *few) == both
     small, away = grey("small reference", "rain"), grey("beyond reference", "hour")
+    past = grey("as past days", "hour")
+    assert note(*past, *few).startswith("Grey: 1 column above the limit, but so were as many past days; 1 column with too few predictions.")
     assert note(*small) == "Grey: 1 column with too small a reference. A larger reference can decide."
     assert note(*away, *few).endswith("1 column largely beyond the reference. A longer window or a newer reference can decide.")
     many = grey("few rows", *(f"c{k}" for k in range(40)))

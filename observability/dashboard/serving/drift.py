@@ -23,7 +23,7 @@ BEYOND = 0.05
 UNDECIDED = {
     "chance": ("above the limit, but not significantly", "a longer window"),
     "few days": ("above the limit, but over too few days", "a longer window"),
-    "as past days": ("above the limit, but over too few days", "a longer window"),
+    "as past days": ("above the limit, but so were as many past days", "a longer window"),
     "few rows": ("with too few predictions", "a longer window"),
     "beyond reference": ("largely beyond the reference", "a newer reference"),
     "small reference": ("with too small a reference", "a larger reference"),
@@ -112,7 +112,7 @@ def grey_bars_note(columns: Sequence[Finding]) -> str | None:
     counts = {words: sum(UNDECIDED[cause][0] == words for cause in causes) for words, _ in UNDECIDED.values()}
     parts = [f"{formatting.plural(count, 'column')} {words}" for words, count in counts.items() if count]
     steps = {UNDECIDED[cause][1] for cause in causes}
-    return f"Grey: {formatting.join_words(parts)}. {' or '.join(sorted(steps)).capitalize()} can decide."
+    return f"Grey: {'; '.join(parts)}. {' or '.join(sorted(steps)).capitalize()} can decide."
 
 
 def most_drifted_first(findings: Sequence[Finding]) -> list[Finding]:
